@@ -1,0 +1,121 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/quayside/quayside/internal/pace"
+)
+
+// DefaultServer is the server of a client that was given no other.
+const DefaultServer = "https://quay.io"
+
+// A Client asks one Quay server. It is immutable and safe for concurrent use.
+// Make it with [New]; one client a server is enough, so that its requests share
+// connections and pace.
+type Client struct {
+	core *core
+	// send tells whether requests carry the token, if there is one.
+	send bool
+}
+
+// A core is what a client shares with its Anonymous clients.
+type core struct {
+	base   string // scheme://host[:port][/prefix], without a slash at the end
+	agent  string
+	token  secret
+	logger *slog.Logger
+	http   *http.Client
+	own    *http.Transport // nil when the user brought one
+	count  counters
+}
+
+// A secret is a text that no way of printing a value shows. Its nil is "".
+type secret func() string
+
+func (s secret) reveal() string {
+	if s == nil {
+		return ""
+	}
+	return s()
+}
+
+// New returns a client of [DefaultServer] without a token, or what the options
+// make of it. It sends nothing. An option that makes no sense is an
+// [ErrInvalid].
+func New(opts ...Option) (*Client, error) {
+	s, err := newSettings(opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &core{base: s.server, agent: s.agent, token: s.token, logger: s.logger}
+	carrier, timeout := s.carrier()
+	if own, ok := carrier.(*http.Transport); ok && s.http == nil {
+		c.own = own
+	}
+	c.http = &http.Client{
+		Transport: pace.New(pace.Options{
+			Base:     &attempt{base: carrier, timeout: timeout},
+			Retries:  s.retries,
+			Logger:   s.logger,
+			Validate: validate,
+			MaxBody:  maxAnswer,
+			Observe:  c.observe,
+		}),
+		CheckRedirect: checkRedirect,
+	}
+	return &Client{core: c, send: true}, nil
+}
+
+// Server returns the base URL of the server, without a slash at its end.
+func (c *Client) Server() string { return c.core.base }
+
+// HasToken tells whether the client sends a token. Whether the server knows it
+// is another question: [Client.CheckToken].
+func (c *Client) HasToken() bool { return c.send && c.core.token != nil }
+
+// Anonymous returns a client of the same server that never sends the token. It
+// shares connections, retries, logger and counters with c.
+//
+// A token costs a Quay ten times the work of the same request without it
+// (doc/quay-api.md section 4): ask for what is public without.
+func (c *Client) Anonymous() *Client { return &Client{core: c.core} }
+
+// Close closes idle connections. The client can still be used. Connections of
+// a client given with [WithHTTPClient] are left alone.
+func (c *Client) Close() {
+	if c.core.own != nil {
+		c.core.own.CloseIdleConnections()
+	}
+}
+
+// Stats counts HTTP requests, repetitions and redirects included.
+type Stats struct {
+	Requests     int64 // attempts, also those that found no server
+	WithToken    int64 // of Requests: carried the token
+	WithoutToken int64 // of Requests: did not
+	Refused      int64 // of Requests: answered 429
+	Retries      int64 // of Requests: repeated an earlier one
+}
+
+type counters struct {
+	withToken, withoutToken, refused, retries atomic.Int64
+}
+
+// Stats returns what was sent so far by c, and by all that came of it or that
+// it came of by [Client.Anonymous]. A request counts when its attempt is over.
+func (c *Client) Stats() Stats {
+	n := &c.core.count
+	s := Stats{
+		WithToken:    n.withToken.Load(),
+		WithoutToken: n.withoutToken.Load(),
+		Refused:      n.refused.Load(),
+		Retries:      n.retries.Load(),
+	}
+	s.Requests = s.WithToken + s.WithoutToken
+	return s
+}

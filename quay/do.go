@@ -1,0 +1,114 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/quayside/quayside/internal/pace"
+)
+
+const (
+	maxAnswer  = 32 << 20 // bytes of a 200
+	maxProblem = 64 << 10 // bytes of any other answer
+)
+
+// A request is one GET of the API, and what to call it in errors.
+type request struct {
+	op, subject string
+	target      string // path and query, escaped
+}
+
+// query appends parameters, given as name and value in turn, to path.
+func query(path string, params ...string) string {
+	var b strings.Builder
+	b.WriteString(path)
+	for i := 0; i+1 < len(params); i += 2 {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(params[i] + "=" + url.QueryEscape(params[i+1]))
+	}
+	return b.String()
+}
+
+// get returns the body of a 200. Anything else is an *Error.
+func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.base+r.target, nil)
+	if err != nil {
+		return nil, &Error{Op: r.op, Subject: r.subject, Err: err, kind: ErrInvalid}
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.core.agent)
+	if c.HasToken() {
+		req.Header.Set("Authorization", "Bearer "+c.core.token())
+	}
+	resp, err := c.core.http.Do(req)
+	if err != nil {
+		return nil, c.unanswered(ctx, r, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // what came of it will do
+		if ctx.Err() != nil {
+			return nil, c.unanswered(ctx, r, ctx.Err())
+		}
+		return nil, c.refused(r, resp, body)
+	}
+	body, err := io.ReadAll(resp.Body) // bounded and read by the transport
+	if err != nil {
+		return nil, c.unanswered(ctx, r, err)
+	}
+	if !json.Valid(body) {
+		return nil, c.unreadable(r, body)
+	}
+	return body, nil
+}
+
+// validate tells the transport which 200s are worth another try.
+func validate(_ *http.Request, _ *http.Response, body []byte) error {
+	if !json.Valid(body) {
+		return errors.New("the body is not JSON")
+	}
+	return nil
+}
+
+// observe counts and logs an attempt. It sees the request's headers, and logs
+// none of them.
+func (c *core) observe(e pace.Event) {
+	if e.Request.Header.Get("Authorization") != "" {
+		c.count.withToken.Add(1)
+	} else {
+		c.count.withoutToken.Add(1)
+	}
+	if e.Attempt > 1 {
+		c.count.retries.Add(1)
+	}
+	if e.Status == http.StatusTooManyRequests {
+		c.count.refused.Add(1)
+	}
+	ctx := e.Request.Context()
+	if !c.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", e.Request.Method),
+		slog.String("url", e.Request.URL.Redacted()),
+		slog.Int("status", e.Status),
+		slog.Duration("duration", e.Duration),
+		slog.String("protocol", e.Proto),
+	}
+	if e.Attempt > 1 {
+		attrs = append(attrs, slog.Int("attempt", e.Attempt))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", c.tidy(e.Err.Error())))
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "http exchange", attrs...)
+}

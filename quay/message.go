@@ -1,0 +1,151 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// A shape is one of the forms in which a Quay says what went wrong
+// (doc/quay-api.md section 3).
+type shape int
+
+const (
+	shapeOther   shape = iota // empty, or none of these
+	shapeProblem              // A: detail, error_message, error_type, title, type, status
+	shapeError                // B: {"error": text}, sent as text/html
+	shapeMessage              // C: {"message": text or object}
+	shapeErrors               // D: {"errors": [{code, message, detail}]}
+	shapePage                 // E: an HTML page
+	shapeText                 // plain text, as proxies send
+)
+
+// readProblem finds the message, and the server's own word for the error, in
+// the body of any answer. The content type is no help: shape B comes as HTML.
+// Both are as the server sent them.
+func readProblem(body []byte) (message, kind string, s shape) {
+	body = bytes.TrimSpace(body)
+	var doc any
+	if json.Unmarshal(body, &doc) == nil {
+		object, ok := doc.(map[string]any)
+		if !ok {
+			return words(doc), "", shapeOther
+		}
+		return readObject(object)
+	}
+	if bytes.HasPrefix(body, []byte("<")) {
+		return title(body), "", shapePage
+	}
+	if len(body) == 0 {
+		return "", "", shapeOther
+	}
+	return string(body), "", shapeText
+}
+
+func readObject(o map[string]any) (message, kind string, s shape) {
+	errs, _ := o["errors"].([]any)
+	switch {
+	case has(o, "detail", "error_message", "error_type"):
+		s = shapeProblem
+	case has(o, "error"):
+		s = shapeError
+	case has(o, "message"):
+		s = shapeMessage
+	case len(errs) > 0:
+		s = shapeErrors
+		if first, ok := errs[0].(map[string]any); ok {
+			code, _ := first["code"].(string)
+			return words(first["message"]), code, s
+		}
+	}
+	for _, key := range []string{"detail", "error_message", "error", "message"} {
+		if message = words(o[key]); message != "" {
+			break
+		}
+	}
+	kind, _ = o["error_type"].(string)
+	return message, kind, s
+}
+
+func has(o map[string]any, keys ...string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { return o[k] != nil })
+}
+
+// words flattens what a server put where a text is expected: an object of
+// texts by parameter is one of the shapes.
+func words(v any) string { return flatten(v, 3) }
+
+// flatten goes depth levels down, and leaves out what is below.
+func flatten(v any, depth int) string {
+	var parts []string
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		for i := 0; i < len(v) && depth > 0; i++ {
+			parts = append(parts, flatten(v[i], depth-1))
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			if depth > 0 {
+				parts = append(parts, key+": "+flatten(v[key], depth-1))
+			}
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+var titles = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+
+// title returns the title of an HTML page, without the status that nginx
+// puts first, or "".
+func title(page []byte) string {
+	m := titles.FindSubmatch(page)
+	if m == nil {
+		return ""
+	}
+	t := strings.TrimSpace(html.UnescapeString(string(m[1])))
+	if status, rest, found := strings.Cut(t, " "); found && len(status) == 3 && strings.Trim(status, "0123456789") == "" {
+		return rest
+	}
+	return t
+}
+
+// maxMessage is how much of a server's text is shown, in characters.
+const maxMessage = 300
+
+// tidy makes a server's text fit to be shown: one line of printable
+// characters, without the token, not too long.
+func (c *core) tidy(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' ' // control and format characters, and all spaces
+	}, s)
+	s = c.redact(strings.Join(strings.Fields(s), " "))
+	if r := []rune(s); len(r) > maxMessage {
+		s = string(r[:maxMessage]) + "..."
+	}
+	return s
+}
+
+// redact takes the token out of a text.
+func (c *core) redact(s string) string {
+	token := c.token.reveal()
+	if token == "" {
+		return s
+	}
+	const redacted = "[redacted]"
+	s = strings.ReplaceAll(s, token, redacted)
+	return strings.ReplaceAll(s, url.QueryEscape(token), redacted)
+}

@@ -1,0 +1,158 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The longest names a Quay takes, in bytes (doc/quay-api.md section 2).
+const (
+	maxName = 255
+	maxTag  = 128
+)
+
+// RepoName names a repository of a server. The zero value names none.
+type RepoName struct {
+	Namespace string // an organization or a user
+	Name      string // without the namespace; may hold slashes
+}
+
+// String returns "namespace/name".
+func (r RepoName) String() string { return r.Namespace + "/" + r.Name }
+
+// ParseRepoName reads "namespace/name". The name's parts, between slashes,
+// start with a lower-case letter or digit and go on with these and '.', '_'
+// and '-' (doc/quay-api.md section 2). The error is an [ErrInvalid] that
+// points at the first character that cannot be.
+func ParseRepoName(s string) (RepoName, error) {
+	namespace, name, found := strings.Cut(s, "/")
+	if !found {
+		return RepoName{}, invalid("repository name", "%s: no '/': want namespace/name", quote(s))
+	}
+	r := RepoName{Namespace: namespace, Name: name}
+	if err := r.check("repository name"); err != nil {
+		return RepoName{}, err
+	}
+	return r, nil
+}
+
+// check returns an ErrInvalid when r cannot name a repository.
+func (r RepoName) check(op string) error {
+	if err := checkNamespace(op, r.Namespace); err != nil {
+		return err
+	}
+	switch {
+	case r.Name == "":
+		return invalid(op, "%s: no name after the '/'", quote(r.String()))
+	case len(r.Name) > maxName:
+		return invalid(op, "%s: the name is longer than %d characters", quote(r.String()), maxName)
+	}
+	start := true // of a part
+	for i, c := range r.Name {
+		switch {
+		case isLower(c) || isDigit(c):
+			start = false
+		case start:
+			return r.invalid(op, i, c, "a part of the name starts with a-z or 0-9")
+		case c == '/':
+			start = true
+		case c != '.' && c != '_' && c != '-':
+			return r.invalid(op, i, c, "a name holds a-z, 0-9, '.', '_', '-' and '/'")
+		}
+	}
+	if start {
+		return invalid(op, "%s: the name ends with '/'", quote(r.String()))
+	}
+	return nil
+}
+
+// invalid points at the character c, at byte i of the name.
+func (r RepoName) invalid(op string, i int, c rune, rule string) error {
+	return badCharacter(op, r.String(), len(r.Namespace)+1+i, c, rule)
+}
+
+// checkNamespace returns an ErrInvalid when s cannot be a namespace. Upper case
+// is let through: the server tells it from lower case, and decides.
+func checkNamespace(op, s string) error {
+	switch {
+	case s == "":
+		return invalid(op, "no namespace: name an organization or a user")
+	case len(s) > maxName:
+		return invalid(op, "namespace %s: longer than %d characters", quote(s), maxName)
+	}
+	for i, c := range s {
+		alphanumeric := isLower(c) || isUpper(c) || isDigit(c)
+		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {
+			return badCharacter(op, s, i, c, "a namespace starts with a letter or digit and goes on with these, '.', '_' and '-'")
+		}
+	}
+	return nil
+}
+
+// checkTag returns an ErrInvalid when s cannot be a tag's name, or part of one
+// when part is set: such a tag cannot exist, and asking for it would be asking
+// for something else.
+func checkTag(op, s string, part bool) error {
+	switch {
+	case s == "":
+		return invalid(op, "no tag name")
+	case len(s) > maxTag:
+		return invalid(op, "tag %s: longer than %d characters", quote(s), maxTag)
+	}
+	for i, c := range s {
+		word := isLower(c) || isUpper(c) || isDigit(c) || c == '_'
+		if !word && (i == 0 && !part || c != '.' && c != '-') {
+			return badCharacter(op, s, i, c, "a tag holds letters, digits, '_', '.' and '-', and does not start with '.' or '-'")
+		}
+	}
+	return nil
+}
+
+func badCharacter(op, s string, i int, c rune, rule string) error {
+	return invalid(op, "%s: character %d, %q, cannot be there: %s", quote(s), len([]rune(s[:i]))+1, c, rule)
+}
+
+// invalid is the error for an argument that was refused before any request.
+func invalid(op, format string, args ...any) error {
+	return &Error{Op: op, Err: fmt.Errorf(format, args...), kind: ErrInvalid}
+}
+
+// quote shows a text of unknown origin: in quotes, escaped and not too long.
+func quote(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return fmt.Sprintf("%q...", string(r[:most]))
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func isLower(c rune) bool { return 'a' <= c && c <= 'z' }
+func isUpper(c rune) bool { return 'A' <= c && c <= 'Z' }
+func isDigit(c rune) bool { return '0' <= c && c <= '9' }
+
+// Digest names a manifest by its content, as "algorithm:hex", such as
+// "sha256:9adc...".
+type Digest string
+
+// valid tells whether d has the form of a digest, by the grammar of the OCI
+// image specification. It keeps whatever else a server sends out of commands.
+func (d Digest) valid() bool {
+	algorithm, encoded, found := strings.Cut(string(d), ":")
+	if !found || algorithm == "" || encoded == "" || len(d) > maxName {
+		return false
+	}
+	return only(algorithm, "+._-") && only(encoded, "=_-")
+}
+
+// only tells whether s holds nothing but letters, digits and extra.
+func only(s, extra string) bool {
+	for _, c := range s {
+		if !isLower(c) && !isUpper(c) && !isDigit(c) && !strings.ContainsRune(extra, c) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,80 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"context"
+	"errors"
+	"net/url"
+)
+
+// NamespaceKind is what owns a namespace.
+type NamespaceKind string
+
+// The kinds of namespaces.
+const (
+	Organization NamespaceKind = "organization"
+	User         NamespaceKind = "user"
+)
+
+// Namespace is one that exists.
+type Namespace struct {
+	Name string // as the server spells it
+	Kind NamespaceKind
+}
+
+const opNamespace = "look up namespace"
+
+// Namespace tells whether name is an organization or a user. It is
+// [ErrNotFound] when it is neither, which a listing cannot tell: to that, a
+// namespace that does not exist is an empty one. It costs one request for an
+// organization and two for anything else, and needs no token
+// (doc/quay-api.md section 5).
+func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) {
+	if err := checkNamespace(opNamespace, name); err != nil {
+		return Namespace{}, err
+	}
+	r := request{op: opNamespace, subject: name, target: "/api/v1/organization/" + url.PathEscape(name)}
+	body, err := c.get(ctx, r)
+	if err == nil {
+		spelt, err := decodeOrganization(body)
+		if err != nil {
+			return Namespace{}, c.malformed(r, err)
+		}
+		return Namespace{Name: spelt, Kind: Organization}, nil
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return Namespace{}, err
+	}
+	r.target = "/api/v1/users/" + url.PathEscape(name)
+	if body, err = c.get(ctx, r); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && e.kind == ErrNotFound {
+			e.Message = "neither an organization nor a user"
+		}
+		return Namespace{}, err
+	}
+	// Its status is the answer, and what is in it is not known for sure.
+	var user map[string]any
+	if err := decode(body, &user); err != nil {
+		return Namespace{}, c.malformed(r, err)
+	}
+	if user == nil {
+		return Namespace{}, c.malformed(r, errors.New("the answer is null"))
+	}
+	return Namespace{Name: name, Kind: User}, nil
+}
+
+// decodeOrganization returns the organization's name.
+func decodeOrganization(body []byte) (string, error) {
+	var w struct {
+		Name *string `json:"name"`
+	}
+	if err := decode(body, &w); err != nil {
+		return "", err
+	}
+	if w.Name == nil {
+		return "", errors.New("name is missing")
+	}
+	return *w.Name, printable("name", *w.Name)
+}

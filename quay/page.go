@@ -1,0 +1,98 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+)
+
+// pages yields the items of one page after another until there are no more. An
+// error is yielded once, with a zero item, and ends it. fetch returns a fresh
+// slice for page n, the first being 1.
+func pages[T any](yield func(T, error) bool, fetch func(n int) (items []T, more bool, err error)) {
+	for n := 1; ; n++ {
+		items, more, err := fetch(n)
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
+		}
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+const (
+	// maxPages ends a listing that does not end by itself: at 100
+	// repositories a page, after ten million.
+	maxPages = 100_000
+	// maxCursor bounds a cursor, in bytes. Real ones have some 200, and have
+	// to fit in a request line of 4,094 (doc/quay-api.md sections 1 and 5).
+	maxCursor = 3 << 10
+)
+
+// A loopGuard ends a listing that goes in circles. A Quay answers a cursor it
+// cannot read with page one and a new cursor (doc/quay-api.md section 1), so
+// cursors alone do not tell.
+//
+// It holds hashes: of the page before, and two for each earlier page. A
+// listing of a million repositories leaves 20,000.
+type loopGuard struct {
+	seed     maphash.Seed
+	cursors  map[uint64]bool // all so far
+	firsts   map[uint64]bool // the first repository of each page so far
+	previous map[uint64]bool // the repositories of the page before
+}
+
+func newLoopGuard() *loopGuard {
+	return &loopGuard{
+		seed:    maphash.MakeSeed(),
+		cursors: make(map[uint64]bool),
+		firsts:  make(map[uint64]bool),
+	}
+}
+
+// check returns an error when page n cannot be the next page of a listing that
+// ends. cursor is "" on a last page.
+func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
+	if cursor != "" {
+		switch {
+		case n >= maxPages:
+			return fmt.Errorf("there is more after %d pages", maxPages)
+		case len(repos) == 0:
+			return errors.New("it is empty and has a next_page")
+		case len(cursor) > maxCursor:
+			return fmt.Errorf("next_page has %d characters", len(cursor))
+		}
+		key := maphash.String(g.seed, cursor)
+		if g.cursors[key] {
+			return errors.New("next_page repeats that of an earlier page: the listing goes in circles")
+		}
+		g.cursors[key] = true
+	}
+	current := make(map[uint64]bool, len(repos))
+	for i, r := range repos {
+		key := maphash.String(g.seed, r.String())
+		if i == 0 && g.firsts[key] {
+			return fmt.Errorf("it begins with %s, as an earlier page did: the listing goes in circles", quote(r.String()))
+		}
+		if g.previous[key] || current[key] {
+			return fmt.Errorf("%s is in the listing twice", quote(r.String()))
+		}
+		if i == 0 {
+			g.firsts[key] = true
+		}
+		current[key] = true
+	}
+	g.previous = current
+	return nil
+}

@@ -1,0 +1,229 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// RepositoryQuery says which repositories to list, and what to tell of them.
+type RepositoryQuery struct {
+	Namespace    string // an organization or user; required; case-sensitive
+	LastModified bool   // fill in Repository.LastModified
+	Popularity   bool   // fill in Repository.Popularity
+}
+
+// A State is what a server lets be done with a repository. Servers may know
+// others than these; they are data, not errors.
+type State string
+
+// The states of doc/quay-api.md section 1. StateOrgMirror came with Quay 3.17.
+const (
+	StateNormal    State = "NORMAL"
+	StateReadOnly  State = "READ_ONLY"
+	StateMirror    State = "MIRROR"
+	StateOrgMirror State = "ORG_MIRROR"
+)
+
+// Repository is one entry of a listing (doc/quay-api.md section 1).
+type Repository struct {
+	RepoName
+
+	Description string // Markdown; may be long; "" when there is none
+	Public      bool   // anyone may read it, without a token
+	Kind        string // "image"
+	State       State
+
+	// LastModified is when its newest live tag was made or moved, to the
+	// second, in UTC. It is the zero time when there is no live tag, and
+	// when the query did not ask for it.
+	LastModified time.Time
+	// Popularity is the number of actions in the last seven days, such as
+	// pulls; 0 when the query did not ask for it.
+	Popularity float64
+
+	Starred bool // by the token's user
+	// CallerKnown tells that the server knew the token's user. A token it
+	// does not know is ignored; then this is false everywhere.
+	CallerKnown bool
+}
+
+const opList = "list repositories"
+
+// Repositories lists the repositories of a namespace that the caller may see,
+// public ones always, in the order they were made. It is one request for each
+// 100 of them. Breaking off stops the requests; ranging again starts anew.
+//
+// A namespace that does not exist is empty here: see [Client.Namespace]. An
+// error is yielded once, with a zero Repository, and ends the sequence: what
+// came before it is not the whole. It is [ErrMalformed] for an answer that
+// lacks what is needed, and for a listing that goes in circles; no repository
+// is yielded from such a page. [ErrNoListing] is a mirror registry.
+//
+// Memory does not grow with the listing but for two hashes a page.
+func (c *Client) Repositories(ctx context.Context, q RepositoryQuery) iter.Seq2[Repository, error] {
+	return func(yield func(Repository, error) bool) {
+		if err := checkNamespace(opList, q.Namespace); err != nil {
+			yield(Repository{}, err)
+			return
+		}
+		guard, cursor, total := newLoopGuard(), "", 0
+		pages(yield, func(n int) ([]Repository, bool, error) {
+			r := request{op: opList, subject: q.Namespace, target: q.target(cursor)}
+			body, err := c.get(ctx, r)
+			if err != nil {
+				return nil, false, err
+			}
+			repos, next, err := decodeRepositories(body, q)
+			if err == nil {
+				err = guard.check(n, repos, next)
+			}
+			if err != nil {
+				return nil, false, c.malformed(r, fmt.Errorf("page %d: %w", n, err))
+			}
+			cursor, total = next, total+len(repos)
+			c.core.logger.LogAttrs(ctx, slog.LevelInfo, "listed a page",
+				slog.String("namespace", q.Namespace), slog.Int("page", n), slog.Int("repositories", total))
+			return repos, next != "", nil
+		})
+	}
+}
+
+// RepositoryNames returns the names of the repositories of a namespace, without
+// the namespace, in the order of [Client.Repositories], or an error and no names.
+func (c *Client) RepositoryNames(ctx context.Context, namespace string) ([]string, error) {
+	var names []string
+	for r, err := range c.Repositories(ctx, RepositoryQuery{Namespace: namespace}) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, r.Name)
+	}
+	return names, nil
+}
+
+// target always asks for public=true: without it a listing lacks the public
+// repositories its caller has no explicit right to (doc/quay-api.md section 1).
+func (q RepositoryQuery) target(cursor string) string {
+	params := []string{"namespace", q.Namespace, "public", "true"}
+	if q.LastModified {
+		params = append(params, "last_modified", "true")
+	}
+	if q.Popularity {
+		params = append(params, "popularity", "true")
+	}
+	if cursor != "" {
+		params = append(params, "next_page", cursor)
+	}
+	return query("/api/v1/repository", params...)
+}
+
+type repositoryPage struct {
+	Repositories []json.RawMessage `json:"repositories"`
+	NextPage     *string           `json:"next_page"` // absent on the last page
+}
+
+type repositoryWire struct {
+	Namespace    *string  `json:"namespace"`
+	Name         *string  `json:"name"`
+	Description  *string  `json:"description"`
+	IsPublic     *bool    `json:"is_public"`
+	Kind         *string  `json:"kind"`
+	State        *string  `json:"state"`
+	LastModified stamp    `json:"last_modified"`
+	Popularity   *float64 `json:"popularity"`
+	IsStarred    *bool    `json:"is_starred"`
+}
+
+// A stamp is a time whose null means something else than its absence.
+type stamp struct {
+	sent    bool
+	seconds *int64 // nil: null
+}
+
+func (s *stamp) UnmarshalJSON(data []byte) error {
+	s.sent, s.seconds = true, nil
+	return json.Unmarshal(data, &s.seconds)
+}
+
+// decodeRepositories reads one page. cursor is "" on the last.
+func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cursor string, err error) {
+	var page repositoryPage
+	if err := decode(body, &page); err != nil {
+		return nil, "", err
+	}
+	if page.Repositories == nil {
+		return nil, "", errors.New("repositories is missing")
+	}
+	if page.NextPage != nil && *page.NextPage == "" {
+		return nil, "", errors.New("next_page is empty")
+	}
+	repos = make([]Repository, 0, len(page.Repositories))
+	for i, raw := range page.Repositories {
+		var w repositoryWire
+		err := decode(raw, &w)
+		if err == nil {
+			err = w.check(q)
+		}
+		var r Repository
+		if err == nil {
+			r, err = w.repository()
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("repository %d (%s): %w", i+1, quote(value(w.Name)), err)
+		}
+		repos = append(repos, r)
+	}
+	return repos, value(page.NextPage), nil
+}
+
+// check returns an error when w lacks what a listing for q must have.
+func (w *repositoryWire) check(q RepositoryQuery) error {
+	err := need(
+		field{"namespace", w.Namespace != nil},
+		field{"name", w.Name != nil},
+		field{"is_public", w.IsPublic != nil},
+		field{"kind", w.Kind != nil},
+		field{"state", w.State != nil},
+		// Missing where it was asked for must not pass for "no live tag".
+		field{"last_modified", w.LastModified.sent || !q.LastModified},
+		field{"popularity", w.Popularity != nil || !q.Popularity},
+	)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, text string }{{"name", *w.Name}, {"kind", *w.Kind}, {"state", *w.State}} {
+		if err := printable(f.name, f.text); err != nil {
+			return err
+		}
+	}
+	// Some databases compare without case; then the server's spelling stands.
+	if !strings.EqualFold(*w.Namespace, q.Namespace) {
+		return fmt.Errorf("namespace is %s, not the one asked for", quote(*w.Namespace))
+	}
+	return nil
+}
+
+func (w *repositoryWire) repository() (Repository, error) {
+	r := Repository{
+		RepoName:    RepoName{Namespace: *w.Namespace, Name: *w.Name},
+		Description: value(w.Description),
+		Public:      *w.IsPublic,
+		Kind:        *w.Kind,
+		State:       State(*w.State),
+		Popularity:  value(w.Popularity),
+		Starred:     value(w.IsStarred),
+		CallerKnown: w.IsStarred != nil,
+	}
+	var err error
+	r.LastModified, err = seconds("last_modified", w.LastModified.seconds)
+	return r, err
+}

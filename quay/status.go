@@ -1,0 +1,168 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/quayside/quayside/internal/pace"
+)
+
+// What an answer can mean, in words for people (doc/quay-api.md sections 3 and 4).
+const (
+	hintNoToken = "this needs an OAuth application token of the Quay; a robot account does not work on this API; " +
+		"to a caller without a token, a private repository and one that does not exist look alike"
+	hintBadToken = "the server did not accept the token: it must be an OAuth application token that is neither expired nor revoked; " +
+		"a robot account does not work on this API; to a caller the server does not know, a private repository and one that does not exist look alike"
+	hintForbidden = "the token's user may not read this, or the token lacks the scope repo:read; " +
+		"a repository that does not exist looks the same"
+	hintBrokenScope = "when every repository fails like this and the listing works, the token's scope is broken: make a new token"
+	hintLimited     = "the server limits how fast it may be asked: try again later, or ask with less at a time"
+	hintMirror      = "this is a mirror registry, not a full Quay: it serves images, and has no lists of repositories and tags"
+)
+
+// hintServer is the advice when an answer is none that a Quay gives.
+func (c *core) hintServer() string { return "is " + c.base + " a Quay, and is it up?" }
+
+// refused makes the error for an answer other than 200.
+func (c *Client) refused(r request, resp *http.Response, body []byte) *Error {
+	e := &Error{Op: r.op, Subject: r.subject, Status: resp.StatusCode}
+	after, _ := pace.RetryAfter(resp.Header, time.Now())
+	e.RetryAfter = after.Round(time.Second)
+	e.Message, e.Type, e.shape = readProblem(body)
+	e.Message, e.Type = c.core.tidy(e.Message), c.core.tidy(e.Type)
+	if e.Message == "" {
+		e.Message = http.StatusText(e.Status)
+	}
+	c.classify(e, resp)
+	return e
+}
+
+// classify sets the kind of an answer, and the hint that goes with it.
+func (c *Client) classify(e *Error, resp *http.Response) {
+	switch status := e.Status; {
+	case status == http.StatusUnauthorized && c.HasToken():
+		e.kind, e.Hint = ErrUnauthenticated, hintBadToken
+	case status == http.StatusUnauthorized:
+		e.kind, e.Hint = ErrUnauthenticated, hintNoToken
+	case status == http.StatusForbidden:
+		e.kind = ErrForbidden
+		if c.HasToken() {
+			e.Hint = hintForbidden
+		}
+	case isMirrorRegistry(e):
+		e.kind, e.Hint = ErrNoListing, hintMirror
+	case status == http.StatusNotFound && e.shape == shapeProblem && e.Type == "not_found":
+		e.kind = ErrNotFound
+	case status == http.StatusNotFound:
+		// A dead backend answers so too, hence no "no" (doc/quay-api.md section 3).
+		e.kind, e.Hint = ErrUnavailable, "a 404 that is not Quay's own says nothing: "+c.core.hintServer()
+	case status == http.StatusTooManyRequests:
+		e.kind, e.Hint = ErrRateLimited, hintLimited
+	case status >= 300 && status < 400:
+		e.kind = ErrUnavailable
+		e.Message, e.Hint = c.redirect(resp)
+	case status == http.StatusInternalServerError && (e.Op == opTag || e.Op == opTags) && c.HasToken():
+		e.kind, e.Hint = ErrUnavailable, hintBrokenScope
+	case status >= 500:
+		e.kind = ErrUnavailable
+	case status < 300:
+		e.kind, e.Hint = ErrMalformed, c.core.hintServer()
+	}
+}
+
+// isMirrorRegistry knows Quay's second server by its answers to the routes it
+// lacks: 404 for the listing, 405 for the tag list (doc/quay-api.md, "Recorded").
+func isMirrorRegistry(e *Error) bool {
+	if e.shape != shapeError {
+		return false
+	}
+	switch e.Op {
+	case opList, opToken:
+		return e.Status == http.StatusNotFound && strings.EqualFold(e.Message, "not found")
+	case opTag, opTags:
+		return e.Status == http.StatusMethodNotAllowed && strings.EqualFold(e.Message, "method not allowed")
+	}
+	return false
+}
+
+// redirect explains a redirect that was not followed.
+func (c *Client) redirect(resp *http.Response) (message, hint string) {
+	to, err := resp.Location()
+	if err != nil || to.Host == "" {
+		return "a redirect that leads nowhere", c.core.hintServer()
+	}
+	where := c.core.tidy(to.Scheme + "://" + to.Host)
+	if origin(to) == origin(resp.Request.URL) {
+		return "too many redirects within " + where, c.core.hintServer()
+	}
+	return "the server redirects to " + where + ", which was not followed",
+		"if that is the Quay, give it as the server"
+}
+
+// unanswered makes the error for a request without a complete answer.
+func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
+	e := &Error{Op: r.op, Subject: r.subject}
+	if ctx.Err() != nil {
+		e.Err = ctx.Err()
+		return e
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the subject says enough
+	}
+	e.Err, e.kind = c.core.cause(err), ErrUnavailable
+	if errors.Is(err, pace.ErrTooLarge) {
+		e.Status, e.kind = http.StatusOK, ErrMalformed
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		e.Hint = "if the server's certificate comes from a CA of your own, add that CA"
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		e.Hint = "the server speaks plain HTTP there: give it as http://"
+	}
+	return e
+}
+
+// cause returns err, or only its text when it must not be passed on as it is:
+// because it repeats the token or other things a server sent, or because it
+// looks like the end of the caller's context, which it is not.
+func (c *core) cause(err error) error {
+	text := c.tidy(err.Error())
+	if text != err.Error() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return errors.New(text)
+	}
+	return err
+}
+
+// unreadable makes the error for a 200 that is not JSON.
+func (c *Client) unreadable(r request, body []byte) *Error {
+	what := "the answer is not JSON"
+	if len(body) == 0 {
+		what = "the answer is empty"
+	} else if message, _, shape := readProblem(body[:min(len(body), maxProblem)]); shape == shapePage {
+		what = "the answer is a web page"
+		if message = c.core.tidy(message); message != "" {
+			what += ", " + quote(message)
+		}
+	}
+	e := c.malformed(r, errors.New(what))
+	e.Hint = c.core.hintServer()
+	return e
+}
+
+// malformed makes the error for a 200 that cannot be understood or trusted.
+func (c *Client) malformed(r request, err error) *Error {
+	return &Error{
+		Op: r.op, Subject: r.subject, Status: http.StatusOK,
+		Err:  fmt.Errorf("malformed answer: %w", c.core.cause(err)),
+		kind: ErrMalformed,
+	}
+}
