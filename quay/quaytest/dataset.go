@@ -1,0 +1,111 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// A Dataset is all an embedded Quay holds. Its JSON form is the one of a
+// dataset file; times are Unix milliseconds.
+type Dataset struct {
+	About         string         `json:"about,omitempty"`
+	Users         []User         `json:"users"`
+	Organizations []Organization `json:"organizations"`
+	Repositories  []Repository   `json:"repositories"` // creation order, which is listing order
+	Tokens        []Token        `json:"tokens,omitempty"`
+	Robots        []Robot        `json:"robots,omitempty"`
+	Manifests     []Manifest     `json:"manifests,omitempty"`
+	Blobs         []Blob         `json:"blobs,omitempty"`
+}
+
+// A User is an account, and a namespace of its own.
+type User struct {
+	Name     string `json:"name"`
+	Enabled  bool   `json:"enabled"`
+	Password string `json:"password,omitempty"`
+}
+
+// An Organization is a namespace whose owners see all its repositories.
+type Organization struct {
+	Name    string   `json:"name"`
+	Enabled bool     `json:"enabled"`
+	Owners  []string `json:"owners,omitempty"`
+}
+
+// A Repository holds tags. Name is without the namespace and may hold slashes.
+type Repository struct {
+	Namespace   string       `json:"namespace"`
+	Name        string       `json:"name"`
+	Description string       `json:"description,omitempty"`
+	Public      bool         `json:"public"`
+	State       string       `json:"state"` // "" is NORMAL
+	Permissions []Permission `json:"permissions,omitempty"`
+	Tags        []Tag        `json:"tags"` // with their history, oldest first
+}
+
+// A Permission gives a user or robot direct rights on a repository.
+type Permission struct {
+	User string `json:"user"`
+	Role string `json:"role"` // read, write or admin
+}
+
+// A Tag is one row of a repository's tag history. It is active when it is
+// not hidden and EndMS is nil or in the future.
+type Tag struct {
+	Name         string `json:"name"`
+	Digest       string `json:"digest"`
+	StartMS      int64  `json:"start_ms"`
+	EndMS        *int64 `json:"end_ms,omitempty"`
+	Size         *int64 `json:"size,omitempty"` // bytes; nil when the server does not know
+	ManifestList bool   `json:"manifest_list,omitempty"`
+	Reversion    bool   `json:"reversion,omitempty"`
+	Hidden       bool   `json:"hidden,omitempty"`
+}
+
+// A Token is an OAuth application token. Its name is also its secret.
+type Token struct {
+	Name    string `json:"name"`
+	User    string `json:"user"`
+	Scope   string `json:"scope"` // space-separated, such as "repo:read user:read"
+	Expired bool   `json:"expired,omitempty"`
+}
+
+// A Robot is an account that the registry API knows and the REST API does not.
+type Robot struct {
+	Name  string   `json:"name"` // "organization+name"
+	Token string   `json:"token"`
+	Reads []string `json:"reads,omitempty"` // repositories, "namespace/name"
+}
+
+// A Manifest is the exact text a tag's digest stands for.
+type Manifest struct {
+	Repository string `json:"repository"`
+	Digest     string `json:"digest"`
+	MediaType  string `json:"media_type"`
+	Content    string `json:"content"`
+}
+
+// A Blob is a layer or configuration. Its bytes are Base64 or, when that is
+// nil, made from Size and Seed as [SyntheticBlob] says. When both are nil they
+// are those of the same digest in another repository; if there is none, the
+// server knows of the blob and cannot serve it.
+type Blob struct {
+	Repository string  `json:"repository"`
+	Digest     string  `json:"digest"`
+	Base64     *string `json:"base64,omitempty"`
+	Size       *int64  `json:"size,omitempty"` // bytes
+	Seed       uint64  `json:"seed,omitempty"`
+}
+
+// ReadDataset reads the JSON form of a dataset.
+func ReadDataset(r io.Reader) (*Dataset, error) {
+	var d Dataset
+	if err := json.NewDecoder(r).Decode(&d); err != nil {
+		return nil, fmt.Errorf("quaytest: read dataset: %w", err)
+	}
+	return &d, nil
+}

@@ -1,0 +1,38 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package quaytest is an embedded Quay: a registry in memory that speaks the
+// Quay REST API v1 as a real Quay does and, for pulls, the registry API. Tests,
+// demonstrations and benchmarks run against it over real HTTP.
+//
+// It is a fake and no mock: it answers from a [Dataset] by the server's rules,
+// surprises included, and it is held to recordings of a real Quay by a test
+// that replays every one of them. What is known of the server, and where from,
+// is in doc/quay-api.md. The package has wire types of its own and shares no
+// code with the client it tests: it never imports package quay.
+//
+// It does not store anything: pushes and every other change are refused.
+//
+//	d := quaytest.SampleDataset()
+//	s, err := quaytest.NewServer(d)   // or NewHandler, without a socket
+//	defer s.Close()
+//	http.Get(s.URL() + "/api/v1/repository?namespace=stackfleet&public=true")
+//
+// # What stands where
+//
+// A request passes through the front end ([Handler], [Server]), which limits,
+// delays and disturbs it as [Option]s ask, and then reaches one of three parts:
+//   - the REST API: listing, tags, repository and manifest details,
+//     namespaces, the caller himself;
+//   - the registry API beneath /v2/: token endpoint, manifests, blobs, tag
+//     names, referrers, catalog;
+//   - with [WithObjectStorage], a second host that has the blobs.
+//
+// All of them read one index over the dataset that never changes, so a handler
+// is safe for concurrent use and a request's cost does not grow with the
+// number of repositories. Datasets come from a file ([ReadDataset]), from
+// [SampleDataset], or from [Fleet], which makes a million repositories cheap.
+//
+// Quirks ([WithQuirk], [Quirks]) are the odd things that servers and networks
+// do, each by name and with the fact it rests on.
+package quaytest

@@ -1,0 +1,61 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A Handler is an embedded Quay as an http.Handler. It is safe for concurrent use.
+type Handler struct {
+	cfg      config
+	st       *state
+	cursors  *cursorKey
+	registry *registry
+	served   *front // what stands before Quay's own code: shape.go
+	cancel   context.CancelFunc
+}
+
+// NewHandler makes an embedded Quay that holds the dataset. The dataset must
+// not be changed afterwards.
+func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
+	cfg := config{now: time.Now}
+	for _, o := range opts {
+		if err := o(&cfg); err != nil {
+			return nil, err
+		}
+	}
+	st, err := newState(d)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{cfg: cfg, st: st, cursors: newCursorKey(), registry: newRegistry(st)}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.served = cfg.shape.wrap(ctx, http.HandlerFunc(h.route), h.now)
+	return h, nil
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.served.ServeHTTP(w, r) }
+
+// Close ends every answer that stalls.
+func (h *Handler) Close() { h.cancel() }
+
+func (h *Handler) now() time.Time { return h.cfg.now() }
+
+// route sends a request to the part of Quay that answers it.
+func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, "/v2/") || path == "/v2":
+		h.serveRegistry(w, r)
+	case h.cfg.objectStorage && strings.HasPrefix(path, storagePath):
+		h.serveStorage(w, r)
+	default:
+		h.serveREST(w, r)
+	}
+}
