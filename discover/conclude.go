@@ -1,0 +1,76 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package discover
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/quayside/quayside/quay"
+)
+
+// errLapsed is a token that the server knew in one part of the listing and not
+// in another: the private repositories of that other part are missing.
+var errLapsed = fmt.Errorf("%w: the server knew the token for a part of the listing only: private repositories may be missing", quay.ErrUnauthenticated)
+
+// conclude writes the summary, when every goroutine of the run has ended.
+func (c *crew) conclude() {
+	s := &c.sum
+	s.Listed = int(c.listed.Load())
+	s.Candidates = int(c.waiting.Load())
+	s.Checked = int(c.checked.Load())
+
+	through := !c.broke && c.listedAll && s.Checked == s.Candidates
+	err := c.fault(through)
+	c.recognise()
+	if through && err == nil {
+		err = c.explain(c.Run.ctx)
+	}
+	s.Complete = through && err == nil
+	s.Hints = c.hints()
+
+	if m, ok := c.catalog.(Meter); ok {
+		after := m.Usage()
+		s.Requests = after.Requests - c.before.Requests
+		s.WithToken = after.WithToken - c.before.WithToken
+		s.WithoutToken = after.WithoutToken - c.before.WithoutToken
+		s.Refused = after.Refused - c.before.Refused
+		s.Retries = after.Retries - c.before.Retries
+	}
+	s.Elapsed = time.Since(c.began)
+	c.options.Logger.InfoContext(c.ctx, "resolved", "pattern", s.Pattern, "complete", s.Complete,
+		"present", s.Present, "absent", s.Absent, "unknown", s.Unknown, "requests", s.Requests)
+	if c.options.Progress != nil {
+		c.options.Progress(c.progress())
+	}
+	if err != nil {
+		err = fmt.Errorf("discover: %s: %w", s.Pattern, err)
+	}
+	c.end(*s, err)
+}
+
+// end makes a run's last word known.
+func (r *Run) end(s Summary, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summary, r.err = s, err
+}
+
+// fault is what ended the run early, or nil. through tells that nothing did.
+func (c *crew) fault(through bool) error {
+	switch {
+	case !through && c.Run.ctx.Err() != nil:
+		return c.Run.ctx.Err()
+	case c.broke:
+		return nil
+	case c.ctx.Err() != nil && !through:
+		return context.Cause(c.ctx) // a check met what concerns everything
+	case c.listErr != nil:
+		return c.listErr
+	case c.known && c.unknown:
+		return errLapsed
+	}
+	return nil
+}

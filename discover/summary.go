@@ -1,0 +1,81 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package discover
+
+import "time"
+
+// An Answer is yes, no, or a question nobody asked.
+type Answer string
+
+// The answers.
+const (
+	Yes      Answer = "yes"
+	No       Answer = "no"
+	NotAsked Answer = "not asked"
+)
+
+// A NamespaceStatus tells why there is, or is not, something to see in a
+// namespace.
+type NamespaceStatus string
+
+// What a namespace can be.
+const (
+	NamespaceUnasked        NamespaceStatus = ""                // the run ended before it was known
+	NamespaceFound          NamespaceStatus = "found"           // it shows repositories, or exists where nothing was listed
+	NamespaceEmpty          NamespaceStatus = "empty"           // it has none: its owner asked
+	NamespaceNothingVisible NamespaceStatus = "nothing visible" // it exists, and shows the caller none
+	NamespaceNotFound       NamespaceStatus = "not found"       // no organization or user has this name
+)
+
+// A Summary is what a run found and what it cost.
+//
+// When Complete is true, Listed is the sum of Pruned and Checked.
+type Summary struct {
+	Pattern string // canonical, without its token
+	Host    string // host or host:port; "" when not known
+
+	Direct     bool           // one repository was asked for by name, without a listing
+	Listed     int            // repositories in the listing
+	Pruned     map[Reason]int // of these, those that needed no request, by reason
+	Candidates int            // of these, those that needed a check; 1 when Direct
+	Checked    int            // of the candidates, those whose check has ended
+
+	Present  int // results with each verdict
+	Absent   int
+	Unknown  int
+	Unknowns map[Reason]int // Unknown by reason
+
+	// What the catalog sent between the start and the end of the run, for
+	// other users of the same client too. All zero when it does not count.
+	Requests     int64
+	WithToken    int64
+	WithoutToken int64
+	Refused      int64 // answers 429
+	Retries      int64
+
+	// CallerKnown tells whether the server knew who asked. TokenIgnored is
+	// true when it did not although a token was given: Quay treats a wrong,
+	// expired or revoked token as none (doc/quay-api.md section 3), so
+	// private repositories are missing from the answer.
+	CallerKnown  Answer
+	TokenIgnored bool
+
+	Namespace NamespaceStatus
+
+	// Denied is true when everything that was listed and checked was
+	// refused: this is not a few repositories gone, but a caller who may
+	// not read any.
+	Denied bool
+
+	// Hints say what to do about an answer that may surprise, in sentences
+	// for people.
+	Hints []string
+
+	// Complete is true when the listing came to its end and every candidate
+	// was checked. Unknown results do not make it false; they stand for
+	// themselves.
+	Complete bool
+
+	Elapsed time.Duration
+}
