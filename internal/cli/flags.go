@@ -1,0 +1,68 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/discover"
+)
+
+// flags are the values of the command line, and of the config file where the
+// command line is silent.
+type flags struct {
+	server    string
+	tokenFile string
+	caFile    string
+	plainHTTP bool
+	jobs      int
+	timeout   time.Duration
+	quiet     bool
+	verbose   int
+	logFormat string
+	config    string
+
+	output    string
+	template  string
+	failEmpty bool
+}
+
+// global adds the flags that every command has.
+func (f *flags) global(cmd *cobra.Command) {
+	p := cmd.PersistentFlags()
+	p.SortFlags = false
+	p.StringVar(&f.server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
+	p.StringVar(&f.tokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
+	p.StringVar(&f.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
+	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers given without a scheme")
+	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
+	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
+	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
+	p.CountVarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")
+	p.StringVar(&f.logFormat, "log-format", "text", "how standard error is written: text or json")
+	p.StringVar(&f.config, "config", "", "config file (default quayside/config.yaml in the user's config folder)")
+	complete(cmd, "log-format", "text", "json")
+}
+
+// addFailEmpty adds the flag that makes an empty answer a failure.
+func (a *app) addFailEmpty(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 when there is nothing to print")
+}
+
+// empty ends a command that found nothing.
+func (a *app) empty() error {
+	if a.flags.failEmpty {
+		return &status{code: exitEmpty}
+	}
+	return nil
+}
+
+// complete lets the shell offer the values of a flag.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	// The only error is a flag that does not exist, which every test of
+	// the command would meet.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}

@@ -1,0 +1,114 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command quayside: it parses a command line, calls the
+// library once, and renders what it says.
+//
+// One file holds one command: repos.go, tags.go, has.go, find.go, demo.go,
+// version.go, completion.go. Around them:
+//
+//   - main.go: Main, the whole command as a function. root.go: the command tree.
+//     help.go and suggest.go: help texts and "did you mean".
+//   - flags.go, config.go, server.go: what was asked for, of which server, with
+//     which token. A token goes to the one host it belongs to.
+//   - output.go: standard output, which is data. talk.go, progress.go and
+//     summary.go: standard error, which is talk.
+//   - exit.go: the exit codes.
+//
+// The package has no state: no package variables, no init. It links nothing
+// that only generates documents.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// An app is one run of the command.
+type app struct {
+	stdin  io.Reader
+	out    *output
+	talk   *talk
+	env    func(string) (string, bool)
+	flags  flags
+	config config
+
+	// configFolder is where the user's config lives.
+	configFolder func() (string, error)
+	// showy is true when standard output is a terminal, screen when
+	// standard error is, which then is a file.
+	showy  bool
+	screen *os.File
+
+	links map[linkKey]*link // servers spoken to so far
+}
+
+// Main runs the command with its arguments (without the program's name) and
+// returns its exit code. It reads environment variables through env only, ends
+// early when ctx does, and has stopped all it started when it returns.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	a := newApp(stdin, stdout, stderr, env)
+	a.configFolder = os.UserConfigDir
+	a.showy = isTerminal(stdout)
+	if isTerminal(stderr) {
+		a.screen, _ = stderr.(*os.File)
+	}
+	return a.run(ctx, args)
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
+	return &app{
+		stdin:        stdin,
+		out:          newOutput(stdout),
+		talk:         newTalk(stderr),
+		env:          env,
+		configFolder: func() (string, error) { return "", errors.New("no config folder") },
+		links:        map[linkKey]*link{},
+	}
+}
+
+// run parses, does the command, and turns its error into an exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	defer a.hangUp()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.out)
+	root.SetErr(a.talk)
+	err := root.ExecuteContext(ctx)
+	if flushed := a.out.Flush(); flushed != nil {
+		if brokenPipe(flushed) {
+			return exitDone // the reader had enough
+		}
+		a.talk.fail("cannot write to standard output: %v", flushed)
+		return exitFailed
+	}
+	code := exitCode(err)
+	var s *status
+	switch {
+	case err == nil, errors.As(err, &s) && s.cause == nil:
+	case code == exitInterrupted:
+		a.talk.fail("interrupted")
+	default:
+		a.talk.fail("%v", err)
+	}
+	return code
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// brokenPipe tells whether a reader of standard output has gone, as head does.
+func brokenPipe(err error) bool {
+	const windowsBrokenPipe, windowsNoData = syscall.Errno(109), syscall.Errno(232)
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) || runtime.GOOS == "windows" &&
+		(errors.Is(err, windowsBrokenPipe) || errors.Is(err, windowsNoData))
+}

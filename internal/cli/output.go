@@ -1,0 +1,104 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/internal/report"
+)
+
+// An output is standard output. It keeps its first error: what follows is not
+// written, and the command ends with it.
+type output struct {
+	buf *bufio.Writer
+	err error
+}
+
+func newOutput(w io.Writer) *output { return &output{buf: bufio.NewWriterSize(w, 32<<10)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.buf.Write(p)
+	o.err = err
+	return n, err
+}
+
+// Flush writes what is buffered, and returns the first error of all.
+func (o *output) Flush() error {
+	if o.err == nil {
+		o.err = o.buf.Flush()
+	}
+	return o.err
+}
+
+// addOutput adds the flags that choose a format. The formats named in without
+// make no sense for the command.
+func (a *app) addOutput(cmd *cobra.Command, without ...report.Format) {
+	var names []string
+	for _, name := range report.Formats() {
+		if !slices.Contains(without, report.Format(name)) {
+			names = append(names, name)
+		}
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&a.flags.output, "output", "o", "", "format: "+strings.Join(names, ", ")+" (default table, or plain off a terminal)")
+	f.StringVar(&a.flags.template, "template", "", "Go template to write each result with, and a line break")
+	complete(cmd, "output", names...)
+}
+
+// format reads the flags of addOutput. A template is tried out here, before
+// anything is asked of a server.
+func format[R report.Record](a *app, without ...report.Format) (report.Options, error) {
+	if a.flags.template != "" && a.flags.output != "" {
+		return report.Options{}, usagef("--output and --template contradict each other: give one")
+	}
+	if a.flags.template != "" {
+		t, err := report.ParseTemplate[R](a.flags.template)
+		if err != nil {
+			return report.Options{}, usagef("%w", err)
+		}
+		return report.Options{Format: report.Template, Template: t}, nil
+	}
+	name := a.flags.output
+	switch {
+	case name == "" && a.showy:
+		name = string(report.Table)
+	case name == "":
+		name = string(report.Plain)
+	}
+	f, err := report.ParseFormat(name)
+	if err == nil && slices.Contains(without, f) {
+		err = errors.New("output format " + name + " does not fit this command")
+	}
+	if err != nil {
+		return report.Options{}, usagef("%w", err)
+	}
+	return report.Options{Format: f}, nil
+}
+
+// render writes a finished answer. An error of standard output itself is left
+// for the end of the command, which tells it.
+func render[R report.Record](a *app, records iter.Seq[R], end report.Ending, o report.Options) error {
+	if err := report.Render(a.out, records, end, o); err != nil && a.out.err == nil {
+		return err
+	}
+	return nil
+}
+
+// stream writes one line of NDJSON, and at once.
+func stream[R report.Record](a *app, r R) bool {
+	err := report.Write(a.out, r)
+	return err == nil && a.out.Flush() == nil
+}

@@ -1,0 +1,129 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Command gives the command tree, for documents that describe it. It is not
+// connected to anything: Main runs the command.
+func Command() *cobra.Command {
+	return newApp(strings.NewReader(""), discard{}, discard{}, func(string) (string, bool) { return "", false }).root()
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "quayside",
+		Short: "Find which images of a Quay organization carry a tag",
+		Long: `quayside answers "which images of this Quay organization carry this tag?"
+exactly, politely and fast. Standard output is data, standard error is talk.
+
+A token is an OAuth application token of Quay, made in the web interface under
+the organization's Applications. Robot accounts do not work on Quay's REST API:
+it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
+--token-file; it is sent to the server it was given for and to no other.`,
+		Example: `  # See it work, without a network.
+  quayside demo
+
+  # Every image of a release.
+  quayside find 'quay.io/openstack.kolla/*:2025.1'
+
+  # Does one image carry the tag? The exit code tells.
+  quayside has quay.io/openstack.kolla/nova-api:2025.1`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Args:              a.subcommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	a.flags.global(root)
+	root.SetHelpFunc(help)
+	root.SetHelpCommand(a.helpCommand())
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.reposCommand(), a.tagsCommand(), a.hasCommand(), a.findCommand(),
+		a.demoCommand(), a.versionCommand(), a.completionCommand())
+	return root
+}
+
+// subcommand refuses an unknown command and offers those like it.
+func (a *app) subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	return usagef("unknown command %q for %q%s", args[0], cmd.CommandPath(),
+		didYouMean(cmd, cmd.SuggestionsFor(args[0])...))
+}
+
+// exactly refuses any other number of arguments than the names given.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return usagef("%s needs %s, and got %d arguments%s", cmd.CommandPath(), strings.Join(names, " and "),
+			len(args), didYouMean(cmd))
+	}
+}
+
+// A timeoutError is the cause of a context that --timeout ended.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("gave up after %s (--timeout)", e.after)
+}
+
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// asking prepares a command that asks a server: config file, defaults, log and
+// time limit.
+func (a *app) asking(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := a.loadConfig(); err != nil {
+			return err
+		}
+		a.applyDefaults(cmd)
+		if err := a.checkFlags(); err != nil {
+			return err
+		}
+		_, plain := a.env("NO_COLOR")
+		a.talk.setup(a.flags, a.screen != nil, !plain)
+		ctx := cmd.Context()
+		if d := a.flags.timeout; d > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, d, &timeoutError{d})
+			defer cancel()
+		}
+		err := run(ctx, args)
+		var late *timeoutError
+		if err != nil && errors.As(context.Cause(ctx), &late) && errors.Is(err, context.DeadlineExceeded) {
+			return &status{exitFailed, late}
+		}
+		return err
+	}
+}
+
+func (a *app) checkFlags() error {
+	switch {
+	case a.flags.jobs < 1:
+		return usagef("--jobs is %d, and must be 1 or more", a.flags.jobs)
+	case a.flags.timeout < 0:
+		return usagef("--timeout is %s, and must not be negative", a.flags.timeout)
+	case a.flags.logFormat != "text" && a.flags.logFormat != "json":
+		return usagef("--log-format is %q, and must be text or json", a.flags.logFormat)
+	}
+	return nil
+}

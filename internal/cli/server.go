@@ -1,0 +1,252 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/ref"
+)
+
+// An origin is one server with all that is needed to ask it.
+type origin struct {
+	url    string
+	caFile string
+	token  ref.Secret
+}
+
+// A linkKey tells the links of one run of the command apart: by host, and by
+// the token that a pattern brought along.
+type linkKey struct{ host, token string }
+
+// A link is a client of one server, kept for as long as the command runs.
+type link struct {
+	client  *quay.Client
+	catalog *discover.QuayCatalog
+	host    string // as image names carry it
+}
+
+// connect gives the link to the server a host stands for. "" is the server of
+// --server. A token given here (of a pattern) is used in place of the one that
+// is configured for the server.
+func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link, error) {
+	chosen, entry, err := a.chosen()
+	if err != nil {
+		return nil, err
+	}
+	if host == "" {
+		host = hostOf(chosen.url)
+	}
+	key := linkKey{host, token.Reveal()}
+	if l := a.links[key]; l != nil {
+		return l, nil
+	}
+	o := chosen
+	if host != hostOf(chosen.url) {
+		o, err = a.originOf(ctx, host, token)
+	} else if o.token = token; token.IsZero() {
+		o.token, err = a.tokenOfChosen(ctx, entry)
+	}
+	if err != nil {
+		return nil, err
+	}
+	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log)}
+	if o.caFile != "" {
+		pool, err := trusted(o.caFile)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, quay.WithRootCAs(pool))
+	}
+	client, err := quay.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{client: client, catalog: discover.Quay(client)}
+	l.host = l.catalog.Host()
+	if strings.HasPrefix(o.url, "http:") && client.HasToken() && !loopback(o.url) {
+		a.talk.warn("the token goes to %s over plain HTTP, where anyone on the way can read it", l.host)
+	}
+	a.links[key] = l
+	return l, nil
+}
+
+// hangUp closes the connections of all links.
+func (a *app) hangUp() {
+	for _, l := range a.links {
+		l.client.Close()
+	}
+}
+
+// originOf describes a server other than that of --server. The token of
+// --token-file or of the environment belongs to the server of --server, and a
+// configured token to the server it is configured for: neither is ever sent to
+// another.
+func (a *app) originOf(ctx context.Context, host string, token ref.Secret) (o origin, err error) {
+	o = origin{url: a.scheme() + host, caFile: a.flags.caFile}
+	name, entry := a.configured(func(name, url string) bool { return name == host || hostOf(url) == host })
+	if entry != nil {
+		o = a.entryOrigin(name, *entry)
+		if token.IsZero() {
+			token, err = a.tokenOfEntry(ctx, name, *entry)
+		}
+	}
+	o.token = token
+	if given, _ := a.env("QUAYSIDE_TOKEN"); token.IsZero() && err == nil && (given != "" || a.flags.tokenFile != "") {
+		a.talk.warn("the token given is not for %s, which is asked without one: name a token for it in the config file", host)
+	}
+	return o, err
+}
+
+// chosen is the server of --server, without its token, and what the config
+// file says of it.
+func (a *app) chosen() (origin, *configServer, error) {
+	name := a.flags.server
+	if name == "" {
+		name = "quay.io"
+	}
+	if entry, ok := a.config.Servers[name]; ok {
+		return a.entryOrigin(name, entry), &entry, nil
+	}
+	o := origin{url: name, caFile: a.flags.caFile}
+	if !strings.Contains(name, "://") {
+		o.url = a.scheme() + name
+	} else if a.flags.plainHTTP && strings.HasPrefix(name, "https:") {
+		return origin{}, nil, usagef("--plain-http contradicts --server %s", name)
+	}
+	// The same server may be configured under another name.
+	key, entry := a.configured(func(_, url string) bool { return sameOrigin(url, o.url) })
+	if entry != nil {
+		o.caFile = a.entryOrigin(key, *entry).caFile
+	}
+	return o, entry, nil
+}
+
+func (a *app) scheme() string {
+	if a.flags.plainHTTP {
+		return "http://"
+	}
+	return "https://"
+}
+
+// configured finds the config file's first server, by name, that fits.
+func (a *app) configured(fits func(name, url string) bool) (string, *configServer) {
+	for _, name := range slices.Sorted(maps.Keys(a.config.Servers)) {
+		entry := a.config.Servers[name]
+		if fits(name, a.entryOrigin(name, entry).url) {
+			return name, &entry
+		}
+	}
+	return "", nil
+}
+
+// entryOrigin describes a server of the config file, without its token.
+func (a *app) entryOrigin(name string, entry configServer) origin {
+	o := origin{url: entry.URL, caFile: entry.CAFile}
+	if o.url == "" {
+		o.url = name
+	}
+	if !strings.Contains(o.url, "://") {
+		if entry.PlainHTTP {
+			o.url = "http://" + o.url
+		} else {
+			o.url = a.scheme() + o.url
+		}
+	}
+	if a.flags.caFile != "" {
+		o.caFile = a.flags.caFile
+	}
+	return o
+}
+
+// tokenOfChosen finds the token of --server's server: of --token-file, then of
+// the config file's entry, which knows whose it is, then of the environment.
+func (a *app) tokenOfChosen(ctx context.Context, entry *configServer) (ref.Secret, error) {
+	given, _ := a.env("QUAYSIDE_TOKEN")
+	switch {
+	case a.flags.tokenFile != "":
+		return a.readToken(ctx, a.flags.tokenFile)
+	case entry != nil && entry.TokenFile+entry.TokenEnv != "":
+		if given != "" && entry.TokenEnv != "QUAYSIDE_TOKEN" {
+			a.talk.note("the config file names a token for this server: it is used in place of $QUAYSIDE_TOKEN")
+		}
+		return a.tokenOfEntry(ctx, a.flags.server, *entry)
+	}
+	return ref.NewSecret(strings.TrimSpace(given)), nil
+}
+
+func (a *app) tokenOfEntry(ctx context.Context, name string, entry configServer) (ref.Secret, error) {
+	switch {
+	case entry.TokenFile != "":
+		return a.readToken(ctx, entry.TokenFile)
+	case entry.TokenEnv != "":
+		token, _ := a.env(entry.TokenEnv)
+		if strings.TrimSpace(token) == "" {
+			return ref.Secret{}, usagef("config: server %q: its token_env %s is not set", name, entry.TokenEnv)
+		}
+		return ref.NewSecret(strings.TrimSpace(token)), nil
+	}
+	return ref.Secret{}, nil
+}
+
+// trusted makes a pool of the system's certificates and those of a PEM file.
+func trusted(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usagef("CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("system's certificates: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, usagef("CA file %s: no PEM certificate in it", file)
+	}
+	return pool, nil
+}
+
+// hostOf gives the host of a server's URL as image names carry it: lower case,
+// and with its port unless the scheme stands for it.
+func hostOf(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
+	host := strings.ToLower(u.Host)
+	switch u.Scheme {
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+// sameOrigin tells whether two URLs lead to the same server in the same way:
+// what is a secret over HTTPS is none over HTTP.
+func sameOrigin(a, b string) bool {
+	schemeA, _, _ := strings.Cut(a, "://")
+	schemeB, _, _ := strings.Cut(b, "://")
+	return strings.EqualFold(schemeA, schemeB) && hostOf(a) == hostOf(b)
+}
+
+// loopback tells whether a URL leads to this machine.
+func loopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,73 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// flagError makes a usage error of what is wrong with a flag, and offers the
+// flags whose names are like it.
+func flagError(cmd *cobra.Command, err error) error {
+	var like []string
+	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
+		for candidate := range flagNames(cmd) {
+			if distance(name, candidate) <= 2 || strings.HasPrefix(candidate, name) {
+				like = append(like, "--"+candidate)
+			}
+		}
+	}
+	return usagef("%w%s", err, didYouMean(cmd, like...))
+}
+
+// flagNames yields the long names of the flags a command knows, read from its
+// help: the flag library itself is cobra's, not ours to import.
+func flagNames(cmd *cobra.Command) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, line := range strings.Split(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), "\n") {
+			_, rest, ok := strings.Cut(line, "--")
+			if !ok {
+				continue
+			}
+			name, _, _ := strings.Cut(rest, " ")
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// didYouMean ends an error of usage: what may have been meant, and where help is.
+func didYouMean(cmd *cobra.Command, like ...string) string {
+	text := fmt.Sprintf("\nrun '%s --help' for its usage", cmd.CommandPath())
+	if len(like) > 0 {
+		text = fmt.Sprintf(": did you mean %s?", strings.Join(like, " or ")) + text
+	}
+	return text
+}
+
+// distance is the number of letters to insert, delete or replace to get from
+// one word to the other.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,124 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/report"
+)
+
+const tokenIgnored = "the server does not know the token and took this for an anonymous caller: private repositories are missing"
+
+// An outcome is what became of one pattern of find.
+type outcome struct {
+	search  report.Search
+	code    int
+	err     error // why it failed; nil with the codes 0 and 3
+	ignored bool  // the server did not know the token
+	hints   []string
+}
+
+// outcomeOf judges a run that has ended.
+func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *link) outcome {
+	o := outcome{search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err}
+	var late *timeoutError
+	switch {
+	case err != nil && errors.As(context.Cause(ctx), &late):
+		o.err, o.code = late, exitFailed
+	case errors.Is(err, context.Canceled):
+		o.err, o.code = errors.New("interrupted"), exitInterrupted
+	case err != nil:
+		o.code = exitCode(err)
+	case s.Namespace == discover.NamespaceNotFound:
+		o.err, o.code = noNamespace(namespace, l), exitFailed
+		o.hints = nil // they say the same
+	case s.Denied:
+		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
+	case s.Unknown > 0:
+		o.code = exitPart
+	}
+	if o.err != nil {
+		o.search.Complete, o.search.Error = false, o.err.Error()
+	}
+	return o
+}
+
+func noNamespace(name string, l *link) error {
+	return fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.host)
+}
+
+// searchOf puts a run's summary in the report's words.
+func searchOf(s discover.Summary, l *link) report.Search {
+	pruned := map[string]int{}
+	for reason, n := range s.Pruned {
+		pruned[string(reason)] = n
+	}
+	token := report.TokenUnproven
+	switch {
+	case !l.client.HasToken():
+		token = report.TokenNone
+	case s.TokenIgnored:
+		token = report.TokenIgnored
+	case s.CallerKnown == discover.Yes:
+		token = report.TokenAccepted
+	}
+	return report.Search{
+		Pattern: s.Pattern, Host: l.host, Namespace: string(s.Namespace), Token: token, Complete: s.Complete,
+		Counts: report.Counts{
+			Listed: s.Listed, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
+			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
+			Requests: report.Requests{Total: s.Requests, WithToken: s.WithToken, WithoutToken: s.WithoutToken,
+				Refused: s.Refused, Retries: s.Retries},
+			Elapsed: report.Elapsed(s.Elapsed),
+		},
+	}
+}
+
+// tell says on standard error how the pattern fared.
+func (o outcome) tell(t *talk) {
+	if o.err != nil {
+		t.fail("%v", o.err)
+	}
+	if o.search.Namespace != string(discover.NamespaceNotFound) {
+		t.note("%v", o.search)
+	}
+	if o.ignored && (t.quiet || len(o.hints) == 0) {
+		t.warn(tokenIgnored)
+		return
+	}
+	for _, hint := range o.hints {
+		if o.ignored {
+			t.warn("%s", hint)
+		} else {
+			t.note("hint: %s", hint)
+		}
+	}
+}
+
+// worst is the exit code of all the patterns together, and the first error:
+// when some failed and others did not, the command is done in part.
+func worst(outcomes []outcome, patterns int) (code int, first string) {
+	failed := 0
+	for _, o := range outcomes {
+		switch {
+		case o.code == exitInterrupted:
+			return exitInterrupted, o.search.Error
+		case o.err != nil:
+			failed++
+			if first == "" {
+				first, code = o.search.Error, o.code
+			}
+		case o.code == exitPart && code == exitDone:
+			code = exitPart
+		}
+	}
+	if failed > 0 && failed < patterns && len(outcomes) == patterns {
+		code = exitPart
+	}
+	return code, first
+}

@@ -1,0 +1,70 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/ref"
+)
+
+func (a *app) tagsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tags ORG/REPO",
+		Short: "List the tags of a repository",
+		Long: `tags lists the live tags of a repository, newest first. A tag that was deleted
+or has expired is not live.`,
+		Example: `  # All tags, as a table.
+  quayside tags quay.io/openstack.kolla/nova-api
+
+  # As image names, for another tool.
+  quayside tags quay.io/openstack.kolla/nova-api -o refs`,
+		Args: exactly("ORG/REPO"),
+	}
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.tags(ctx, args[0]) })
+	a.addFailEmpty(cmd)
+	a.addOutput(cmd)
+	return cmd
+}
+
+func (a *app) tags(ctx context.Context, arg string) error {
+	options, err := format[report.Tag](a)
+	if err != nil {
+		return err
+	}
+	name, err := ref.ParseImage(arg)
+	if err != nil {
+		return err
+	}
+	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
+		return usagef("tags needs a repository, and %s names one image of it", name)
+	}
+	l, err := a.connect(ctx, name.Host, ref.Secret{})
+	if err != nil {
+		return err
+	}
+	f := &feed[report.Tag]{a: a, options: options, link: l, namespace: name.Namespace}
+	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
+	err = f.take(ctx, func(yield func(report.Tag, error) bool) {
+		for t, err := range l.catalog.Tags(ctx, repo, discover.TagFilter{}) {
+			if !yield(report.Tag{
+				Host: l.host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
+				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Started, Expires: t.Expires,
+				Visibility: visibility(t.Public, true),
+			}, err) {
+				return
+			}
+		}
+	})
+	if err == nil && f.count == 0 {
+		a.talk.note("%s/%s has no live tag", name.Namespace, name.Repository)
+		return a.empty()
+	}
+	return err
+}

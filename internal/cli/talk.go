@@ -1,0 +1,117 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lmittmann/tint"
+
+	"github.com/quayside/quayside/internal/report"
+)
+
+// talk is all that is said on standard error: warnings, notes, progress and
+// the log, each as whole lines. While progress bars are on the screen, lines
+// go above them.
+type talk struct {
+	quiet bool
+	json  bool // every line is a JSON object
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	w     io.Writer // where lines go now
+	plain io.Writer // standard error itself
+}
+
+func newTalk(stderr io.Writer) *talk {
+	return &talk{w: stderr, plain: stderr, log: slog.New(slog.DiscardHandler)}
+}
+
+// setup applies --quiet, --verbose and --log-format.
+func (t *talk) setup(f flags, terminal, color bool) {
+	t.quiet = f.quiet
+	t.json = f.logFormat == "json"
+	level := slog.LevelWarn
+	switch {
+	case f.verbose == 1:
+		level = slog.LevelInfo
+	case f.verbose > 1:
+		level = slog.LevelDebug
+	}
+	var h slog.Handler
+	switch {
+	case t.json:
+		h = slog.NewJSONHandler(t, &slog.HandlerOptions{Level: level})
+	case terminal:
+		h = tint.NewTextHandler(t, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !color})
+	default:
+		h = slog.NewTextHandler(t, &slog.HandlerOptions{Level: level})
+	}
+	t.log = slog.New(h)
+}
+
+// Write passes lines of the log on. Its errors are nobody's concern: there is
+// no place left to tell them.
+func (t *talk) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, err := t.w.Write(p)
+	if err != nil && t.w != t.plain {
+		return t.plain.Write(p) // the bars have just gone
+	}
+	return n, err
+}
+
+// above sends lines to w until the function it returns is called.
+func (t *talk) above(w io.Writer) (restore func()) {
+	set := func(w io.Writer) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.w = w
+	}
+	set(w)
+	return func() { set(t.plain) }
+}
+
+// fail tells why the command ends without doing its work.
+func (t *talk) fail(format string, args ...any) { t.say(slog.LevelError, "", format, args...) }
+
+// warn tells what makes an answer other than it seems. --quiet keeps it.
+func (t *talk) warn(format string, args ...any) {
+	t.say(slog.LevelWarn, "warning: ", format, args...)
+}
+
+// unknown names an image whose verdict is unknown.
+func (t *talk) unknown(g report.Gap) {
+	t.say(slog.LevelWarn, "unknown: ", "%s: %s: %s", g.Reference, g.Reason, g.Error)
+}
+
+// note tells what is good to know.
+func (t *talk) note(format string, args ...any) {
+	if !t.quiet {
+		t.say(slog.LevelInfo, "", format, args...)
+	}
+}
+
+func (t *talk) say(level slog.Level, label, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if t.json {
+		h := slog.NewJSONHandler(t, nil)
+		r := slog.NewRecord(time.Now(), level, text, 0)
+		_ = h.Handle(context.Background(), r)
+		return
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("quayside: " + label + report.Clean(strings.TrimSuffix(line, "\n")) + "\n")
+		label = ""
+	}
+	_, _ = io.WriteString(t, b.String())
+}

@@ -1,0 +1,69 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/quayside/quayside/ref"
+)
+
+// maxToken bounds what is read of a token file. Quay's tokens have 40
+// characters (doc/quay-api.md section 4).
+const maxToken = 64 << 10
+
+// readToken reads a token from a file, or from standard input when its name
+// is "-".
+func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
+	in := a.stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return ref.Secret{}, usagef("token file: %w", err)
+		}
+		defer f.Close()
+		in = f
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+			a.talk.warn("token file %s may be read by others: chmod 600 keeps it yours", file)
+		}
+	}
+	text, err := readAll(ctx, io.LimitReader(in, maxToken+1))
+	text = bytes.TrimSpace(text)
+	switch {
+	case ctx.Err() != nil:
+		return ref.Secret{}, err
+	case err != nil:
+		return ref.Secret{}, usagef("token file %s: %w", file, err)
+	case len(text) == 0:
+		return ref.Secret{}, usagef("token file %s: it is empty", file)
+	case len(text) > maxToken:
+		return ref.Secret{}, usagef("token file %s: too long for a token", file)
+	}
+	return ref.NewSecret(string(text)), nil
+}
+
+// readAll reads to the end, or until ctx ends: nobody may ever type the end of
+// a terminal's input. The read itself cannot be stopped; it ends with the
+// process.
+func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := io.ReadAll(in)
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,79 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// A version tells which program this is.
+type version struct {
+	Version   string `json:"version"`
+	Commit    string `json:"commit"`
+	Date      string `json:"date"` // of the commit
+	GoVersion string `json:"go_version"`
+	Platform  string `json:"platform"`
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "version prints the version, the commit it was built from, the version of Go and the\nplatform.",
+		Example: "  quayside version\n  quayside version --output json",
+		Args:    exactly(),
+	}
+	var format string
+	cmd.Flags().StringVarP(&format, "output", "o", "text", "format: text or json")
+	complete(cmd, "output", "text", "json")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		info, _ := debug.ReadBuildInfo()
+		v := versionOf(info)
+		switch format {
+		case "text":
+			fmt.Fprintf(a.out, "quayside %s\ncommit   %s %s\ngo       %s\nplatform %s\n",
+				v.Version, v.Commit, v.Date, v.GoVersion, v.Platform)
+		case "json":
+			return json.NewEncoder(a.out).Encode(v)
+		default:
+			return usagef("--output is %q, and must be text or json", format)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// versionOf reads what the Go tool wrote into the program.
+func versionOf(info *debug.BuildInfo) version {
+	v := version{
+		Version: "devel", Commit: "unknown", GoVersion: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	if info == nil {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	modified := ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.Commit = s.Value
+		case "vcs.time":
+			v.Date = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				modified = "+dirty"
+			}
+		}
+	}
+	v.Commit += modified
+	return v
+}

@@ -1,0 +1,232 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Record is one line of an answer.
+type Record interface {
+	Image | Repository | Tag
+	// cells gives every column of every layout, in order.
+	cells() []cell
+	// reference and pinned name the image by tag and by digest; "" when the
+	// record has no such name.
+	reference() string
+	pinned() string
+}
+
+// A layout says where a column is shown.
+type layout uint8
+
+const (
+	inTable layout = 1 << iota
+	inWide
+	inPlain
+	inCSV
+	inVerdicts // shown in a table only when verdicts are asked for
+)
+
+type cell struct {
+	head string
+	in   layout
+	text string
+}
+
+// The verdicts on an image.
+const (
+	Present = "present"
+	Absent  = "absent"
+	Unknown = "unknown"
+)
+
+// An Image is the verdict on one tag of one repository. Digest and what
+// follows it are zero unless the verdict is Present.
+type Image struct {
+	Verdict    string // Present, Absent or Unknown
+	Host       string // registry, such as "quay.io" or "registry.example:8443"
+	Namespace  string
+	Repository string // without the namespace; may hold slashes
+	Tag        string
+	Visibility string // "public", "private" or "" when not known
+	State      string // as the server says, such as "NORMAL"; "" when not known
+	Reason     string // why the verdict is Unknown, or the tag does not count, in a few words
+	Error      string // the cause of an Unknown, as the server or the connection gave it
+
+	Digest  string
+	Index   bool      // a manifest list or OCI index, not a single image
+	Size    int64     // compressed bytes, or -1 when the server does not say
+	Started time.Time // when the tag began to point at the digest
+	Expires time.Time // zero: never
+}
+
+// Reference names the image by its tag: host/namespace/repository:tag.
+func (i Image) Reference() string {
+	return path(i.Host, i.Namespace, i.Repository) + ":" + i.Tag
+}
+
+// Pinned names the image by its digest: host/namespace/repository@sha256:...,
+// or "" when there is no digest.
+func (i Image) Pinned() string { return pin(path(i.Host, i.Namespace, i.Repository), i.Digest) }
+
+func (i Image) reference() string { return i.Reference() }
+func (i Image) pinned() string    { return i.Pinned() }
+
+func (i Image) cells() []cell {
+	return []cell{
+		{"verdict", inCSV | inVerdicts, i.Verdict},
+		{"host", inCSV, i.Host},
+		{"namespace", inCSV, i.Namespace},
+		{"repository", inCSV, i.Repository},
+		{"repository", inTable | inPlain, i.Namespace + "/" + i.Repository},
+		{"image", inWide, i.Reference()},
+		{"tag", inTable | inPlain | inCSV, i.Tag},
+		{"digest", inTable, short(i.Digest)},
+		{"digest", inWide | inPlain | inCSV, i.Digest},
+		{"kind", inWide | inCSV, kind(i.Index, i.Digest)},
+		{"size", inTable | inWide, human(i.Size, i.Digest)},
+		{"size", inPlain | inCSV, bytesOf(i.Size, i.Digest)},
+		{"started", inTable | inWide | inPlain | inCSV, stamp(i.Started)},
+		{"expires", inWide | inCSV, stamp(i.Expires)},
+		{"visibility", inWide | inCSV, i.Visibility},
+		{"state", inWide | inCSV, i.State},
+		{"reason", inCSV | inVerdicts, i.Reason},
+		{"error", inCSV, i.Error},
+	}
+}
+
+// A Repository is one repository of a namespace.
+type Repository struct {
+	Host         string
+	Namespace    string
+	Name         string // without the namespace; may hold slashes
+	Visibility   string // "public" or "private"
+	State        string
+	LastModified time.Time // start of the newest live tag; zero: no live tag
+}
+
+// Reference names the repository: host/namespace/name.
+func (r Repository) Reference() string { return path(r.Host, r.Namespace, r.Name) }
+
+func (r Repository) reference() string { return r.Reference() }
+func (r Repository) pinned() string    { return "" }
+
+func (r Repository) cells() []cell {
+	return []cell{
+		{"host", inCSV, r.Host},
+		{"namespace", inCSV, r.Namespace},
+		{"repository", inTable | inPlain, r.Namespace + "/" + r.Name},
+		{"repository", inCSV, r.Name},
+		{"repository", inWide, r.Reference()},
+		{"visibility", inTable | inWide | inPlain | inCSV, r.Visibility},
+		{"state", inTable | inWide | inPlain | inCSV, r.State},
+		{"last_modified", inTable | inWide | inPlain | inCSV, stamp(r.LastModified)},
+	}
+}
+
+// A Tag is one live tag of a repository.
+type Tag struct {
+	Host       string
+	Namespace  string
+	Repository string
+	Name       string
+	Digest     string
+	Index      bool
+	Size       int64 // compressed bytes, or -1 when the server does not say
+	Started    time.Time
+	Expires    time.Time // zero: never
+	Visibility string    // "public", "private" or "" when not known
+}
+
+// Reference names the image by its tag: host/namespace/repository:tag.
+func (t Tag) Reference() string { return path(t.Host, t.Namespace, t.Repository) + ":" + t.Name }
+
+// Pinned names the image by its digest: host/namespace/repository@sha256:...
+func (t Tag) Pinned() string { return pin(path(t.Host, t.Namespace, t.Repository), t.Digest) }
+
+func (t Tag) reference() string { return t.Reference() }
+func (t Tag) pinned() string    { return t.Pinned() }
+
+func (t Tag) cells() []cell {
+	return []cell{
+		{"host", inCSV, t.Host},
+		{"namespace", inCSV, t.Namespace},
+		{"repository", inCSV, t.Repository},
+		{"tag", inTable | inPlain | inCSV, t.Name},
+		{"image", inWide, t.Reference()},
+		{"digest", inTable, short(t.Digest)},
+		{"digest", inWide | inPlain | inCSV, t.Digest},
+		{"kind", inTable | inWide | inPlain | inCSV, kind(t.Index, t.Digest)},
+		{"size", inTable | inWide, human(t.Size, t.Digest)},
+		{"size", inPlain | inCSV, bytesOf(t.Size, t.Digest)},
+		{"started", inTable | inWide | inPlain | inCSV, stamp(t.Started)},
+		{"expires", inTable | inWide | inPlain | inCSV, stamp(t.Expires)},
+		{"visibility", inWide | inCSV, t.Visibility},
+	}
+}
+
+func path(host, namespace, repository string) string {
+	return host + "/" + namespace + "/" + repository
+}
+
+func pin(repository, digest string) string {
+	if digest == "" {
+		return ""
+	}
+	return repository + "@" + digest
+}
+
+// short keeps enough of a digest to tell images apart by eye.
+func short(digest string) string {
+	const keep = len("sha256:") + 12
+	if algorithm, _, ok := strings.Cut(digest, ":"); ok && algorithm == "sha256" && len(digest) > keep {
+		return digest[:keep]
+	}
+	return digest
+}
+
+func kind(index bool, digest string) string {
+	switch {
+	case digest == "":
+		return ""
+	case index:
+		return "index"
+	}
+	return "image"
+}
+
+// stamp writes a time in UTC to the second, or nothing when there is none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// bytesOf writes a size in bytes, or nothing when there is none.
+func bytesOf(size int64, digest string) string {
+	if size < 0 || digest == "" {
+		return ""
+	}
+	return strconv.FormatInt(size, 10)
+}
+
+// human writes a size with three digits or so, in powers of 1000.
+func human(size int64, digest string) string {
+	if size < 0 || digest == "" {
+		return ""
+	}
+	if size < 1000 {
+		return strconv.FormatInt(size, 10) + "B"
+	}
+	value, unit := float64(size)/1000, 0
+	for value >= 999.95 && unit < len("kMGTPE")-1 {
+		value /= 1000
+		unit++
+	}
+	return strconv.FormatFloat(value, 'f', 1, 64) + "kMGTPE"[unit:unit+1] + "B"
+}

@@ -1,0 +1,190 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/csv"
+	"io"
+	"iter"
+	"strings"
+	"text/template"
+	"unicode/utf8"
+)
+
+// Options choose how Render writes.
+type Options struct {
+	Format   Format
+	Template *template.Template // of ParseTemplate; used when Format is Template
+	Verdicts bool               // tables show the verdict on each image, and why it is unknown
+}
+
+// Render writes a whole answer. It ranges over the records once, or twice when
+// columns have to be aligned. The ending matters to JSON and NDJSON only. An
+// error is one of the writer, or of a template that fails on a record.
+func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) error {
+	switch o.Format {
+	case JSON:
+		return document(w, records, end)
+	case NDJSON:
+		for r := range records {
+			if err := Write(w, r); err != nil {
+				return err
+			}
+		}
+		return End(w, end)
+	case CSV:
+		return commaSeparated(w, records)
+	case Refs:
+		return names(w, records, R.reference)
+	case Digests:
+		return names(w, records, R.pinned)
+	case Template:
+		return expand(w, records, o.Template)
+	}
+	show := inTable
+	switch o.Format {
+	case Wide:
+		show = inWide
+	case Plain:
+		show = inPlain
+	}
+	if o.Verdicts {
+		show |= inVerdicts
+	}
+	return table(w, records, show)
+}
+
+// ParseTemplate reads the text of a Go template for one kind of record, and
+// tries it on made-up records, so that a field that does not exist is found
+// before anything is asked of a server.
+func ParseTemplate[R Record](text string) (*template.Template, error) {
+	t, err := template.New("--template").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var zero R
+	if err := t.Execute(io.Discard, zero); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func expand[R Record](w io.Writer, records iter.Seq[R], t *template.Template) error {
+	p := &printer{w: w}
+	for r := range records {
+		var b strings.Builder
+		if err := t.Execute(&b, r); err != nil {
+			return err
+		}
+		p.print(b.String(), "\n")
+		if p.err != nil {
+			break
+		}
+	}
+	return p.err
+}
+
+func names[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
+	p := &printer{w: w}
+	for r := range records {
+		if s := name(r); s != "" && p.err == nil {
+			p.print(Clean(s), "\n")
+		}
+	}
+	return p.err
+}
+
+// commaSeparated writes a header and one line a record, each ending in CR LF
+// (RFC 4180). Fields are written as they are, but for the quotes CSV needs.
+func commaSeparated[R Record](w io.Writer, records iter.Seq[R]) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	var zero R
+	if err := out.Write(row(zero, inCSV, func(c cell) string { return c.head })); err != nil {
+		return err
+	}
+	for r := range records {
+		if err := out.Write(row(r, inCSV, func(c cell) string { return c.text })); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// table writes aligned columns, two spaces apart, with a header unless the
+// layout is the plain one. An answer without records is no table at all.
+func table[R Record](w io.Writer, records iter.Seq[R], show layout) error {
+	shown := func(c cell) string {
+		if c.text == "" {
+			return "-"
+		}
+		return Clean(c.text)
+	}
+	var zero R
+	header := row(zero, show, func(c cell) string { return strings.ToUpper(strings.ReplaceAll(c.head, "_", " ")) })
+	widths := make([]int, len(header))
+	widen := func(row []string) {
+		for i, text := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	if show&inPlain == 0 {
+		widen(header)
+	}
+	any := false
+	for r := range records {
+		any = true
+		widen(row(r, show, shown))
+	}
+	if !any {
+		return nil
+	}
+	p := &printer{w: w}
+	if show&inPlain == 0 {
+		p.aligned(header, widths)
+	}
+	for r := range records {
+		if p.err == nil {
+			p.aligned(row(r, show, shown), widths)
+		}
+	}
+	return p.err
+}
+
+// row picks the cells of a layout.
+func row[R Record](r R, show layout, text func(cell) string) []string {
+	var row []string
+	for _, c := range r.cells() {
+		if c.in&show != 0 {
+			row = append(row, text(c))
+		}
+	}
+	return row
+}
+
+// A printer writes until the first error and keeps it.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) print(parts ...string) {
+	for _, s := range parts {
+		if p.err == nil {
+			_, p.err = io.WriteString(p.w, s)
+		}
+	}
+}
+
+func (p *printer) aligned(row []string, widths []int) {
+	var b strings.Builder
+	for i, text := range row {
+		b.WriteString(text)
+		if i < len(row)-1 {
+			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
+		}
+	}
+	p.print(b.String(), "\n")
+}

@@ -1,0 +1,116 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Counts are what a search found, and what it cost.
+type Counts struct {
+	Listed     int            `json:"listed"`     // repositories in the listing
+	Pruned     map[string]int `json:"pruned"`     // of these, those that needed no request, by reason
+	Candidates int            `json:"candidates"` // those that needed a check
+	Checked    int            `json:"checked"`    // of these, those whose check has ended
+	Present    int            `json:"present"`
+	Absent     int            `json:"absent"`
+	Unknown    int            `json:"unknown"`
+	Requests   Requests       `json:"requests"`
+	Elapsed    Elapsed        `json:"elapsed_seconds"`
+}
+
+// Requests count what was sent, repetitions included.
+type Requests struct {
+	Total        int64 `json:"total"`
+	WithToken    int64 `json:"with_token"`
+	WithoutToken int64 `json:"without_token"`
+	Refused      int64 `json:"refused"` // answered 429
+	Retries      int64 `json:"retries"`
+}
+
+// The words for what a server made of the token.
+const (
+	TokenNone     = "none"     // there was none
+	TokenAccepted = "accepted" // the server knew its user
+	TokenIgnored  = "ignored"  // the server took the caller for anonymous
+	TokenUnproven = "unproven" // nothing showed which
+)
+
+// A Search is what became of one pattern.
+type Search struct {
+	Pattern   string `json:"pattern"`
+	Host      string `json:"host"`
+	Namespace string `json:"namespace"` // found, empty, nothing visible, not found, or ""
+	Token     string `json:"token"`     // one of the words above
+	Complete  bool   `json:"complete"`
+	Error     string `json:"error,omitempty"`
+	Counts
+}
+
+// A Gap is an image whose verdict is Unknown.
+type Gap struct {
+	Reference string `json:"reference"`
+	Reason    string `json:"reason"`
+	Error     string `json:"error"`
+}
+
+// A Summary closes the answer of a search: the counts of all its patterns
+// together, what is unknown by name, and each pattern for itself.
+type Summary struct {
+	Counts
+	Gaps     []Gap    `json:"unknown_images"`
+	Patterns []Search `json:"patterns"`
+}
+
+// NewSummary makes a summary of nothing yet.
+func NewSummary() Summary {
+	return Summary{Counts: Counts{Pruned: map[string]int{}}, Gaps: []Gap{}, Patterns: []Search{}}
+}
+
+// Add counts one more pattern.
+func (s *Summary) Add(p Search) {
+	s.Patterns = append(s.Patterns, p)
+	s.Listed += p.Listed
+	s.Candidates += p.Candidates
+	s.Checked += p.Checked
+	s.Present += p.Present
+	s.Absent += p.Absent
+	s.Unknown += p.Unknown
+	s.Elapsed += p.Elapsed
+	s.Requests.Total += p.Requests.Total
+	s.Requests.WithToken += p.Requests.WithToken
+	s.Requests.WithoutToken += p.Requests.WithoutToken
+	s.Requests.Refused += p.Requests.Refused
+	s.Requests.Retries += p.Requests.Retries
+	for reason, n := range p.Pruned {
+		s.Pruned[reason] += n
+	}
+}
+
+// String puts a pattern's counts in three lines for people.
+func (p Search) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s on %s: %d listed", p.Pattern, p.Host, p.Listed)
+	if reasons := slices.Sorted(maps.Keys(p.Pruned)); len(reasons) > 0 {
+		b.WriteString(", left out")
+		for i, reason := range reasons {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, " %d (%s)", p.Pruned[reason], reason)
+		}
+	}
+	fmt.Fprintf(&b, ", %d checked, in %s\n", p.Checked, time.Duration(p.Elapsed).Round(time.Millisecond))
+	fmt.Fprintf(&b, "%d present, %d absent, %d unknown", p.Present, p.Absent, p.Unknown)
+	if !p.Complete {
+		b.WriteString(": not complete")
+	}
+	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, refused with 429: %d; token: %s",
+		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.Refused, p.Token)
+	return b.String()
+}
