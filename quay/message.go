@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -139,13 +140,28 @@ func (c *core) tidy(s string) string {
 	return s
 }
 
+const redacted = "[redacted]"
+
 // redact takes the token out of a text.
 func (c *core) redact(s string) string {
-	token := c.token.reveal()
-	if token == "" {
+	if c.token == nil {
 		return s
 	}
-	const redacted = "[redacted]"
-	s = strings.ReplaceAll(s, token, redacted)
-	return strings.ReplaceAll(s, url.QueryEscape(token), redacted)
+	for _, form := range spellings(c.token()) {
+		s = strings.ReplaceAll(s, form, redacted)
+	}
+	return s
+}
+
+// spellings returns a token as it may turn up in other people's texts: as it
+// is, in a URL, in quotes, in JSON and in HTML. For tokens of letters and
+// digits, which is all a Quay makes, they are one.
+func spellings(token string) []string {
+	inJSON, _ := json.Marshal(token)
+	forms := []string{token, url.QueryEscape(token), url.PathEscape(token), html.EscapeString(token)}
+	for _, quoted := range []string{strconv.Quote(token), string(inJSON)} {
+		forms = append(forms, quoted[1:len(quoted)-1])
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
 }

@@ -1,0 +1,168 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// piped serves h over connections in memory, so that waits cost no time inside
+// a synctest bubble, and returns a client of it with the usual retries.
+func piped(t *testing.T, h http.Handler, opts ...quay.Option) *quay.Client {
+	t.Helper()
+	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	tr := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 10}
+	t.Cleanup(func() { tr.CloseIdleConnections(); s.Close() })
+	opts = append([]quay.Option{quay.WithServer("http://quay.test"), quay.WithHTTPClient(&http.Client{Transport: tr})}, opts...)
+	c, err := quay.New(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case l.conns <- there:
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+func (l *pipeListener) Close() error   { close(l.done); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+// handler is an embedded Quay without a port.
+func handler(t *testing.T, opts ...quaytest.Option) *quaytest.Handler {
+	t.Helper()
+	d, err := dataset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := quaytest.NewHandler(d, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+// TestRetriesHideWhatPasses lists an organization through every disturbance
+// that repeating helps against.
+func TestRetriesHideWhatPasses(t *testing.T) {
+	for _, quirk := range [][2]string{
+		{"outage", "3"}, {"outage", "3:429"}, {"outage", "3:502"}, {"outage", "3:504"}, {"outage", "20s:503"},
+		{"html-502", "2"}, {"cut", "2"}, {"malformed", "2"},
+	} {
+		t.Run(quirk[0]+"="+quirk[1], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := piped(t, handler(t, quaytest.WithQuirk(quirk[0], quirk[1])))
+				got, err := drain(t, list(c, "harbourline"))
+				if err != nil || len(got) < 250 {
+					t.Errorf("%d repositories, %v", len(got), err)
+				}
+				if s := c.Stats(); s.Retries == 0 || s.Requests != s.Retries+3 || (quirk[1] == "3:429") != (s.Refused == 3) {
+					t.Errorf("%+v, want three requests and retries", s)
+				}
+			})
+		})
+	}
+}
+
+func TestRetriesObeyRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, handler(t, quaytest.WithQuirk("outage", "1:429"), quaytest.WithQuirk("retry-after", "120")))
+		start := time.Now()
+		if _, err := drain(t, list(c, "alice")); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 2*time.Minute || took > 121*time.Second {
+			t.Errorf("took %v, want 120 s and a little", took)
+		}
+	})
+}
+
+func TestRetriesRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, handler(t, quaytest.WithQuirk("outage", "1h:429")))
+		_, err := c.Tag(t.Context(), repo("harbourline/plain"), "2025.1")
+		wantError(t, err, "rate limited", "429: Too Many Requests")
+		if s := c.Stats(); s != (quay.Stats{Requests: 11, WithoutToken: 11, Refused: 11, Retries: 10}) {
+			t.Errorf("%+v, want one request and ten retries", s)
+		}
+	})
+}
+
+func TestNoRetries(t *testing.T) {
+	c := client(t, embedded(t, quaytest.WithQuirk("outage", "1:502")).URL(), quay.WithRetries(0))
+	_, err := c.Tag(t.Context(), repo("harbourline/plain"), "2025.1")
+	wantError(t, err, "unavailable", "502")
+	if n := c.Stats().Requests; n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+func TestCancellationEndsAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, handler(t, quaytest.WithQuirk("outage", "1h:429"), quaytest.WithQuirk("retry-after", "300")))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
+		defer cancel()
+		start := time.Now()
+		_, err := drain(t, c.Repositories(ctx, quay.RepositoryQuery{Namespace: "alice"}))
+		wantError(t, err, "deadline", "list repositories alice")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v, want to end with the context", took)
+		}
+	})
+}
+
+// TestAStalledAnswerIsRepeated: the attempt's time runs out, not the call's.
+func TestAStalledAnswerIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := piped(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n++; n < 3 {
+				fmt.Fprint(w, `{"tags": [`)
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+				return
+			}
+			fmt.Fprint(w, tagList(false, "v1"))
+		}), quay.WithTimeout(10*time.Second))
+		start := time.Now()
+		if has, err := c.HasTag(t.Context(), repo("org/r"), "v1"); !has || err != nil {
+			t.Errorf("%v, %v", has, err)
+		}
+		if took := time.Since(start); took < 20*time.Second || took > 22*time.Second {
+			t.Errorf("took %v, want two attempts of 10 s and their waits", took)
+		}
+	})
+}
