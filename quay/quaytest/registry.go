@@ -1,0 +1,111 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// registry is what the registry API (/v2/) has beside the state. It serves
+// pulls: every push, and every deletion, is 405.
+type registry struct {
+	signer  func() *signer                // of registry tokens; made by the first that needs it
+	store   func() map[string]*stored     // bytes of blobs, by digest
+	holding func() map[string][]*Manifest // manifests of a repository, in the dataset's order
+	secret  [32]byte                      // signs the URLs of the object storage
+}
+
+func newRegistry(s *state) *registry {
+	g := &registry{signer: newSigner(), store: newStore(s.data), holding: newHolding(s.data)}
+	rand.Read(g.secret[:]) // never fails
+	return g
+}
+
+// What a path may have after /manifests/, /blobs/ and /referrers/.
+var (
+	digestForm = regexp.MustCompile(`^[A-Za-z0-9_+.-]+:[A-Fa-f0-9]+$`)
+	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+)
+
+// pullMethods is what the registry API takes here, on every route.
+const pullMethods = "HEAD, GET, OPTIONS"
+
+// serveRegistry answers a request under /v2/.
+func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
+	path := slashes.ReplaceAllString(r.URL.Path, "/")
+	switch {
+	case strings.ContainsFunc(path, unicode.IsControl): // could not stand in the header of a refusal
+		sendNginx(w, http.StatusBadRequest, "400 Bad Request", "400 Bad Request", "")
+	case path == "/v2":
+		sendRedirect(w, r, "/v2/")
+	case path != r.URL.Path:
+		sendRedirect(w, r, path)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		h.servePull(w, r)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", pullMethods)
+		sendBytes(w, r, http.StatusOK, htmlType, nil)
+	default:
+		refuseMethod(w, r, pullMethods)
+	}
+}
+
+// servePull finds what answers a path. A repository's name is all between
+// /v2/ and the last two parts of the path, so names may be nested and may have
+// parts called "tags" or "manifests".
+func (h *Handler) servePull(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/v2/":
+		h.servePing(w, r)
+		return
+	case "/v2/auth":
+		h.serveToken(w, r)
+		return
+	case "/v2/_catalog":
+		h.serveCatalog(w, r)
+		return
+	}
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
+	n := len(parts) - 2
+	if n < 2 {
+		sendNotFoundPage(w, r)
+		return
+	}
+	name, kind, last := strings.Join(parts[:n], "/"), parts[n], parts[n+1]
+	digest := digestForm.MatchString(last)
+	switch {
+	case kind == "manifests" && (digest || tagForm.MatchString(last)):
+		h.serveManifest(w, r, name, last)
+	case kind == "blobs" && digest:
+		h.serveBlob(w, r, name, last)
+	case kind == "blobs" && last != "": // a route for deletion alone takes it (recording registry-blob)
+		refuseMethod(w, r, "DELETE, OPTIONS")
+	case kind == "tags" && last == "list":
+		h.serveTagNames(w, r, name)
+	case kind == "referrers" && digest:
+		h.serveReferrers(w, r, name, last)
+	default:
+		sendNotFoundPage(w, r)
+	}
+}
+
+// servePing answers whether the caller has a good registry token: 401, and
+// "true" all the same, without one (recording registry-ping).
+func (h *Handler) servePing(w http.ResponseWriter, r *http.Request) {
+	token, ok := h.bearer(w, r, "")
+	if !ok {
+		return
+	}
+	status := http.StatusOK
+	if token == nil {
+		status = http.StatusUnauthorized
+	}
+	challenge(w, r, "")
+	w.Header().Set("X-Sparse-Manifest-Support", "false")
+	sendBytes(w, r, status, htmlType, []byte("true"))
+}

@@ -1,0 +1,120 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// nobody is the subject of a token that was given to an anonymous caller.
+const nobody = "(anonymous)"
+
+var (
+	scopeForm = regexp.MustCompile(`^repository:((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+):((?:push|pull|\*)(?:,(?:push|pull|\*))*)$`)
+	nameForm  = regexp.MustCompile(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
+)
+
+// serveToken answers /v2/auth, the token endpoint (doc/quay-api.md section 5;
+// recording registry-auth). One scope that is not good refuses them all; one
+// that is good and not allowed gets an entry without actions.
+func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request) {
+	c, refused := h.credentials(r)
+	if refused != "" {
+		unauthorized(w, r, "", refused)
+		return
+	}
+	query := r.URL.Query()
+	scopes := slices.DeleteFunc(query["scope"], func(s string) bool { return s == "" })
+	if len(scopes) == 0 && !c.known() {
+		unauthorized(w, r, "", notAuthorized)
+		return
+	}
+	granted := []access{}
+	for _, scope := range scopes {
+		a, ok := h.authorizeScope(w, r, c, scope)
+		if !ok {
+			return
+		}
+		granted = append(granted, a)
+	}
+	subject := nobody
+	if c.known() {
+		subject = c.user + c.robot // one of them is empty
+	}
+	token, err := h.registry.signer().sign(query.Get("service"), subject, granted, h.now())
+	if err != nil {
+		sendCrash(w, r)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+	sendCompact(w, r, http.StatusOK, map[string]string{"token": token})
+}
+
+// credentials tells who asks for a token: nobody without an Authorization
+// header, and otherwise whom Basic credentials stand for, or why they are
+// refused. An application token as Bearer is refused, too. Not recorded are
+// the texts for application tokens that do not exist or are of a disabled user.
+func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
+	if strings.TrimSpace(r.Header.Get("Authorization")) == "" {
+		return caller{}, ""
+	}
+	user, password, ok := r.BasicAuth()
+	if !ok {
+		return caller{}, "Specified credentials are invalid"
+	}
+	if c, ok = h.st.basic(user, password); ok {
+		return c, ""
+	}
+	switch t := h.st.tokens[password]; {
+	case user == "$oauthtoken" && t == nil:
+		return caller{}, "OAuth access token could not be validated"
+	case user == "$oauthtoken" && t.Expired:
+		return caller{}, "OAuth access token has expired"
+	case user == "$oauthtoken":
+		return caller{}, "Granter of the oauth access token is disabled"
+	case strings.Contains(user, "+") && h.st.robots[user] != nil:
+		return caller{}, "Could not find robot with username: " + user + " and supplied password."
+	case strings.Contains(user, "+"):
+		return caller{}, "Could not find robot with specified username"
+	}
+	return caller{}, "Invalid Username or Password"
+}
+
+// authorizeScope works out what one scope gives, or answers why the request is
+// refused. Only pull is ever granted: on what is public, on what the caller
+// has rights on, and on what an owner's namespace has not.
+func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c caller, scope string) (a access, ok bool) {
+	m := scopeForm.FindStringSubmatch(scope)
+	if m == nil {
+		refuse(w, r, http.StatusBadRequest, "INVALID_REQUEST", "Unable to decode repository and actions: "+scope, struct{}{})
+		return a, false
+	}
+	a = access{Type: "repository", Name: m[1], Actions: []string{}}
+	namespace, name := splitRepository(m[1])
+	if name == "" { // a repository without a namespace: there is none
+		return a, true
+	}
+	if !nameForm.MatchString(name) || len(name) > 255 {
+		refuse(w, r, http.StatusBadRequest, "NAME_INVALID", "Invalid repository name: "+m[1], struct{}{})
+		return a, false
+	}
+	if _, enabled, found := h.st.namespace(namespace); found && !enabled {
+		refuse(w, r, http.StatusMethodNotAllowed, "DENIED",
+			"Namespace "+namespace+" has been disabled. Please contact a system administrator.", struct{}{})
+		return a, false
+	}
+	if c.badScope { // as on the REST API (recording token-bad-scope)
+		sendCrash(w, r)
+		return a, false
+	}
+	repository := h.pullable(m[1])
+	public := repository != nil && repository.Public && (c.known() || h.admitsAnonymous())
+	if (public || h.st.role(c, namespace, name) >= roleRead) && slices.Contains(strings.Split(m[2], ","), "pull") {
+		a.Actions = append(a.Actions, "pull")
+	}
+	return a, true
+}

@@ -1,0 +1,34 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import "net/http"
+
+// serveBlob answers with a blob: from disk whole, whatever Range asks for, or
+// in object-storage mode with a redirect (recordings registry-blob and
+// registry-blob-redirect). The lifetimes of GET and HEAD differ in truth.
+func (h *Handler) serveBlob(w http.ResponseWriter, r *http.Request, name, digest string) {
+	if h.readable(w, r, name) == nil {
+		return
+	}
+	s := h.registry.store()[digest]
+	if s == nil || h.st.blob(name, digest) == nil {
+		refuse(w, r, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry", struct{}{})
+		return
+	}
+	header := w.Header()
+	header.Set("Docker-Content-Digest", digest)
+	header.Set("Cache-Control", "max-age=31536000")
+	if h.cfg.objectStorage {
+		header.Set("Accept-Ranges", "bytes")
+	}
+	if r.Method == http.MethodHead {
+		header.Set("Cache-Control", "max-age=31436000")
+	} else if h.cfg.objectStorage {
+		sendLocation(w, r, http.StatusFound, h.signedURL(r, digest))
+		return
+	}
+	header.Set("Content-Type", "application/octet-stream")
+	s.send(w, r, http.StatusOK, 0, s.size())
+}

@@ -1,0 +1,120 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A registry token lives an hour, and clocks may differ by half a minute
+// (doc/quay-api.md section 5, "/v2/auth").
+const (
+	tokenLifetime = time.Hour
+	tokenSkew     = 30 * time.Second
+	tokenIssuer   = "quay"
+)
+
+// claims is the payload of a registry token. The context repeats every name,
+// as Quay's does: an anonymous caller's token is as long as recorded, and one
+// for some fifty repositories too long for a header line (doc/quay-api.md
+// section 5; recording registry-auth).
+type claims struct {
+	Issuer    string   `json:"iss"`
+	Audience  string   `json:"aud"` // the service that was asked for
+	NotBefore int64    `json:"nbf"` // Unix seconds, like the next two
+	IssuedAt  int64    `json:"iat"`
+	Expires   int64    `json:"exp"`
+	Subject   string   `json:"sub"` // a user, a robot, or "(anonymous)"
+	Access    []access `json:"access"`
+	Context   struct {
+		Roots map[string]string `json:"com.apostille.roots"`
+		Root  string            `json:"com.apostille.root"`
+	} `json:"context"`
+}
+
+// access is what a token allows on one repository. No actions is nothing.
+type access struct {
+	Type    string   `json:"type"`
+	Name    string   `json:"name"`
+	Actions []string `json:"actions"`
+}
+
+// A signer makes registry tokens and knows its own. It is safe for
+// concurrent use.
+type signer struct {
+	key    *rsa.PrivateKey
+	header string // of every token, encoded
+}
+
+// newSigner gives the function that makes the signer once it is needed: a
+// key takes longer to make than all the rest of a server's start.
+func newSigner() func() *signer {
+	return sync.OnceValue(func() *signer {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(fmt.Sprintf("quaytest: make key for registry tokens: %v", err)) // only for want of memory or randomness
+		}
+		id := sha256.Sum256(key.N.Bytes())
+		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":"JWT"}`, base64.RawURLEncoding.EncodeToString(id[:]))
+		return &signer{key: key, header: base64.RawURLEncoding.EncodeToString([]byte(header))}
+	})
+}
+
+// sign makes a token that holds for an hour from now.
+func (s *signer) sign(service, subject string, granted []access, now time.Time) (string, error) {
+	c := claims{Issuer: tokenIssuer, Audience: service, Subject: subject, Access: granted,
+		NotBefore: now.Unix(), IssuedAt: now.Unix(), Expires: now.Add(tokenLifetime).Unix()}
+	c.Context.Roots, c.Context.Root = map[string]string{}, "$disabled"
+	for _, a := range granted {
+		c.Context.Roots[a.Name] = "$disabled"
+	}
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	text := s.header + "." + base64.RawURLEncoding.EncodeToString(payload)
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", err
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// bearerForm is a bearer token of at least two parts.
+var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+/_-]+)$`)
+
+// check reads the Authorization header of a request for the registry, or
+// tells why it is refused. Only the first text was recorded. The audience is
+// not looked at: an embedded server is called by many names.
+func (s *signer) check(authorization string, now time.Time) (c claims, refused string) {
+	m := bearerForm.FindStringSubmatch(authorization)
+	if m == nil {
+		return c, "Invalid bearer token format"
+	}
+	cut := strings.LastIndexByte(m[1], '.')
+	text, signature := m[1][:cut], m[1][cut+1:]
+	sum := sha256.Sum256([]byte(text))
+	raw, err := base64.RawURLEncoding.DecodeString(signature)
+	_, payload, _ := strings.Cut(text, ".")
+	switch {
+	case err != nil, rsa.VerifyPKCS1v15(&s.key.PublicKey, crypto.SHA256, sum[:], raw) != nil, !decodeSegment(payload, &c):
+		return c, "Signature verification failed"
+	case !now.Before(time.Unix(c.Expires, 0).Add(tokenSkew)):
+		return c, "Signature has expired"
+	case now.Before(time.Unix(c.NotBefore, 0).Add(-tokenSkew)):
+		return c, "The token is not yet valid (nbf)"
+	}
+	return c, ""
+}

@@ -1,0 +1,88 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// registryPage is the most that a page of tags or of the catalog holds, and
+// what it holds when n is not given (doc/quay-api.md section 5).
+const registryPage = 100
+
+// pageLength reads n, clamped to least..100. What is no number counts as 0.
+func pageLength(r *http.Request, least int64) int {
+	n, _ := parameters(r.URL.RawQuery).number("n", registryPage)
+	return int(min(max(n, least), registryPage))
+}
+
+// nextPage says where the next page of this listing is.
+func nextPage(w http.ResponseWriter, r *http.Request, n int, key, value string) {
+	link := origin(r) + (&url.URL{Path: r.URL.Path}).EscapedPath() + "?n=" + strconv.Itoa(n) + "&" + key + "=" + url.QueryEscape(value)
+	w.Header().Set("Link", "<"+link+`>; rel="next"`)
+}
+
+// serveTagNames answers with the names of a repository's live tags, sorted,
+// those after the parameter last (doc/quay-api.md section 5).
+func (h *Handler) serveTagNames(w http.ResponseWriter, r *http.Request, name string) {
+	repository := h.readable(w, r, name)
+	if repository == nil {
+		return
+	}
+	names, ms := []string{}, h.now().UnixMilli()
+	last, _ := parameters(r.URL.RawQuery).text("last")
+	for i := range repository.Tags {
+		if t := &repository.Tags[i]; t.aliveAt(ms) && t.Name > last {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if n := pageLength(r, 0); len(names) > n {
+		names = names[:n]
+		if n > 0 {
+			nextPage(w, r, n, "last", names[n-1])
+		}
+	}
+	sendCompact(w, r, http.StatusOK, map[string]any{"name": name, "tags": names})
+}
+
+// serveCatalog answers with the repositories that the caller of the token
+// has rights of his own on, and nothing to an anonymous one: public ones are
+// not in it (doc/quay-api.md section 5; recording registry-catalog).
+func (h *Handler) serveCatalog(w http.ResponseWriter, r *http.Request) {
+	token, ok := h.bearer(w, r, "")
+	if !ok {
+		return
+	}
+	var start int64
+	if text, given := parameters(r.URL.RawQuery).text("next_page"); given {
+		if c, err := h.cursors.open(text, h.now()); err == nil {
+			start = c.Start - 1
+		}
+	}
+	n := pageLength(r, 1)
+	var ids []int32
+	switch {
+	case token == nil || start < 0 || start > math.MaxInt32:
+	case h.st.robots[token.Subject] != nil:
+		ids = merge([][]int32{slices.Sorted(maps.Keys(h.st.roles[token.Subject]))}, int32(start), n+1)
+	default:
+		ids = h.st.visible("", token.Subject, false, int32(start), n+1)
+	}
+	if len(ids) > n {
+		nextPage(w, r, n, "next_page", h.cursors.seal(cursor{Start: int64(ids[n]) + 1}, h.now()))
+		ids = ids[:n]
+	}
+	names := []string{}
+	for _, id := range ids {
+		names = append(names, h.st.data.Repositories[id].Namespace+"/"+h.st.data.Repositories[id].Name)
+	}
+	sendCompact(w, r, http.StatusOK, map[string]any{"repositories": names})
+}

@@ -1,0 +1,150 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// newHolding gives the function that sorts the manifests by repository, in
+// the dataset's order, once they are asked for.
+func newHolding(d *Dataset) func() map[string][]*Manifest {
+	return sync.OnceValue(func() map[string][]*Manifest {
+		of := map[string][]*Manifest{}
+		for i := range d.Manifests {
+			m := &d.Manifests[i]
+			of[m.Repository] = append(of[m.Repository], m)
+		}
+		return of
+	})
+}
+
+// serveManifest answers with the manifest that a tag or digest stands for, in
+// a form that the client accepts (doc/quay-api.md section 5; recording
+// registry-manifest).
+//
+// Quay turns what the client does not accept into Docker schema 1, with
+// another digest. The embedded server does not: it answers 404
+// MANIFEST_UNKNOWN, as Quay does where it cannot, and says so in the detail.
+func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, name, reference string) {
+	repository := h.readable(w, r, name)
+	if repository == nil {
+		return
+	}
+	digest, absent := reference, ""
+	if !digestForm.MatchString(reference) {
+		tag, ok := h.st.activeTag(repository, reference, h.now())
+		if !ok {
+			h.refuseTag(w, r, repository, reference)
+			return
+		}
+		digest, absent = tag.Digest, "quaytest: the dataset has no text for the tag's "+tag.Digest
+	} else if !h.reachable(repository, digest, h.now()) {
+		manifestUnknown(w, r, "")
+		return
+	}
+	m := h.st.manifest(name, digest)
+	if m == nil {
+		manifestUnknown(w, r, absent)
+		return
+	}
+	if m = h.negotiate(m, accepted(r)); m == nil {
+		manifestUnknown(w, r, "quaytest does not convert to schema 1: list the manifest's media type in Accept")
+		return
+	}
+	w.Header().Set("Docker-Content-Digest", m.Digest)
+	sendBytes(w, r, http.StatusOK, m.MediaType, []byte(m.Content))
+}
+
+// manifestUnknown answers 404. The detail of what is simply not there is
+// empty text, as in recording registry-referrers, where Quay looks up a
+// manifest by digest in the same way.
+func manifestUnknown(w http.ResponseWriter, r *http.Request, detail string) {
+	refuse(w, r, http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown", detail)
+}
+
+// refuseTag answers for a tag that is not alive: TAG_EXPIRED when it once was.
+func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *Repository, tag string) {
+	now := h.now().UnixMilli()
+	for _, t := range h.st.tagIndex(repository).named(tag) {
+		if !t.Hidden && t.EndMS != nil && *t.EndMS <= now {
+			refuse(w, r, http.StatusNotFound, "TAG_EXPIRED",
+				"Tag "+tag+" was deleted or has expired. To pull, revive via time machine", struct{}{})
+			return
+		}
+	}
+	manifestUnknown(w, r, "")
+}
+
+// reachable tells whether a manifest can be had by digest. One whose tags are
+// all gone cannot, unless an index with a live tag names it; one that never
+// had a tag can, for the hidden tags that Quay keeps such manifests with are
+// not in every dataset.
+func (h *Handler) reachable(repository *Repository, digest string, now time.Time) bool {
+	ms, had := now.UnixMilli(), false
+	for i := range repository.Tags {
+		t := &repository.Tags[i]
+		alive := t.EndMS == nil || *t.EndMS > ms // hidden or not
+		if alive && (t.Digest == digest || h.names(repository, t.Digest, digest)) {
+			return true
+		}
+		had = had || t.Digest == digest
+	}
+	return !had
+}
+
+// names tells whether a digest is that of an index that names another.
+func (h *Handler) names(repository *Repository, index, digest string) bool {
+	m := h.st.manifest(repository.Namespace+"/"+repository.Name, index)
+	return m != nil && slices.Contains(h.st.indexes[m].digests, digest)
+}
+
+// accepted gives the media types that a request lists. "*/*" stands for
+// nothing but itself (doc/quay-api.md, "Recorded").
+func accepted(r *http.Request) []string {
+	var types []string
+	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		mediaType, _, _ := strings.Cut(part, ";")
+		types = append(types, strings.ToLower(strings.TrimSpace(mediaType)))
+	}
+	return types
+}
+
+// negotiate gives the manifest itself when its type is accepted, what an
+// index has for linux on amd64 when only that one's type is, and otherwise
+// nil. Schema 1 is what Quay falls back to, so it is always good.
+func (h *Handler) negotiate(m *Manifest, accept []string) *Manifest {
+	if slices.Contains(accept, m.MediaType) || strings.HasPrefix(m.MediaType, "application/vnd.docker.distribution.manifest.v1+") {
+		return m
+	}
+	if !isIndex(m.MediaType) {
+		return nil
+	}
+	var index struct {
+		Manifests []struct {
+			Digest   string `json:"digest"`
+			Platform struct {
+				OS           string `json:"os"`
+				Architecture string `json:"architecture"`
+			} `json:"platform"`
+		} `json:"manifests"`
+	}
+	if json.Unmarshal([]byte(m.Content), &index) != nil {
+		return nil
+	}
+	for _, of := range index.Manifests {
+		if of.Platform.OS != "linux" || of.Platform.Architecture != "amd64" {
+			continue
+		}
+		if child := h.st.manifest(m.Repository, of.Digest); child != nil && !isIndex(child.MediaType) {
+			return h.negotiate(child, accept)
+		}
+	}
+	return nil
+}
