@@ -13,7 +13,8 @@ import (
 // query is an error (doc/quay-api.md section 1, "Query parameters").
 type parameters string
 
-// text gives a parameter's value, and whether it is there at all.
+// text gives a parameter's value, and whether it is there at all. The name is
+// one without percent and plus signs.
 func (p parameters) text(name string) (value string, given bool) {
 	for rest := string(p); rest != ""; {
 		var pair string

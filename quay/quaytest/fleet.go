@@ -1,0 +1,114 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// FleetOptions says what the repositories of a [Fleet] hold. The zero value is
+// an organization named "fleet" whose public repositories all carry 2025.1.
+type FleetOptions struct {
+	Namespace string // the organization; "" is fleet
+	Tag       string // the tag in question; "" is 2025.1
+
+	// Every makes one in so many repositories carry Tag, counted among those
+	// with a live tag and beginning with the first: 10 is a tenth of them. The
+	// others have older tags only. 0 and 1 are all.
+	Every int
+
+	// NoLiveTag is how many repositories have no live tag: Tag was there once
+	// and is deleted. They are spread evenly.
+	NoLiveTag int
+
+	// Private is how many repositories only the owners of the organization
+	// see. They are spread evenly. The organization has no owner yet: name one
+	// in Organizations[0].Owners and add him to Users, with a token.
+	Private int
+}
+
+// fleetVariants is how many different sets of digests a fleet has.
+const fleetVariants = 256
+
+// Fleet makes an organization of n repositories for benchmarks, image-000000
+// and on. Repositories whose numbers are the same modulo 256 share their tags
+// with their digests, so that a million of them take some 200 MB in a server.
+// Nothing in it can be pulled. The same arguments give the same fleet.
+func Fleet(n int, opts FleetOptions) *Dataset {
+	namespace, tag := cmp.Or(opts.Namespace, "fleet"), cmp.Or(opts.Tag, "2025.1")
+	every := max(opts.Every, 1)
+	f := newFleetTags(tag)
+	names := fleetNames(n)
+	repositories := make([]Repository, n)
+	live := 0
+	for i := range repositories {
+		r := &repositories[i]
+		r.Namespace, r.Name = namespace, names[i]
+		r.Public = !spread(n-1-i, n, opts.Private)
+		variant := i % fleetVariants
+		switch {
+		case spread(i, n, opts.NoLiveTag):
+			r.Tags = f.dead[variant]
+			continue
+		case live%every == 0:
+			r.Tags = f.current[variant]
+		default:
+			r.Tags = f.older[variant]
+		}
+		live++
+	}
+	return &Dataset{
+		About:         fmt.Sprintf("A fleet of %d repositories for benchmarks.", n),
+		Organizations: []Organization{{Name: namespace, Enabled: true}},
+		Repositories:  repositories,
+	}
+}
+
+// spread tells whether i is among k of n numbers at even distances.
+func spread(i, n, k int) bool { return (i+1)*k/n > i*k/n }
+
+// fleetNames gives the names of repositories, as parts of one long text.
+func fleetNames(n int) []string {
+	var all strings.Builder
+	ends := make([]int, n)
+	for i := range n {
+		fmt.Fprintf(&all, "image-%06d", i)
+		ends[i] = all.Len()
+	}
+	names, from := make([]string, n), 0
+	for i, end := range ends {
+		names[i], from = all.String()[from:end], end
+	}
+	return names
+}
+
+// fleetTags are the sets of tags that a fleet's repositories share.
+type fleetTags struct {
+	current, older, dead [fleetVariants][]Tag
+}
+
+func newFleetTags(tag string) *fleetTags {
+	f := new(fleetTags)
+	for v := range fleetVariants {
+		at := time.Date(2025, 4, 2, 0, 0, v, 0, time.UTC).UnixMilli()
+		row := func(name string, start int64) Tag {
+			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", name, v))
+			size := int64(40_000_000 + v*1_000_003)
+			return Tag{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), StartMS: start, Size: &size}
+		}
+		const halfYear = 182 * 24 * 3600 * 1000
+		f.older[v] = []Tag{row("2023.2", at-3*halfYear), row("2024.1", at-2*halfYear)}
+		f.current[v] = append(f.older[v][:2:2], row(tag, at))
+		gone := row(tag, at)
+		end := at + halfYear
+		gone.EndMS = &end
+		f.dead[v] = []Tag{gone}
+	}
+	return f
+}
