@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/quayside/quayside/ref"
 )
 
@@ -90,7 +92,7 @@ func FuzzGlob(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"*", "nova"}, {"**", "a/b/c"}, {"a/**", "a"}, {"a**", "a/b"}, {"**/b", "b"}, {"a/**/b", "a/x/y/b"},
 		{"{a,b{c,}}*", "bcd"}, {"[!a-c]?", "d/"}, {"[-a]", "-"}, {"a,!b,c*", "cd"}, {"!*-x", "a/b-x"}, {"*a*b", "xaxb"},
-		{"**a/**b**", "xa/yb/z"}, {"***", "a/b"}, {"[^x]**", "a"}, {"{**,a}/b", "c/d/b"}, {"{*a,b}{*c,d}", "xaxc"},
+		{"**a/**b**", "xa/yb/z"}, {"***", "a/b"}, {"[^x]**", "a"}, {"{**,a}/b", "c/d/b"}, {"{*a,b}{*c,d}", "xaxc"}, {"a/*{,**}", "a"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -117,6 +119,36 @@ func FuzzGlob(f *testing.F) {
 			t.Fatalf("%s matches %q across: %v, want %v", r, name, got, want)
 		}
 	})
+}
+
+// The same comparison for lists and names that are built to meet.
+func TestGlobsAgainstRegularExpressions(t *testing.T) {
+	part := rapid.SampledFrom([]string{
+		"a", "b", "-", "/", "*", "**", "?", "[ab]", "[!a]", "[^-b]", "[-a]", "{a,b}", "{a/,}", "{,**}", "{*,b/a}", "/**/",
+	})
+	glob := rapid.Map(rapid.SliceOfN(part, 1, 6), func(parts []string) string { return strings.Join(parts, "") })
+	lists := rapid.Map(rapid.SliceOfN(glob, 1, 3), func(globs []string) string { return strings.Join(globs, ",!") })
+	names := rapid.StringMatching(`[ab][ab-]{0,2}(/[ab][ab-]{0,2}){0,3}`)
+	tried := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r, err := ref.ParseRepositories(lists.Draw(t, "list"))
+		if err != nil {
+			return // "a//b" and the like
+		}
+		tried++
+		for range 20 {
+			name := names.Draw(t, "name")
+			if got, want := r.Match(name), slowMatch(r.String(), name, false); got != want {
+				t.Fatalf("%s matches %q: %v, want %v", r, name, got, want)
+			}
+			if got, want := r.MatchAcross(name), slowMatch(r.String(), name, true); got != want {
+				t.Fatalf("%s matches %q across: %v, want %v", r, name, got, want)
+			}
+		}
+	})
+	if tried < 10 {
+		t.Errorf("only %d lists were tried", tried)
+	}
 }
 
 // FuzzTags holds a list of tags to what Exact and Literal say about it.

@@ -25,6 +25,9 @@ const acrossSlash = "\x01"
 // Here "**" stands for any run of characters wherever it is, "a/**" matches
 // only what is below "a", and only "**" and "/" itself match a slash.
 func newGlob(k kind, source string) (glob, *SyntaxError) {
+	for strings.Contains(source, "***") { // braces may bring stars together
+		source = strings.ReplaceAll(source, "***", "**")
+	}
 	crossing := strings.ReplaceAll(source, "**", "*")
 	g := glob{source: source, across: strings.ReplaceAll(crossing, "/", acrossSlash)}
 	if k != repositoryName {
