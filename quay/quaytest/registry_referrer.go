@@ -35,7 +35,7 @@ func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, s
 		MediaType     string            `json:"mediaType"`
 		Manifests     []descriptor      `json:"manifests"`
 		Annotations   map[string]string `json:"annotations,omitempty"` // those of the manifests
-	}{SchemaVersion: 2, MediaType: "application/vnd.oci.image.index.v1+json",
+	}{SchemaVersion: 2, MediaType: ociIndex,
 		Manifests: []descriptor{}, Annotations: map[string]string{}}
 
 	artifactType, _ := parameters(r.URL.RawQuery).text("artifactType")
