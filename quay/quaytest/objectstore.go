@@ -49,7 +49,9 @@ func storageHost(registry string) string {
 	return "storage.test" + port
 }
 
-// signedURL makes the address that a blob is redirected to.
+// signedURL makes the address that a blob is redirected to. Its form is that of
+// the recording; its signature is the embedded server's own, and no client can
+// tell, since it has no key to check one with.
 func (h *Handler) signedURL(r *http.Request, digest string) string {
 	algorithm, sum, _ := strings.Cut(digest, ":")
 	path := storagePath + "q/" + algorithm + "/" + sum[:min(2, len(sum))] + "/" + sum
@@ -64,7 +66,8 @@ func (h *Handler) signedURL(r *http.Request, digest string) string {
 	return scheme + "://" + host + path + "?" + query + "&X-Amz-Signature=" + h.signature(host, path, query)
 }
 
-// signature binds a URL to its host and to reading.
+// signature binds a URL to its host and to reading. The query is all before
+// the signature itself.
 func (h *Handler) signature(host, path, query string) string {
 	m := hmac.New(sha256.New, h.registry.secret[:])
 	fmt.Fprintf(m, "GET\n%s\n%s\n%s", host, path, query)
@@ -72,7 +75,8 @@ func (h *Handler) signature(host, path, query string) string {
 }
 
 // serveStorage answers for the object storage. It honours Range, and refuses
-// an Authorization header: the signature is one already.
+// an Authorization header, which must not follow the redirect: the signature
+// is credentials enough. It knows nothing of repositories or of their rights.
 func (h *Handler) serveStorage(w http.ResponseWriter, r *http.Request) {
 	if e := h.refusedURL(r); e != nil {
 		e.send(w, r)
@@ -102,7 +106,8 @@ func (h *Handler) serveStorage(w http.ResponseWriter, r *http.Request) {
 }
 
 // refusedURL tells why a request may not read what it asks for, or gives nil.
-// Which statuses and codes S3 has for it is not recorded.
+// That a lapsed URL is 403 with XML is inferred (doc/quay-api.md, "Recorded"),
+// and the others are modelled on it: none of them was recorded.
 func (h *Handler) refusedURL(r *http.Request) *storageError {
 	query, signature, _ := strings.Cut(r.URL.RawQuery, "&X-Amz-Signature=")
 	_, lapsed := h.cfg.shape.quirk("storage-lapsed")
@@ -142,14 +147,15 @@ func byteRange(header string, size int64) (offset, n int64, status int) {
 	case end < begin:
 		return 0, size, http.StatusOK
 	}
-	if begin >= size {
+	if begin >= size { // also an empty blob's every range
 		return 0, 0, http.StatusRequestedRangeNotSatisfiable
 	}
 	end = min(end, size-1)
 	return begin, end - begin + 1, http.StatusPartialContent
 }
 
-// A storageError is S3's form of an error.
+// A storageError is S3's form of an error. Range and Size go with
+// InvalidRange only.
 type storageError struct {
 	XMLName xml.Name `xml:"Error"`
 	Status  int      `xml:"-"`

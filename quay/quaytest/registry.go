@@ -13,6 +13,10 @@ import (
 
 // registry is what the registry API (/v2/) has beside the state. It serves
 // pulls: every push, and every deletion, is 405.
+//
+// Its indexes are made by the first request that needs them, so that a server
+// that is only asked for its listing starts as fast as without them. All of it
+// is safe for concurrent use.
 type registry struct {
 	signer  func() *signer                // of registry tokens; made by the first that needs it
 	store   func() map[string]*stored     // bytes of blobs, by digest
@@ -20,13 +24,16 @@ type registry struct {
 	secret  [32]byte                      // signs the URLs of the object storage
 }
 
+// newRegistry prepares the registry API over a dataset.
 func newRegistry(s *state) *registry {
 	g := &registry{signer: newSigner(), store: newStore(s.data), holding: newHolding(s.data)}
 	rand.Read(g.secret[:]) // never fails
 	return g
 }
 
-// What a path may have after /manifests/, /blobs/ and /referrers/.
+// What a path may have after /manifests/, /blobs/ and /referrers/. Anything
+// else is not a route. A digest that is none the server could have, such as
+// one in capitals, is a route to something that is not there.
 var (
 	digestForm = regexp.MustCompile(`^[A-Za-z0-9_+.-]+:[A-Fa-f0-9]+$`)
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
@@ -76,6 +83,8 @@ func (h *Handler) servePull(w http.ResponseWriter, r *http.Request) {
 		sendNotFoundPage(w, r)
 		return
 	}
+	// Percent escapes are undone by now: %2F parts a name as a slash does
+	// (doc/quay-api.md section 2, "URL form").
 	name, kind, last := strings.Join(parts[:n], "/"), parts[n], parts[n+1]
 	digest := digestForm.MatchString(last)
 	switch {
@@ -105,7 +114,7 @@ func (h *Handler) servePing(w http.ResponseWriter, r *http.Request) {
 	if token == nil {
 		status = http.StatusUnauthorized
 	}
-	challenge(w, r, "")
+	challenge(w, r, "") // it comes with either status
 	w.Header().Set("X-Sparse-Manifest-Support", "false")
 	sendBytes(w, r, status, htmlType, []byte("true"))
 }

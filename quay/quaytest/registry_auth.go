@@ -13,6 +13,10 @@ import (
 // nobody is the subject of a token that was given to an anonymous caller.
 const nobody = "(anonymous)"
 
+// A scope is a repository's name and some of three actions, parted by commas;
+// several scopes are several parameters (doc/quay-api.md section 5). A name
+// that passes as part of a scope may still be none: names are in lower case
+// (section 2, "URL form").
 var (
 	scopeForm = regexp.MustCompile(`^repository:((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+):((?:push|pull|\*)(?:,(?:push|pull|\*))*)$`)
 	nameForm  = regexp.MustCompile(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
@@ -45,6 +49,7 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request) {
 	if c.known() {
 		subject = c.user + c.robot // one of them is empty
 	}
+	// Whatever service is asked for becomes the audience (recording registry-auth).
 	token, err := h.registry.signer().sign(query.Get("service"), subject, granted, h.now())
 	if err != nil {
 		sendCrash(w, r)
@@ -85,8 +90,12 @@ func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
 }
 
 // authorizeScope works out what one scope gives, or answers why the request is
-// refused. Only pull is ever granted: on what is public, on what the caller
-// has rights on, and on what an owner's namespace has not.
+// refused: malformed, no name, or a namespace that is disabled, in this order.
+//
+// Only pull is ever granted, since the server takes no pushes: on what is
+// public, on what the caller has rights on, and to an owner on what his
+// namespace has not. A namespace or repository that is missing and one that is
+// private look alike: an entry without actions.
 func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c caller, scope string) (a access, ok bool) {
 	m := scopeForm.FindStringSubmatch(scope)
 	if m == nil {

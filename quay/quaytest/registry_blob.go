@@ -6,8 +6,10 @@ package quaytest
 import "net/http"
 
 // serveBlob answers with a blob: from disk whole, whatever Range asks for, or
-// in object-storage mode with a redirect (recordings registry-blob and
-// registry-blob-redirect). The lifetimes of GET and HEAD differ in truth.
+// in object-storage mode with a redirect, which only a GET gets (recordings
+// registry-blob and registry-blob-redirect). A repository has the blobs that
+// were pushed to it, even when another one has more of the same image. The
+// lifetimes of GET and HEAD really differ.
 func (h *Handler) serveBlob(w http.ResponseWriter, r *http.Request, name, digest string) {
 	if h.readable(w, r, name) == nil {
 		return

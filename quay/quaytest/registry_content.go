@@ -30,7 +30,8 @@ func SyntheticBlob(repository string, size int64, seed uint64) Blob {
 	return Blob{Repository: repository, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: &size, Seed: seed}
 }
 
-// stored is a blob's bytes.
+// stored is a blob's bytes, which are either decoded by the first request for
+// them and then kept, or made anew for each.
 type stored struct {
 	blob  *Blob
 	bytes func() []byte // nil for a synthetic blob
@@ -59,6 +60,7 @@ func newStore(d *Dataset) func() map[string]*stored {
 	})
 }
 
+// size gives the number of bytes.
 func (s *stored) size() int64 {
 	if s.bytes != nil {
 		return int64(len(s.bytes()))
@@ -74,7 +76,8 @@ func (s *stored) section(offset, n int64) io.Reader {
 	return newKeystream(s.blob.Seed, offset, n)
 }
 
-// send sends n of the bytes from offset on, and sets their length.
+// send sends n of the bytes from offset on, and sets their length. It holds no
+// more than a buffer of them besides what the dataset holds already.
 func (s *stored) send(w http.ResponseWriter, r *http.Request, status int, offset, n int64) {
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	w.WriteHeader(status)
@@ -90,6 +93,8 @@ type keystream struct {
 	left   int64
 }
 
+// newKeystream gives n bytes from offset on of the stream that the seed begins.
+// Any block of it can be made without those before it.
 func newKeystream(seed uint64, offset, n int64) *keystream {
 	var key, counter [aes.BlockSize]byte
 	binary.BigEndian.PutUint64(key[:], seed)
@@ -104,6 +109,7 @@ func newKeystream(seed uint64, offset, n int64) *keystream {
 	return k
 }
 
+// Read never fails before the end.
 func (k *keystream) Read(p []byte) (int, error) {
 	if k.left == 0 {
 		return 0, io.EOF

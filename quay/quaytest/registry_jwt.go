@@ -43,7 +43,8 @@ type claims struct {
 	} `json:"context"`
 }
 
-// access is what a token allows on one repository. No actions is nothing.
+// access is what a token allows on one repository, "namespace/name". No
+// actions is nothing: a client must read the payload to know what it got.
 type access struct {
 	Type    string   `json:"type"`
 	Name    string   `json:"name"`
@@ -71,7 +72,8 @@ func newSigner() func() *signer {
 	})
 }
 
-// sign makes a token that holds for an hour from now.
+// sign makes a token that holds for an hour from now. Quay says nothing else
+// about it, no expires_in and no issued_at (doc/quay-api.md section 5).
 func (s *signer) sign(service, subject string, granted []access, now time.Time) (string, error) {
 	c := claims{Issuer: tokenIssuer, Audience: service, Subject: subject, Access: granted,
 		NotBefore: now.Unix(), IssuedAt: now.Unix(), Expires: now.Add(tokenLifetime).Unix()}
@@ -96,8 +98,11 @@ func (s *signer) sign(service, subject string, granted []access, now time.Time) 
 var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+/_-]+)$`)
 
 // check reads the Authorization header of a request for the registry, or
-// tells why it is refused. Only the first text was recorded. The audience is
-// not looked at: an embedded server is called by many names.
+// tells why it is refused. Only the first text was recorded.
+//
+// The audience is not looked at. Quay refuses a token whose service was not
+// its own name (doc/quay-api.md section 5); an embedded server has no name of
+// its own, and is called by many.
 func (s *signer) check(authorization string, now time.Time) (c claims, refused string) {
 	m := bearerForm.FindStringSubmatch(authorization)
 	if m == nil {

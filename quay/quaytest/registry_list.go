@@ -22,14 +22,17 @@ func pageLength(r *http.Request, least int64) int {
 	return int(min(max(n, least), registryPage))
 }
 
-// nextPage says where the next page of this listing is.
+// nextPage says where the next page of this listing is, absolutely. The last
+// page has no Link.
 func nextPage(w http.ResponseWriter, r *http.Request, n int, key, value string) {
 	link := origin(r) + (&url.URL{Path: r.URL.Path}).EscapedPath() + "?n=" + strconv.Itoa(n) + "&" + key + "=" + url.QueryEscape(value)
 	w.Header().Set("Link", "<"+link+`>; rel="next"`)
 }
 
 // serveTagNames answers with the names of a repository's live tags, sorted,
-// those after the parameter last (doc/quay-api.md section 5).
+// those after the parameter last (doc/quay-api.md section 5). With n=0 there is
+// nothing to lead on from, and so no Link. Quay may answer from a cache some
+// two minutes old; this server never does.
 func (h *Handler) serveTagNames(w http.ResponseWriter, r *http.Request, name string) {
 	repository := h.readable(w, r, name)
 	if repository == nil {
@@ -55,7 +58,9 @@ func (h *Handler) serveTagNames(w http.ResponseWriter, r *http.Request, name str
 
 // serveCatalog answers with the repositories that the caller of the token
 // has rights of his own on, and nothing to an anonymous one: public ones are
-// not in it (doc/quay-api.md section 5; recording registry-catalog).
+// not in it (doc/quay-api.md section 5; recording registry-catalog). They come
+// in order of creation, a page by a cursor like those of the REST API, and one
+// that cannot be read gives page one.
 func (h *Handler) serveCatalog(w http.ResponseWriter, r *http.Request) {
 	token, ok := h.bearer(w, r, "")
 	if !ok {
@@ -71,7 +76,7 @@ func (h *Handler) serveCatalog(w http.ResponseWriter, r *http.Request) {
 	var ids []int32
 	switch {
 	case token == nil || start < 0 || start > math.MaxInt32:
-	case h.st.robots[token.Subject] != nil:
+	case h.st.robots[token.Subject] != nil: // which owns nothing
 		ids = merge([][]int32{slices.Sorted(maps.Keys(h.st.roles[token.Subject]))}, int32(start), n+1)
 	default:
 		ids = h.st.visible("", token.Subject, false, int32(start), n+1)

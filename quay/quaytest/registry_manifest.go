@@ -69,7 +69,8 @@ func manifestUnknown(w http.ResponseWriter, r *http.Request, detail string) {
 	refuse(w, r, http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown", detail)
 }
 
-// refuseTag answers for a tag that is not alive: TAG_EXPIRED when it once was.
+// refuseTag answers for a tag that is not alive: TAG_EXPIRED when it once was,
+// and has been deleted or has expired since. Hidden tags never were.
 func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *Repository, tag string) {
 	now := h.now().UnixMilli()
 	for _, t := range h.st.tagIndex(repository).named(tag) {
@@ -118,7 +119,9 @@ func accepted(r *http.Request) []string {
 
 // negotiate gives the manifest itself when its type is accepted, what an
 // index has for linux on amd64 when only that one's type is, and otherwise
-// nil. Schema 1 is what Quay falls back to, so it is always good.
+// nil. Schema 1 is what Quay falls back to, so it is always good. That it is
+// linux on amd64 was recorded (registry-manifest); an index without one gives
+// nothing.
 func (h *Handler) negotiate(m *Manifest, accept []string) *Manifest {
 	if slices.Contains(accept, m.MediaType) || strings.HasPrefix(m.MediaType, "application/vnd.docker.distribution.manifest.v1+") {
 		return m

@@ -14,7 +14,13 @@ import (
 
 // serveReferrers answers with an index of the manifests that name another one
 // as their subject: signatures and attestations (recording
-// registry-referrers). A subject that the repository does not have is 400.
+// registry-referrers). They come in the dataset's order. A subject that the
+// repository does not have is 400.
+//
+// The parameter artifactType picks those of one type, and the answer says in
+// OCI-Filters-Applied that it did. A manifest without an artifact type has
+// that of its configuration. An image that is signed the old way, by a tag
+// named after its digest, has no referrer for it.
 func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, subject string) {
 	if h.readable(w, r, name) == nil {
 		return
@@ -43,6 +49,7 @@ func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, s
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
 	for _, m := range h.registry.holding()[name] {
+		// An index has no configuration, which leaves its type empty.
 		var content struct {
 			Subject struct {
 				Digest string `json:"digest"`
@@ -63,6 +70,7 @@ func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, s
 		index.Manifests = append(index.Manifests, d)
 		maps.Copy(index.Annotations, d.Annotations)
 	}
+	// Quay indents this answer, unlike its others.
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
 	e.SetEscapeHTML(false)
