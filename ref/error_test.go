@@ -65,6 +65,7 @@ func TestErrorOfEscapedTextPointsIntoTheEscapedForm(t *testing.T) {
 		"kolla/a:v%2x":               "%2x",
 		"kolla?since=2025%2D01%2D99": "2025%2D01%2D99",
 		"kolla?since=3%4":            "%4",
+		"kolla?token=ab%zz":          "[redacted]",
 	} {
 		syntax := syntaxError(t, pattern)
 		if got := syntax.Input[syntax.Offset:]; got != rest {

@@ -175,7 +175,7 @@ func outside(s string, yield func(i int) bool) {
 		case c == '{':
 			depth++
 		case c == '}':
-			depth = max(depth-1, 0)
+			depth--
 		case depth == 0:
 			if !yield(i) {
 				return

@@ -114,14 +114,15 @@ func TestHostileGlobs(t *testing.T) {
 
 func TestRepositoriesBounds(t *testing.T) {
 	for glob, want := range map[string]string{
-		strings.Repeat("{a,b}", 11):                             "more than 1024 alternatives",
-		strings.TrimSuffix(strings.Repeat("?,", 1025), ","):     "more than 1024 alternatives",
-		"{" + strings.Repeat("?,", 1024) + "b}":                 "more than 1024 alternatives",
-		strings.Repeat("{a,", 9) + "b" + strings.Repeat("}", 9): "more than 8 deep",
-		strings.Repeat("a?", 300):                               "longer than 512",
-		"a" + strings.Repeat("**a", 7):                          `more than 64 forms of "**"`,
-		strings.Repeat("{a,b}**", 6) + "b":                      "more than 1024 alternatives",
-		strings.Repeat("a", 256):                                "longer than 255",
+		strings.Repeat("{a,b}", 11):                                    "more than 1024 alternatives",
+		strings.TrimSuffix(strings.Repeat("?,", 1025), ","):            "more than 1024 alternatives",
+		"{" + strings.Repeat("?,", 1024) + "b}":                        "more than 1024 alternatives",
+		strings.Repeat("{a,", 9) + "b" + strings.Repeat("}", 9):        "more than 8 deep",
+		strings.Repeat("a?", 300):                                      "longer than 512",
+		"a" + strings.Repeat("**a", 7):                                 `more than 64 forms of "**"`,
+		strings.Repeat("a?,", 600) + strings.Repeat("!b?,", 600) + "c": "more than 1024 alternatives",
+		strings.Repeat("{a,b}**", 6) + "b":                             "more than 1024 alternatives",
+		strings.Repeat("a", 256):                                       "longer than 255",
 	} {
 		_, err := ref.ParseRepositories(glob)
 		if err == nil || !strings.Contains(err.Error(), want) {

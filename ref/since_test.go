@@ -41,7 +41,7 @@ func TestSincePrintsWhatParsesTheSame(t *testing.T) {
 		"yesterday":                 "",
 	} {
 		since, err := ref.ParseSince(written)
-		if err != nil && want != "" || err == nil && since.String() != want {
+		if (err == nil) != (want != "") || since.String() != want {
 			t.Errorf("%q became %q, %v; want %q", written, since, err, want)
 		}
 		if want == "" {
