@@ -15,6 +15,9 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
+// partly goes with what was printed before something failed.
+const partly = "the answer is not complete: it holds what was known by then"
+
 // A feed takes the records of a plain list and writes them: as they come, or
 // at the end, as the format wants it.
 type feed[R report.Record] struct {
@@ -60,7 +63,7 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 		return err
 	}
 	if failed != nil && f.count > 0 {
-		f.a.talk.warn("the answer is not complete: it holds what was known by then")
+		f.a.talk.warn(partly)
 	}
 	return failed
 }

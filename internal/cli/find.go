@@ -28,7 +28,8 @@ quay://HOST/ORG/GLOB:TAG) where it is not the one of --server. GLOB is * unless
 given, and TAG is latest. In a glob * stops at a slash and ** does not; {a,b},
 [a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a glob, a version
 range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the end finds tags that
-were set since. Quote patterns: the shell has its own use for these characters.
+were set since. An organization with a dot in its name needs its host before it.
+Quote patterns: the shell has its own use for these characters.
 
 ndjson prints images as they are found, one JSON object a line; the other
 formats print them at the end, in the order of their names.`,
@@ -183,10 +184,7 @@ func (s *search) finish(patterns int) error {
 	if code == exitDone && s.found == 0 && s.a.flags.failEmpty {
 		code = exitEmpty
 	}
-	end := report.Ending{Complete: len(s.told) == patterns, Error: first, Summary: &s.summary}
-	for _, o := range s.told {
-		end.Complete = end.Complete && o.search.Complete
-	}
+	end := report.Ending{Complete: code == exitDone || code == exitEmpty, Error: first, Summary: &s.summary}
 	var err error
 	if s.options.Format.Streams() {
 		err = report.End(s.a.out, end)
@@ -208,8 +206,8 @@ func (s *search) finish(patterns int) error {
 	case code == exitDone:
 		return nil
 	}
-	if !end.Complete && s.summary.Listed+s.found > 0 {
-		s.a.talk.warn("the answer is not complete: it holds what was known by then")
+	if first != "" && s.summary.Listed+s.found > 0 {
+		s.a.talk.warn(partly)
 	}
 	return &status{code: code}
 }

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,26 +51,52 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	}
 	f := &feed[report.Repository]{a: a, options: options, link: l, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
-	known := false
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
+		known := false
 		for r, err := range l.catalog.Repositories(ctx, namespace) {
 			known = known || r.CallerKnown
 			if !yield(report.Repository{
 				Host: l.host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
 				State: r.State, LastModified: r.LastModified,
-			}, err) {
+			}, err) || err != nil {
 				return
 			}
 		}
+		if err := a.afterListing(ctx, l, namespace, f.count, known); err != nil {
+			yield(report.Repository{}, err)
+		}
 	})
-	if err != nil {
-		return err
+	if err == nil && f.count == 0 {
+		return a.empty()
 	}
-	if f.count == 0 {
-		return a.nothingListed(ctx, l, namespace)
+	return err
+}
+
+// afterListing tells a namespace without repositories to see from one that
+// does not exist, for the listing is the same (doc/quay-api.md section 1), and
+// an answer for an anonymous caller from one for the token's user.
+func (a *app) afterListing(ctx context.Context, l *link, namespace string, listed int, known bool) error {
+	if listed == 0 {
+		exists, err := l.catalog.Namespace(ctx, namespace)
+		switch {
+		case err != nil:
+			return err
+		case !exists:
+			return noNamespace(namespace, l)
+		}
+		a.talk.note("%s exists, and shows you no repositories", namespace)
 	}
-	if l.client.HasToken() && !known {
-		a.talk.warn(tokenIgnored)
+	if !l.client.HasToken() {
+		return nil
+	}
+	if listed == 0 {
+		var err error
+		if known, err = l.catalog.TokenKnown(ctx); err != nil {
+			return err
+		}
+	}
+	if !known {
+		return &status{exitPart, errors.New(tokenIgnored)}
 	}
 	return nil
 }
@@ -84,27 +111,4 @@ func parseNamespace(arg string) (host, namespace string, err error) {
 		err = usagef("repos needs an organization, and %s says more: tags lists the tags of a repository, find those of many", arg)
 	}
 	return p.Host, p.Namespace, err
-}
-
-// nothingListed tells a namespace without repositories to see from one that
-// does not exist: the listing is the same (doc/quay-api.md section 1).
-func (a *app) nothingListed(ctx context.Context, l *link, namespace string) error {
-	exists, err := l.catalog.Namespace(ctx, namespace)
-	switch {
-	case err != nil:
-		return err
-	case !exists:
-		return noNamespace(namespace, l)
-	}
-	a.talk.note("%s exists, and shows you no repositories", namespace)
-	if l.client.HasToken() {
-		known, err := l.catalog.TokenKnown(ctx)
-		if err != nil {
-			return err
-		}
-		if !known {
-			a.talk.warn(tokenIgnored)
-		}
-	}
-	return a.empty()
 }

@@ -92,6 +92,8 @@ func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 // time limit.
 func (a *app) asking(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		_, plain := a.env("NO_COLOR")
+		a.talk.setup(a.flags, a.screen != nil, !plain)
 		if err := a.loadConfig(); err != nil {
 			return err
 		}
@@ -99,7 +101,6 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 		if err := a.checkFlags(); err != nil {
 			return err
 		}
-		_, plain := a.env("NO_COLOR")
 		a.talk.setup(a.flags, a.screen != nil, !plain)
 		ctx := cmd.Context()
 		if d := a.flags.timeout; d > 0 {

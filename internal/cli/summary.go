@@ -18,7 +18,7 @@ const tokenIgnored = "the server does not know the token and took this for an an
 type outcome struct {
 	search  report.Search
 	code    int
-	err     error // why it failed; nil with the codes 0 and 3
+	err     error // why it failed; nil when the code is 0 or 3
 	ignored bool  // the server did not know the token
 	hints   []string
 }
@@ -39,11 +39,11 @@ func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err er
 		o.hints = nil // they say the same
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
-	case s.Unknown > 0:
+	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}
 	if o.err != nil {
-		o.search.Complete, o.search.Error = false, o.err.Error()
+		o.search.Error = o.err.Error()
 	}
 	return o
 }
@@ -68,7 +68,7 @@ func searchOf(s discover.Summary, l *link) report.Search {
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Namespace: string(s.Namespace), Token: token, Complete: s.Complete,
+		Pattern: s.Pattern, Host: l.host, Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
 		Counts: report.Counts{
 			Listed: s.Listed, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,

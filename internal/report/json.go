@@ -103,8 +103,8 @@ func marshal(v any) ([]byte, error) {
 
 // An Ending closes an answer of a JSON format.
 type Ending struct {
-	Complete bool   // the question was answered to its end
-	Error    string // what ended it early; "" when nothing did
+	Complete bool   // this is the whole answer: nothing failed and nothing is unknown
+	Error    string // what failed; "" when nothing did
 	Summary  any    // counts; marshals to a JSON object
 }
 

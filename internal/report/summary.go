@@ -47,7 +47,7 @@ type Search struct {
 	Host      string `json:"host"`
 	Namespace string `json:"namespace"` // found, empty, nothing visible, not found, or ""
 	Token     string `json:"token"`     // one of the words above
-	Complete  bool   `json:"complete"`
+	Finished  bool   `json:"finished"`  // the listing ended and every candidate was checked
 	Error     string `json:"error,omitempty"`
 	Counts
 }
@@ -107,8 +107,8 @@ func (p Search) String() string {
 	}
 	fmt.Fprintf(&b, ", %d checked, in %s\n", p.Checked, time.Duration(p.Elapsed).Round(time.Millisecond))
 	fmt.Fprintf(&b, "%d present, %d absent, %d unknown", p.Present, p.Absent, p.Unknown)
-	if !p.Complete {
-		b.WriteString(": not complete")
+	if !p.Finished {
+		b.WriteString(": not finished")
 	}
 	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, refused with 429: %d; token: %s",
 		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.Refused, p.Token)

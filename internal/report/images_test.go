@@ -1,0 +1,98 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/internal/report"
+)
+
+func TestImagesComeBackAsTheyWent(t *testing.T) {
+	var kept report.Images
+	odd := present
+	odd.Repository, odd.Digest = "odd", "sha512:"+strings.Repeat("ab", 64)
+	upper := present
+	upper.Repository, upper.Digest = "upper", "sha256:"+strings.Repeat("AB", 32)
+	early := present
+	early.Repository, early.Started = "early", time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)
+	want := []report.Image{present, absent, unknown, early, index, odd, upper} // by name
+	for _, i := range []report.Image{upper, index, unknown, odd, present, early, absent} {
+		kept.Add(i)
+	}
+	sorted := kept.Sorted()
+	for range 2 { // may be ranged over again
+		if diff := cmp.Diff(want, slices.Collect(sorted)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+func TestImagesSortByNameNotByLine(t *testing.T) {
+	var kept report.Images
+	for _, name := range []string{"a-b", "a/b", "a", "ab"} {
+		kept.Add(report.Image{Host: "h", Namespace: "n", Repository: name, Tag: "t"})
+	}
+	var names []string
+	for i := range kept.Sorted() {
+		names = append(names, i.Repository)
+	}
+	if want := []string{"a", "a-b", "a/b", "ab"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+}
+
+func TestImagesGiveEachOnce(t *testing.T) {
+	var kept report.Images
+	kept.Add(present)
+	again := present
+	again.Reason = "second"
+	kept.Add(again)
+	if got := slices.Collect(kept.Sorted()); len(got) != 1 || got[0].Reason != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestImagesAreSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
+	const n = 100_000
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := inUse()
+	var kept report.Images
+	for _, i := range rand.Perm(n) {
+		one := present
+		one.Repository = fmt.Sprintf("image-%06d", i)
+		one.Digest = fmt.Sprintf("sha256:%064x", i)
+		kept.Add(one)
+	}
+	each := (inUse() - before) / n
+	if each > 160 {
+		t.Errorf("%d bytes for each image; doc/output.md promises some 130", each)
+	}
+	last := -1
+	for i := range kept.Sorted() {
+		last++
+		if want := fmt.Sprintf("image-%06d", last); i.Repository != want {
+			t.Fatalf("got %s, want %s", i.Repository, want)
+		}
+	}
+	if last != n-1 {
+		t.Errorf("%d images, want %d", last+1, n)
+	}
+}

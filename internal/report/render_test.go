@@ -1,0 +1,249 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/internal/report"
+)
+
+const digest = "sha256:906f3d4d5ba8722d1d2e584db24d986bf8dc56e7f672ddf038eb85a9781f5cbe"
+
+var (
+	present = report.Image{
+		Verdict: report.Present, Host: "quay.io", Namespace: "org", Repository: "a/b", Tag: "1.0", Visibility: "public", State: "NORMAL",
+		Digest: digest, Size: 61_234_567, Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.FixedZone("", 7200)),
+	}
+	index = report.Image{
+		Verdict: report.Present, Host: "quay.io", Namespace: "org", Repository: "idx", Tag: "1.0",
+		Digest: digest, Size: -1, Index: true, Expires: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	absent  = report.Image{Verdict: report.Absent, Host: "quay.io", Namespace: "org", Repository: "c", Tag: "1.0"}
+	unknown = report.Image{
+		Verdict: report.Unknown, Host: "quay.io", Namespace: "org", Repository: "d", Tag: "1.0",
+		Reason: "gone or private", Error: "401: say \"please\", \x1b[2Jthen\nask",
+	}
+)
+
+func rendered[R report.Record](t *testing.T, o report.Options, end report.Ending, records ...R) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Render(&b, slices.Values(records), end, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTablesAlign(t *testing.T) {
+	tests := []struct {
+		name string
+		o    report.Options
+		want string
+	}{
+		{"table", report.Options{Format: report.Table}, `
+REPOSITORY  TAG  DIGEST               SIZE    STARTED
+org/a/b     1.0  sha256:906f3d4d5ba8  61.2MB  2025-04-02T07:00:00Z
+org/idx     1.0  sha256:906f3d4d5ba8  -       -
+`},
+		{"table with verdicts", report.Options{Format: report.Table, Verdicts: true}, `
+VERDICT  REPOSITORY  TAG  DIGEST               SIZE    STARTED               REASON
+present  org/a/b     1.0  sha256:906f3d4d5ba8  61.2MB  2025-04-02T07:00:00Z  -
+present  org/idx     1.0  sha256:906f3d4d5ba8  -       -                     -
+absent   org/c       1.0  -                    -       -                     -
+unknown  org/d       1.0  -                    -       -                     gone or private
+`},
+		{"wide", report.Options{Format: report.Wide}, `
+IMAGE                DIGEST                                                                   KIND   SIZE    STARTED               EXPIRES               VISIBILITY  STATE
+quay.io/org/a/b:1.0  ` + digest + `  image  61.2MB  2025-04-02T07:00:00Z  -                     public      NORMAL
+quay.io/org/idx:1.0  ` + digest + `  index  -       -                     2026-01-01T00:00:00Z  -           -
+`},
+		{"plain", report.Options{Format: report.Plain}, `
+org/a/b  1.0  ` + digest + `  61234567  2025-04-02T07:00:00Z
+org/idx  1.0  ` + digest + `  -         -
+`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			images := []report.Image{present, index}
+			if test.o.Verdicts {
+				images = append(images, absent, unknown)
+			}
+			got := rendered(t, test.o, report.Ending{}, images...)
+			if diff := cmp.Diff(test.want[1:], got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestNoRecordsIsNoTable(t *testing.T) {
+	if got := rendered[report.Image](t, report.Options{Format: report.Table}, report.Ending{}); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNamesForOtherTools(t *testing.T) {
+	got := rendered(t, report.Options{Format: report.Refs}, report.Ending{}, present, absent)
+	if want := "quay.io/org/a/b:1.0\nquay.io/org/c:1.0\n"; got != want {
+		t.Errorf("refs: got %q, want %q", got, want)
+	}
+	got = rendered(t, report.Options{Format: report.Digests}, report.Ending{}, present, absent)
+	if want := "quay.io/org/a/b@" + digest + "\n"; got != want {
+		t.Errorf("digests: got %q, want %q", got, want)
+	}
+	got = rendered(t, report.Options{Format: report.Refs}, report.Ending{}, report.Repository{Host: "quay.io", Namespace: "org", Name: "a/b"})
+	if want := "quay.io/org/a/b\n"; got != want {
+		t.Errorf("refs of repositories: got %q, want %q", got, want)
+	}
+}
+
+func TestHostileTextReachesNoTerminal(t *testing.T) {
+	hostile := report.Repository{Host: "quay.io", Namespace: "org", Name: "x\x1b[2J\r\n\u202e\u009b31m\xffy", State: "NORMAL\x07"}
+	for _, f := range []report.Format{report.Table, report.Wide, report.Plain, report.Refs} {
+		got := rendered(t, report.Options{Format: f}, report.Ending{}, hostile)
+		if strings.ContainsAny(strings.ReplaceAll(got, "\n", ""), "\x1b\r\x07\u202e\u009b\xff") {
+			t.Errorf("%s: %q", f, got)
+		}
+		if !strings.Contains(got, `x\x1b[2J\r\n\u202e\u009b31m\xffy`) {
+			t.Errorf("%s does not show what was there: %q", f, got)
+		}
+		if lines := strings.Count(got, "\n"); lines > 2 {
+			t.Errorf("%s: %d lines", f, lines)
+		}
+	}
+}
+
+func TestCleanLeavesOrdinaryTextAlone(t *testing.T) {
+	for _, s := range []string{"", "plain", "größe 猫 é", "a\uFFFDb"} {
+		if got := report.Clean(s); got != s {
+			t.Errorf("Clean(%q) = %q", s, got)
+		}
+	}
+}
+
+func TestCSVIsRFC4180(t *testing.T) {
+	got := rendered(t, report.Options{Format: report.CSV}, report.Ending{}, present, unknown)
+	// A line break within a field becomes CR LF as well.
+	if crlf, lf := strings.Count(got, "\r\n"), strings.Count(got, "\n"); crlf != 4 || lf != crlf {
+		t.Errorf("%d of %d lines end in CR LF, want all 4", crlf, lf)
+	}
+	rows, err := csv.NewReader(strings.NewReader(got)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]string{
+		{"verdict", "host", "namespace", "repository", "tag", "digest", "kind", "size", "started", "expires", "visibility", "state", "reason", "error"},
+		{"present", "quay.io", "org", "a/b", "1.0", digest, "image", "61234567", "2025-04-02T07:00:00Z", "", "public", "NORMAL", "", ""},
+		{"unknown", "quay.io", "org", "d", "1.0", "", "", "", "", "", "", "", "gone or private", unknown.Error},
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestJSONIsOneDocument(t *testing.T) {
+	got := rendered(t, report.Options{Format: report.JSON}, report.Ending{Error: "interrupted", Summary: map[string]int{"n": 2}}, present, unknown)
+	var doc struct {
+		Complete bool
+		Error    string
+		Results  []map[string]any
+		Summary  map[string]int
+	}
+	if err := json.Unmarshal([]byte(got), &doc); err != nil {
+		t.Fatalf("%v\n%s", err, got)
+	}
+	if doc.Complete || doc.Error != "interrupted" || doc.Summary["n"] != 2 || len(doc.Results) != 2 {
+		t.Errorf("got %s", got)
+	}
+	want := map[string]any{
+		"kind": "image", "verdict": "present", "reference": "quay.io/org/a/b:1.0", "host": "quay.io", "namespace": "org",
+		"repository": "a/b", "tag": "1.0", "digest": digest, "index": false, "size": 61234567.0, "started": "2025-04-02T07:00:00Z",
+		"expires": nil, "visibility": "public", "state": "NORMAL", "reason": nil, "error": nil,
+	}
+	if diff := cmp.Diff(want, doc.Results[0]); diff != "" {
+		t.Error(diff)
+	}
+	for _, key := range []string{"digest", "index", "size", "started", "expires", "visibility", "state"} {
+		if value, there := doc.Results[1][key]; !there || value != nil {
+			t.Errorf("unknown image: %s is %v, and should be null", key, value)
+		}
+	}
+}
+
+func TestNDJSONEndsWithTheSummary(t *testing.T) {
+	got := rendered(t, report.Options{Format: report.NDJSON}, report.Ending{Complete: true, Summary: map[string]int{"n": 1}}, present)
+	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines: %s", len(lines), got)
+	}
+	if want := `{"kind":"summary","complete":true,"error":null,"summary":{"n":1}}`; lines[1] != want {
+		t.Errorf("got %s, want %s", lines[1], want)
+	}
+}
+
+func TestTemplateIsTriedBeforeUse(t *testing.T) {
+	for _, text := range []string{"{{", "{{.Nope}}", "{{nope}}", "{{.Size.Nope}}"} {
+		if _, err := report.ParseTemplate[report.Image](text); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+	parsed, err := report.ParseTemplate[report.Image](`{{.Repository}} {{.Started.Year}} {{.Pinned}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := rendered(t, report.Options{Format: report.Template, Template: parsed}, report.Ending{}, present)
+	if want := "a/b 2025 quay.io/org/a/b@" + digest + "\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+type failing struct{ after int }
+
+var errFull = errors.New("no space left")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, errFull
+	}
+	return len(p), nil
+}
+
+func TestWriteErrorsAreReported(t *testing.T) {
+	parsed, err := report.ParseTemplate[report.Image]("{{.Tag}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(report.Formats(), string(report.Template)) {
+		for _, after := range []int{0, 30} {
+			many := slices.Repeat([]report.Image{present}, 2000)
+			err := report.Render(&failing{after}, slices.Values(many), report.Ending{}, report.Options{Format: report.Format(f), Template: parsed})
+			if !errors.Is(err, errFull) {
+				t.Errorf("%s after %d bytes: got %v", f, after, err)
+			}
+		}
+	}
+}
+
+func TestSizesForPeople(t *testing.T) {
+	for size, want := range map[int64]string{
+		0: "0B", 999: "999B", 1000: "1.0kB", 999_949: "999.9kB", 999_950: "1.0MB", 1_500_000_000: "1.5GB", 9_223_372_036_854_775_807: "9.2EB",
+	} {
+		i := present
+		i.Size = size
+		got := rendered(t, report.Options{Format: report.Table}, report.Ending{}, i)
+		if !strings.Contains(got, " "+want+" ") {
+			t.Errorf("%d: want %s in %q", size, want, got)
+		}
+	}
+}
