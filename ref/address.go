@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // scheme begins the canonical form of a pattern.
@@ -73,7 +74,8 @@ func hostAlone(s string) *SyntaxError {
 // notEnd tells the bytes that do not end a namespace.
 func notEnd(c byte) bool { return c != '/' && c != ':' && c != '@' }
 
-// cutScheme gives the place after "quay://", or 0 when there is no scheme.
+// cutScheme gives the place after "quay://", or 0 when there is no scheme. A
+// "://" further on, as in the value of a query, belongs to no scheme.
 func cutScheme(s string) (int, *SyntaxError) {
 	before, _, found := strings.Cut(s, "://")
 	switch {
@@ -85,7 +87,9 @@ func cutScheme(s string) (int, *SyntaxError) {
 	return len(scheme), nil
 }
 
-// isHost tells whether the first part of a reference is a host by its form.
+// isHost tells whether the first part of a reference is a host by its form. An
+// organization may have a dot too; the rule is the one that all registry tools
+// share, and hints in the errors tell those who meant the other.
 func isHost(first string) bool {
 	return strings.ContainsAny(first, ".:[") || asciiLower(first) == "localhost"
 }
@@ -118,7 +122,8 @@ func checkHost(s string) *SyntaxError {
 			c := label[i]
 			edge := i == 0 || i == len(label)-1
 			if !isLower(c) && !isDigit(c) && (c != '-' || edge) {
-				return fail(at+i, "host: %q cannot stand here", c)
+				char, _ := utf8.DecodeRuneInString(label[i:])
+				return fail(at+i, "host: %q cannot stand here", char)
 			}
 		}
 		at += len(label) + len(".")

@@ -19,6 +19,7 @@ func (sp *speller) class() ([]string, *SyntaxError) {
 	if !strings.Contains(sp.s[sp.i:], "]") {
 		return nil, fail(open, `%s: "[" is not closed`, sp.kind)
 	}
+	// There is a "]", so that the loop ends there or at an error.
 	dash, members := "", ""
 	for first := sp.i; ; {
 		switch c := sp.s[sp.i]; {

@@ -31,39 +31,48 @@ func newGlob(k kind, source string) (glob, *SyntaxError) {
 	crossing := strings.ReplaceAll(source, "**", "*")
 	g := glob{source: source, across: strings.ReplaceAll(crossing, "/", acrossSlash)}
 	if k != repositoryName {
-		g.forms = []string{crossing}
+		g.forms = []string{crossing} // no slash, so "**" is no more than "*"
 		return g, nil
 	}
-	g.forms = []string{""}
 	segments := strings.Split(source, "/")
+	inner := 0
+	for _, segment := range segments {
+		if segment != "**" {
+			inner += strings.Count(segment, "**")
+		}
+	}
+	if inner > maxInner {
+		return glob{}, fail(0, `%s: more than %d times "**" inside names`, k, maxInner)
+	}
+	g.forms = []string{""}
 	for i, segment := range segments {
-		slash := "/"
-		if i == len(segments)-1 {
-			slash = ""
+		if i > 0 {
+			g.forms = join(g.forms, []string{"/"})
 		}
-		switch {
-		case segment != "**":
-			for j, part := range strings.Split(segment, "**") {
-				before := []string{""}
-				if j > 0 {
-					before = []string{"*", "*/**/*"}
-				}
-				if len(before)*len(g.forms) > maxForms {
-					return glob{}, fail(0, `%s: more than %d forms of "**" inside names`, k, maxForms)
-				}
-				g.forms = join(join(g.forms, before), []string{part})
-			}
-		case slash == "":
-			g.forms = join(g.forms, []string{"**/*"}) // one segment or more
-		default:
-			g.forms = join(g.forms, []string{"**"}) // no segment or more
-		}
-		g.forms = join(g.forms, []string{slash})
+		g.forms = join(g.forms, segmentForms(segment, i == len(segments)-1))
 	}
 	for i, form := range g.forms {
 		g.forms[i] = guardClasses(form)
 	}
 	return g, nil
+}
+
+// segmentForms says the same as a segment in words of the doublestar library.
+// Inside a name "**" is either a run within the segment, or one that ends the
+// segment and begins another, with any number between: a**b is a*b or a*/**/*b.
+func segmentForms(segment string, last bool) []string {
+	if segment == "**" {
+		if last {
+			return []string{"**/*"} // one segment or more
+		}
+		return []string{"**"} // with the slash after it, no segment or more
+	}
+	parts := strings.Split(segment, "**")
+	forms := parts[:1]
+	for _, part := range parts[1:] {
+		forms = join(forms, []string{"*" + part, "*/**/*" + part})
+	}
+	return forms
 }
 
 // guardClasses adds the slash to every negated class, so that it matches none.

@@ -41,6 +41,7 @@ func parseImage(s string) (Image, *SyntaxError) {
 	if a.rest == len(s) || s[a.rest] != '/' {
 		return Image{}, fail(a.rest, "repository: the name is missing; an image is ORG/REPO:TAG or HOST/ORG/REPO:TAG")
 	}
+	// The repository ends at a colon or an "@", the tag at an "@".
 	i := Image{Host: a.host, Namespace: a.namespace}
 	at := a.rest + len("/")
 	i.Repository = s[at : at+leading(s[at:], func(c byte) bool { return c != ':' && c != '@' })]

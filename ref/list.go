@@ -24,6 +24,7 @@ func parseList(k kind, s string) (list, *SyntaxError) {
 	var l list
 	var canonical []string
 	for _, it := range splitList(s) {
+		// An exclusion is an item like any other, on the other side.
 		into, body, at := &l.include, it.text, it.at
 		if rest, excluded := strings.CutPrefix(body, "!"); excluded {
 			into, body, at = &l.exclude, rest, at+len("!")
@@ -46,6 +47,7 @@ func parseList(k kind, s string) (list, *SyntaxError) {
 			return list{}, err
 		}
 	}
+	// Exact names are asked for one by one, so those excluded are dropped.
 	if l.include.namesOnly() {
 		l.include.names = slices.DeleteFunc(l.include.names, l.exclude.match)
 		if len(l.include.names) == 0 {
@@ -127,6 +129,7 @@ func (a *alternatives) match(name string) bool {
 	if len(a.ranges) == 0 {
 		return false
 	}
+	// The name is read once, however many ranges there are.
 	v, ok := parseVersion(name)
 	return ok && slices.ContainsFunc(a.ranges, func(r versionRange) bool { return r.match(v) })
 }
@@ -163,7 +166,8 @@ func splitList(s string) []item {
 }
 
 // outside calls yield with the place of every byte outside braces and classes,
-// until it returns false.
+// until it returns false. Braces that do not match hide the rest of s; it will
+// be refused for them anyway.
 func outside(s string, yield func(i int) bool) {
 	depth, inClass := 0, false
 	for i := range len(s) {

@@ -55,6 +55,7 @@ func parsePattern(s string) (Pattern, *SyntaxError) {
 	p := Pattern{Host: a.host, Namespace: a.namespace}
 	colon := a.rest + tagColon(body[a.rest:])
 
+	// What lies between the slash and the colon, and what lies after it.
 	globs, globsAt := defaultRepositories, a.rest
 	if a.rest+len("/") < colon {
 		globsAt = a.rest + len("/")

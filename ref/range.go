@@ -63,6 +63,8 @@ func parseRange(s string) (versionRange, *SyntaxError) {
 			}
 			r.variant = v.variant
 		}
+		// The variant is compared here, the rest by the library: to it a
+		// variant would be a pre-release.
 		r.bound(op, v, op+text)
 		texts = append(texts, op+text)
 		wanted = append(wanted, v.constraint(op))
@@ -149,8 +151,8 @@ func (v version) constraint(op string) string {
 	return op + s
 }
 
-// bound notes what one comparison says about the limits and about the text of
-// a match.
+// bound notes what one comparison says about the limits, by which ranges that
+// nothing or everything satisfies are found, and about the text of a match.
 func (r *versionRange) bound(op string, v version, text string) {
 	filled := limit{number: v.number, text: text}
 	if op == "<=" || op == ">" { // both count 4.12.9 as 4.12
@@ -188,7 +190,8 @@ func (r versionRange) match(v version) bool {
 func (l *list) checkUnion() *SyntaxError {
 	for _, a := range l.include.ranges {
 		for _, b := range l.include.ranges {
-			if a.bare && b.bare && a.low != nil && b.high != nil && a.low.number.LessThan(b.high.number) {
+			if a.bare && b.bare && a.variant == b.variant &&
+				a.low != nil && b.high != nil && a.low.number.LessThan(b.high.number) {
 				return fail(0, `tag: a comma means "or", so %s,%s is every version; `+
 					"for both at once write a space: %s %s", a.text, b.text, a.text, b.text)
 			}

@@ -44,6 +44,8 @@ func secrets(raw string) []stretch {
 	if s := userinfo(raw); s.end > s.start {
 		found = append(found, s)
 	}
+	// Neither the query nor its keys need be well-formed here: a "=" that is
+	// escaped counts, and so does a key in another case or after ";".
 	lower := asciiLower(raw)
 	for i := 0; i < len(raw); i++ {
 		start := i
@@ -104,6 +106,7 @@ func userinfo(raw string) stretch {
 	if end < start || isDigestAlgorithm(raw[end+1:]) {
 		return stretch{}
 	}
+	// A slash before any colon: the "@" stands in a later part.
 	first := strings.IndexAny(raw[start:], "/:@")
 	if raw[start+first] == '/' {
 		return stretch{}

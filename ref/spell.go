@@ -10,7 +10,7 @@ const (
 	maxInput        = 16 << 10 // bytes of a pattern, a list or a reference
 	maxAlternatives = 1024     // names, forms of globs, and ranges of a list, braces spelt out
 	maxGlob         = 512      // bytes of one alternative
-	maxForms        = 64       // forms that one alternative takes for its "**"
+	maxInner        = 6        // "**" inside the names of one alternative; each doubles its forms
 	maxDepth        = 8        // braces within braces
 )
 
@@ -24,6 +24,7 @@ func spellOut(k kind, s string) ([]string, *SyntaxError) {
 	if err != nil {
 		return nil, err
 	}
+	// Only now can names be checked, for braces may bring a slash to another.
 	for _, source := range sources {
 		err := checkShape(k, source)
 		if err != nil && source != s {
@@ -63,7 +64,10 @@ type speller struct {
 	i    int
 }
 
-// sequence reads up to the end, or inside braces up to "," or "}".
+// sequence reads up to the end, or inside braces up to "," or "}". It keeps the
+// alternatives of what it has read so far, and continues every one of them with
+// every alternative of the next element. Their number is checked before they
+// are made.
 func (sp *speller) sequence(depth int) ([]string, *SyntaxError) {
 	out := []string{""}
 	for sp.i < len(sp.s) {
@@ -104,7 +108,7 @@ func (sp *speller) sequence(depth int) ([]string, *SyntaxError) {
 	return out, nil
 }
 
-// literal reads the characters that stand for themselves.
+// literal reads the run of characters that stand for themselves.
 func (sp *speller) literal() ([]string, *SyntaxError) {
 	start := sp.i
 	for sp.i < len(sp.s) && strings.IndexByte("*?[{,}", sp.s[sp.i]) < 0 {
@@ -135,7 +139,8 @@ func (sp *speller) refuse() *SyntaxError {
 	return sp.kind.refuse(sp.s, sp.i)
 }
 
-// braces reads "{a,b}".
+// braces reads "{a,b}". A single alternative is refused: it is most likely
+// meant as the shell's "{1..9}", which does not exist here.
 func (sp *speller) braces(depth int) ([]string, *SyntaxError) {
 	open := sp.i
 	switch {
