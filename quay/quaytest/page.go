@@ -1,0 +1,95 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quaytest
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// gunicornPage is Quay's answer when its database is down, on both APIs
+// (recording outage-database).
+const gunicornPage = "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  <body>\n" +
+	"    <h1><p>Internal Server Error</p></h1>\n    \n  </body>\n</html>\n"
+
+// sendNginx sends one of nginx's own pages: title, heading, and a line of
+// detail that most of them lack.
+func sendNginx(w http.ResponseWriter, status int, title, heading, detail string) {
+	body := "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + heading + "</h1></center>\r\n"
+	if detail != "" {
+		body += "<center>" + detail + "</center>\r\n"
+	}
+	send(w, status, "text/html", body+"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n")
+}
+
+// send sends a whole answer. An empty body may do without a contentType.
+func send(w http.ResponseWriter, status int, contentType, body string) {
+	h := w.Header()
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+}
+
+// headerBuffer is the size of one of nginx's large_client_header_buffers, into
+// which a request line and each header line have to fit.
+const headerBuffer = 8 << 10
+
+// tooLong refuses a request line or a header line that does not fit nginx's
+// buffer: 414, and 400 (doc/quay-api.md section 6, recording http-long). So a
+// registry token for too many repositories, or a long cursor, fails here as it
+// does there. Over HTTP/2 it is not recorded, and taken to be the same.
+func tooLong(w http.ResponseWriter, r *http.Request) bool {
+	if len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > headerBuffer {
+		const title = "414 Request-URI Too Large"
+		sendNginx(w, http.StatusRequestURITooLong, title, title, "")
+		return true
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			if len(name)+len(v)+len(": \r\n") > headerBuffer {
+				const detail = "Request Header Or Cookie Too Large"
+				sendNginx(w, http.StatusBadRequest, "400 "+detail, "400 Bad Request", detail)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refuse answers 429: nginx's page without Retry-After (recording
+// limit-http1), unless a quirk makes it a proxy's.
+func (f *front) refuse(w http.ResponseWriter) {
+	if f.retryAfter != "" {
+		w.Header().Set("Retry-After", f.retryAfter)
+	}
+	if f.empty429 {
+		w.Header().Set("X-Envoy-Ratelimited", "true")
+		send(w, http.StatusTooManyRequests, "", "")
+		return
+	}
+	const title = "429 Too Many Requests"
+	sendNginx(w, http.StatusTooManyRequests, title, title, "")
+}
+
+// fail answers with the page of a part that is down. The 502 and 404 pages
+// are Quay's own ones, of which only the type was recorded; these are nginx's.
+func (f *front) fail(w http.ResponseWriter, status int) {
+	switch status {
+	case http.StatusTooManyRequests:
+		f.refuse(w)
+	case http.StatusInternalServerError:
+		send(w, status, "text/html", gunicornPage)
+	case http.StatusServiceUnavailable: // Envoy's (doc/quay-api.md section 6)
+		send(w, status, "text/plain", "upstream connect error or disconnect/reset before headers")
+	case http.StatusGatewayTimeout:
+		sendNginx(w, status, "504 Gateway Time-out", "504 Gateway Time-out", "")
+	default:
+		title := strconv.Itoa(status) + " " + http.StatusText(status)
+		sendNginx(w, status, title, title, "")
+	}
+}
