@@ -14,10 +14,10 @@ func (a *app) completionCommand() *cobra.Command {
 		Long: `completion prints the script that lets a shell complete commands, flags and their
 values. It has to be read by every new shell:
 
-    bash        source <(quayside completion bash)            in ~/.bashrc
-    zsh         source <(quayside completion zsh)             in ~/.zshrc
-    fish        quayside completion fish | source             in ~/.config/fish/config.fish
-    powershell  quayside completion powershell | Out-String | Invoke-Expression    in $PROFILE`,
+    ~/.bashrc                   source <(quayside completion bash)
+    ~/.zshrc                    source <(quayside completion zsh)
+    ~/.config/fish/config.fish  quayside completion fish | source
+    $PROFILE                    quayside completion powershell | Out-String | iex`,
 		Example:   "  quayside completion bash",
 		Args:      exactly("the name of a shell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},

@@ -42,8 +42,8 @@ formats print them at the end, in the order of their names.`,
   # The counts, and whether the answer is complete.
   quayside find 'quay.io/openstack.kolla/**:2025.1' -o json
 
-  # Tags set in the last 30 days, in a form of your own.
-  quayside find 'quay.io/openstack.kolla/*:*?since=30d' --template '{{.Reference}} {{.Started}}'
+  # Tags that were set since a day, in a form of your own.
+  quayside find 'quay.io/openstack.kolla/*:*?since=2025-10-01' --template '{{.Reference}} {{.Started}}'
 
   # Which repositories lack the tag?
   quayside find 'quay.io/openstack.kolla/*:2025.1' --all --template '{{.Verdict}} {{.Repository}}'`,

@@ -37,7 +37,7 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.StringVar(&f.server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
 	p.StringVar(&f.tokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
 	p.StringVar(&f.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
-	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers given without a scheme")
+	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
 	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")

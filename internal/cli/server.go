@@ -117,7 +117,11 @@ func (a *app) chosen() (origin, *configServer, error) {
 		name = "quay.io"
 	}
 	if entry, ok := a.config.Servers[name]; ok {
-		return a.entryOrigin(name, entry), &entry, nil
+		o := a.entryOrigin(name, entry)
+		if a.flags.plainHTTP && strings.HasPrefix(o.url, "https:") {
+			return origin{}, nil, usagef("--plain-http contradicts the config file, where %s has HTTPS", name)
+		}
+		return o, &entry, nil
 	}
 	o := origin{url: name, caFile: a.flags.caFile}
 	if !strings.Contains(name, "://") {
@@ -161,7 +165,7 @@ func (a *app) entryOrigin(name string, entry configServer) origin {
 		if entry.PlainHTTP {
 			o.url = "http://" + o.url
 		} else {
-			o.url = a.scheme() + o.url
+			o.url = "https://" + o.url // --plain-http is not about servers of the config file
 		}
 	}
 	if a.flags.caFile != "" {

@@ -1,0 +1,97 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/internal/cli"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+func TestEveryHelpTextIsWhole(t *testing.T) {
+	for _, c := range append(cli.Command().Commands(), cli.Command()) {
+		var stdout, stderr bytes.Buffer
+		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		if code := command(t.Context(), &stdout, &stderr, nil, args...); code != 0 || stderr.Len() > 0 {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, &stderr)
+		}
+		for _, part := range []string{"\nUsage:\n", "\nExamples:\n", "\nExit codes:\n" + cli.ExitCodes() + "\n"} {
+			if !strings.Contains(stdout.String(), part) {
+				t.Errorf("%v has no %q", args, part)
+			}
+		}
+		for line := range strings.Lines(c.Long) {
+			if len(strings.TrimSuffix(line, "\n")) > 90 {
+				t.Errorf("%v: a line is too long for a terminal: %q", args, line)
+			}
+		}
+	}
+}
+
+// kolla holds what the examples of the help texts ask for.
+const kolla = `{
+ "users": [{"name": "alice", "enabled": true}],
+ "organizations": [{"name": "openstack.kolla", "enabled": true, "owners": ["alice"]}],
+ "repositories": [
+  {"namespace": "openstack.kolla", "name": "nova-api", "public": true, "state": "NORMAL", "tags": [
+   {"name": "2025.1", "digest": "sha256:906f3d4d5ba8722d1d2e584db24d986bf8dc56e7f672ddf038eb85a9781f5cbe", "start_ms": 1780102801123, "size": 1000}]},
+  {"namespace": "openstack.kolla", "name": "neutron-server", "public": true, "state": "NORMAL", "tags": [
+   {"name": "2025.1", "digest": "sha256:1ab4b2afbd98d9267c42cb3792f4386c8b0229771d36470ece24dd007f36d68e", "start_ms": 1780102801123, "size": 1000}]}]}`
+
+// Every example runs, against a server that stands for the hosts they name.
+func TestExamplesOfHelpTextsRun(t *testing.T) {
+	data, err := quaytest.ReadDataset(strings.NewReader(kolla))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := quaytest.NewServer(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	config := writeFile(t, "config.yaml", "servers:\n  quay.io: {url: "+s.URL()+"}\n  registry.example:8443: {url: "+s.URL()+"}\n")
+
+	ran := 0
+	for _, c := range append(cli.Command().Commands(), cli.Command()) {
+		for line := range strings.Lines(c.Example) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") || strings.Contains(line, "--serve") {
+				continue
+			}
+			args := words(t, line)
+			if args[0] != "quayside" {
+				t.Fatalf("%q does not run quayside", line)
+			}
+			ran++
+			var stdout, stderr bytes.Buffer
+			code := cli.Main(t.Context(), append(args[1:], "--config", config), strings.NewReader(""), &stdout, &stderr, environment(nil))
+			if code != 0 || stdout.Len() == 0 {
+				t.Errorf("%s: exit code %d\n%s%s", line, code, &stdout, &stderr)
+			}
+		}
+	}
+	if ran < 15 {
+		t.Errorf("only %d examples", ran)
+	}
+}
+
+// words splits a line as a shell does, as far as the examples go.
+func words(t *testing.T, line string) []string {
+	t.Helper()
+	var words []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+			continue
+		}
+		if strings.ContainsAny(part, "|<>$\"\\;&*?") {
+			t.Fatalf("%q needs a real shell, or quotes", line)
+		}
+		words = append(words, strings.Fields(part)...)
+	}
+	return words
+}

@@ -1,0 +1,184 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/quayside/quayside/internal/cli"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// Most of the command's behaviour is tested by the scripts of
+// cmd/quayside/testdata. Here is what needs a look inside: goroutines,
+// writers that fail, every help text.
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T, options ...quaytest.Option) *quaytest.Server {
+	t.Helper()
+	s, err := quaytest.NewServer(quaytest.SampleDataset(), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func environment(variables map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}
+}
+
+// command runs the command without the user's own config file.
+func command(ctx context.Context, stdout, stderr io.Writer, variables map[string]string, args ...string) int {
+	if !slices.Contains(args, "--config") {
+		args = append(args, "--config", os.DevNull)
+	}
+	return cli.Main(ctx, args, strings.NewReader(""), stdout, stderr, environment(variables))
+}
+
+// canceller cancels when what is written matches a pattern.
+type canceller struct {
+	bytes.Buffer
+	pattern *regexp.Regexp
+	cancel  context.CancelFunc
+}
+
+func (c *canceller) Write(p []byte) (int, error) {
+	n, err := c.Buffer.Write(p)
+	if c.pattern.Match(c.Bytes()) {
+		c.cancel()
+	}
+	return n, err
+}
+
+// A server that stalls on some repositories holds a run up for a minute. When
+// it is interrupted it ends at once, leaves nothing behind (TestMain looks), and
+// tells what it knew.
+func TestInterruptedRunEndsAtOnce(t *testing.T) {
+	s := serve(t, quaytest.WithQuirk("stall", "/api/v1/repository/stackfleet/s*/tag/"))
+	for _, format := range []string{"ndjson", "json", "table"} {
+		t.Run(format, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			// The log tells when a repository has been checked, whatever the format.
+			stderr := &canceller{pattern: regexp.MustCompile(`stackfleet/rabbitmq tag=2025.1 present=true`), cancel: cancel}
+			var stdout bytes.Buffer
+			code := command(ctx, &stdout, stderr, nil, "find", "--server", s.URL(), "stackfleet/{rabbitmq,sahara,senlin}*:2025.1", "-o", format, "-v")
+			if code != 130 {
+				t.Errorf("exit code %d\n%s", code, stderr)
+			}
+			if !strings.Contains(stderr.String(), "quayside: interrupted\n") {
+				t.Errorf("stderr does not say so:\n%s", stderr)
+			}
+			switch format {
+			case "json":
+				var doc struct {
+					Complete *bool
+					Error    string
+				}
+				if err := json.Unmarshal(stdout.Bytes(), &doc); err != nil || doc.Complete == nil || *doc.Complete || doc.Error != "interrupted" {
+					t.Errorf("%v: %s", err, &stdout)
+				}
+			case "ndjson":
+				lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+				if last := lines[len(lines)-1]; !strings.HasPrefix(last, `{"kind":"summary","complete":false,"error":"interrupted"`) {
+					t.Errorf("last line: %s", last)
+				}
+			}
+		})
+	}
+}
+
+// Interrupted before it began, the command asks nothing.
+func TestInterruptedBeforeItBegan(t *testing.T) {
+	s := serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"find", "stackfleet/*:2025.1"}, {"repos", "stackfleet"}, {"tags", "stackfleet/nova-api"}, {"has", "stackfleet/nova-api:2025.1"},
+	} {
+		if code := command(ctx, io.Discard, io.Discard, nil, append(args, "--server", s.URL())...); code != 130 {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+	if n := s.Stats().Requests; n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// Nobody may ever type the end of standard input.
+func TestInterruptedWhileReadingAToken(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close() // ends the read
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	code := cli.Main(ctx, []string{"repos", "stackfleet", "--token-file", "-", "--config", os.DevNull}, in, io.Discard, io.Discard, environment(nil))
+	if code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestStandardOutputThatFails(t *testing.T) {
+	s := serve(t)
+	full := errors.New("disk full")
+	for _, args := range [][]string{
+		{"find", "stackfleet/nova-*:2025.1"},
+		{"find", "stackfleet/nova-*:2025.1", "-o", "ndjson"},
+		{"find", "stackfleet/nova-*:2025.1", "-o", "json"},
+		{"repos", "stackfleet"},
+		{"tags", "stackfleet/nova-api", "-o", "ndjson"},
+		{"has", "stackfleet/nova-api:2025.1"},
+		{"has", "--help"},
+		{"version"},
+		{"completion", "bash"},
+		{"demo"},
+	} {
+		var stderr bytes.Buffer
+		code := command(t.Context(), failing{full}, &stderr, map[string]string{"QUAYSIDE_SERVER": s.URL()}, args...)
+		if code != 5 || !strings.Contains(stderr.String(), "cannot write to standard output: disk full") {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, &stderr)
+		}
+		stderr.Reset()
+		code = command(t.Context(), failing{io.ErrClosedPipe}, &stderr, map[string]string{"QUAYSIDE_SERVER": s.URL()}, append(args, "-q")...)
+		if code != 0 || stderr.Len() > 0 {
+			t.Errorf("%v into a broken pipe: exit code %d, stderr %q", args, code, &stderr)
+		}
+	}
+}
+
+// A reader that leaves stops the run: what it did not want is not asked for.
+func TestReaderThatLeavesStopsTheRun(t *testing.T) {
+	s, err := quaytest.NewServer(quaytest.Fleet(3000, quaytest.FleetOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	var stderr bytes.Buffer
+	code := command(t.Context(), failing{io.ErrClosedPipe}, &stderr, nil, "find", "--server", s.URL(), "fleet/*:2025.1", "-o", "ndjson")
+	if code != 0 || stderr.Len() > 0 {
+		t.Errorf("exit code %d, stderr %q", code, &stderr)
+	}
+	if n := s.Stats().Requests; n > 1000 {
+		t.Errorf("%d requests for one line", n)
+	}
+}

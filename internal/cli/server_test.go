@@ -1,0 +1,93 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Whatever is asked of whom, a token reaches the one server it was given for.
+func TestTokenGoesToItsServerOnly(t *testing.T) {
+	const home, other, both = "home", "other", "both"
+	tests := []struct {
+		name    string
+		env     map[string]string
+		config  string // with %[1]s and %[2]s for the URLs of home and other
+		args    []string
+		reaches string // who gets a token; "" is nobody
+	}{
+		{"environment", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"find", "--server", "HOME_URL", "HOME/stackfleet/*:2025.1", "OTHER/stackfleet/*:2025.1"}, home},
+		{"environment, only the other host asked", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"find", "--server", "HOME_URL", "OTHER/stackfleet/*:2025.1"}, ""},
+		{"environment, default server of the config", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken},
+			"defaults: {server: \"%[1]s\"}",
+			[]string{"find", "stackfleet/*:2025.1", "OTHER/stackfleet/*:2025.1"}, home},
+		{"pattern", nil, "",
+			[]string{"find", "--server", "HOME_URL", "stackfleet/*:2025.1", "OTHER/stackfleet/*:2025.1?token=" + quaytest.SampleToken}, other},
+		{"pattern before the environment", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"find", "--server", "HOME_URL", "stackfleet/*:2025.1", "OTHER/stackfleet/*:2025.1?token=" + quaytest.SampleToken}, both},
+		{"entry of the other host", map[string]string{"T": quaytest.SampleToken},
+			"servers: {x: {url: \"%[2]s\", token_env: T}}",
+			[]string{"find", "--server", "HOME_URL", "stackfleet/*:2025.1", "OTHER/stackfleet/*:2025.1"}, other},
+		{"entry of an alias that is not asked", map[string]string{"T": quaytest.SampleToken},
+			"servers: {x: {url: \"%[2]s\", token_env: T}}",
+			[]string{"find", "--server", "HOME_URL", "stackfleet/*:2025.1"}, ""},
+		{"entry for HTTPS, asked over HTTP", map[string]string{"T": quaytest.SampleToken},
+			"servers: {HOME: {token_env: T}}",
+			[]string{"find", "--server", "HOME_URL", "stackfleet/*:2025.1"}, ""},
+		{"repos of the other host", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"repos", "--server", "HOME_URL", "OTHER/stackfleet"}, ""},
+		{"tags of the other host", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"tags", "--server", "HOME_URL", "OTHER/stackfleet/keystone-ldap"}, ""},
+		{"has on the other host", map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken}, "",
+			[]string{"has", "--server", "HOME_URL", "OTHER/stackfleet/keystone-ldap:2025.1"}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a, b := serve(t), serve(t)
+			hosts := strings.NewReplacer("HOME_URL", a.URL(), "HOME", host(a), "OTHER", host(b))
+			var args []string
+			for _, arg := range test.args {
+				args = append(args, hosts.Replace(arg))
+			}
+			config := hosts.Replace(test.config)
+			if strings.Contains(config, "%") {
+				config = fmt.Sprintf(config+"%.0[1]s%.0[2]s", a.URL(), b.URL())
+			}
+			var stderr bytes.Buffer
+			code := command(t.Context(), &bytes.Buffer{}, &stderr, test.env, append(args, "--plain-http", "-vv", "--config", writeFile(t, "config.yaml", config))...)
+			if code != 0 && code != 4 {
+				t.Errorf("exit code %d\n%s", code, &stderr)
+			}
+			if strings.Contains(stderr.String(), quaytest.SampleToken) {
+				t.Errorf("the token shows:\n%s", &stderr)
+			}
+			for name, s := range map[string]*quaytest.Server{home: a, other: b} {
+				want := test.reaches == name || test.reaches == both
+				if got := s.Stats().WithToken > 0; got != want {
+					t.Errorf("token reaches %s: %v, want %v\n%s", name, got, want, &stderr)
+				}
+			}
+		})
+	}
+}
+
+func host(s *quaytest.Server) string { return strings.TrimPrefix(s.URL(), "http://") }
