@@ -109,17 +109,17 @@ type Usage struct {
 	Retries      int64 // of Requests, those sent again
 }
 
-// An Account is a Catalog whose caller may have a token. It is asked only when
-// there was nothing to see.
+// An Account is a Catalog whose caller may have a token. The server is asked
+// about it only when there was nothing to see.
 type Account interface {
 	// HasToken tells whether the caller gave a token.
 	HasToken() bool
 
-	// TokenKnown tells whether the registry knows the token's user. It is
+	// TokenKnown asks whether the registry knows the token's user. It is
 	// called only when HasToken is true.
 	TokenKnown(ctx context.Context) (bool, error)
 
-	// SeesAll tells whether the caller sees every repository of namespace,
+	// SeesAll asks whether the caller sees every repository of namespace,
 	// private ones included.
 	SeesAll(ctx context.Context, namespace string) (bool, error)
 }

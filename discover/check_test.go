@@ -215,12 +215,26 @@ func TestTagGlobStopsAtSince(t *testing.T) {
 }
 
 func TestEverythingRefusedIsSaid(t *testing.T) {
-	f := &fake{rows: rows(nil, named("a", "b")...)}
-	f.tag = func(context.Context, string, string) (discover.Tag, bool, error) {
-		return discover.Tag{}, false, quay.ErrUnauthenticated
-	}
-	_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{})
-	if err != nil || !sum.Denied || sum.Unknown != 2 {
-		t.Errorf("error %v, summary %+v", err, sum)
+	private := discover.Repository{Name: "a"}
+	for _, c := range []struct {
+		repos  []discover.Repository
+		denied bool
+	}{
+		{named("a", "b"), true},
+		{[]discover.Repository{private}, true},
+		{named("a"), false}, // gone: a public repository can be read by anyone
+		{append(named("fine"), private), false},
+	} {
+		f := &fake{rows: rows(nil, c.repos...)}
+		f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+			if repo == "fine" {
+				return discover.Tag{Name: name}, true, nil
+			}
+			return discover.Tag{}, false, quay.ErrUnauthenticated
+		}
+		_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{})
+		if err != nil || sum.Denied != c.denied || sum.Denied != (len(sum.Hints) > 0) {
+			t.Errorf("%d repositories: error %v, summary %+v", len(c.repos), err, sum)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func (c *crew) conclude() {
 	err := c.fault(through)
 	c.recognise()
 	if through && err == nil {
-		err = c.explain(c.Run.ctx)
+		err = c.explain(c.outer)
 	}
 	s.Complete = through && err == nil
 	s.Hints = c.hints()
@@ -61,8 +61,8 @@ func (r *Run) end(s Summary, err error) {
 // fault is what ended the run early, or nil. through tells that nothing did.
 func (c *crew) fault(through bool) error {
 	switch {
-	case !through && c.Run.ctx.Err() != nil:
-		return c.Run.ctx.Err()
+	case !through && c.outer.Err() != nil:
+		return c.outer.Err()
 	case c.broke:
 		return nil
 	case c.ctx.Err() != nil && !through:

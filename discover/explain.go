@@ -11,7 +11,8 @@ import (
 // recognise tells what the listing showed about the namespace and the caller.
 func (c *crew) recognise() {
 	s := &c.sum
-	s.Denied = s.Listed > 0 && s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == s.Present+s.Absent+s.Unknown
+	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == s.Present+s.Absent+s.Unknown
+	s.Denied = refused && s.Listed > 0 && (s.Checked > 1 || c.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound
 		c.caller(c.known && !c.unknown)
@@ -102,6 +103,8 @@ func (c *crew) hints() (hints []string) {
 		hint("%s/%s does not exist or is private; with a token it may show", c.pattern.Namespace, c.direct)
 	}
 	switch {
+	case s.Denied && !token:
+		hint("every repository was refused; the server may want a token")
 	case c.private == 0 || !token:
 	case c.denied == c.private:
 		hint("every private repository was refused; the token may lack the scope repo:read")

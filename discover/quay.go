@@ -86,7 +86,6 @@ func (q *QuayCatalog) Tags(ctx context.Context, repo Repository, filter TagFilte
 		// What goes wrong after the first tag is out cannot be asked again:
 		// it would give the same tags twice.
 		var late error
-		stopped := false
 		_, err := q.ask(ctx, repo, func(c *quay.Client, answered func()) error {
 			begun := false
 			for t, err := range c.Tags(ctx, repoName(repo), query) {
@@ -102,7 +101,6 @@ func (q *QuayCatalog) Tags(ctx context.Context, repo Repository, filter TagFilte
 					answered()
 				}
 				if !yield(tagOf(t, c == q.anonymous), nil) {
-					stopped = true
 					return nil
 				}
 			}
@@ -111,7 +109,7 @@ func (q *QuayCatalog) Tags(ctx context.Context, repo Repository, filter TagFilte
 		if err == nil {
 			err = late
 		}
-		if err != nil && !stopped {
+		if err != nil {
 			yield(Tag{}, err)
 		}
 	}

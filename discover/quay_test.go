@@ -4,6 +4,7 @@
 package discover_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"os"
@@ -220,6 +221,7 @@ func TestNothingToSeeIsExplained(t *testing.T) {
 		{"emptyharbour", outsider, discover.NamespaceNothingVisible, discover.Yes, 4},
 		{"emptyharbour", nobody, discover.NamespaceNothingVisible, discover.No, 3},
 		{"emptyharbour", owner, discover.NamespaceEmpty, discover.Yes, 4},
+		{"emptyharbour", badScope, discover.NamespaceNothingVisible, discover.Yes, 4}, // 500 to the question whose it is
 		{"closedharbour", "", discover.NamespaceNothingVisible, discover.NotAsked, 2},
 		{"bob", outsider, discover.NamespaceEmpty, discover.Yes, 5},
 		{"harbourline", nobody, discover.NamespaceFound, discover.No, 1000},
@@ -271,7 +273,7 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 	} {
 		s, catalog := serve(t, recorded(t), c.token)
 		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.pattern), discover.Options{})
-		if err != nil || !sum.Complete || !sum.Direct || sum.Namespace != c.namespace {
+		if err != nil || !sum.Complete || !sum.Direct || sum.Denied || sum.Namespace != c.namespace {
 			t.Errorf("%s: error %v, summary %+v", c.pattern, err, sum)
 		}
 		if diff := cmp.Diff(c.want, short(results)); diff != "" {
@@ -315,6 +317,22 @@ func TestPatternForAnotherHost(t *testing.T) {
 	_, _, err := discover.Collect(t.Context(), catalog, pattern(t, "quay.io/harbourline/*:2025.1"), discover.Options{})
 	if !errors.Is(err, quay.ErrInvalid) || s.Stats().Requests > 0 {
 		t.Errorf("error %v", err)
+	}
+	// Nothing is sent: the context has ended.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	client, err := quay.New(quay.WithServer("https://Quay.Example:443/prefix"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]error{
+		"quay.example": context.Canceled, "quay.example:443": context.Canceled,
+		"quay.example:8443": quay.ErrInvalid, "quay.example.org": quay.ErrInvalid,
+	} {
+		_, _, err := discover.Collect(ctx, discover.Quay(client), pattern(t, "quay://"+host+"/ns/*:1"), discover.Options{})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "quay://"+catalog.Host()+"/harbourline/plain:2025.1"), discover.Options{})
 	if err != nil || sum.Present != 1 || sum.Host != catalog.Host() {

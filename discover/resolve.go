@@ -58,7 +58,7 @@ type Progress struct {
 
 // A Run is one pattern to resolve against a catalog.
 type Run struct {
-	ctx     context.Context
+	outer   context.Context // the caller's
 	catalog Catalog
 	pattern ref.Pattern
 	options Options
@@ -91,7 +91,7 @@ func Resolve(ctx context.Context, c Catalog, p ref.Pattern, o Options) *Run {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Run{ctx: ctx, catalog: c, pattern: p, options: o}
+	return &Run{outer: ctx, catalog: c, pattern: p, options: o}
 }
 
 // Results does the run and yields its results as they come, in no order. To

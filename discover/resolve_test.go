@@ -210,6 +210,25 @@ func TestCancelGivesWhatIsKnown(t *testing.T) {
 	})
 }
 
+// A catalog that ends its listing without a word when it is cancelled has not
+// listed all, whatever the caller's reason.
+func TestListingCutShortIsNotComplete(t *testing.T) {
+	why := errors.New("enough for today")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	f := &fake{rows: func(yield func(discover.Repository, error) bool) {
+		yield(named("a")[0], nil)
+		<-ctx.Done()
+	}}
+	r := discover.Resolve(ctx, f, pattern(t, "harbour/*:1"), discover.Options{})
+	for range r.Results() {
+		cancel(why)
+	}
+	if sum := r.Summary(); !errors.Is(r.Err(), context.Canceled) || sum.Complete || sum.Present != 1 {
+		t.Errorf("error %v, summary %+v", r.Err(), sum)
+	}
+}
+
 func TestCancelEndsTagLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

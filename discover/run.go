@@ -19,7 +19,7 @@ const progressEvery = 200 * time.Millisecond
 // counts the verdicts.
 type crew struct {
 	*Run
-	ctx    context.Context
+	ctx    context.Context // ends with the outer one, or by stop
 	stop   context.CancelCauseFunc
 	direct string // the one repository to ask for; "" lists
 	sieve  sieve
@@ -61,7 +61,7 @@ func (r *Run) resolve(yield func(Result) bool) {
 		Unknowns:    map[Reason]int{},
 		CallerKnown: NotAsked,
 	}
-	c.ctx, c.stop = context.WithCancelCause(r.ctx)
+	c.ctx, c.stop = context.WithCancelCause(r.outer)
 	defer c.stop(nil)
 
 	host, err := target(r.catalog, r.pattern)

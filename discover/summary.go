@@ -30,7 +30,8 @@ const (
 
 // A Summary is what a run found and what it cost.
 //
-// When Complete is true, Listed is the sum of Pruned and Checked.
+// Listed is the sum of Pruned and Candidates, unless the run was Direct. When
+// Complete is true, all the Candidates were Checked.
 type Summary struct {
 	Pattern string // canonical, without its token
 	Host    string // host or host:port; "" when not known
@@ -65,7 +66,7 @@ type Summary struct {
 
 	// Denied is true when everything that was listed and checked was
 	// refused: this is not a few repositories gone, but a caller who may
-	// not read any.
+	// not read any. One public repository alone that is refused is gone.
 	Denied bool
 
 	// Hints say what to do about an answer that may surprise, in sentences
