@@ -23,38 +23,53 @@ type address struct {
 }
 
 // parseAddress reads [quay://][HOST/]NAMESPACE. The first part is a host when a
-// slash follows it and it has a dot or a port or is "localhost".
+// slash follows it and it has a dot or a port or is "localhost", and
+// isOrganization does not tell otherwise.
 func parseAddress(s string) (address, *SyntaxError) {
 	start, err := cutScheme(s)
 	if err != nil {
 		return address{}, err
 	}
 	var a address
-	var hint string
 	slash := strings.IndexByte(s[start:], '/')
 	switch {
 	case slash < 0:
 		if alone := s[start:]; isHost(alone[:leading(alone, notEnd)]) {
 			return a, hostAlone(asciiLower(alone)).moved(start)
 		}
+	case isOrganization(s[start:start+slash], s[start+slash+1:]):
 	case isHost(s[start : start+slash]):
 		a.host = asciiLower(s[start : start+slash])
 		if err := checkHost(a.host); err != nil {
 			return a, err.moved(start)
 		}
 		start += slash + 1
-		if a.host != "quay.io" && strings.Contains(a.host, ".") {
-			hint = fmt.Sprintf("; %q is read as a host, for its dot: if it is the organization, "+
-				"write its host before it: quay.io/%s/...", a.host, a.host)
-		}
 	}
 	a.rest = start + leading(s[start:], notEnd)
 	a.namespace = s[start:a.rest]
 	if err := namespaceName.check(a.namespace); err != nil {
-		err.Msg += hint
+		err.Msg += a.hint()
 		return a, err.moved(start)
 	}
 	return a, nil
+}
+
+// hint is for those who meant the organization.
+func (a address) hint() string {
+	if a.host == "quay.io" || !strings.Contains(a.host, ".") {
+		return ""
+	}
+	return fmt.Sprintf("; %q is read as a host, for its dot: if it is the organization, "+
+		"write its host before it: quay.io/%s/...", a.host, a.host)
+}
+
+// isOrganization tells whether a first part with a dot is an organization all
+// the same: when globs follow it and nothing else, which are no name of an
+// organization. So openstack.kolla/nova-* needs no host before it.
+func isOrganization(first, rest string) bool {
+	second := rest[:leading(rest, notEnd)]
+	return first != "quay.io" && namespaceName.check(first) == nil &&
+		strings.ContainsAny(second, "*?[{,!") && !strings.HasPrefix(rest[len(second):], "/")
 }
 
 // hostAlone says that no organization follows what looks like a host. Only a

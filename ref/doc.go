@@ -24,8 +24,8 @@
 //     is a plus.
 //   - The scheme is "quay://" or left out.
 //   - The first part is a host when a slash follows it and it has a dot or a
-//     port or is "localhost". So an organization with a dot needs its host:
-//     quay.io/my.org/*.
+//     port or is "localhost". So an organization with a dot needs its host,
+//     as in quay.io/my.org/nova, unless globs alone follow: my.org/*.
 //   - The tags follow the first colon after the organization, outside braces and
 //     classes; neither repositories nor tags hold a colon, nor tags a slash.
 //   - In repositories and tags %XX is unescaped after the parts are told apart,

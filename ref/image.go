@@ -39,7 +39,7 @@ func parseImage(s string) (Image, *SyntaxError) {
 		return Image{}, err
 	}
 	if a.rest == len(s) || s[a.rest] != '/' {
-		return Image{}, fail(a.rest, "repository: the name is missing; an image is ORG/REPO:TAG or HOST/ORG/REPO:TAG")
+		return Image{}, fail(a.rest, "repository: the name is missing; an image is ORG/REPO:TAG or HOST/ORG/REPO:TAG%s", a.hint())
 	}
 	// The repository ends at a colon or an "@", the tag at an "@".
 	i := Image{Host: a.host, Namespace: a.namespace}
