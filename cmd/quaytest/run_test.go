@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -124,7 +125,7 @@ func TestServesADatasetOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, "--dataset", data, "--clock", "1795446151", "--tls", "--ca-out", ca, "--stats", stats,
-		"--limits", "h2=0.001/0", "--limit-key", "address", "--latency", "1ms", "--rate-bytes", "1MB",
+		"--limits", "h2=0.001/0", "--limit-key", "address", "--latency", "50ms", "--rate-bytes", "1KB",
 		"--quirk", "retry-after=3", "--quirk", "empty-429")
 	pem, err := os.ReadFile(ca)
 	if err != nil {
@@ -135,7 +136,12 @@ func TestServesADatasetOverTLS(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true,
 	}}
+	begin := time.Now()
 	resp, body := get(t, client, r.url+list+"harbour")
+	// The pipe forgives a few milliseconds of idle time.
+	if d, least := time.Since(begin), 40*time.Millisecond+time.Duration(len(body))*time.Millisecond; d < least {
+		t.Errorf("%d bytes took %v, want %v of latency and bandwidth", len(body), d, least)
+	}
 	if resp.Proto != "HTTP/2.0" || resp.Header.Get("Date") != "Mon, 23 Nov 2026 15:02:31 GMT" || !strings.Contains(body, `"plain"`) {
 		t.Errorf("%s %v %q", resp.Proto, resp.Header, body)
 	}
@@ -156,6 +162,30 @@ func TestServesADatasetOverTLS(t *testing.T) {
 	}
 	if diff := cmp.Diff(quaytest.Connections{Accepted: 2, HTTP2: 2}, got.Connections); diff != "" || got.Refused != 1 {
 		t.Errorf("%d refused, connections (-want +got):\n%s", got.Refused, diff)
+	}
+}
+
+func TestObjectStorageRedirects(t *testing.T) {
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for want, args := range map[int][]string{http.StatusOK: nil, http.StatusFound: {"--object-storage"}} {
+		r := start(t, args...)
+		req, err := http.NewRequest(http.MethodGet, r.url+"/v2/stackfleet/keystone/manifests/2025.1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json")
+		manifest, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer manifest.Body.Close()
+		var image struct{ Config struct{ Digest string } }
+		if err := json.NewDecoder(manifest.Body).Decode(&image); err != nil || image.Config.Digest == "" {
+			t.Fatalf("manifest: %s, %v", manifest.Status, err)
+		}
+		if resp, _ := get(t, client, r.url+"/v2/stackfleet/keystone/blobs/"+image.Config.Digest); resp.StatusCode != want {
+			t.Errorf("with %q a blob is answered %s, want %d", args, resp.Status, want)
+		}
 	}
 }
 

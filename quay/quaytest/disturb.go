@@ -105,8 +105,8 @@ func setOutage(f *front, value string) error {
 	return nil
 }
 
-// on tells whether the outage still lasts, and counts the request. It is of
-// real time, as all that disturbs is.
+// on tells whether the outage still lasts, and counts the request. A duration
+// is of real time, whatever the server's clock says.
 func (o *outage) on() bool {
 	if o == nil {
 		return false
@@ -139,9 +139,9 @@ func (f *front) fault(path, class string) int {
 	return 0
 }
 
-// disturb plays the quirk that is due, one at most: what fails the request,
-// then what falsifies the answer, then what breaks it off. It gives the writer to answer through,
-// or nil when the quirk was the answer.
+// disturb plays the quirk that is due, one at most: what fails the request
+// comes first, then what falsifies the answer, then what breaks it off. It
+// gives the writer to answer through, or nil when the quirk was the answer.
 func (f *front) disturb(w http.ResponseWriter, r *http.Request, class string, wait func(time.Duration)) http.ResponseWriter {
 	path := r.URL.Path
 	if status := f.fault(path, class); status != 0 {
