@@ -118,9 +118,10 @@ func TestEachConnectionHasItsLimit(t *testing.T) {
 	}
 	s := newServer(t, quaytest.WithTLS(), quaytest.WithLimits(limits))
 	for range 3 {
+		client := &http.Client{Transport: s.Client().Transport.(*http.Transport).Clone()}
 		var got []int
 		for range 6 {
-			resp, err := s.Client().Get(s.URL() + listPath)
+			resp, err := client.Get(s.URL() + listPath)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +131,6 @@ func TestEachConnectionHasItsLimit(t *testing.T) {
 		if diff := cmp.Diff([]int{200, 200, 200, 200, 200, 429}, got); diff != "" {
 			t.Errorf("statuses on one connection (-want +got):\n%s", diff)
 		}
-		s.Client().CloseIdleConnections()
 	}
 }
 
