@@ -96,3 +96,15 @@ func TestAuthorizationHeader(t *testing.T) {
 		}
 	}
 }
+
+// A disabled user cannot log in to the registry (doc/quay-api.md section 4).
+func TestDisabledUserIsRefused(t *testing.T) {
+	h := recordedQuay(t)
+	for user, want := range map[string]int{"alice": 200, "gonefolk": 401} {
+		credentials := base64.StdEncoding.EncodeToString([]byte(user + ":${password:" + user + "}"))
+		w := request(h, http.MethodGet, "/v2/auth?service=quay.test&scope=repository:harbourline/plain:pull", "Basic "+credentials)
+		if w.Code != want {
+			t.Errorf("%s: %d %s, want %d", user, w.Code, w.Body, want)
+		}
+	}
+}

@@ -4,10 +4,13 @@
 package quaytest_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 type manifestDetail struct {
@@ -52,5 +55,44 @@ func TestManifestDetail(t *testing.T) {
 		tags(t, sample, "stackfleet/keystone", "specificTag=2024.1").Tags[0].Digest+"/labels", "")
 	if diff := cmp.Diff([]label{{"org.opencontainers.image.version", "2024.1"}}, labels.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
+// Steps that made no layer are left out, and a configuration counts only in
+// the repository that has it.
+func TestManifestDetailReadsTheConfiguration(t *testing.T) {
+	config := base64.StdEncoding.EncodeToString([]byte(`{"history": [{"created_by": "one"}, {"created_by": "none", "empty_layer": true}, ` +
+		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`))
+	const text = `{"config": {"digest": "sha256:c0"}, "layers": [{"digest": "sha256:11", "size": 3}, {"digest": "sha256:12", "size": 4}]}`
+	d := &quaytest.Dataset{
+		Users:        []quaytest.User{{Name: "u", Enabled: true}},
+		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true}, {Namespace: "u", Name: "s", Public: true}},
+		Manifests:    []quaytest.Manifest{{Repository: "u/r", Digest: "sha256:aa", Content: text}, {Repository: "u/s", Digest: "sha256:aa", Content: text}},
+		Blobs:        []quaytest.Blob{{Repository: "u/r", Digest: "sha256:c0", Base64: &config}},
+	}
+	h, err := quaytest.NewHandler(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	p := get[manifestDetail](t, h, "/api/v1/repository/u/r/manifest/sha256:aa", "")
+	if len(p.Layers) != 2 || p.Layers[0].Command[0] != "one" || p.Layers[1].Command[0] != "two" || p.Layers[1].Created != "Fri, 02 Jan 2026 03:04:05 -0000" {
+		t.Errorf("%+v", p)
+	}
+	type labels struct {
+		Labels []struct {
+			Key  string
+			Type string `json:"media_type"`
+		}
+	}
+	want := labels{[]struct {
+		Key  string
+		Type string `json:"media_type"`
+	}{{"z", "application/json"}, {"a", "text/plain"}}}
+	if diff := cmp.Diff(want, get[labels](t, h, "/api/v1/repository/u/r/manifest/sha256:aa/labels", "")); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	if w := request(h, http.MethodGet, "/api/v1/repository/u/s/manifest/sha256:aa", ""); w.Code != 404 {
+		t.Errorf("configuration of another repository: status %d", w.Code)
 	}
 }

@@ -58,7 +58,7 @@ func TestTagParameters(t *testing.T) {
 		{"harbourline/plain", "limit=-99999999999999999999", "latest+"},
 		{"harbourline/plain", "limit=99999999999999999999", "latest 2025.1 2024.2"},
 		{"harbourline/plain", "limit=3&limit=1", "latest 2025.1 2024.2"},
-		{"harbourline/plain", "page=92233720368547758&limit=100", ""},
+		{"harbourline/plain", "page=92233720368547759&limit=100", ""},
 		{"harbourline/plain", "filter_tag_name=like:2025", "2025.1"},
 		{"harbourline/plain", "filter_tag_name=like:LATE", "latest"},
 		{"harbourline/plain", "filter_tag_name=like:202%25.2", "2024.2"},
@@ -152,6 +152,26 @@ func TestTagsLiveByTheClock(t *testing.T) {
 	}
 }
 
+func TestRepositoriesMayShareTags(t *testing.T) {
+	shared := []quaytest.Tag{{Name: "a", StartMS: 1000}, {Name: "b", StartMS: 2000}}
+	h, err := quaytest.NewHandler(&quaytest.Dataset{
+		Users: []quaytest.User{{Name: "u", Enabled: true}},
+		Repositories: []quaytest.Repository{
+			{Namespace: "u", Name: "one", Public: true, Tags: shared[:1]},
+			{Namespace: "u", Name: "two", Public: true, Tags: shared},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for repository, want := range map[string]string{"u/one": "a", "u/two": "b a"} {
+		if got := tags(t, h, repository, "").names(); got != want {
+			t.Errorf("%s: %s, want %s", repository, got, want)
+		}
+	}
+}
+
 // doc/quay-api.md section 2, is_sparse: an index of which a child is missing.
 func TestSparseIndex(t *testing.T) {
 	d := recordedDataset(t)
@@ -181,6 +201,12 @@ func TestRepositoryDetail(t *testing.T) {
 		r.Tags = append(r.Tags, quaytest.Tag{Name: fmt.Sprintf("t%03d", i), Digest: "sha256:0", StartMS: int64(i+1) * 1000})
 	}
 	d.Repositories = append(d.Repositories, r)
+	for i := range d.Repositories {
+		if d.Repositories[i].Name == "plain" {
+			d.Repositories[i].Permissions = []quaytest.Permission{{User: "bob", Role: "write"}, {User: "bob", Role: "read"}}
+		}
+	}
+	d.Tokens = append(d.Tokens, quaytest.Token{Name: "bob-repo-admin", User: "bob", Scope: "repo:admin"})
 	h, err := quaytest.NewHandler(d, quaytest.WithClock(func() time.Time { return recordedAt }))
 	if err != nil {
 		t.Fatal(err)
@@ -200,14 +226,19 @@ func TestRepositoryDetail(t *testing.T) {
 	if len(p.Stats) == 0 || p.Stats[0].Date != "2026-11-22" {
 		t.Errorf("statistics %v", p.Stats)
 	}
-	for token, want := range map[string]detail{
-		"${alice-repo-read}":  {Organization: true},
-		"${alice-repo-admin}": {Organization: true, Write: true, Admin: true},
-		"${bob-repo-read}":    {Organization: true},
+	for _, c := range []struct {
+		repository, token string
+		want              detail
+	}{
+		{"private-shared", "${alice-repo-read}", detail{Organization: true}},
+		{"private-shared", "${alice-repo-admin}", detail{Organization: true, Write: true, Admin: true}},
+		{"private-shared", "bob-repo-admin", detail{Organization: true}},
+		{"plain", "bob-repo-admin", detail{Organization: true, Write: true}},
+		{"plain", "${bob-repo-read}", detail{Organization: true}},
 	} {
-		got := get[detail](t, h, "/api/v1/repository/harbourline/private-shared?includeTags=0", token)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", token, diff)
+		got := get[detail](t, h, "/api/v1/repository/harbourline/"+c.repository+"?includeTags=0", c.token)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s with %s (-want +got):\n%s", c.repository, c.token, diff)
 		}
 	}
 }
