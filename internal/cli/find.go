@@ -106,7 +106,7 @@ type search struct {
 	all     bool
 	meter   *meter
 	images  report.Images
-	seen    map[string]bool // references met already, when several patterns may repeat them
+	seen    map[string]bool // what was printed or named already, when several patterns may repeat it
 	found   int
 	summary report.Summary
 	told    []outcome
@@ -132,20 +132,25 @@ func (s *search) resolve(ctx context.Context, l *link, p ref.Pattern) {
 
 // add takes one verdict. It returns false when nobody reads any more.
 func (s *search) add(i report.Image) bool {
-	if s.seen != nil {
-		if s.seen[i.Reference()] {
-			return true
-		}
-		s.seen[i.Reference()] = true
-	}
 	if i.Verdict == report.Present {
 		s.found++
+	}
+	shown := i.Verdict == report.Present || s.all
+	if !shown && i.Verdict != report.Unknown {
+		return true
+	}
+	if s.seen != nil {
+		key := i.Verdict + " " + i.Reference()
+		if s.seen[key] {
+			return true
+		}
+		s.seen[key] = true
 	}
 	if i.Verdict == report.Unknown {
 		s.summary.Gaps = append(s.summary.Gaps, report.Gap{Reference: i.Reference(), Reason: i.Reason, Error: i.Error})
 	}
 	switch {
-	case i.Verdict != report.Present && !s.all:
+	case !shown:
 		return true
 	case s.options.Format.Streams():
 		return stream(s.a, i)

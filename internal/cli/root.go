@@ -117,10 +117,13 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 	}
 }
 
+// maxJobs is more than any server admits at once.
+const maxJobs = 1000
+
 func (a *app) checkFlags() error {
 	switch {
-	case a.flags.jobs < 1:
-		return usagef("--jobs is %d, and must be 1 or more", a.flags.jobs)
+	case a.flags.jobs < 1 || a.flags.jobs > maxJobs:
+		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, maxJobs)
 	case a.flags.timeout < 0:
 		return usagef("--timeout is %s, and must not be negative", a.flags.timeout)
 	case a.flags.logFormat != "text" && a.flags.logFormat != "json":

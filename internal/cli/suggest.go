@@ -21,7 +21,9 @@ func flagError(cmd *cobra.Command, err error) error {
 			}
 		}
 	}
-	return usagef("%w%s", err, didYouMean(cmd, like...))
+	// "unknown shorthand flag: 't' in -tSECRET": who knows what was typed.
+	text, _, _ := strings.Cut(err.Error(), " in -")
+	return usagef("%s%s", text, didYouMean(cmd, like...))
 }
 
 // flagNames yields the long names of the flags a command knows, read from its

@@ -64,15 +64,13 @@ func (s *Images) Len() int {
 }
 
 // Sorted gives the verdicts in the order of host, namespace, repository and
-// tag, and may be ranged over again. An image that was added twice, because
-// two patterns match it, is given once: the first that was added.
+// tag, and may be ranged over again.
 func (s *Images) Sorted() iter.Seq[Image] {
 	order := make([]uint32, s.Len())
 	for i := range order {
 		order[i] = uint32(i)
 	}
 	slices.SortStableFunc(order, func(a, b uint32) int { return s.compare(s.at(a), s.at(b)) })
-	order = slices.CompactFunc(order, func(a, b uint32) bool { return s.compare(s.at(a), s.at(b)) == 0 })
 	return func(yield func(Image) bool) {
 		for _, i := range order {
 			if !yield(s.unpack(s.at(i))) {

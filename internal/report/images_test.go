@@ -51,17 +51,6 @@ func TestImagesSortByNameNotByLine(t *testing.T) {
 	}
 }
 
-func TestImagesGiveEachOnce(t *testing.T) {
-	var kept report.Images
-	kept.Add(present)
-	again := present
-	again.Reason = "second"
-	kept.Add(again)
-	if got := slices.Collect(kept.Sorted()); len(got) != 1 || got[0].Reason != "" {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestImagesAreSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures memory")
