@@ -47,6 +47,8 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	}
 	if host == "" {
 		host = hostOf(chosen.url)
+	} else {
+		host = hostOf(a.scheme() + host) // less a port that goes without saying
 	}
 	key := linkKey{host, token.Reveal()}
 	if l := a.links[key]; l != nil {

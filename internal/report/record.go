@@ -73,8 +73,15 @@ func (i Image) Reference() string {
 // or "" when there is no digest.
 func (i Image) Pinned() string { return pin(path(i.Host, i.Namespace, i.Repository), i.Digest) }
 
-func (i Image) reference() string { return i.Reference() }
-func (i Image) pinned() string    { return i.Pinned() }
+// A list of names has no room for a verdict, so it names what is there only.
+func (i Image) reference() string {
+	if i.Verdict != Present {
+		return ""
+	}
+	return i.Reference()
+}
+
+func (i Image) pinned() string { return i.Pinned() }
 
 func (i Image) cells() []cell {
 	return []cell{
