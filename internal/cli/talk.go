@@ -90,7 +90,7 @@ func (t *talk) warn(format string, args ...any) {
 
 // unknown names an image whose verdict is unknown.
 func (t *talk) unknown(g report.Gap) {
-	t.say(slog.LevelWarn, "unknown: ", "%s: %s: %s", g.Reference, g.Reason, g.Error)
+	t.say(slog.LevelWarn, "", "unknown: %s: %s: %s", g.Reference, g.Reason, g.Error)
 }
 
 // note tells what is good to know.
