@@ -26,9 +26,7 @@ func (c caller) known() bool { return c.user != "" || c.robot != "" }
 
 // has tells whether an application token has a scope. A caller without
 // application token is not bound by scopes.
-func (c caller) has(scopes ...string) bool {
-	return !c.oauth || slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains(c.scopes, s) })
-}
+func (c caller) has(scope string) bool { return !c.oauth || slices.Contains(c.scopes, scope) }
 
 // A role is what an account may do with a repository.
 type role uint8
@@ -40,6 +38,7 @@ const (
 	roleAdmin
 )
 
+// roleOf gives the role that a permission of a dataset names.
 func roleOf(name string) role {
 	switch name {
 	case "read":
@@ -81,7 +80,7 @@ func (c caller) limit(r role) role {
 // is without its being public. The repository need not exist: an owner has
 // rights on all there is and might be in his namespace.
 func (s *state) role(c caller, namespace, name string) role {
-	if n := s.namespaces[namespace]; n != nil && c.user != "" && slices.Contains(n.owners, c.user) {
+	if s.namespaces[namespace].ownedBy(c.user) {
 		return c.limit(roleAdmin)
 	}
 	id, ok := s.find(namespace, name)
@@ -106,8 +105,12 @@ func (s *state) canRead(c caller, r *Repository) bool {
 // told when it has not: an owner of the organization, or the user himself,
 // with a token that may read repositories.
 func (s *state) isAdmin(c caller, namespace string) bool {
-	n := s.namespaces[namespace]
-	return n != nil && c.user != "" && slices.Contains(n.owners, c.user) && c.limit(roleAdmin) >= roleRead
+	return s.namespaces[namespace].ownedBy(c.user) && c.limit(roleAdmin) >= roleRead
+}
+
+// ownedBy tells whether a user, "" for none, owns the namespace; nil is nobody's.
+func (n *namespace) ownedBy(user string) bool {
+	return n != nil && user != "" && slices.Contains(n.owners, user)
 }
 
 // bearer gives who an application token acts for. Unknown and expired tokens
@@ -155,6 +158,7 @@ func (s *state) basic(user, password string) (caller, bool) {
 	return caller{}, false
 }
 
+// sameSecret compares secrets; an empty one is nobody's.
 func sameSecret(want, got string) bool {
 	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(got)) == 1
 }
@@ -204,6 +208,7 @@ func jwtIssuer(token string) (issuer string, ok bool) {
 	return *payload.Issuer, true
 }
 
+// decodeSegment reads one part of a JWT, and tells whether it is JSON.
 func decodeSegment(s string, into any) bool {
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 	return err == nil && json.NewDecoder(bytes.NewReader(text)).Decode(into) == nil

@@ -16,7 +16,9 @@ type config struct {
 	listen        string // address, for a Server
 }
 
-// WithClock sets the server's clock. The default is time.Now.
+// WithClock sets the server's clock, by which tags live and expire, and
+// cursors and tokens lapse. It is called from many goroutines. The default is
+// [time.Now].
 func WithClock(now func() time.Time) Option {
 	return func(c *config) error { c.now = now; return nil }
 }

@@ -100,6 +100,7 @@ func (k *cursorKey) open(s string, now time.Time) (cursor, error) {
 	return c, nil
 }
 
+// block gives the cipher of a token's text.
 func (k *cursorKey) block() cipher.Block {
 	b, err := aes.NewCipher(k.encrypt[:])
 	if err != nil {
@@ -108,6 +109,7 @@ func (k *cursorKey) block() cipher.Block {
 	return b
 }
 
+// mac signs a token's other parts.
 func (k *cursorKey) mac(body []byte) []byte {
 	m := hmac.New(sha256.New, k.sign[:])
 	m.Write(body)

@@ -42,12 +42,13 @@ type Repository struct {
 	Name        string       `json:"name"`
 	Description string       `json:"description,omitempty"`
 	Public      bool         `json:"public"`
-	State       string       `json:"state"` // "" is NORMAL
+	State       string       `json:"state"` // NORMAL ("" is that too), READ_ONLY, MIRROR, ORG_MIRROR or MARKED_FOR_DELETION
 	Permissions []Permission `json:"permissions,omitempty"`
 	Tags        []Tag        `json:"tags"` // with their history, oldest first
 }
 
-// A Permission gives a user or robot direct rights on a repository.
+// A Permission gives a user or robot direct rights on a repository. Owners of
+// its namespace need none.
 type Permission struct {
 	User string `json:"user"`
 	Role string `json:"role"` // read, write or admin
@@ -66,7 +67,9 @@ type Tag struct {
 	Hidden       bool   `json:"hidden,omitempty"`
 }
 
-// A Token is an OAuth application token. Its name is also its secret.
+// A Token is an OAuth application token. Its name is also its secret. One
+// whose scope has a word that no Quay knows breaks every check of rights
+// (doc/quay-api.md section 3).
 type Token struct {
 	Name    string `json:"name"`
 	User    string `json:"user"`

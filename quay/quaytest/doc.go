@@ -11,7 +11,10 @@
 // is in doc/quay-api.md. The package has wire types of its own and shares no
 // code with the client it tests: it never imports package quay.
 //
-// It does not store anything: pushes and every other change are refused.
+// It does not store anything: pushes and every other change are refused. It
+// has no superusers, no teams but an organization's owners, no stars, no logs,
+// and none of the search routes, which are capped and of no use for complete
+// answers.
 //
 //	d := quaytest.SampleDataset()
 //	s, err := quaytest.NewServer(d)   // or NewHandler, without a socket

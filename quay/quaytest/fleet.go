@@ -93,6 +93,8 @@ type fleetTags struct {
 	current, older, dead [fleetVariants][]Tag
 }
 
+// newFleetTags makes the tags: releases half a year apart, of which the last
+// is the tag in question.
 func newFleetTags(tag string) *fleetTags {
 	f := new(fleetTags)
 	for v := range fleetVariants {

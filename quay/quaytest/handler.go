@@ -5,12 +5,15 @@ package quaytest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// A Handler is an embedded Quay as an http.Handler. It is safe for concurrent use.
+// A Handler is an embedded Quay as an http.Handler. It is safe for concurrent
+// use. It calls itself by the Host of each request, and believes the header
+// X-Forwarded-Proto, as Quay behind its front end does.
 type Handler struct {
 	cfg      config
 	st       *state
@@ -21,13 +24,18 @@ type Handler struct {
 }
 
 // NewHandler makes an embedded Quay that holds the dataset. The dataset must
-// not be changed afterwards.
+// not be changed afterwards; several handlers may share it. A dataset that
+// contradicts itself is an error: a repository without its namespace, an owner
+// who is no user, a name that is there twice.
 func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
 	cfg := config{now: time.Now}
 	for _, o := range opts {
 		if err := o(&cfg); err != nil {
 			return nil, err
 		}
+	}
+	if d == nil || cfg.now == nil {
+		return nil, errors.New("quaytest: the dataset or the clock is nil")
 	}
 	st, err := newState(d)
 	if err != nil {
@@ -43,9 +51,10 @@ func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.served.ServeHTTP(w, r) }
 
-// Close ends every answer that stalls.
+// Close breaks off every answer that waits or stalls. It may be called twice.
 func (h *Handler) Close() { h.cancel() }
 
+// now gives the time by the server's clock.
 func (h *Handler) now() time.Time { return h.cfg.now() }
 
 // route sends a request to the part of Quay that answers it.

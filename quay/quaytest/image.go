@@ -77,6 +77,7 @@ func (c *imageConfig) steps() []imageStep {
 	return steps
 }
 
+// A label is one of an image's.
 type label struct{ key, value string }
 
 // labels gives the labels in the order of the configuration's text.

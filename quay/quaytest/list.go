@@ -14,37 +14,42 @@ import (
 // changes it (doc/quay-api.md section 1).
 const listPage = 100
 
-// A listing is what a request for repositories asks for.
+// A listing is what a request for repositories asks for. Its parameters are
+// those of doc/quay-api.md section 1; whatever else a query has is ignored.
 type listing struct {
 	namespace    string
-	kind         string
+	kind         string // as asked for, and as every repository of the page shows it
 	public       bool
 	lastModified bool
 	popularity   bool
-	start        int32 // position of the first repository wanted
-	cursor       string
+	start        int32  // position of the first repository wanted
+	page         int64  // its page's number, from 1
+	cursor       string // next_page as it came, when it was good
 }
 
 // serveList answers GET /api/v1/repository (doc/quay-api.md section 1). The
 // scope of a token is not looked at here, not even a broken one.
 func (h *Handler) serveList(q call) {
-	l := listing{public: q.params.flag("public"), lastModified: q.params.flag("last_modified"), popularity: q.params.flag("popularity")}
+	l := listing{page: 1, public: q.params.flag("public"),
+		lastModified: q.params.flag("last_modified"), popularity: q.params.flag("popularity")}
 	l.namespace, _ = q.params.text("namespace")
 	kind, given := q.params.text("repo_kind")
 	if l.kind = kind; !given {
 		l.kind = "image"
 	}
 	starred := q.params.flag("starred")
+	// The order of the cases is the server's: a listing that is empty for want
+	// of a caller comes before the look at its kind.
 	switch {
 	case l.namespace == "" && !l.public && !starred:
 		sendProblem(q.w, q.r, problemQuery)
 	case starred && !q.caller.known():
 		sendMessage(q.w, q.r, http.StatusBadRequest, "The browser (or proxy) sent a request that this server could not understand.")
 	case starred, !q.caller.known() && !l.public:
-		h.sendListing(q, l, nil, "") // nobody has starred anything here
+		h.sendListing(q, l, nil, "") // nobody has starred anything; nothing is public
 	case strings.ContainsRune(l.namespace, 0) || strings.ContainsRune(l.kind, 0):
 		sendMessage(q.w, q.r, http.StatusBadRequest, nulMessage)
-	case l.kind == "application":
+	case l.kind == "application": // a kind the server knows and has none of
 		h.sendListing(q, l, nil, "")
 	case l.kind != "image" && l.kind != "":
 		sendBytes(q.w, q.r, http.StatusBadRequest, "application/json", []byte(`{"message":"Unknown repository kind"}`+"\n"))
@@ -67,7 +72,7 @@ func (h *Handler) startAt(l *listing, params parameters, now time.Time) {
 	if err != nil {
 		return
 	}
-	l.cursor, l.start = text, int32(min(max(c.Start-1, 0), math.MaxInt32))
+	l.cursor, l.page, l.start = text, c.Page, int32(min(max(c.Start-1, 0), math.MaxInt32))
 }
 
 // nextPage gives the cursor of the page after this one, or "" when there is
@@ -83,10 +88,11 @@ func (h *Handler) nextPage(l listing, ids []int32, now time.Time) string {
 	case !repeat:
 		return ""
 	}
-	return h.cursors.seal(cursor{Start: next, Page: 2}, now)
+	return h.cursors.seal(cursor{Start: next, Page: l.page + 1}, now)
 }
 
-// sendListing answers with one page.
+// sendListing answers with one page. The key next_page is absent, never null,
+// when there is no next one.
 func (h *Handler) sendListing(q call, l listing, ids []int32, next string) {
 	ms := h.now().UnixMilli()
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
@@ -105,7 +111,9 @@ func (h *Handler) sendListing(q call, l listing, ids []int32, next string) {
 	})
 }
 
-// appendListed appends one repository of a listing.
+// appendListed appends one repository of a listing. Its last_modified is the
+// start of its newest live tag, null when it has none; is_starred is there for
+// a caller whom the server knows, and for no other.
 func (h *Handler) appendListed(b []byte, l listing, r *Repository, known bool, ms int64) []byte {
 	b = appendText(append(b, `{"namespace": `...), r.Namespace)
 	b = appendText(append(b, `, "name": `...), r.Name)

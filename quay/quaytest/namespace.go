@@ -7,13 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"slices"
 	"strings"
 )
 
 // serveOrganization answers GET /api/v1/organization/NAME. Anyone may know
 // that an organization exists; a user is none (recording
-// namespace-organization).
+// namespace-organization). What more an owner is told is not recorded.
 func (h *Handler) serveOrganization(q call) {
 	n := h.st.namespaces[q.route.namespace]
 	switch {
@@ -24,20 +23,19 @@ func (h *Handler) serveOrganization(q call) {
 		sendCrash(q.w, q.r)
 		return
 	}
-	owner := q.caller.user != "" && slices.Contains(n.owners, q.caller.user)
-	admin := owner && q.caller.has("org:admin")
-	member := owner && q.caller.has("org:admin", "repo:create")
+	admin := n.ownedBy(q.caller.user) && q.caller.has("org:admin")
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = appendText(append(b, `{"name": `...), n.name)
 		b = appendAvatar(append(b, `, "email": "", "avatar": `...), n.name)
 		b = appendBool(append(b, `, "is_admin": `...), admin)
-		b = appendBool(append(b, `, "is_member": `...), member)
+		b = appendBool(append(b, `, "is_member": `...), admin)
 		return append(b, '}')
 	})
 }
 
-// serveUsers answers GET /api/v1/users/NAME: an organization is none, and
-// nothing private is told (doc/quay-api.md section 5).
+// serveUsers answers GET /api/v1/users/NAME: an organization is none
+// (doc/quay-api.md section 5). Only the status is a known fact; the body is
+// what the organization's route makes likely.
 func (h *Handler) serveUsers(q call) {
 	switch u := h.st.users[q.route.namespace]; {
 	case u == nil:
@@ -45,45 +43,31 @@ func (h *Handler) serveUsers(q call) {
 	case q.caller.badScope:
 		sendCrash(q.w, q.r)
 	default:
-		sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte { return append(appendUser(b, u.Name), '}') })
+		sendUser(q, u.Name)
 	}
 }
 
 // serveUser answers GET /api/v1/user/: who the caller is, for a token that
 // may know. Any other is told that there is no user at all (doc/quay-api.md
-// section 3, "Detection"; recording user-self).
+// section 3, "Detection"; recording user-self). Of the good answer only the
+// status is a known fact.
 func (h *Handler) serveUser(q call) {
 	switch {
 	case q.caller.badScope:
 		sendCrash(q.w, q.r)
-	case q.caller.user == "" || !q.caller.has("user:read", "user:admin"):
+	case q.caller.user == "" || !q.caller.has("user:read"):
 		sendProblem(q.w, q.r, problemNoUser)
 	default:
-		sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
-			b = append(appendUser(b, q.caller.user), `, "organizations": [`...)
-			first := true
-			for _, n := range h.st.owned[q.caller.user] {
-				if n.kind != "organization" {
-					continue
-				}
-				if !first {
-					b = append(b, ", "...)
-				}
-				first = false
-				b = appendText(append(b, `{"name": `...), n.name)
-				b = appendAvatar(append(b, `, "avatar": `...), n.name)
-				b = appendBool(append(b, `, "can_create_repo": `...), q.caller.has("repo:create", "org:admin"))
-				b = append(b, `, "public": false}`...)
-			}
-			return append(b, "]}"...)
-		})
+		sendUser(q, q.caller.user)
 	}
 }
 
-// appendUser appends what everyone may know of a user, as an open object.
-func appendUser(b []byte, name string) []byte {
-	b = appendText(append(b, `{"anonymous": false, "username": `...), name)
-	return appendAvatar(append(b, `, "avatar": `...), name)
+// sendUser answers with what everyone may know of a user.
+func sendUser(q call, name string) {
+	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
+		b = appendText(append(b, `{"anonymous": false, "username": `...), name)
+		return append(appendAvatar(append(b, `, "avatar": `...), name), '}')
+	})
 }
 
 // appendAvatar appends the picture of an account. Hash and color differ from

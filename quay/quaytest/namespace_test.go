@@ -27,7 +27,7 @@ func TestNamespaces(t *testing.T) {
 		{"users/Alice", "", 404, "not_found"},
 		{"users/harbourline+puller", "", 404, "not_found"},
 		{"user/", "${alice-both}", 200, `"username": "alice"`},
-		{"user/", "${alice-user-read}", 200, `"name": "harbourline"`},
+		{"user/", "${alice-user-read}", 200, `"username": "alice"`},
 		{"user/", "${alice-org-admin}", 401, `"session_required": false`},
 		{"user/", "${gone-repo-read}", 401, `"session_required": false`},
 	} {

@@ -97,10 +97,12 @@ func unescape(s string) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
+// isHex tells whether c is a hexadecimal digit.
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
+// fromHex gives a hexadecimal digit's value.
 func fromHex(c byte) byte {
 	if c <= '9' {
 		return c - '0'

@@ -11,7 +11,7 @@ import (
 const (
 	// detailTags is how many tags a repository's detail shows at most.
 	detailTags = 500
-	// statsDays is how many days its statistics go back.
+	// statsDays is how many days its statistics go back; not recorded.
 	statsDays = 91
 )
 

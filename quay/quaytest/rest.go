@@ -37,7 +37,7 @@ func (h *Handler) serveREST(w http.ResponseWriter, r *http.Request) {
 		serveMirrorRegistry(w, r)
 		return
 	}
-	path := r.URL.Path
+	path := r.URL.Path // decoded: an escaped slash is a slash
 	if strings.Contains(path, "//") {
 		sendRedirect(w, r, slashes.ReplaceAllString(path, "/"))
 		return
@@ -61,7 +61,8 @@ func (h *Handler) serveREST(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveRoute finds out who asks and lets the route answer.
+// serveRoute finds out who asks and lets the route answer. Checks come in the
+// server's order: browser, bearer token, forgery, anonymous access.
 func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt route) {
 	if r.Method == http.MethodGet && isBrowser(r.UserAgent()) && r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
 		sendRefusal(w, r, http.StatusBadRequest, "API calls must be invoked with an X-Requested-With header if called from a browser")
@@ -96,6 +97,7 @@ func serveWrite(w http.ResponseWriter, r *http.Request, c caller) {
 	})
 }
 
+// allowMore gives the methods that Allow names beside the usual ones.
 func allowMore(rt route) string {
 	if rt.methods == "" {
 		return ""
@@ -134,6 +136,9 @@ func findRoute(path string) (route, bool) {
 	return route{}, false
 }
 
+// repositoryRoute reads what follows /api/v1/repository/. Only the tag list
+// has a slash at its end, and gets one by redirect; other paths that end in
+// one are no routes.
 func repositoryRoute(rest string) (route, bool) {
 	trimmed, slash := strings.CutSuffix(rest, "/")
 	if name, ok := strings.CutSuffix(trimmed, "/tag"); ok && strings.Contains(name, "/") {
@@ -167,6 +172,7 @@ func (h *Handler) authorize(q call) *Repository {
 		return nil
 	}
 	if strings.ContainsRune(ns, 0) || strings.ContainsRune(name, 0) {
+		// The front end lets no NUL through in a path; not recorded.
 		sendNginx(q.w, http.StatusBadRequest, "400 Bad Request", "400 Bad Request", "")
 		return nil
 	}

@@ -137,6 +137,7 @@ func (s *sampleImages) blob(repository, mediaType string, text []byte) descripto
 	return to
 }
 
+// manifest adds a manifest to a repository.
 func (s *sampleImages) manifest(repository, mediaType string, m map[string]any) descriptor {
 	text := marshal(m)
 	to := descriptor{MediaType: mediaType, Digest: digestOf(text), Size: int64(len(text))}
@@ -144,11 +145,13 @@ func (s *sampleImages) manifest(repository, mediaType string, m map[string]any) 
 	return to
 }
 
+// digestOf gives the digest of a text.
 func digestOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// marshal gives the JSON form, the same every time.
 func marshal(v map[string]any) []byte {
 	text, err := json.Marshal(v) // with sorted keys
 	if err != nil {

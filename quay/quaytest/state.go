@@ -91,6 +91,7 @@ func newState(d *Dataset) (*state, error) {
 	return s, nil
 }
 
+// addNamespaces adds users and organizations, which share one set of names.
 func (s *state) addNamespaces() error {
 	add := func(n *namespace) error {
 		if n.name == "" || s.namespaces[n.name] != nil {
@@ -122,6 +123,8 @@ func (s *state) addNamespaces() error {
 	return nil
 }
 
+// addRepositories adds the repositories, in order, with the direct permissions
+// on them.
 func (s *state) addRepositories() error {
 	for i := range s.data.Repositories {
 		r := &s.data.Repositories[i]
@@ -152,10 +155,11 @@ func (s *state) addRepositories() error {
 	}
 	for _, b := range s.data.Robots {
 		for _, name := range b.Reads {
-			if id, ok := s.find(splitRepository(name)); ok {
-				s.grant(b.Name, id, roleRead)
+			if id, ok := s.find(splitRepository(name)); ok && s.grant(b.Name, id, roleRead) {
+				s.direct[b.Name] = append(s.direct[b.Name], id)
 			}
 		}
+		slices.Sort(s.direct[b.Name])
 	}
 	return nil
 }
@@ -173,6 +177,7 @@ func (s *state) grant(account string, id int32, to role) bool {
 	return had == roleNone
 }
 
+// find gives a repository's position.
 func (s *state) find(namespace, name string) (int32, bool) {
 	n := s.namespaces[namespace]
 	if n == nil {
@@ -224,12 +229,14 @@ func (s *state) blob(repository, digest string) *Blob {
 }
 
 // visible gives the positions of up to limit repositories from start on, in
-// listing order: the public ones when asked for, and those a user has rights
-// of his own on (doc/quay-api.md section 1, "Which repos"). An empty
+// listing order: the public ones when asked for, and those an account has
+// rights of its own on (doc/quay-api.md section 1, "Which repos"). An empty
 // namespace is all of them. Its cost does not depend on how many there are.
 func (s *state) visible(in, user string, public bool, start int32, limit int) []int32 {
 	var lists [][]int32
-	if in == "" {
+	n := s.namespaces[in]
+	switch {
+	case in == "":
 		if public {
 			lists = append(lists, s.public)
 		}
@@ -237,17 +244,13 @@ func (s *state) visible(in, user string, public bool, start int32, limit int) []
 			lists = append(lists, n.all)
 		}
 		lists = append(lists, s.direct[user])
-	} else if n := s.namespaces[in]; n != nil {
-		switch {
-		case user != "" && slices.Contains(n.owners, user):
-			lists = append(lists, n.all)
-		case public && user != "":
-			lists = append(lists, n.public, n.direct[user])
-		case public:
-			lists = append(lists, n.public)
-		case user != "":
-			lists = append(lists, n.direct[user])
-		}
+	case n == nil:
+	case n.ownedBy(user):
+		lists = append(lists, n.all)
+	case public:
+		lists = append(lists, n.public, n.direct[user])
+	default:
+		lists = append(lists, n.direct[user])
 	}
 	return merge(lists, start, limit)
 }

@@ -15,13 +15,14 @@ const (
 	tagPageMax = 100
 )
 
-// A tagQuery is what a request for tags asks for.
+// A tagQuery is what a request for tags asks for. All its conditions hold
+// together.
 type tagQuery struct {
 	specific string // exact name; "" for all
-	filter   func(name string) bool
-	active   bool
-	limit    int
-	page     int64
+	filter   func(name string) bool // nil: all
+	active   bool                   // live ones only, not their history
+	limit    int                    // 1 to tagPageMax
+	page     int64                  // from 1
 }
 
 // serveTags answers GET /api/v1/repository/NAMESPACE/REPOSITORY/tag/
@@ -54,7 +55,9 @@ func (h *Handler) serveTags(q call) {
 	})
 }
 
-// readTagQuery reads the parameters, and answers when they are wrong.
+// readTagQuery reads the parameters, and answers when they are wrong. Numbers
+// out of range are drawn into it, but text is refused. A filter with an
+// operation that the server does not know is no filter.
 func readTagQuery(q call) (t tagQuery, ok bool) {
 	page, ok := q.params.number("page", 1)
 	if !ok {
@@ -116,7 +119,8 @@ func (s *state) tagRows(r *Repository, t tagQuery, ms int64) (rows []*Tag, more 
 	return rows, false
 }
 
-// appendTag appends one row of a repository's tags.
+// appendTag appends one row of a repository's tags. Times are in whole seconds;
+// an end is there when the tag has one, in the past or to come.
 func (h *Handler) appendTag(b []byte, r *Repository, t *Tag) []byte {
 	start := t.StartMS / 1000
 	b = appendText(append(b, `{"name": `...), t.Name)
@@ -157,7 +161,8 @@ func appendLifetime(b []byte, t *Tag) []byte {
 	return b
 }
 
-// appendSparse appends which manifests of an index the repository has.
+// appendSparse appends which manifests of an index the repository has: it is
+// sparse when some are missing.
 func (h *Handler) appendSparse(b []byte, r *Repository, t *Tag) []byte {
 	c := h.st.indexes[h.st.manifest(r.Namespace+"/"+r.Name, t.Digest)]
 	b = appendBool(append(b, `, "is_sparse": `...), c.count < len(c.digests))

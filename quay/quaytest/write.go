@@ -96,4 +96,5 @@ func appendNumber(b []byte, n int64, after string) []byte {
 	return append(strconv.AppendInt(b, n, 10), after...)
 }
 
+// appendBool appends a truth value.
 func appendBool(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
