@@ -18,7 +18,7 @@ const (
 // A tagQuery is what a request for tags asks for. All its conditions hold
 // together.
 type tagQuery struct {
-	specific string // exact name; "" for all
+	specific string                 // exact name; "" for all
 	filter   func(name string) bool // nil: all
 	active   bool                   // live ones only, not their history
 	limit    int                    // 1 to tagPageMax
