@@ -1,14 +1,13 @@
 # Copyright The quayside Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-.PHONY: check test race fuzz docs bench bench-memory bench-requests bench-startup
+.PHONY: check test race fuzz docs bench bench-memory bench-startup
 
 check: ; .ci/run
 test: ; go test ./...
 race: ; CGO_ENABLED=1 go test -race ./...
 fuzz: ; .ci/fuzz 30s
 docs: ; go run ./internal/docgen
-bench: bench-memory bench-requests bench-startup
+bench: bench-memory bench-startup
 bench-memory: ; go run ./bench/memory
-bench-requests: ; go run ./bench/requests
 bench-startup: ; go run ./bench/startup

@@ -75,7 +75,7 @@ func sentTo(s *quaytest.Server) sent {
 	}
 }
 
-// The numbers of the issue this package was written for.
+// One request for 100 repositories, one for each with a live tag, and no more.
 func TestRequestsAreCounted(t *testing.T) {
 	for _, c := range []struct {
 		token string

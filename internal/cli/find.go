@@ -28,7 +28,8 @@ quay://HOST/ORG/GLOB:TAG) where it is not the one of --server. GLOB is * unless
 given, and TAG is latest. In a glob * stops at a slash and ** does not; {a,b},
 [a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a glob, a version
 range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the end finds tags that
-were set since. An organization with a dot in its name needs its host before it.
+were set since. An organization with a dot in its name needs its host before it
+unless globs follow.
 Quote patterns: the shell has its own use for these characters.
 
 ndjson prints images as they are found, one JSON object a line; the other

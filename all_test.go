@@ -1,0 +1,190 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package quayside_test holds the rules that the whole tree keeps: which
+// package may import which, licence headers, file lengths, and documents
+// whose links lead somewhere.
+package quayside_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/quayside/quayside"
+
+// arrows lists, for each package, what it may import besides the standard
+// library. A package that is not listed here fails the test: a new package
+// begins with its arrows.
+var arrows = map[string][]string{
+	"cmd/quayside": {"internal/cli"},
+	"cmd/quaytest": {"quay/quaytest"},
+	"internal/cli": {
+		"discover", "quay", "quay/quaytest", "ref", "internal/report",
+		"github.com/spf13/cobra", "go.yaml.in/yaml/v3", "github.com/vbauerster/mpb/v8",
+		"github.com/lmittmann/tint", "golang.org/x/term",
+	},
+	"internal/docgen": {"internal/cli", "github.com/spf13/cobra"},
+	"internal/report": {"ref"},
+	"internal/pace":   {"github.com/hashicorp/go-retryablehttp", "golang.org/x/time"},
+	"discover":        {"quay", "ref", "golang.org/x/sync"},
+	"quay":            {"internal/pace"},
+	"quay/quaytest":   {},
+	"ref":             {"github.com/bmatcuk/doublestar/v4", "github.com/Masterminds/semver/v3"},
+	"bench/memory":    {"quay/quaytest"},
+	"bench/startup":   {},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Standard   bool
+}
+
+func goList(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps,Standard"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, &stderr)
+	}
+	var pkgs []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if name == "" {
+			continue
+		}
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("%s is not in the table of arrows", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !strings.Contains(strings.Split(imported, "/")[0], ".") {
+				continue // standard library
+			}
+			own := strings.TrimPrefix(imported, module+"/")
+			if !slices.ContainsFunc(allowed, func(a string) bool {
+				return own == a || own == imported && strings.HasPrefix(imported, a+"/")
+			}) {
+				t.Errorf("%s imports %s, which its arrows do not allow", name, imported)
+			}
+		}
+	}
+}
+
+func TestShippedCommandLeavesGeneratorsOut(t *testing.T) {
+	for _, p := range goList(t, "./cmd/quayside") {
+		for _, dep := range p.Deps {
+			if dep == "github.com/spf13/cobra/doc" || dep == "testing" {
+				t.Errorf("cmd/quayside links %s", dep)
+			}
+		}
+	}
+}
+
+func TestModuleIsTidy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks the module proxy")
+	}
+	if out, err := exec.Command("go", "mod", "tidy", "-diff").CombinedOutput(); err != nil {
+		t.Errorf("go mod tidy -diff: %v\n%s", err, out)
+	}
+}
+
+// eachFile calls f for every file of the tree with one of the endings.
+func eachFile(t *testing.T, f func(name string, text string), endings ...string) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "dist") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !slices.Contains(endings, path.Ext(name)) {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		f(filepath.ToSlash(name), string(text))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGoFilesCarryTheLicenceAndStayReadable(t *testing.T) {
+	const header = "// Copyright The quayside Authors.\n// SPDX-License-Identifier: Apache-2.0\n\n"
+	var files, long int
+	eachFile(t, func(name, text string) {
+		if !strings.HasPrefix(text, header) {
+			t.Errorf("%s: does not begin with the licence header", name)
+		}
+		lines := strings.Count(text, "\n")
+		files++
+		if lines > 450 {
+			long++
+		}
+		if lines > 600 {
+			t.Errorf("%s: %d lines; split it", name, lines)
+		}
+	}, ".go")
+	if long*10 > files {
+		t.Errorf("%d of %d Go files are longer than 450 lines; nine in ten should be shorter", long, files)
+	}
+}
+
+var markdownLink = regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)]*)?\)`)
+
+func TestDocumentLinksLeadSomewhere(t *testing.T) {
+	eachFile(t, func(name, text string) {
+		for _, link := range markdownLink.FindAllStringSubmatch(text, -1) {
+			target := path.Join(path.Dir(name), link[1])
+			if _, err := os.Stat(filepath.FromSlash(target)); err != nil {
+				t.Errorf("%s: link to %s leads nowhere", name, link[1])
+			}
+		}
+	}, ".md")
+}
+
+func TestDocumentsNameNoMachine(t *testing.T) {
+	private := regexp.MustCompile(`/work/|/root/|\.\./shared|/tmp/contract`)
+	eachFile(t, func(name, text string) {
+		if name == "all_test.go" {
+			return
+		}
+		if at := private.FindString(text); at != "" {
+			t.Errorf("%s: mentions %s", name, at)
+		}
+	}, ".md", ".go", ".1", ".txtar", ".sh")
+}
