@@ -39,7 +39,8 @@ const fleetVariants = 256
 // Fleet makes an organization of n repositories for benchmarks, image-000000
 // and on. Repositories whose numbers are the same modulo 256 share their tags
 // with their digests, so that a million of them take some 200 MB in a server.
-// Nothing in it can be pulled. The same arguments give the same fleet.
+// Nothing in it can be pulled. The same arguments give the same fleet. A
+// negative n panics.
 func Fleet(n int, opts FleetOptions) *Dataset {
 	namespace, tag := cmp.Or(opts.Namespace, "fleet"), cmp.Or(opts.Tag, "2025.1")
 	every := max(opts.Every, 1)
