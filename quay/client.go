@@ -34,15 +34,8 @@ type core struct {
 	count  counters
 }
 
-// A secret is a text that no way of printing a value shows. Its nil is "".
+// A secret is a text that no way of printing a value shows. Nil is none.
 type secret func() string
-
-func (s secret) reveal() string {
-	if s == nil {
-		return ""
-	}
-	return s()
-}
 
 // New returns a client of [DefaultServer] without a token, or what the options
 // make of it. It sends nothing. An option that makes no sense is an
@@ -53,13 +46,16 @@ func New(opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := &core{base: s.server, agent: s.agent, token: s.token, logger: s.logger}
-	carrier, timeout := s.carrier()
-	if own, ok := carrier.(*http.Transport); ok && s.http == nil {
-		c.own = own
+	var carrier http.RoundTripper
+	if s.http != nil && s.http.Transport != nil {
+		carrier = s.http.Transport
+	} else {
+		c.own = s.transport()
+		carrier = c.own
 	}
 	c.http = &http.Client{
 		Transport: pace.New(pace.Options{
-			Base:     &attempt{base: carrier, timeout: timeout},
+			Base:     &attempt{base: carrier, timeout: s.attemptTime()},
 			Retries:  s.retries,
 			Logger:   s.logger,
 			Validate: validate,

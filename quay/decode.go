@@ -71,7 +71,7 @@ func printable(field, s string) error {
 	}
 	for _, r := range s {
 		if !unicode.IsPrint(r) || r == ' ' {
-			return fmt.Errorf("%s is %s, which is no name", field, quote(s))
+			return fmt.Errorf("%s is no name: %q", field, s)
 		}
 	}
 	return nil

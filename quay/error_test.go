@@ -93,7 +93,7 @@ func TestMessagesAreFitToBeShown(t *testing.T) {
 // TestErrorBodiesAreCapped: what comes after 64 KiB is not even read.
 func TestErrorBodiesAreCapped(t *testing.T) {
 	read := 0
-	body := func() (int, bool) { read += 4096; return 4096, true }
+	body := func() int { read += 4096; return 4096 }
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Request: r, Body: io.NopCloser(endlessBody(body))}, nil
 	})
@@ -104,11 +104,11 @@ func TestErrorBodiesAreCapped(t *testing.T) {
 	}
 }
 
-type endlessBody func() (int, bool)
+// endlessBody has as many bytes at a time as it is told.
+type endlessBody func() int
 
 func (f endlessBody) Read(p []byte) (int, error) {
-	n, _ := f()
-	n = min(n, len(p))
+	n := min(f(), len(p))
 	for i := range n {
 		p[i] = 'x'
 	}
@@ -118,7 +118,7 @@ func (f endlessBody) Read(p []byte) (int, error) {
 func TestAnswersAreBounded(t *testing.T) {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Request: r, ContentLength: -1,
-			Body: io.NopCloser(endlessBody(func() (int, bool) { return 1 << 20, true }))}, nil
+			Body: io.NopCloser(endlessBody(func() int { return 1 << 20 }))}, nil
 	})
 	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}))
 	_, err := drain(t, list(c, "org"))
@@ -216,4 +216,17 @@ func TestOnlyTheCallersContextIsAContextError(t *testing.T) {
 			t.Errorf("cause is %v", e.Err)
 		}
 	}
+}
+
+// TestCancelledWhileAnErrorComesIn: the error is the context's.
+func TestCancelledWhileAnErrorComesIn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	tr := transport(func(r *http.Request) (*http.Response, error) {
+		body := endlessBody(func() int { cancel(); return 4096 })
+		return &http.Response{StatusCode: 500, Request: r, Body: io.NopCloser(body)}, nil
+	})
+	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}))
+	_, err := c.Tag(ctx, repo("org/r"), "v1")
+	wantError(t, err, "canceled", "look up tag org/r:v1")
 }

@@ -40,7 +40,7 @@ func sound(t *testing.T, err error) {
 		t.Errorf("error is %T", err)
 	}
 	s := fmt.Sprintf("%+v", err)
-	if strings.ContainsFunc(s, unicode.IsControl) || len(s) > 4000 || shows(s) {
+	if strings.ContainsFunc(s, unicode.IsControl) || len(s) > 4000 || strings.Contains(s, "hu5h-toKen") {
 		t.Errorf("not fit to be shown: %q", s)
 	}
 }

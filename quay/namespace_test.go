@@ -45,7 +45,7 @@ func TestNamespaceMalformed(t *testing.T) {
 	for _, c := range []struct{ organization, user, words string }{
 		{`{}`, "", "name is missing"},
 		{`{"name": 7}`, "", "name is of type number, want string"},
-		{`{"name": "a\tb"}`, "", "which is no name"},
+		{`{"name": "a\tb"}`, "", "name is no name"},
 		{`[]`, "", "the answer is of type array, want object"},
 		{"<html><title>Welcome</title>", "", `not JSON`},
 		{"", "[]", "the answer is of type array, want object"},

@@ -75,7 +75,7 @@ func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
 		}
 		key := maphash.String(g.seed, cursor)
 		if g.cursors[key] {
-			return errors.New("next_page repeats that of an earlier page: the listing goes in circles")
+			return errors.New("the listing goes in circles: next_page repeats that of an earlier page")
 		}
 		g.cursors[key] = true
 	}
@@ -83,10 +83,10 @@ func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
 	for i, r := range repos {
 		key := maphash.String(g.seed, r.String())
 		if i == 0 && g.firsts[key] {
-			return fmt.Errorf("it begins with %s, as an earlier page did: the listing goes in circles", quote(r.String()))
+			return fmt.Errorf("the listing goes in circles: it begins as an earlier page did, with %q", r)
 		}
 		if g.previous[key] || current[key] {
-			return fmt.Errorf("%s is in the listing twice", quote(r.String()))
+			return fmt.Errorf("a repository is in the listing twice: %q", r)
 		}
 		if i == 0 {
 			g.firsts[key] = true

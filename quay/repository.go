@@ -178,7 +178,7 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 			r, err = w.repository()
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("repository %d (%s): %w", i+1, quote(value(w.Name)), err)
+			return nil, "", fmt.Errorf("repository %d: %w (its name: %q)", i+1, err, value(w.Name))
 		}
 		repos = append(repos, r)
 	}
@@ -207,7 +207,7 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	}
 	// Some databases compare without case; then the server's spelling stands.
 	if !strings.EqualFold(*w.Namespace, q.Namespace) {
-		return fmt.Errorf("namespace is %s, not the one asked for", quote(*w.Namespace))
+		return fmt.Errorf("namespace is not the one asked for: %q", *w.Namespace)
 	}
 	return nil
 }

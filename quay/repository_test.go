@@ -179,7 +179,7 @@ func TestListsThatDoNotEnd(t *testing.T) {
 		}, 30, []string{"page 4", "next_page repeats"}},
 		{"pages that overlap by one", func(n int) (int, int, string) {
 			return (n - 1) * 9, 10, fmt.Sprint("c", n)
-		}, 10, []string{"page 2", `"org/r9" is in the listing twice`}},
+		}, 10, []string{"page 2", `a repository is in the listing twice: "org/r9"`}},
 		{"empty pages", func(n int) (int, int, string) {
 			return 0, 0, fmt.Sprint("c", n)
 		}, 0, []string{"page 1", "empty"}},
@@ -301,22 +301,22 @@ func TestListNeedsItsFields(t *testing.T) {
 		{`{"repositories": {}}`, "repositories is of type object, want array"},
 		{`{"repositories": [], "next_page": 5}`, "next_page is of type number, want string"},
 		{`{"repositories": [], "next_page": ""}`, "next_page is empty"},
-		{page(`null`), `repository 1 (""): namespace is missing`},
-		{page(`5`), `repository 1 (""): the answer is of type number, want object`},
-		{page(entry(), entry("name", `"s"`, "state", "")), `repository 2 ("s"): state is missing`},
+		{page(`null`), `repository 1: namespace is missing (its name: "")`},
+		{page(`5`), `repository 1: the answer is of type number, want object`},
+		{page(entry(), entry("name", `"s"`, "state", "")), `repository 2: state is missing (its name: "s")`},
 		{page(entry("namespace", "")), "namespace is missing"},
-		{page(entry("namespace", `"other"`)), `namespace is "other", not the one asked for`},
+		{page(entry("namespace", `"other"`)), `namespace is not the one asked for: "other"`},
 		{page(entry("name", "")), "name is missing"},
 		{page(entry("name", "null")), "name is missing"},
 		{page(entry("name", "7")), "name is of type number, want string"},
 		{page(entry("name", `""`)), "name is empty"},
-		{page(entry("name", `"a\u001b[31m"`)), "name is \"a\\x1b[31m\", which is no name"},
+		{page(entry("name", `"a\u001b[31m"`)), `name is no name: "a\x1b[31m"`},
 		{page(entry("description", "[]")), "description is of type array, want string"},
 		{page(entry("is_public", "")), "is_public is missing"},
 		{page(entry("is_public", `"true"`)), "is_public is of type string, want bool"},
 		{page(entry("kind", "")), "kind is missing"},
 		{page(entry("state", "3")), "state is of type number, want string"},
-		{page(entry("state", `"NOR\u0000MAL"`)), "which is no name"},
+		{page(entry("state", `"NOR\u0000MAL"`)), "state is no name"},
 		{page(entry("last_modified", "")), "last_modified is missing"},
 		{page(entry("last_modified", `"today"`)), "last_modified is of type string, want whole number"},
 		{page(entry("last_modified", "1.5")), "last_modified is of type number 1.5, want whole number"},
@@ -326,7 +326,7 @@ func TestListNeedsItsFields(t *testing.T) {
 		{page(entry("popularity", "null")), "popularity is missing"},
 		{page(entry("popularity", `"high"`)), "popularity is of type string, want number"},
 		{page(entry("is_starred", "1")), "is_starred is of type number, want bool"},
-		{page(entry(), entry()), `"org/r" is in the listing twice`},
+		{page(entry(), entry()), `a repository is in the listing twice: "org/r"`},
 	} {
 		c2 := client(t, canned(t, say(200, "application/json", c.body)))
 		query := quay.RepositoryQuery{Namespace: "org", LastModified: true, Popularity: true}

@@ -4,11 +4,14 @@
 package quay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,13 +102,18 @@ func TestRetriesHideWhatPasses(t *testing.T) {
 
 func TestRetriesObeyRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := piped(t, handler(t, quaytest.WithQuirk("outage", "1:429"), quaytest.WithQuirk("retry-after", "120")))
+		var log bytes.Buffer
+		c := piped(t, handler(t, quaytest.WithQuirk("outage", "1:429"), quaytest.WithQuirk("retry-after", "120")),
+			quay.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		start := time.Now()
 		if _, err := drain(t, list(c, "alice")); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took < 2*time.Minute || took > 121*time.Second {
 			t.Errorf("took %v, want 120 s and a little", took)
+		}
+		if !strings.Contains(log.String(), `level=INFO msg="waiting to try again" why="status 429"`) {
+			t.Errorf("the wait is not logged:\n%s", log.String())
 		}
 	})
 }

@@ -41,6 +41,8 @@ func TestTheTokenIsNowhere(t *testing.T) {
 		`{"repositories": [` + entry("name", string(quoted), "state", "5") + `]}`,
 		`{"repositories": [` + entry("namespace", string(quoted)) + `]}`,
 		`{"tags": [` + row("name", string(quoted), "size", "true") + `]}`,
+		`{"repositories": [` + entry("name", `"`+strings.Repeat("x", 70)+string(quoted[1:]), "state", "") + `]}`,
+		`{"repositories": [` + entry("name", `"`+strings.Repeat("x", 250)+string(quoted[1:]), "state", "") + `]}`,
 		`{"tags": [` + row("manifest_digest", string(quoted)) + `]}`,
 	}
 	for _, status := range []int{200, 204, 301, 400, 401, 403, 404, 405, 418, 429, 500, 502} {
@@ -118,8 +120,5 @@ func TestPrintingAClientHidesTheToken(t *testing.T) {
 				t.Errorf("%s of %T shows it: %s", verb, v, s)
 			}
 		}
-	}
-	if s, err := json.Marshal(c); err == nil && shows(string(s)) {
-		t.Errorf("JSON shows it: %s", s)
 	}
 }

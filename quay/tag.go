@@ -175,7 +175,7 @@ func decodeTags(body []byte) (tagPage, error) {
 			t, err = w.tag()
 		}
 		if err != nil {
-			return tagPage{}, fmt.Errorf("tag %d (%s): %w", i+1, quote(value(w.Name)), err)
+			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(w.Name))
 		}
 		page.tags = append(page.tags, t)
 	}
@@ -204,7 +204,7 @@ func (w *tagWire) tag() (Tag, error) {
 		return Tag{}, err
 	}
 	if !t.Digest.valid() {
-		return Tag{}, fmt.Errorf("manifest_digest is %s, which is no digest", quote(string(t.Digest)))
+		return Tag{}, fmt.Errorf("manifest_digest is no digest: %q", t.Digest)
 	}
 	if w.Size != nil {
 		if t.Size = *w.Size; t.Size < 0 {
@@ -228,7 +228,7 @@ func (w *tagWire) sparse() (*Sparse, error) {
 	s := &Sparse{IsSparse: *w.IsSparse, Children: value(w.ChildCount), PresentChildren: value(w.PresentCount)}
 	for d, present := range w.ChildrenPresence {
 		if !Digest(d).valid() {
-			return nil, fmt.Errorf("child_manifests_presence has %s, which is no digest", quote(d))
+			return nil, fmt.Errorf("child_manifests_presence has what is no digest: %q", d)
 		}
 		if s.Presence == nil {
 			s.Presence = make(map[Digest]bool, len(w.ChildrenPresence))

@@ -151,6 +151,11 @@ func TestBrokenScope(t *testing.T) {
 	if e := wantError(t, err, "unavailable"); e.Hint != "" {
 		t.Errorf("without a token there is no scope to blame: %v", err)
 	}
+	crash = client(t, embedded(t, quaytest.WithQuirk("html-500", "")).URL(), quay.WithToken(ownerToken))
+	_, err = drain(t, list(crash, "harbourline"))
+	if e := wantError(t, err, "unavailable"); e.Hint != "" {
+		t.Errorf("a listing does not depend on the scope: %v", err)
+	}
 }
 
 // TestTagOfAnotherName has servers that answer with a tag that was not asked
@@ -219,15 +224,15 @@ func TestTagNeedsItsFields(t *testing.T) {
 		{`[]`, "the answer is of type array, want object"},
 		{`{"tags": "v1"}`, "tags is of type string, want array"},
 		{`{"tags": [], "has_additional": 1}`, "has_additional is of type number, want bool"},
-		{page(`null`), "tag 1 (\"\"): name is missing"},
-		{page(row("name", `"v0"`), row("name", "")), `tag 2 (""): name is missing`},
+		{page(`null`), "tag 1: name is missing"},
+		{page(row("name", `"v0"`), row("name", "")), `tag 2: name is missing (its name: "")`},
 		{page(row("name", "5")), "name is of type number, want string"},
-		{page(row("name", `"a\nb"`)), "which is no name"},
-		{page(row("manifest_digest", "")), `tag 1 ("v1"): manifest_digest is missing`},
+		{page(row("name", `"a\nb"`)), "name is no name"},
+		{page(row("manifest_digest", "")), `tag 1: manifest_digest is missing (its name: "v1")`},
 		{page(row("manifest_digest", "null")), "manifest_digest is missing"},
-		{page(row("manifest_digest", `""`)), "which is no digest"},
-		{page(row("manifest_digest", `"latest"`)), "which is no digest"},
-		{page(row("manifest_digest", `"sha256:../../x"`)), "which is no digest"},
+		{page(row("manifest_digest", `""`)), "manifest_digest is no digest"},
+		{page(row("manifest_digest", `"latest"`)), "manifest_digest is no digest"},
+		{page(row("manifest_digest", `"sha256:../../x"`)), "manifest_digest is no digest"},
 		{page(row("is_manifest_list", "")), "is_manifest_list is missing"},
 		{page(row("is_manifest_list", "0")), "is_manifest_list is of type number, want bool"},
 		{page(row("reversion", "")), "reversion is missing"},
@@ -239,7 +244,7 @@ func TestTagNeedsItsFields(t *testing.T) {
 		{page(row("end_ts", "999999999999")), "which is no time"},
 		{page(row("immutable", "7")), "immutable is of type number, want bool"},
 		{page(row("is_sparse", "null", "child_manifests_presence", "[]")), "child_manifests_presence is of type array, want object"},
-		{page(row("is_sparse", "true", "child_manifests_presence", `{"x": true}`)), "child_manifests_presence has \"x\", which is no digest"},
+		{page(row("is_sparse", "true", "child_manifests_presence", `{"x": true}`)), `child_manifests_presence has what is no digest: "x"`},
 	} {
 		cl := client(t, canned(t, say(200, "application/json", c.body)))
 		_, err := cl.Tag(t.Context(), repo("org/r"), "v1")

@@ -158,7 +158,7 @@ func (s *rows) add(n int, page tagPage) ([]Tag, error) {
 	}
 	switch {
 	case *page.more && len(keys) == 0:
-		return nil, errors.New("it has nothing new and has_additional is true: the list goes in circles")
+		return nil, errors.New("the list goes in circles: the page has nothing new, and has_additional is true")
 	case *page.more && len(s.seen) >= maxRows:
 		return nil, fmt.Errorf("there is more after %d tags", len(s.seen))
 	}

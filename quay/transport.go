@@ -24,16 +24,12 @@ const (
 	maxRedirects = 5
 )
 
-// carrier returns what carries an attempt, and how long one may take.
-func (s *settings) carrier() (http.RoundTripper, time.Duration) {
-	timeout := s.timeout
+// attemptTime returns how long an attempt may take.
+func (s *settings) attemptTime() time.Duration {
 	if s.http != nil && s.http.Timeout > 0 {
-		timeout = min(timeout, s.http.Timeout)
+		return min(s.timeout, s.http.Timeout)
 	}
-	if s.http != nil && s.http.Transport != nil {
-		return s.http.Transport, timeout
-	}
-	return s.transport(), timeout
+	return s.timeout
 }
 
 // transport returns a transport of the client's own. It starts from the
@@ -48,7 +44,13 @@ func (s *settings) transport() *http.Transport {
 	t.ResponseHeaderTimeout = headerTimeout
 	t.MaxResponseHeaderBytes = maxHeader
 	t.MaxIdleConnsPerHost = 100 // the host is always the same
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.roots}
+	t.TLSClientConfig = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		RootCAs:    s.roots,
+		// Over HTTP/1.1 a Quay closes each connection (doc/quay-api.md
+		// section 6): resuming sessions makes the next one cheaper.
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
 	return t
 }
 

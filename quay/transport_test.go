@@ -171,13 +171,15 @@ func TestTimeoutBoundsAnAttempt(t *testing.T) {
 }
 
 func TestCloseLeavesNothingBehind(t *testing.T) {
-	before := goleak.IgnoreCurrent()
 	s := embedded(t, quaytest.WithTLS())
-	c := client(t, s.URL(), quay.WithRootCAs(s.CertPool()))
-	if _, err := drain(t, list(c, "harbourline")); err != nil {
-		t.Error(err)
+	before := goleak.IgnoreCurrent()
+	roots := quay.WithRootCAs(s.CertPool())
+	for _, opts := range [][]quay.Option{{roots}, {roots, quay.WithHTTPClient(&http.Client{Timeout: time.Minute})}} {
+		c := client(t, s.URL(), opts...)
+		if _, err := drain(t, list(c, "harbourline")); err != nil {
+			t.Error(err)
+		}
+		c.Close()
 	}
-	c.Close()
-	s.Close()
 	goleak.VerifyNone(t, before)
 }

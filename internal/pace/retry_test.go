@@ -267,6 +267,22 @@ func TestAWaitEndsWithTheContext(t *testing.T) {
 	})
 }
 
+func TestACancelledRequestIsNotRepeated(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var log bytes.Buffer
+	attempts := 0
+	b := transportFunc(func(*http.Request) (*http.Response, error) {
+		attempts++
+		cancel()
+		return nil, errReset
+	})
+	o := pace.Options{Base: b, Retries: 3, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	if _, _, err := ask(t, ctx, o, "GET"); err != error(errReset) || attempts != 1 || log.Len() > 0 {
+		t.Errorf("got %v after %d attempts, logged %q", err, attempts, log.String())
+	}
+}
+
 func TestBodiesAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		body   string
@@ -279,13 +295,17 @@ func TestBodiesAreBounded(t *testing.T) {
 		{`"123456789"`, 11, false},
 	} {
 		attempts := 0
+		sent := strings.NewReader(c.body)
 		b := transportFunc(func(req *http.Request) (*http.Response, error) {
 			attempts++
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(c.body)), ContentLength: c.length}, nil
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(sent), ContentLength: c.length}, nil
 		})
 		_, body, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 3, Validate: isJSON, MaxBody: 10}, "GET")
 		if c.fits && (err != nil || body != c.body) || !c.fits && !errors.Is(err, pace.ErrTooLarge) || attempts != 1 {
 			t.Errorf("%d bytes, told %d: got %q, %v after %d attempts", len(c.body), c.length, body, err, attempts)
+		}
+		if c.length > 10 && sent.Len() < len(c.body) {
+			t.Errorf("a body told to have %d bytes was read", c.length)
 		}
 	}
 }
