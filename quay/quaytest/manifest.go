@@ -20,7 +20,7 @@ type indexChildren struct {
 // manifest list.
 func isIndex(mediaType string) bool {
 	switch mediaType {
-	case "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json":
+	case ociIndex, "application/vnd.docker.distribution.manifest.list.v2+json":
 		return true
 	}
 	return false
