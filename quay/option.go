@@ -18,8 +18,10 @@ const (
 	// DefaultTimeout bounds one attempt of a request. A Quay's front end gives
 	// up on its backend after 60 s (doc/quay-api.md section 3); this lets it say so.
 	DefaultTimeout = 90 * time.Second
-	// DefaultRetries is how often a request is repeated at most.
-	DefaultRetries = 10
+	// DefaultRetries is how often a request is repeated at most. It lets
+	// some thirty callers share the five requests a second that a Quay may
+	// grant (doc/quay-api.md section 6).
+	DefaultRetries = 20
 )
 
 const (
@@ -188,10 +190,11 @@ func WithTimeout(d time.Duration) Option {
 }
 
 // WithRetries sets how often a request is repeated at most, in place of
-// [DefaultRetries]; 0 is never. Repeated are 429, 502, 503, 504 and 520, and,
-// at most five times of these, connections that break and 200s that are not
-// JSON. Waits double from half a second to 30 s; a Retry-After is obeyed up to
-// five minutes; no attempt starts later than ten minutes after the first.
+// [DefaultRetries]; 0 is never. Of these, a 502, 503, 504 or 520 is repeated ten
+// times at most, and a connection that breaks or a 200 that is not JSON five
+// times; a 429 is repeated until they are used up. Waits double from half a
+// second to 30 s; a Retry-After is obeyed up to five minutes; no attempt starts
+// later than ten minutes after the first.
 func WithRetries(n int) Option {
 	return func(s *settings) error {
 		if n < 0 {

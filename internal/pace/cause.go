@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// busy tells whether a status means "not now". A Quay answers 500 to what will
-// fail again the same way (doc/quay-api.md section 3), so 500 is not among them.
-func busy(status int) bool {
+// down tells whether a status means that a server is down for now. A Quay
+// answers 500 to what will fail again the same way (doc/quay-api.md section 3),
+// so 500 is not among them.
+func down(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	case 520: // an external service behind the registry failed
 		return true

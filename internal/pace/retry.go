@@ -42,10 +42,13 @@ const (
 	DefaultMaxBody = 32 << 20
 
 	// MaxBroken is how often a request is repeated, at most, because its
-	// connection broke or its body could not be read. A server that is not
-	// there, or is not the one meant, is found out in seconds; one that says
-	// it is busy is given as long as Options.Retries allows.
+	// connection broke or its body could not be read: a server that is not
+	// there, or is not the one meant, is found out in some ten seconds.
 	MaxBroken = 5
+	// MaxDown is how often a request is repeated, at most, because of a 502,
+	// 503, 504 or 520: for some two minutes, in which a server restarts. One
+	// that answers 429 is up, and is given as long as Options.Retries allows.
+	MaxDown = 10
 
 	// Waits double from minWait to maxBackoff, unless the server names one.
 	minWait    = 500 * time.Millisecond
@@ -157,7 +160,8 @@ type call struct {
 	o       *Options
 	start   time.Time
 	attempt int           // attempts made
-	broken  int           // repetitions for a broken connection or body
+	broken  int           // attempts with a broken connection or body
+	down    int           // attempts answered by a server that is down
 	invalid error         // what Validate said about the last attempt
 	why     string        // the reason for the next attempt
 	wait    time.Duration // before the next attempt
@@ -213,12 +217,14 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 		c.why, c.broken = "connection failed", c.broken+1
 	case c.invalid != nil:
 		c.why, c.broken = "unreadable body", c.broken+1
-	case busy(resp.StatusCode):
-		c.why = fmt.Sprintf("status %d", resp.StatusCode)
+	case resp.StatusCode == http.StatusTooManyRequests:
+		c.why = "status 429"
+	case down(resp.StatusCode):
+		c.why, c.down = fmt.Sprintf("status %d", resp.StatusCode), c.down+1
 	default:
 		return false, nil
 	}
-	if c.broken > MaxBroken {
+	if c.broken > MaxBroken || c.down > MaxDown {
 		return false, nil
 	}
 	c.wait = c.delay(resp)

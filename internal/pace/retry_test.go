@@ -142,14 +142,15 @@ func TestGivesUpWithTheLastAnswer(t *testing.T) {
 		a        answer
 		attempts int
 	}{
-		{"busy: all the retries", answer{status: 503, body: "upstream connect error"}, 9},
+		{"busy: all the retries", answer{status: 429, body: "slower"}, 16},
+		{"down: some", answer{status: 503, body: "upstream connect error"}, 1 + pace.MaxDown},
 		{"unreadable: a few", answer{status: 200, body: "<html>"}, 1 + pace.MaxBroken},
 		{"no connection: a few", answer{err: errReset}, 1 + pace.MaxBroken},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &base{answers: []answer{c.a}}
-				status, body, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 8, Validate: isJSON}, "GET")
+				status, body, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 15, Validate: isJSON}, "GET")
 				if status != c.a.status || body != c.a.body || err != c.a.err {
 					t.Errorf("got %d %q %v, want what was answered, as it was", status, body, err)
 				}
