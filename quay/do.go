@@ -27,7 +27,8 @@ type request struct {
 	target      string // path and query, escaped
 }
 
-// query appends parameters, given as name and value in turn, to path.
+// query appends parameters, given as name and value in turn, to path. Their
+// order is kept, so that a request is always the same text.
 func query(path string, params ...string) string {
 	var b strings.Builder
 	b.WriteString(path)
@@ -38,7 +39,11 @@ func query(path string, params ...string) string {
 	return b.String()
 }
 
-// get returns the body of a 200. Anything else is an *Error.
+// get returns the body of a 200, which is JSON. Anything else is an *Error.
+//
+// It sends one request and reads one answer. Repeating, time-outs and bounds
+// are the transport's; redirects are the HTTP client's, within checkRedirect.
+// The token is set here and nowhere else.
 func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.base+r.target, nil)
 	if err != nil {

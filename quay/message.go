@@ -52,6 +52,8 @@ func readProblem(body []byte) (message, kind string, s shape) {
 	return string(body), "", shapeText
 }
 
+// readObject looks for the message where each shape has it, in the order of
+// doc/quay-api.md section 3.
 func readObject(o map[string]any) (message, kind string, s shape) {
 	errs, _ := o["errors"].([]any)
 	switch {
@@ -77,6 +79,7 @@ func readObject(o map[string]any) (message, kind string, s shape) {
 	return message, kind, s
 }
 
+// has tells whether o has one of the keys, and not as null.
 func has(o map[string]any, keys ...string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool { return o[k] != nil })
 }

@@ -212,6 +212,7 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	return nil
 }
 
+// repository is to be called after check.
 func (w *repositoryWire) repository() (Repository, error) {
 	r := Repository{
 		RepoName:    RepoName{Namespace: *w.Namespace, Name: *w.Name},

@@ -135,6 +135,8 @@ type tagPage struct {
 	more   *bool // there is another page; nil: not told
 }
 
+// The fields of doc/quay-api.md section 2. Those that are never absent there,
+// but for size, are needed; tagWire.tag says so.
 type tagPageWire struct {
 	Tags          []json.RawMessage `json:"tags"`
 	Page          *int              `json:"page"`
@@ -182,6 +184,8 @@ func decodeTags(body []byte) (tagPage, error) {
 	return page, nil
 }
 
+// tag returns the tag, or an error that names the field that is missing or
+// makes no sense.
 func (w *tagWire) tag() (Tag, error) {
 	err := need(
 		field{"name", w.Name != nil},
@@ -221,6 +225,8 @@ func (w *tagWire) tag() (Tag, error) {
 	return t, err
 }
 
+// sparse returns nil for what is no index, and for an index of a server that
+// does not tell.
 func (w *tagWire) sparse() (*Sparse, error) {
 	if w.IsSparse == nil {
 		return nil, nil
