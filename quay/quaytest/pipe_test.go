@@ -93,7 +93,9 @@ func TestIdleConnectionEnds(t *testing.T) {
 	}
 }
 
-// Close breaks off what waits, and takes no time for it.
+// Close breaks off what waits, and takes no more than its grace for it: an
+// HTTP/2 client may learn of the broken stream before it learns that the
+// connection is to end, and then keeps it open for as long.
 func TestCloseBreaksWaitsOff(t *testing.T) {
 	for name, opts := range map[string][]Option{
 		"latency HTTP1":   {WithLatency(time.Hour)},
@@ -120,7 +122,7 @@ func TestCloseBreaksWaitsOff(t *testing.T) {
 				synctest.Wait()
 				start := time.Now()
 				s.Close()
-				if d := time.Since(start); d != 0 {
+				if d := time.Since(start); d > grace {
 					t.Errorf("Close took %v", d)
 				}
 				asking.Wait()
