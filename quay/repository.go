@@ -39,8 +39,8 @@ type Repository struct {
 
 	Description string // Markdown; may be long; "" when there is none
 	Public      bool   // anyone may read it, without a token
-	Kind        string // "image"
-	State       State
+	Kind        string // "image"; "" when the server did not say
+	State       State  // "" when the server did not say
 
 	// LastModified is when its newest live tag was made or moved, to the
 	// second, in UTC. It is the zero time when there is no live tag, and
@@ -191,8 +191,6 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 		field{"namespace", w.Namespace != nil},
 		field{"name", w.Name != nil},
 		field{"is_public", w.IsPublic != nil},
-		field{"kind", w.Kind != nil},
-		field{"state", w.State != nil},
 		// Missing where it was asked for must not pass for "no live tag".
 		field{"last_modified", w.LastModified.sent || !q.LastModified},
 		field{"popularity", w.Popularity != nil || !q.Popularity},
@@ -200,8 +198,14 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct{ name, text string }{{"name", *w.Name}, {"kind", *w.Kind}, {"state", *w.State}} {
-		if err := printable(f.name, f.text); err != nil {
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"name", w.Name}, {"kind", w.Kind}, {"state", w.State}} {
+		if f.text == nil {
+			continue // nothing hangs on it
+		}
+		if err := printable(f.name, *f.text); err != nil {
 			return err
 		}
 	}
@@ -218,8 +222,8 @@ func (w *repositoryWire) repository() (Repository, error) {
 		RepoName:    RepoName{Namespace: *w.Namespace, Name: *w.Name},
 		Description: value(w.Description),
 		Public:      *w.IsPublic,
-		Kind:        *w.Kind,
-		State:       State(*w.State),
+		Kind:        value(w.Kind),
+		State:       State(value(w.State)),
 		Popularity:  value(w.Popularity),
 		Starred:     value(w.IsStarred),
 		CallerKnown: w.IsStarred != nil,

@@ -191,7 +191,6 @@ func (w *tagWire) tag() (Tag, error) {
 		field{"name", w.Name != nil},
 		field{"manifest_digest", w.ManifestDigest != nil},
 		field{"is_manifest_list", w.IsManifestList != nil},
-		field{"reversion", w.Reversion != nil},
 	)
 	if err != nil {
 		return Tag{}, err
@@ -201,7 +200,7 @@ func (w *tagWire) tag() (Tag, error) {
 		Digest:    Digest(*w.ManifestDigest),
 		Index:     *w.IsManifestList,
 		Size:      SizeUnknown,
-		Reversion: *w.Reversion,
+		Reversion: value(w.Reversion),
 		Immutable: value(w.Immutable),
 	}
 	if err := printable("name", t.Name); err != nil {

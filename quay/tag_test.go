@@ -235,7 +235,7 @@ func TestTagNeedsItsFields(t *testing.T) {
 		{page(row("manifest_digest", `"sha256:../../x"`)), "manifest_digest is no digest"},
 		{page(row("is_manifest_list", "")), "is_manifest_list is missing"},
 		{page(row("is_manifest_list", "0")), "is_manifest_list is of type number, want bool"},
-		{page(row("reversion", "")), "reversion is missing"},
+		{page(row("reversion", `"no"`)), "reversion is of type string, want bool"},
 		{page(row("size", `"big"`)), "size is of type string, want whole number"},
 		{page(row("size", "-1")), "size is -1"},
 		{page(row("size", "1e400")), "size is of type number 1e400, want whole number"},
