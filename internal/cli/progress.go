@@ -4,12 +4,16 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 
 	"github.com/quayside/quayside/discover"
 )
@@ -36,7 +40,11 @@ func (a *app) meter(streams bool) *meter {
 	if a.flags.quiet || a.screen == nil || a.talk.json || streams && a.showy {
 		return m
 	}
-	m.bars = mpb.New(mpb.WithOutput(a.screen), mpb.WithWidth(30), mpb.WithRefreshRate(150*time.Millisecond))
+	screen := mpb.WithConsoleWriter(&console{screen: a.screen})
+	if runtime.GOOS == "windows" { // has calls for what console does
+		screen = mpb.WithOutput(a.screen)
+	}
+	m.bars = mpb.New(screen, mpb.WithWidth(30), mpb.WithRefreshRate(150*time.Millisecond))
 	m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 		if text := m.text.Load(); text != nil {
 			return *text
@@ -70,6 +78,29 @@ func (m *meter) stop() {
 	m.bars.Wait()
 	m.restore()
 	m.bar = nil
+}
+
+// A console is the screen a bar is drawn on. Before it goes up to draw over what
+// was there it goes to the first column, which the library's own does not: the
+// screen echoes what is typed, ^C above all, and would keep pieces of the bar.
+type console struct {
+	bytes.Buffer // what Flush writes: going up, and then the next picture
+	screen       *os.File
+}
+
+func (c *console) IsTerminal() bool { return true }
+
+func (c *console) GetTermSize() (width, height int, err error) {
+	return term.GetSize(int(c.screen.Fd()))
+}
+
+// Flush draws what was written, which is so many lines high.
+func (c *console) Flush(lines int) error {
+	_, err := c.WriteTo(c.screen)
+	if lines > 0 {
+		fmt.Fprintf(c, "\r\x1b[%dA\x1b[J", lines)
+	}
+	return err
 }
 
 // describe puts progress in words.
