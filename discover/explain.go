@@ -79,6 +79,10 @@ func (c *crew) explain(ctx context.Context) error {
 	return nil
 }
 
+// HintTokenIgnored is the hint that goes with Summary.TokenIgnored.
+const HintTokenIgnored = "the server does not know the token: it is wrong, expired or revoked, or a robot account's, " +
+	"which this API does not take; private repositories are not seen"
+
 // hints says what may surprise in the answer.
 func (c *crew) hints() (hints []string) {
 	s := &c.sum
@@ -97,7 +101,7 @@ func (c *crew) hints() (hints []string) {
 		}
 	}
 	if s.TokenIgnored {
-		hint("the server does not know the token: it is wrong, expired or revoked, or a robot account's, which this API does not take; private repositories are not seen")
+		hint(HintTokenIgnored)
 	}
 	if s.Direct && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
 		hint("%s/%s does not exist or is private; with a token it may show", c.pattern.Namespace, c.direct)
@@ -112,7 +116,7 @@ func (c *crew) hints() (hints []string) {
 		hint("every private repository met a server error; the token may be broken: make a new one with the scope repo:read")
 	}
 	if n := s.Pruned[Nested]; n > 0 {
-		hint("%d nested repositories are left out; to match across slashes write ** for *", n)
+		hint("nested repositories are left out (%d): to match across slashes write ** for *", n)
 	}
 	return hints
 }

@@ -6,7 +6,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -100,14 +99,8 @@ func (f *feed[R]) explain(ctx context.Context, err error) error {
 	if !errors.Is(err, quay.ErrUnauthenticated) && !errors.Is(err, quay.ErrForbidden) {
 		return err
 	}
-	exists, asked := f.link.catalog.Namespace(ctx, f.namespace)
-	if asked == nil && !exists {
+	if exists, asked := f.link.catalog.Namespace(ctx, f.namespace); asked == nil && !exists {
 		return noNamespace(f.namespace, f.link)
-	}
-	if f.link.client.HasToken() {
-		if known, asked := f.link.catalog.TokenKnown(ctx); asked == nil && !known {
-			return fmt.Errorf("%w; the server does not know the token: it is wrong, expired or revoked, or a robot account's", err)
-		}
 	}
 	return err
 }

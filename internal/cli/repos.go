@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -96,7 +97,7 @@ func (a *app) afterListing(ctx context.Context, l *link, namespace string, liste
 		}
 	}
 	if !known {
-		return &status{exitPart, errors.New(tokenIgnored)}
+		return &status{exitPart, errors.New(discover.HintTokenIgnored)}
 	}
 	return nil
 }

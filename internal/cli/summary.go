@@ -12,8 +12,6 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-const tokenIgnored = "the server does not know the token and took this for an anonymous caller: private repositories are missing"
-
 // An outcome is what became of one pattern of find.
 type outcome struct {
 	search  report.Search
@@ -87,14 +85,11 @@ func (o outcome) tell(t *talk) {
 	if o.search.Namespace != string(discover.NamespaceNotFound) {
 		t.note("%v", o.search)
 	}
-	if o.ignored && (t.quiet || len(o.hints) == 0) {
-		t.warn(tokenIgnored)
-		return
+	if o.ignored {
+		t.warn(discover.HintTokenIgnored)
 	}
 	for _, hint := range o.hints {
-		if o.ignored {
-			t.warn("%s", hint)
-		} else {
+		if hint != discover.HintTokenIgnored {
 			t.note("hint: %s", hint)
 		}
 	}
