@@ -5,7 +5,7 @@ package quay
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -122,7 +122,7 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 	if errors.Is(err, pace.ErrTooLarge) {
 		e.Status, e.kind = http.StatusOK, ErrMalformed
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		e.Hint = "if the server's certificate comes from a CA of your own, add that CA"
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {

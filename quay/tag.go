@@ -22,7 +22,7 @@ const SizeUnknown int64 = -1
 
 // Tag is one row of a repository's tags (doc/quay-api.md section 2).
 type Tag struct {
-	Name   string
+	Name   string // as in repository:name
 	Digest Digest // of the manifest or index
 	Index  bool   // it is a manifest list or OCI index
 	Size   int64  // of the compressed layers in bytes, or SizeUnknown
@@ -43,7 +43,7 @@ type Sparse struct {
 	IsSparse        bool // some manifests are not there
 	Children        int  // manifests the index names
 	PresentChildren int  // of these, on the server
-	Presence        map[Digest]bool
+	Presence        map[Digest]bool // by the manifest's digest: it is on the server
 }
 
 // ActiveAt tells whether the tag stands for its digest at a time. An active tag
@@ -109,7 +109,9 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 
 // HasTag tells whether a repository has an active tag of exactly this name, in
 // one request. False comes without an error only when the server could say so:
-// the repository has no such tag, or there is no such repository.
+// the repository has no such tag, or there is no such repository. Anyone who
+// may not read the repository, or does not own the namespace of one that is
+// missing, gets the errors of [Client.Tag]; their text tells which tokens do.
 func (c *Client) HasTag(ctx context.Context, repo RepoName, name string) (bool, error) {
 	_, err := c.Tag(ctx, repo, name)
 	if errors.Is(err, ErrTagNotFound) || errors.Is(err, ErrNotFound) {

@@ -4,10 +4,14 @@
 package quay_test
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -51,6 +55,27 @@ func TestOldTLSIsRefused(t *testing.T) {
 	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	_, err := drain(t, list(client(t, s.URL, quay.WithRootCAs(roots)), "org"))
 	wantError(t, err, "unavailable", "protocol version")
+}
+
+// Only a CA that is not known is a reason to add one.
+func TestUntrustedCertificates(t *testing.T) {
+	s := embedded(t, quaytest.WithTLS())
+	_, err := drain(t, list(client(t, s.URL()), "org"))
+	e := wantError(t, err, "unavailable", "unknown authority", "add that CA")
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](e); !ok {
+		t.Errorf("the cause is lost: %#v", e.Err)
+	}
+	misnamed := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: s.CertPool()},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(s.URL(), "https://"))
+		},
+	}
+	defer misnamed.CloseIdleConnections()
+	_, err = drain(t, list(client(t, "https://quay.example", quay.WithHTTPClient(&http.Client{Transport: misnamed})), "org"))
+	if e := wantError(t, err, "unavailable", "certificate is valid for"); e.Hint != "" {
+		t.Errorf("hint for a wrong name: %q", e.Hint)
+	}
 }
 
 // TestRedirects: within the server they are followed, with the token; beyond
