@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,6 +39,18 @@ func ExitCodes() string {
 		"    6  nothing matched, with --fail-empty",
 		"  130  interrupted",
 	}, "\n")
+}
+
+// advise adds to an error what the command line can do about it. token tells
+// whether there is one already.
+func advise(err error, token bool) error {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Errorf("%w; --ca-file adds one", err)
+	}
+	if errors.Is(err, quay.ErrUnauthenticated) && !token {
+		return fmt.Errorf("%w; a token is given in $QUAYSIDE_TOKEN or with --token-file", err)
+	}
+	return err
 }
 
 // A status is an error that has its own exit code. Without a cause it has

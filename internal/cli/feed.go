@@ -96,11 +96,10 @@ func (f *feed[R]) end(ctx context.Context, failed error) error {
 // private or missing: to those who may not read it, the answer is the same
 // (doc/quay-api.md section 3).
 func (f *feed[R]) explain(ctx context.Context, err error) error {
-	if !errors.Is(err, quay.ErrUnauthenticated) && !errors.Is(err, quay.ErrForbidden) {
-		return err
+	if errors.Is(err, quay.ErrUnauthenticated) || errors.Is(err, quay.ErrForbidden) {
+		if exists, asked := f.link.catalog.Namespace(ctx, f.namespace); asked == nil && !exists {
+			return noNamespace(f.namespace, f.link)
+		}
 	}
-	if exists, asked := f.link.catalog.Namespace(ctx, f.namespace); asked == nil && !exists {
-		return noNamespace(f.namespace, f.link)
-	}
-	return err
+	return advise(err, f.link.client.HasToken())
 }

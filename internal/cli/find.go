@@ -168,7 +168,7 @@ func image(r discover.Result) report.Image {
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires,
 	}
 	if r.Err != nil {
-		i.Error = r.Err.Error()
+		i.Error = advise(r.Err, true).Error() // one repository's refusal asks for no token
 	}
 	return i
 }

@@ -31,7 +31,7 @@ func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err er
 	case errors.Is(err, context.Canceled):
 		o.err, o.code = errors.New("interrupted"), exitInterrupted
 	case err != nil:
-		o.code = exitCode(err)
+		o.err, o.code = advise(err, l.client.HasToken()), exitCode(err)
 	case s.Namespace == discover.NamespaceNotFound:
 		o.err, o.code = noNamespace(namespace, l), exitFailed
 		o.hints = nil // they say the same
