@@ -40,9 +40,9 @@ type Tag struct {
 
 // Sparse is what a server says of an index and the manifests it names.
 type Sparse struct {
-	IsSparse        bool // some manifests are not there
-	Children        int  // manifests the index names
-	PresentChildren int  // of these, on the server
+	IsSparse        bool            // some manifests are not there
+	Children        int             // manifests the index names
+	PresentChildren int             // of these, on the server
 	Presence        map[Digest]bool // by the manifest's digest: it is on the server
 }
 
