@@ -124,9 +124,29 @@ func explainYAML(err error) error {
 		case unknown:
 			line = fmt.Sprintf("%s: unknown key %q", place, key)
 		}
+		// What stands there is not repeated: it may be a token in a wrong place.
+		if place, rest, wrong := strings.Cut(line, ": cannot unmarshal "); wrong {
+			_, kind, _ := strings.Cut(rest, " into ")
+			line = fmt.Sprintf("%s: want %s", place, wanted(kind))
+		}
 		lines = append(lines, line)
 	}
 	return errors.New(strings.Join(lines, "; "))
+}
+
+// wanted says what the file has to hold where the decoder wants a Go type.
+func wanted(kind string) string {
+	switch kind {
+	case "string":
+		return "a text"
+	case "int":
+		return "a whole number"
+	case "bool":
+		return "true or false"
+	case "time.Duration":
+		return "a time with its unit, such as 90s or 5m"
+	}
+	return "keys with values"
 }
 
 // applyDefaults fills the flags the command line is silent about: from the
