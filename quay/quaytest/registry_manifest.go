@@ -74,7 +74,7 @@ func manifestUnknown(w http.ResponseWriter, r *http.Request, detail string) {
 func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *Repository, tag string) {
 	now := h.now().UnixMilli()
 	for _, t := range h.st.tagIndex(repository).named(tag) {
-		if !t.Hidden && t.EndMS != nil && *t.EndMS <= now {
+		if t.Name == tag && t.EndMS != nil && *t.EndMS <= now {
 			refuse(w, r, http.StatusNotFound, "TAG_EXPIRED",
 				"Tag "+tag+" was deleted or has expired. To pull, revive via time machine", struct{}{})
 			return

@@ -25,6 +25,7 @@ func TestManifestMissing(t *testing.T) {
 		{"/v2/harbourline/plain/manifests/LATEST", "MANIFEST_UNKNOWN"},
 		{"/v2/harbourline/all-deleted/manifests/2025.1", "TAG_EXPIRED"},
 		{"/v2/harbourline/all-expired/manifests/2025.1", "TAG_EXPIRED"},
+		{"/v2/harbourline/all-deleted/manifests/latest", "MANIFEST_UNKNOWN"}, // never was, beside one that has been
 		{"/v2/harbourline/hidden-tag/manifests/2025.1", "MANIFEST_UNKNOWN"},
 		// all its tags are gone
 		{"/v2/harbourline/all-deleted/manifests/sha256:19c28c1f009715f8b1d8ba07b051e72666f3cb24f64c91bb5de94ad0cb88233f", "MANIFEST_UNKNOWN"},
