@@ -24,8 +24,8 @@ func (h *Handler) serveRepository(q call) {
 	}
 	may := h.st.role(q.caller, repo.Namespace, repo.Name)
 	kind, _, _ := h.st.namespace(repo.Namespace)
-	tags, given := q.params.text("includeTags")
-	withTags := !given || tags == "" || q.params.flag("includeTags")
+	_, given := q.params.text("includeTags")
+	withTags := !given || q.params.flag("includeTags")
 	now := h.now()
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = appendText(append(b, `{"namespace": `...), repo.Namespace)

@@ -192,6 +192,20 @@ func TestSparseIndex(t *testing.T) {
 	}
 }
 
+// doc/quay-api.md section 5, includeTags, by the truthy rule of section 1.
+func TestRepositoryDetailWithoutTags(t *testing.T) {
+	h := recordedQuay(t)
+	for query, want := range map[string]bool{
+		"": true, "includeTags=no": true, "includeTags=1": true, "includeTags=true&includeTags=false": true,
+		"includeTags=": false, "includeTags": false, "includeTags=FALSE": false, "includeTags=null": false,
+	} {
+		p := get[map[string]json.RawMessage](t, h, "/api/v1/repository/harbourline/plain?"+query, "")
+		if _, got := p["tags"]; got != want {
+			t.Errorf("%q: tags shown: %v, want %v", query, got, want)
+		}
+	}
+}
+
 // doc/quay-api.md section 5: the detail shows 500 live tags at most, and says
 // what the caller may do.
 func TestRepositoryDetail(t *testing.T) {
