@@ -39,8 +39,9 @@ var (
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// pullMethods is what the registry API takes here, on every route.
-const pullMethods = "HEAD, GET, OPTIONS"
+// readMethods is what a route takes that changes nothing: every one of the
+// registry API here, and the web interface's pages.
+const readMethods = "HEAD, GET, OPTIONS"
 
 // serveRegistry answers a request under /v2/.
 func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
@@ -55,10 +56,10 @@ func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		h.servePull(w, r)
 	case r.Method == http.MethodOptions:
-		w.Header().Set("Allow", pullMethods)
+		w.Header().Set("Allow", readMethods)
 		sendBytes(w, r, http.StatusOK, htmlType, nil)
 	default:
-		refuseMethod(w, r, pullMethods)
+		refuseMethod(w, r, readMethods)
 	}
 }
 

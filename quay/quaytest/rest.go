@@ -49,10 +49,12 @@ func (h *Handler) serveREST(w http.ResponseWriter, r *http.Request) {
 	case !ok && safe:
 		sendNotFoundPage(w, r)
 	case r.Method == http.MethodOptions:
-		w.Header().Set("Allow", "HEAD, GET, OPTIONS"+allowMore(rt))
+		w.Header().Set("Allow", readMethods+allowMore(rt))
 		sendBytes(w, r, http.StatusOK, htmlType, nil)
+	case !ok: // a page of the web interface refuses as the framework does
+		refuseMethod(w, r, readMethods)
 	case !safe && !allowed:
-		w.Header().Set("Allow", "HEAD, GET, OPTIONS"+allowMore(rt))
+		w.Header().Set("Allow", readMethods+allowMore(rt))
 		sendMessage(w, r, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
 	case rt.redirect:
 		sendRedirect(w, r, path+"/")

@@ -105,6 +105,10 @@ func TestPaths(t *testing.T) {
 		{"OPTIONS", "/api/v1/repository/harbourline/plain/tag/", 200, page, ""},
 		{"DELETE", "/api/v1/repository/harbourline/plain/tag/", 405, document, ""},
 		{"POST", "/api/v1/users/alice", 405, document, ""},
+		// The web interface's pages refuse as in recording registry-blob.
+		{"POST", "/api/v1/nonsense", 405, page, ""},
+		{"DELETE", "/api/v1/repository/harbourline/plain/", 405, page, ""},
+		{"OPTIONS", "/api/v1/nonsense", 200, page, ""},
 		{"DELETE", "/api/v1/repository/harbourline/plain", 403, page, ""},
 		{"PUT", "/api/v1/organization/harbourline", 403, page, ""},
 	} {
