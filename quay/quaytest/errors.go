@@ -69,7 +69,13 @@ func sendBadArgument(w http.ResponseWriter, r *http.Request, name, description s
 // sendCrash answers as the application server does to an exception that
 // nobody caught.
 func sendCrash(w http.ResponseWriter, r *http.Request) {
-	sendBytes(w, r, http.StatusInternalServerError, "text/html", []byte(gunicornPage))
+	sendBytes(w, r, http.StatusInternalServerError, "text/html", []byte(gunicornPage(http.StatusInternalServerError)))
+}
+
+// sendLineTooLong answers as the application server does to a request line
+// that it does not take: 400, and a page (doc/quay-api.md section 3, shape E).
+func sendLineTooLong(w http.ResponseWriter, r *http.Request) {
+	sendBytes(w, r, http.StatusBadRequest, "text/html", []byte(gunicornPage(http.StatusBadRequest)))
 }
 
 // nulMessage is the database's complaint about a NUL in a text

@@ -60,10 +60,12 @@ func (h *Handler) now() time.Time { return h.cfg.now() }
 // route sends a request to the part of Quay that answers it.
 func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, "/v2/") || path == "/v2":
-		h.serveRegistry(w, r)
 	case h.cfg.objectStorage && strings.HasPrefix(path, storagePath):
 		h.serveStorage(w, r)
+	case requestLine(r) > gunicornLineMax:
+		sendLineTooLong(w, r)
+	case strings.HasPrefix(path, "/v2/") || path == "/v2":
+		h.serveRegistry(w, r)
 	default:
 		h.serveREST(w, r)
 	}

@@ -9,10 +9,13 @@ import (
 	"strconv"
 )
 
-// gunicornPage is Quay's answer when its database is down, on both APIs
-// (recording outage-database).
-const gunicornPage = "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  <body>\n" +
-	"    <h1><p>Internal Server Error</p></h1>\n    \n  </body>\n</html>\n"
+// gunicornPage is a page of the application server's own, on both APIs: such
+// as 500 when Quay's database is down (recording outage-database).
+func gunicornPage(status int) string {
+	title := http.StatusText(status)
+	return "<html>\n  <head>\n    <title>" + title + "</title>\n  </head>\n  <body>\n" +
+		"    <h1><p>" + title + "</p></h1>\n    \n  </body>\n</html>\n"
+}
 
 // sendNginx sends one of nginx's own pages: title, heading, and a line of
 // detail that most of them lack.
@@ -36,15 +39,26 @@ func send(w http.ResponseWriter, status int, contentType, body string) {
 }
 
 // headerBuffer is the size of one of nginx's large_client_header_buffers, into
-// which a request line and each header line have to fit.
-const headerBuffer = 8 << 10
+// which a request line and each header line have to fit. The application
+// server behind nginx takes a shorter request line than that, counted without
+// its end (doc/quay-api.md section 6, "sizes").
+const (
+	headerBuffer    = 8 << 10
+	gunicornLineMax = 4094
+)
+
+// requestLine gives the length of the request line, without its end. Over
+// HTTP/2 it is that of the line which nginx hands on.
+func requestLine(r *http.Request) int {
+	return len(r.Method) + len(r.RequestURI) + len("  HTTP/1.1")
+}
 
 // tooLong refuses a request line or a header line that does not fit nginx's
 // buffer: 414, and 400 (doc/quay-api.md section 6, recording http-long). So a
 // registry token for too many repositories, or a long cursor, fails here as it
 // does there. Over HTTP/2 it is not recorded, and taken to be the same.
 func tooLong(w http.ResponseWriter, r *http.Request) bool {
-	if len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > headerBuffer {
+	if requestLine(r)+len("\r\n") > headerBuffer {
 		const title = "414 Request-URI Too Large"
 		sendNginx(w, http.StatusRequestURITooLong, title, title, "")
 		return true
@@ -83,7 +97,7 @@ func (f *front) fail(w http.ResponseWriter, status int) {
 	case http.StatusTooManyRequests:
 		f.refuse(w)
 	case http.StatusInternalServerError:
-		send(w, status, "text/html", gunicornPage)
+		send(w, status, "text/html", gunicornPage(status))
 	case http.StatusServiceUnavailable: // Envoy's (doc/quay-api.md section 6)
 		send(w, status, "text/plain", "upstream connect error or disconnect/reset before headers")
 	case http.StatusGatewayTimeout:

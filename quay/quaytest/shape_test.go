@@ -145,6 +145,24 @@ func TestTooLongIsRefusedAsRecorded(t *testing.T) {
 	}
 }
 
+// Section 6: the application server takes a request line of 4094 bytes, its
+// end not counted, on both APIs. Object storage is another host.
+func TestRequestLineOfTheApplicationServer(t *testing.T) {
+	h := newHandler(t, quaytest.WithObjectStorage())
+	const more = len("GET  HTTP/1.1")
+	for path, taken := range map[string]int{listPath + "&x=": 200, "/v2/auth?scope=repository:harbour/plain:pull&x=": 200, "/blobs/q/sha256/00/00?x=": 403} {
+		for line, want := range map[int]int{4094: taken, 4095: 400, 8000: 400} {
+			if taken == 403 {
+				want = 403
+			}
+			w := ask(h, 1, h1Address, path+strings.Repeat("a", line-more-len(path)))
+			if w.Code != want || want == 400 && !strings.Contains(w.Body.String(), "<title>Bad Request</title>") {
+				t.Errorf("%s with a line of %d: %d %q, want %d", path, line, w.Code, w.Body, want)
+			}
+		}
+	}
+}
+
 func checkResponse(t *testing.T, w *httptest.ResponseRecorder, x recorded) {
 	t.Helper()
 	if w.Code != x.Response.Status || w.Body.String() != *x.Response.Body {
