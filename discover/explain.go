@@ -12,7 +12,7 @@ import (
 func (c *crew) recognise() {
 	s := &c.sum
 	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == s.Present+s.Absent+s.Unknown
-	s.Denied = refused && s.Listed > 0 && (s.Checked > 1 || c.denied > 0)
+	s.Denied = refused && (s.Checked > 1 || c.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound
 		c.caller(c.known && !c.unknown)

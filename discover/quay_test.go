@@ -109,6 +109,14 @@ func TestRequestsAreCounted(t *testing.T) {
 		if sum.CallerKnown != known || sum.TokenIgnored {
 			t.Errorf("token %q: caller known %v, token ignored %v", c.token, sum.CallerKnown, sum.TokenIgnored)
 		}
+		if len(sum.Hints) > 0 {
+			t.Errorf("token %q: nothing surprises, and hints are %q", c.token, sum.Hints)
+		}
+		// The next run counts its own.
+		_, sum, err = discover.Collect(t.Context(), catalog, pattern(t, "fleet/image-000000:2025.1"), discover.Options{})
+		if err != nil || sum.Requests != 1 || sum.WithToken+sum.WithoutToken != 1 {
+			t.Errorf("token %q: error %v, summary %+v", c.token, err, sum)
+		}
 	}
 }
 
@@ -270,6 +278,8 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 			sent{Tags: 1, Namespace: 2}, discover.NamespaceNotFound},
 		{"harbourline/many-tags:v1.9.*", "", []string{"present many-tags:v1.9.0"}, true,
 			sent{Tags: 1}, discover.NamespaceFound},
+		{"harbourline/many-tags:1.9.*", "", []string{"absent many-tags:1.9.*"}, true, // v1.9.0 shows that it is public
+			sent{Tags: 1}, discover.NamespaceFound},
 	} {
 		s, catalog := serve(t, recorded(t), c.token)
 		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.pattern), discover.Options{})
@@ -408,5 +418,27 @@ func TestNamespaceThatCannotBeAsked(t *testing.T) {
 		if !errors.Is(err, quay.ErrUnavailable) || sum.Complete {
 			t.Errorf("%q: error %v, summary %+v", token, err, sum)
 		}
+	}
+}
+
+// owned is a fake whose caller's last question ends the run.
+type owned struct {
+	*fake
+	seesAll func() error
+}
+
+func (owned) HasToken() bool                                  { return true }
+func (owned) TokenKnown(context.Context) (bool, error)        { return true, nil }
+func (o owned) SeesAll(context.Context, string) (bool, error) { return false, o.seesAll() }
+
+func TestInterruptedAtTheLastQuestion(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	interrupted := owned{&fake{rows: rows(nil)}, func() error { cancel(); return ctx.Err() }}
+	if _, sum, err := discover.Collect(ctx, interrupted, pattern(t, "harbour/*:1"), discover.Options{}); !errors.Is(err, context.Canceled) || sum.Complete {
+		t.Errorf("error %v, summary %+v", err, sum)
+	}
+	refused := owned{&fake{rows: rows(nil)}, func() error { return quay.ErrUnavailable }}
+	if _, sum, err := discover.Collect(t.Context(), refused, pattern(t, "harbour/*:1"), discover.Options{}); err != nil || !sum.Complete {
+		t.Errorf("error %v, summary %+v", err, sum)
 	}
 }

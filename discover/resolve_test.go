@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func TestChecksStartBeforeTheListingEnds(t *testing.T) {
 }
 
 func TestJobsBoundWhatIsInFlight(t *testing.T) {
-	for _, c := range []struct{ jobs, want int }{{0, discover.DefaultJobs}, {-1, discover.DefaultJobs}, {1, 1}, {5, 5}} {
+	for _, c := range []struct{ jobs, want int }{{0, discover.DefaultJobs}, {-1, discover.DefaultJobs}, {1, 1}, {5, 5}, {math.MaxInt, 200}} {
 		synctest.Test(t, func(t *testing.T) {
 			var now, most int64
 			f := &fake{rows: many(200)}
@@ -159,6 +160,16 @@ func TestBreakStopsEverything(t *testing.T) {
 			t.Errorf("summary = %+v, error %v", sum, r.Err())
 		}
 	})
+}
+
+func TestBreakAtTheLastResultIsABreak(t *testing.T) {
+	run := discover.Resolve(t.Context(), &fake{rows: rows(nil, named("only")...)}, pattern(t, "harbour/*:1"), discover.Options{})
+	for range run.Results() {
+		break
+	}
+	if sum := run.Summary(); sum.Complete || sum.Present != 1 || run.Err() != nil {
+		t.Errorf("error %v, summary %+v", run.Err(), sum)
+	}
 }
 
 func TestPanicInTheLoopIsNotHidden(t *testing.T) {
