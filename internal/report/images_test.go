@@ -39,14 +39,18 @@ func TestImagesComeBackAsTheyWent(t *testing.T) {
 
 func TestImagesSortByNameNotByLine(t *testing.T) {
 	var kept report.Images
-	for _, name := range []string{"a-b", "a/b", "a", "ab"} {
-		kept.Add(report.Image{Host: "h", Namespace: "n", Repository: name, Tag: "t"})
+	want := []string{"h/n/a:t", "h/n/a:u", "h/n/a-b:t", "h/n/a/b:t", "h/n/ab:t", "h/o/a:t", "i/m/a:t"}
+	for _, i := range []int{6, 2, 5, 3, 1, 0, 4} {
+		host, rest, _ := strings.Cut(want[i], "/")
+		namespace, rest, _ := strings.Cut(rest, "/")
+		name, tag, _ := strings.Cut(rest, ":")
+		kept.Add(report.Image{Host: host, Namespace: namespace, Repository: name, Tag: tag})
 	}
 	var names []string
 	for i := range kept.Sorted() {
-		names = append(names, i.Repository)
+		names = append(names, i.Reference())
 	}
-	if want := []string{"a", "a-b", "a/b", "ab"}; !slices.Equal(names, want) {
+	if !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 }

@@ -56,18 +56,32 @@ func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) e
 }
 
 // ParseTemplate reads the text of a Go template for one kind of record, and
-// tries it on made-up records, so that a field that does not exist is found
+// tries it on a made-up record, so that a field that does not exist is found
 // before anything is asked of a server.
 func ParseTemplate[R Record](text string) (*template.Template, error) {
 	t, err := template.New("--template").Option("missingkey=error").Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	var zero R
-	if err := t.Execute(io.Discard, zero); err != nil {
+	if err := t.Execute(io.Discard, madeUp[R]()); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// madeUp is a record with texts in it, for templates that cut them up.
+func madeUp[R Record]() (r R) {
+	const host, namespace, repository = "registry.example", "organization", "repository"
+	digest := "sha256:" + strings.Repeat("0", 64)
+	switch r := any(&r).(type) {
+	case *Image:
+		*r = Image{Verdict: Present, Host: host, Namespace: namespace, Repository: repository, Tag: "latest", Digest: digest}
+	case *Repository:
+		*r = Repository{Host: host, Namespace: namespace, Name: repository}
+	case *Tag:
+		*r = Tag{Host: host, Namespace: namespace, Repository: repository, Name: "latest", Digest: digest}
+	}
+	return r
 }
 
 func expand[R Record](w io.Writer, records iter.Seq[R], t *template.Template) error {

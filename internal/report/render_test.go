@@ -86,6 +86,11 @@ org/idx  1.0  ` + digest + `  -         -
 			}
 		})
 	}
+	got := rendered(t, report.Options{Format: report.Plain}, report.Ending{},
+		report.Repository{Namespace: "größe", Name: "a", State: "X"}, report.Repository{Namespace: "grosse", Name: "a", State: "X"})
+	if want := "größe/a   -  X  -\ngrosse/a  -  X  -\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestNoRecordsIsNoTable(t *testing.T) {
@@ -133,6 +138,12 @@ func TestCleanLeavesOrdinaryTextAlone(t *testing.T) {
 	}
 }
 
+func TestCleanShowsBytesThatAreNoText(t *testing.T) {
+	if got, want := report.Clean("a\xffb"), `a\xffb`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestCSVIsRFC4180(t *testing.T) {
 	got := rendered(t, report.Options{Format: report.CSV}, report.Ending{}, present, unknown)
 	// A line break within a field becomes CR LF as well.
@@ -154,7 +165,7 @@ func TestCSVIsRFC4180(t *testing.T) {
 }
 
 func TestJSONIsOneDocument(t *testing.T) {
-	got := rendered(t, report.Options{Format: report.JSON}, report.Ending{Error: "interrupted", Summary: map[string]int{"n": 2}}, present, unknown)
+	got := rendered(t, report.Options{Format: report.JSON}, report.Ending{Error: "interrupted", Summary: map[string]int{"n": 2}}, present, unknown, index)
 	var doc struct {
 		Complete bool
 		Error    string
@@ -164,7 +175,7 @@ func TestJSONIsOneDocument(t *testing.T) {
 	if err := json.Unmarshal([]byte(got), &doc); err != nil {
 		t.Fatalf("%v\n%s", err, got)
 	}
-	if doc.Complete || doc.Error != "interrupted" || doc.Summary["n"] != 2 || len(doc.Results) != 2 {
+	if doc.Complete || doc.Error != "interrupted" || doc.Summary["n"] != 2 || len(doc.Results) != 3 || doc.Results[2]["size"] != nil {
 		t.Errorf("got %s", got)
 	}
 	want := map[string]any{
@@ -194,18 +205,50 @@ func TestNDJSONEndsWithTheSummary(t *testing.T) {
 }
 
 func TestTemplateIsTriedBeforeUse(t *testing.T) {
-	for _, text := range []string{"{{", "{{.Nope}}", "{{nope}}", "{{.Size.Nope}}"} {
+	for _, text := range []string{"{{", "{{.Nope}}", "{{nope}}", "{{.Size.Nope}}", "{{slice .Digest 7 99}}"} {
 		if _, err := report.ParseTemplate[report.Image](text); err == nil {
 			t.Errorf("%q was accepted", text)
 		}
 	}
-	parsed, err := report.ParseTemplate[report.Image](`{{.Repository}} {{.Started.Year}} {{.Pinned}}`)
+	parsed, err := report.ParseTemplate[report.Image](`{{.Repository}} {{.Started.Year}} {{.Pinned}} {{slice .Digest 7 10}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := rendered(t, report.Options{Format: report.Template, Template: parsed}, report.Ending{}, present)
-	if want := "a/b 2025 quay.io/org/a/b@" + digest + "\n"; got != want {
+	if want := "a/b 2025 quay.io/org/a/b@" + digest + " 906\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTextStaysReadableInJSON(t *testing.T) {
+	got := rendered(t, report.Options{Format: report.NDJSON}, report.Ending{Error: "<a> & b"}, report.Image{Error: "<a> & b"})
+	if n := strings.Count(got, `"error":"<a> & b"`); n != 2 {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestSummaryAddsUp(t *testing.T) {
+	one := report.Search{Pattern: "p", Host: "h", Token: report.TokenNone, Counts: report.Counts{
+		Listed: 1, Pruned: map[string]int{"nested": 1, "no live tag": 2}, Candidates: 2, Checked: 3, Present: 4, Absent: 5, Unknown: 6,
+		Requests: report.Requests{Total: 7, WithToken: 8, WithoutToken: 9, Refused: 10, Retries: 11}, Elapsed: report.Elapsed(1500 * time.Millisecond)}}
+	want := report.Counts{
+		Listed: 2, Pruned: map[string]int{"nested": 2, "no live tag": 4}, Candidates: 4, Checked: 6, Present: 8, Absent: 10, Unknown: 12,
+		Requests: report.Requests{Total: 14, WithToken: 16, WithoutToken: 18, Refused: 20, Retries: 22}, Elapsed: report.Elapsed(3 * time.Second)}
+	s := report.NewSummary()
+	s.Add(one)
+	s.Add(one)
+	if diff := cmp.Diff(want, s.Counts); diff != "" {
+		t.Error(diff)
+	}
+	const lines = `p on h: 1 listed, left out 1 (nested), 2 (no live tag), 3 checked, in 1.5s
+4 present, 5 absent, 6 unknown: not finished
+requests: 7, with the token: 8, without: 9, refused with 429: 10; token: none`
+	if diff := cmp.Diff(lines, one.String()); diff != "" {
+		t.Error(diff)
+	}
+	one.Finished = true
+	if text := one.String(); strings.Contains(text, "not finished") {
+		t.Error(text)
 	}
 }
 
