@@ -98,10 +98,10 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 			return err
 		}
 		a.applyDefaults(cmd)
+		a.talk.setup(a.flags, a.screen != nil, !plain)
 		if err := a.checkFlags(); err != nil {
 			return err
 		}
-		a.talk.setup(a.flags, a.screen != nil, !plain)
 		ctx := cmd.Context()
 		if d := a.flags.timeout; d > 0 {
 			var cancel context.CancelFunc
