@@ -107,6 +107,7 @@ func TestRangesThatSurprise(t *testing.T) {
 		">=1-rc1":    {yes: "1.0-rc1", no: "1.0-rc0"},
 		"=v1.2.3":    {yes: "1.2.3", no: "1.2.4"},
 		">= 4 < 5":   {yes: "4.2", no: "5.0"},
+		">=3000":     {yes: "3000.12.31", no: "2999.12.31"}, // no year of ours
 	} {
 		if r := tags(t, list); !r.Match(expect.yes) || r.Match(expect.no) {
 			t.Errorf("%q matches %q: %v; matches %q: %v", list,
