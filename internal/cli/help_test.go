@@ -5,6 +5,7 @@ package cli_test
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -42,8 +43,8 @@ const kolla = `{
   {"namespace": "openstack.kolla", "name": "neutron-server", "public": true, "state": "NORMAL", "tags": [
    {"name": "2025.1", "digest": "sha256:1ab4b2afbd98d9267c42cb3792f4386c8b0229771d36470ece24dd007f36d68e", "start_ms": 1780102801123, "size": 1000}]}]}`
 
-// Every example runs, against a server that stands for the hosts they name.
-func TestExamplesOfHelpTextsRun(t *testing.T) {
+// Every example of the help texts and the README runs, against a server that stands for the hosts they name.
+func TestExamplesRun(t *testing.T) {
 	data, err := quaytest.ReadDataset(strings.NewReader(kolla))
 	if err != nil {
 		t.Fatal(err)
@@ -55,26 +56,29 @@ func TestExamplesOfHelpTextsRun(t *testing.T) {
 	t.Cleanup(s.Close)
 	config := writeFile(t, "config.yaml", "servers:\n  quay.io: {url: "+s.URL()+"}\n  registry.example:8443: {url: "+s.URL()+"}\n")
 
-	ran := 0
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := strings.Split(string(readme), "```")[3] // its second block, the commands
 	for _, c := range append(cli.Command().Commands(), cli.Command()) {
-		for line := range strings.Lines(c.Example) {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "#") || strings.Contains(line, "--serve") {
-				continue
-			}
-			args := words(t, line)
-			if args[0] != "quayside" {
-				t.Fatalf("%q does not run quayside", line)
-			}
-			ran++
-			var stdout, stderr bytes.Buffer
-			code := cli.Main(t.Context(), append(args[1:], "--config", config), strings.NewReader(""), &stdout, &stderr, environment(nil))
-			if code != 0 || stdout.Len() == 0 {
-				t.Errorf("%s: exit code %d\n%s%s", line, code, &stdout, &stderr)
-			}
+		examples += c.Example + "\n"
+	}
+	ran := 0
+	for line := range strings.Lines(examples) {
+		command, found := strings.CutPrefix(strings.TrimSpace(line), "quayside ")
+		if !found || strings.Contains(command, "--serve") {
+			continue
+		}
+		ran++
+		var stdout, stderr bytes.Buffer
+		args := append(words(t, command), "--config", config)
+		code := cli.Main(t.Context(), args, strings.NewReader(""), &stdout, &stderr, environment(nil))
+		if code != 0 || stdout.Len() == 0 {
+			t.Errorf("%s: exit code %d\n%s%s", line, code, &stdout, &stderr)
 		}
 	}
-	if ran < 15 {
+	if ran < 25 {
 		t.Errorf("only %d examples", ran)
 	}
 }
