@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	},
 	"internal/docgen": {"internal/cli", "github.com/spf13/cobra"},
 	"internal/report": {},
-	"internal/pace":   {"github.com/hashicorp/go-retryablehttp", "golang.org/x/time"},
+	"internal/pace":   {},
 	"discover":        {"quay", "ref"},
 	"quay":            {"internal/pace"},
 	"quay/quaytest":   {},

@@ -30,6 +30,7 @@ type core struct {
 	token  secret
 	logger *slog.Logger
 	http   *http.Client
+	pace   *pace.Transport
 	own    *http.Transport // nil when the user brought one
 	count  counters
 }
@@ -53,17 +54,19 @@ func New(opts ...Option) (*Client, error) {
 		c.own = s.transport()
 		carrier = c.own
 	}
-	c.http = &http.Client{
-		Transport: pace.New(pace.Options{
-			Base:     &attempt{base: carrier, timeout: s.attemptTime()},
-			Retries:  s.retries,
-			Logger:   s.logger,
-			Validate: validate,
-			MaxBody:  maxAnswer,
-			Observe:  c.observe,
-		}),
-		CheckRedirect: checkRedirect,
-	}
+	c.pace = pace.New(pace.Options{
+		Base:        carrier,
+		Timeout:     s.attemptTime(),
+		Retries:     s.retries,
+		Logger:      s.logger,
+		Rate:        s.rate,
+		Burst:       float64(s.burst),
+		Connections: s.connections,
+		Validate:    validate,
+		MaxBody:     maxAnswer,
+		Observe:     c.observe,
+	})
+	c.http = &http.Client{Transport: c.pace, CheckRedirect: checkRedirect}
 	return &Client{core: c, send: true}, nil
 }
 
@@ -81,9 +84,10 @@ func (c *Client) HasToken() bool { return c.send && c.core.token != nil }
 // (doc/quay-api.md section 4): ask for what is public without.
 func (c *Client) Anonymous() *Client { return &Client{core: c.core} }
 
-// Close closes idle connections. The client can still be used. Connections of
-// a client given with [WithHTTPClient] are left alone.
+// Close closes idle connections. The client can still be used. The connections
+// that a client given with [WithHTTPClient] keeps are left alone.
 func (c *Client) Close() {
+	c.core.pace.CloseIdleConnections()
 	if c.core.own != nil {
 		c.core.own.CloseIdleConnections()
 	}
@@ -96,6 +100,33 @@ type Stats struct {
 	WithoutToken int64 // of Requests: did not
 	Refused      int64 // of Requests: answered 429
 	Retries      int64 // of Requests: repeated an earlier one
+}
+
+// Pace is what a client has learned of its server.
+type Pace struct {
+	Protocol    string // such as "HTTP/2.0"; "" before the first answer
+	Connections int    // made so far, or tried
+	// Limit tells where Rate comes from: it is "published" (doc/quay-api.md
+	// section 6), "learned" from refusals, "chosen" with [WithRate], or "none"
+	// has shown. It is "" before the first answer.
+	Limit string
+	// Rate is how many requests a second the server is taken to admit over
+	// all connections; 0 when no limit has shown.
+	Rate float64
+}
+
+// Pace returns what is known by now of the server's limit on this API.
+func (c *Client) Pace() Pace {
+	var p Pace
+	for _, host := range c.core.pace.Stats() { // one at most: redirects stay there
+		p.Protocol, p.Connections = host.Proto, host.Dials
+		for _, class := range host.Classes {
+			if class.Class == "api" {
+				p.Limit, p.Rate = class.Known, class.Rate
+			}
+		}
+	}
+	return p
 }
 
 type counters struct {

@@ -6,11 +6,14 @@ package quay
 import (
 	"crypto/x509"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/quayside/quayside/internal/pace"
 )
 
 // What a client does when no option says otherwise.
@@ -21,7 +24,11 @@ const (
 	// DefaultRetries is how often a request is repeated at most. It lets
 	// some thirty callers share the five requests a second that a Quay may
 	// grant (doc/quay-api.md section 6).
-	DefaultRetries = 20
+	DefaultRetries = 10
+	// DefaultConnections is how many HTTP/2 connections a client opens to its
+	// server at most. Quay's front end gives each an allowance of its own
+	// (doc/quay-api.md section 6).
+	DefaultConnections = pace.DefaultConnections
 )
 
 const (
@@ -41,6 +48,10 @@ type settings struct {
 	logger  *slog.Logger
 	timeout time.Duration
 	retries int
+
+	rate        float64 // requests a second; 0: what the server admits
+	burst       int     // 0: the published one
+	connections int     // 0: DefaultConnections
 }
 
 const opNew = "new client"
@@ -201,6 +212,33 @@ func WithRetries(n int) Option {
 			return invalid(opNew, "%d retries: want 0 or more", n)
 		}
 		s.retries = n
+		return nil
+	}
+}
+
+// WithRate makes the client send so many requests a second at most, in place of
+// what it learns of the server, over one connection. A burst of requests may
+// go at once before that; 0 leaves the published burst.
+func WithRate(perSecond float64, burst int) Option {
+	return func(s *settings) error {
+		if perSecond < 0 || math.IsInf(perSecond, 0) || math.IsNaN(perSecond) || burst < 0 {
+			return invalid(opNew, "rate %v and burst %d: want 0 or more", perSecond, burst)
+		}
+		s.rate, s.burst = perSecond, burst
+		return nil
+	}
+}
+
+// WithConnections sets how many HTTP/2 connections the client opens to its
+// server at most, from 1 to 16, in place of [DefaultConnections]. It begins
+// with one, and opens others when what the server grants a connection holds
+// it back.
+func WithConnections(n int) Option {
+	return func(s *settings) error {
+		if n < 1 || n > pace.MaxConnections {
+			return invalid(opNew, "%d connections: want 1 to %d", n, pace.MaxConnections)
+		}
+		s.connections = n
 		return nil
 	}
 }

@@ -4,10 +4,7 @@
 package quay
 
 import (
-	"context"
 	"crypto/tls"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -71,48 +68,4 @@ func origin(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)
-}
-
-// An attempt is a transport that bounds each request in time, its body included.
-type attempt struct {
-	base    http.RoundTripper
-	timeout time.Duration
-}
-
-// RoundTrip sends req. When the time is over the error says so; it is not the
-// context's, which is the caller's own.
-func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
-	b := &timedBody{cancel: cancel}
-	b.explain = func(err error) error {
-		if err != nil && err != io.EOF && ctx.Err() != nil && req.Context().Err() == nil {
-			return fmt.Errorf("no complete answer within %v", a.timeout)
-		}
-		return err
-	}
-	resp, err := a.base.RoundTrip(req.WithContext(ctx))
-	if err != nil {
-		err = b.explain(err)
-		cancel()
-		return nil, err
-	}
-	b.ReadCloser, resp.Body = resp.Body, b
-	return resp, nil
-}
-
-// A timedBody is a body that ends with its attempt's time.
-type timedBody struct {
-	io.ReadCloser
-	cancel  context.CancelFunc
-	explain func(error) error
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	return n, b.explain(err)
-}
-
-func (b *timedBody) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
 }

@@ -1,0 +1,186 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxKept bounds how much is read, in bytes, of an answer that is not passed on.
+const maxKept = 64 << 10
+
+// An attempt is one request on its way, until its answer has been read.
+type attempt struct {
+	o           *Options
+	slot        *slot
+	req         *http.Request
+	ctx         context.Context // ends with the attempt; the request's own is req's
+	cancel      context.CancelFunc
+	releaseOnce sync.Once
+}
+
+// attempt sends the request that a slot was given for, and tells the host what
+// came of it. The slot is given back when the answer has been read.
+func (t *Transport) attempt(s *slot) outcome {
+	begin := time.Now()
+	a := &attempt{o: &t.o, slot: s, req: s.job.req}
+	if t.o.Timeout > 0 {
+		a.ctx, a.cancel = context.WithTimeout(a.req.Context(), t.o.Timeout)
+	} else {
+		a.ctx, a.cancel = context.WithCancel(a.req.Context())
+	}
+	o := a.send()
+	if o.resp != nil && t.o.Validate != nil && o.resp.StatusCode == http.StatusOK && a.req.Method == http.MethodGet {
+		a.read(&o)
+	}
+	if o.resp == nil {
+		a.release()
+		a.cancel()
+	}
+	if o.lost && s.job.lost < maxLost {
+		return o // it did not reach the server's code, and goes again at once
+	}
+	s.job.attempts++
+	if t.o.Observe != nil {
+		e := Event{Request: a.req, Attempt: s.job.attempts, Duration: time.Since(begin), Err: o.err}
+		if o.resp != nil {
+			e.Status, e.Proto, e.Err = o.resp.StatusCode, o.resp.Proto, o.invalid
+		}
+		t.o.Observe(e)
+	}
+	return o
+}
+
+// release gives the slot back.
+func (a *attempt) release() {
+	a.releaseOnce.Do(func() { a.slot.job.host.done(a.slot) })
+}
+
+// send makes the connection if there is none, and does the exchange as far as
+// the answer's header.
+func (a *attempt) send() outcome {
+	h := a.slot.job.host
+	if a.slot.dial != nil {
+		c, err := a.slot.dial(a.ctx)
+		err = a.explain(err)
+		h.connected(a.req.Context(), a.slot, c, err)
+		if err != nil {
+			return outcome{err: err}
+		}
+	}
+	sent := time.Now()
+	resp, err := a.slot.link.conn.RoundTrip(a.req.WithContext(a.ctx))
+	o := outcome{resp: resp, err: a.explain(err), latency: time.Since(sent)}
+	switch {
+	case err == nil:
+		a.judge(&o)
+		resp.Body = &body{ReadCloser: resp.Body, attempt: a}
+	case a.req.Context().Err() != nil:
+		return o // it was called off: that says nothing of the server
+	case strings.Contains(err.Error(), "ENHANCE_YOUR_CALM"): // HTTP/2's 429
+		o.refusal = &refusal{err: err}
+	default:
+		o.down = a.ctx.Err() != nil
+		o.lost = !o.down && h.lost(a.slot, err)
+	}
+	h.answered(a.slot, o)
+	return o
+}
+
+// judge reads the status of an answer.
+func (a *attempt) judge(o *outcome) {
+	after, _ := RetryAfter(o.resp.Header, time.Now())
+	after = min(after, a.o.MaxWait)
+	switch status := o.resp.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		o.refusal = keep(o.resp, after)
+	case down(status):
+		o.down, o.after = true, after
+	case status < 300:
+		a.slot.job.host.accept(a.req)
+	}
+}
+
+// explain makes the error of an attempt that took too long say so: it is not
+// the context's, which is the caller's own.
+func (a *attempt) explain(err error) error {
+	if err != nil && err != io.EOF && a.ctx.Err() != nil && a.req.Context().Err() == nil {
+		return fmt.Errorf("no complete answer within %v", a.o.Timeout)
+	}
+	return err
+}
+
+// read takes in the whole body and asks Validate about it.
+func (a *attempt) read(o *outcome) {
+	resp := o.resp
+	defer resp.Body.Close()
+	if resp.ContentLength > a.o.MaxBody {
+		*o = outcome{err: fmt.Errorf("%w: %d bytes, and %d is the limit", ErrTooLarge, resp.ContentLength, a.o.MaxBody)}
+		return
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, a.o.MaxBody+1))
+	switch {
+	case err != nil:
+		*o = outcome{err: fmt.Errorf("read body: %w", err)}
+	case int64(len(data)) > a.o.MaxBody:
+		*o = outcome{err: fmt.Errorf("%w: over %d bytes, which is the limit", ErrTooLarge, a.o.MaxBody)}
+	default:
+		o.invalid = a.o.Validate(a.req, resp, data)
+		resp.Body = io.NopCloser(bytes.NewReader(data))
+		resp.ContentLength = int64(len(data))
+	}
+}
+
+// A body is a response's body that gives its slot back at its end.
+type body struct {
+	io.ReadCloser
+	attempt *attempt
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		err = b.attempt.explain(err)
+		b.attempt.release()
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.attempt.release()
+	b.attempt.cancel() // not before: HTTP/2 would take it for a call off
+	return err
+}
+
+// keep reads a refusal, so that others can be given the same answer, and leaves
+// it readable.
+func keep(resp *http.Response, after time.Duration) *refusal {
+	kept, _ := io.ReadAll(io.LimitReader(resp.Body, maxKept)) // what came of it will do
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(kept), resp.Body), resp.Body}
+	return &refusal{resp: resp, body: kept, after: after}
+}
+
+// answer returns the refusal to a request that was not sent.
+func (r *refusal) answer(req *http.Request) (*http.Response, error) {
+	if r.resp == nil {
+		return nil, r.err
+	}
+	resp := *r.resp
+	resp.Request = req
+	resp.Header = r.resp.Header.Clone()
+	resp.Body = io.NopCloser(bytes.NewReader(r.body))
+	resp.ContentLength = int64(len(r.body))
+	return &resp, nil
+}

@@ -1,0 +1,41 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pace is the transport that keeps a client within what a server
+// admits: as fast as that, hardly ever refused, and never given up on while it
+// admits anything. It is an http.RoundTripper, so that no caller has a loop of
+// its own. It knows how a Quay counts requests (doc/quay-api.md section 6), and
+// nothing else of any API; a caller that can tell a readable body says so with
+// Options.Validate.
+//
+// # The map
+//
+// A request becomes a job (retry.go). It waits in the queue of its class of
+// paths (class.go, queue.go) until the host (host.go) gives it a slot; it is
+// sent (attempt.go); what came of it teaches the host (outcome.go), and the job
+// ends or waits again. Before it gets its slot three questions are asked
+// (flow.go), each answered in one place:
+//
+//   - May anything of this class go now? The gate (gate.go) closes after a
+//     refusal, for as long as the server says.
+//   - Is too much on its way? The window (window.go) grows while latency stays
+//     flat.
+//   - Has the server's allowance room? The budget (budget.go) has a limit
+//     (limit.go) for each connection: a token bucket (bucket.go) that starts
+//     at the published rate, and learns from what is admitted and what is
+//     refused (evidence.go, learn.go). Whether a second connection has an
+//     allowance of its own is tried out (trial.go).
+//
+// A slot is on a lane (lane.go): one connection at a time (connect.go), over
+// HTTP/2. Over HTTP/1.1 the base keeps its own connections.
+//
+// # What it upholds
+//
+//   - Only GET and HEAD are repeated. Being refused is no failure; other
+//     failures have a budget by number and by time.
+//   - What a server says to one class of paths says nothing of the others.
+//   - A connection is dialled once for all that wait for it.
+//   - Every wait ends with its request's context, at once. There is no
+//     goroutine that outlives its request.
+//   - When it gives up, the caller gets the last answer as it came.
+package pace

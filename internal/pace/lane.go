@@ -1,0 +1,78 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import "time"
+
+const (
+	// idleAfter is how long a connection may be unused and still be trusted.
+	// Quay closes one after 5 s (doc/quay-api.md section 6).
+	idleAfter = 4 * time.Second
+	// shunned is how long a lane that could not be dialled is left alone while
+	// there are others.
+	shunned = time.Second
+)
+
+// A lane is one connection to a host, and the next one when the server closes
+// it. A connection is dialled by the first request on it, and the others wait:
+// that keeps a host from being dialled once for each of them. The very first
+// request to a host, which tells its protocol, and the first after a rest go
+// alone until they have been answered.
+type lane struct {
+	link    *link     // nil: to be dialled
+	warming bool      // a request is alone on it
+	used    time.Time // when it last carried an answer
+	shun    time.Time // better not to dial before
+}
+
+// A link is one connection and what is on it.
+type link struct {
+	conn     conn // nil while it is dialled
+	room     int  // requests it can carry at once
+	inflight int
+	worked   bool // it has carried an answer
+	spent    bool // it did not take a request
+	retired  bool // takes no new requests; closed when the last is done
+}
+
+// usable tells whether one more request may be sent on the lane.
+func (n *lane) usable(now time.Time) bool {
+	switch {
+	case n.warming:
+		return false
+	case n.link == nil:
+		return !now.Before(n.shun)
+	}
+	return n.link.inflight < n.link.room
+}
+
+// take puts a request on the lane. It tells whether its holder is to dial.
+func (n *lane) take(now time.Time) (l *link, dial bool) {
+	if n.link == nil {
+		n.link, n.warming, dial = &link{}, true, true
+	}
+	if n.link.inflight == 0 && now.Sub(n.used) > idleAfter {
+		n.warming = true
+	}
+	n.link.inflight++
+	return n.link, dial
+}
+
+// connected gives the link its connection. Until the server's settings are
+// known it is taken to carry what the one before did.
+func (l *link) connected(c conn, room int) { l.conn, l.room = c, max(1, room) }
+
+// answered takes in an answer. With the first the server's settings are known.
+func (l *link) answered() {
+	if !l.worked {
+		l.worked = true
+		l.room = max(1, min(l.conn.Available()+l.conn.InFlight(), connWindow))
+	}
+}
+
+// gone tells whether the connection takes no new requests. A server that goes
+// away lets those finish that are on their way.
+func (l *link) gone() bool {
+	return l.conn != nil && (l.spent || l.conn.Err() != nil || l.conn.Available() == 0 && l.conn.InFlight() < l.room)
+}

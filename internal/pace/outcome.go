@@ -1,0 +1,216 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// An outcome is what came of an attempt.
+type outcome struct {
+	resp    *http.Response // nil: no answer
+	err     error          // why not
+	invalid error          // what Validate said about the answer
+	refusal *refusal       // the server said that it was asked too much
+	after   time.Duration  // a server that is down: its Retry-After
+	down    bool           // the server is in trouble, or was too slow
+	lost    bool           // the connection went away with the request unanswered
+	latency time.Duration  // to the answer's header
+}
+
+// connected takes in what came of the dial that was s's to make.
+func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
+	h.mu.Lock()
+	defer h.unlock()
+	if err == nil {
+		s.link.connected(c, h.room)
+		s.sent = time.Now()
+		if h.major > 0 {
+			h.warm(s) // the protocol is known: others may follow at once
+			h.dispatch()
+		}
+		return
+	}
+	if s.lane.link == s.link {
+		s.lane.link = nil
+	}
+	if ctx.Err() != nil {
+		return // it was called off
+	}
+	if h.alive() {
+		// There are others. That the server takes one connection less is no
+		// reason to fail.
+		s.lane.shun = time.Now().Add(shunned)
+		for _, f := range h.flows {
+			f.confine()
+		}
+		return
+	}
+	for _, f := range h.flows { // all that wait were waiting for this connection
+		h.clear(f, turn{err: err, dial: true})
+	}
+}
+
+// alive tells whether there is a connection.
+func (h *host) alive() bool {
+	for _, n := range h.lanes {
+		if n.link != nil && n.link.worked && !n.link.gone() {
+			return true
+		}
+	}
+	return false
+}
+
+// answered takes in the outcome of the request that s was given for.
+func (h *host) answered(s *slot, o outcome) {
+	h.mu.Lock()
+	defer h.unlock()
+	now, f := time.Now(), s.flow
+	s.answered = true
+	f.unanswered--
+	if o.resp != nil {
+		h.arrived(s, o.resp, now)
+	}
+	h.warm(s)
+	if s.limit != nil && o.refusal == nil {
+		f.budget.answered(s.limit, s.sent, o.resp != nil)
+	} else if s.limit != nil {
+		f.budget.refuse(s.limit, now, s.sent)
+	}
+	switch {
+	case o.refusal != nil:
+		f.refused++
+		h.shut(f, s, o.refusal, now)
+	case o.down:
+		f.window.failed(s.epoch)
+		f.gate.hold(now.Add(o.after))
+	case o.resp != nil:
+		f.gate.admit(s.sent)
+		f.window.answered(s.job.kind, s.epoch, o.latency, now)
+	}
+	h.dispatch()
+}
+
+// shut closes the gate of a flow. A caller who wants no retries waits for
+// nothing but what the server asks for.
+func (h *host) shut(f *flow, s *slot, r *refusal, now time.Time) {
+	if h.o.Retries == 0 && r.after == 0 {
+		return
+	}
+	if wait := f.gate.refuse(now, s.sent, r, h.o.MaxWait); wait > 0 {
+		h.log.Info("waiting to try again", "why", r.why(), "host", h.address, "class", f.class.String(), "wait", wait.Round(time.Millisecond))
+	}
+}
+
+// arrived takes in the first signs of an answer: the connection works, and
+// speaks a protocol.
+func (h *host) arrived(s *slot, resp *http.Response, now time.Time) {
+	s.lane.used = now
+	s.link.answered()
+	h.room = s.link.room
+	if h.major > 0 {
+		return
+	}
+	h.major, h.proto = max(1, resp.ProtoMajor), resp.Proto
+	if h.major == 1 && h.dial != nil {
+		h.abandon(s.link)
+		h.usePool()
+	}
+	for _, f := range h.flows {
+		f.budget = h.budget(f.class)
+		f.window.most = float64(h.mostInFlight())
+	}
+}
+
+// budget returns what a class may send at first.
+func (h *host) budget(c class) *budget {
+	now := time.Now()
+	a := published[c].address
+	if h.major > 1 {
+		a = published[c].connection
+	}
+	if h.o.Burst > 0 {
+		a.burst = h.o.Burst
+	}
+	if h.o.Rate > 0 {
+		if h.shared == nil {
+			h.shared = &budget{limits: []*limit{chosenLimit(h.o.chosen(), now)}, most: 1}
+		}
+		return h.shared
+	}
+	b := &budget{most: 1}
+	if h.major > 1 && h.dial != nil {
+		b.most = h.o.Connections
+	}
+	if a.rate == 0 {
+		b.limits = []*limit{noLimit(now)}
+	} else {
+		b.limits = []*limit{newLimit(a, governed(h.name), now)}
+	}
+	return b
+}
+
+// warm ends the time of a request alone on its lane.
+func (h *host) warm(s *slot) {
+	if s.warmup {
+		s.lane.warming, s.warmup = false, false
+	}
+}
+
+// lost tells whether the connection that s is on went away, or did not take the
+// request.
+func (h *host) lost(s *slot, err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// net/http has no value for this error: a connection that is on its way
+	// out, and as full as it can be.
+	if strings.Contains(err.Error(), "client conn not usable") {
+		s.link.spent = true
+	}
+	return s.link.gone() || strings.Contains(err.Error(), "REFUSED_STREAM")
+}
+
+// done gives s back.
+func (h *host) done(s *slot) {
+	h.mu.Lock()
+	defer h.unlock()
+	h.drop(s)
+	h.dispatch()
+}
+
+// drop gives s back, answered or not.
+func (h *host) drop(s *slot) {
+	if !s.answered {
+		s.flow.unanswered--
+		h.warm(s)
+		if s.limit != nil {
+			s.flow.budget.answered(s.limit, s.sent, false)
+		}
+	}
+	s.flow.inflight--
+	s.link.inflight--
+	if s.link.retired {
+		h.abandon(s.link)
+	}
+}
+
+// A refusal is a server's answer that it was asked too much, kept for those
+// that wait behind it.
+type refusal struct {
+	resp  *http.Response // nil: err is all there was
+	body  []byte
+	err   error
+	after time.Duration // the server's Retry-After
+}
+
+func (r *refusal) why() string {
+	if r.resp == nil {
+		return "enhance your calm"
+	}
+	return fmt.Sprintf("status %d", r.resp.StatusCode)
+}

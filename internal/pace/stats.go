@@ -1,0 +1,108 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"cmp"
+	"hash/maphash"
+	"net/http"
+	"slices"
+)
+
+// HostStats tells what was sent to one server, and what was learned of it.
+type HostStats struct {
+	Host        string // host, or host:port
+	Proto       string // such as HTTP/2.0; "" before the first answer
+	Connections int    // single connections there are now; 0 when the base keeps its own
+	Dials       int    // connections made, or tried
+	Requests    int64  // attempts
+	Refused     int64  // of Requests: answered 429 or ENHANCE_YOUR_CALM
+	Retries     int64  // of Requests: repeated an earlier one
+	Classes     []ClassStats
+}
+
+// ClassStats tells about the paths of a server that share an allowance
+// (doc/quay-api.md section 6).
+type ClassStats struct {
+	Class    string  // "api", "auth", "manifests", "tags", "blobs", "registry" or "other"
+	Known    string  // of the limit: "published", "learned", "chosen" by Options.Rate, or "none"; "" before the first answer
+	Rate     float64 // requests a second that are taken to be admitted, in all; 0 when there is no limit
+	Counts   string  // the server counts by "connection" or "address"; "" when that is not known
+	Window   int     // requests that may be in flight
+	Requests int64
+	Refused  int64
+}
+
+// Stats returns a snapshot, in the order of the hosts' names.
+func (t *Transport) Stats() []HostStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []HostStats
+	for _, h := range t.hosts {
+		all = append(all, h.stats())
+	}
+	slices.SortFunc(all, func(a, b HostStats) int { return cmp.Compare(a.Host, b.Host) })
+	return all
+}
+
+func (h *host) stats() HostStats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := HostStats{Host: h.address, Proto: h.proto, Dials: h.dials, Retries: h.retries}
+	for _, n := range h.lanes {
+		if h.dial != nil && n.link != nil && n.link.worked && !n.link.gone() {
+			s.Connections++
+		}
+	}
+	for _, f := range h.flows {
+		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused}
+		if f.budget != nil {
+			first := f.budget.limits[0]
+			c.Known, c.Counts = first.phase.String(), f.budget.scope.String()
+			if h.shared != nil {
+				c.Known = "chosen"
+			}
+			if first.phase != open {
+				c.Rate = f.budget.rate()
+			}
+		}
+		s.Requests += f.sent
+		s.Refused += f.refused
+		s.Classes = append(s.Classes, c)
+	}
+	slices.SortFunc(s.Classes, func(a, b ClassStats) int { return cmp.Compare(a.Class, b.Class) })
+	return s
+}
+
+// job returns what is to be done for a request.
+func (h *host) job(req *http.Request) *job {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.jobs++
+	return &job{o: h.o, host: h, req: req, class: classify(req.URL), kind: kindOf(req), number: h.jobs}
+}
+
+func (h *host) countDial() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dials++
+}
+
+// accept keeps that the credentials of a request were accepted: a fingerprint
+// of them.
+func (h *host) accept(req *http.Request) {
+	if v := req.Header.Get("Authorization"); v != "" {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.worked[maphash.String(h.seed, v)] = true
+	}
+}
+
+// accepted tells whether the credentials of a request were accepted before.
+func (h *host) accepted(req *http.Request) bool {
+	v := req.Header.Get("Authorization")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return v != "" && h.worked[maphash.String(h.seed, v)]
+}

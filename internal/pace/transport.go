@@ -1,0 +1,151 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultMaxWait bounds what one Retry-After can ask for.
+	DefaultMaxWait = 5 * time.Minute
+	// DefaultBudget bounds how long a request is repeated that fails, and how
+	// long requests of one class are when all of them are refused.
+	DefaultBudget = 10 * time.Minute
+	// DefaultMaxBody bounds a body that Options.Validate reads, in bytes.
+	DefaultMaxBody = 32 << 20
+	// DefaultConnections is how many HTTP/2 connections to a host there are at
+	// most, and MaxConnections how many may be asked for.
+	DefaultConnections = 8
+	MaxConnections     = 16
+
+	// h1PerConnection is how many HTTP/1.1 connections, which carry one
+	// request at a time, stand for one of HTTP/2.
+	h1PerConnection = 8
+)
+
+// ErrTooLarge is met, by errors.Is, by the error for a body over Options.MaxBody.
+var ErrTooLarge = errors.New("body too large")
+
+// Options set up a Transport. The zero value retries nothing.
+type Options struct {
+	// Base carries the attempts; nil is http.DefaultTransport. From an
+	// *http.Transport single connections are made, with all its settings:
+	// they are counted, and no more than wanted. Anything else is taken to
+	// keep its connections by itself; rates are governed all the same.
+	Base http.RoundTripper
+
+	Retries int           // attempts after the first; refusals do not count, but with 0 the first is final
+	Logger  *slog.Logger  // told of waits and of what is learned; nil is silent
+	Timeout time.Duration // of an attempt, with its body, without its wait for a turn; 0 is none
+	MaxWait time.Duration // longest single wait; 0 is DefaultMaxWait
+	Budget  time.Duration // 0 is DefaultBudget
+
+	// Rate, in requests a second, and Burst take the place of what is
+	// published, when they are above 0, and are never exceeded. Rate is for
+	// all requests to a host together, over one connection, and its burst is
+	// one second's worth without Burst. Burst alone changes what is published.
+	Rate, Burst float64
+	Connections int // 0 is DefaultConnections; more than MaxConnections is that many
+
+	// Validate says what is wrong with the body of a 200, or nil. A 200 it
+	// refuses is retried, and returned as it is when there are no retries
+	// left. When Validate is nil bodies are streamed untouched; otherwise
+	// those of 200s are read first, up to MaxBody bytes.
+	Validate func(*http.Request, *http.Response, []byte) error
+	MaxBody  int64 // 0 is DefaultMaxBody
+
+	// Observe is called after each attempt, from the goroutine that made it.
+	Observe func(Event)
+
+	dialers func(*url.URL) dialer // for tests: in place of Base's connections
+}
+
+// An Event is one attempt of a request: what went over the wire.
+type Event struct {
+	Request  *http.Request // not to be changed; its headers hold secrets
+	Attempt  int           // 1 is the first
+	Status   int           // 0: no answer
+	Proto    string        // such as HTTP/2.0; "" without an answer
+	Duration time.Duration // with the body, when Validate read it; without the wait for a turn
+	Err      error         // why there is no answer, or no readable one
+}
+
+// A Transport is an http.RoundTripper that keeps to what servers admit. It is
+// safe for concurrent use when its base is, and has no goroutine of its own.
+// One Transport should carry all requests to a server.
+type Transport struct {
+	o     Options
+	mu    sync.Mutex
+	hosts map[string]*host // by scheme://host:port
+}
+
+// New returns a Transport with o's defaults filled in.
+func New(o Options) *Transport {
+	if o.Base == nil {
+		o.Base = http.DefaultTransport
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxWait <= 0 {
+		o.MaxWait = DefaultMaxWait
+	}
+	if o.Budget <= 0 {
+		o.Budget = DefaultBudget
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Connections <= 0 {
+		o.Connections = DefaultConnections
+	}
+	o.Connections = min(o.Connections, MaxConnections)
+	return &Transport{o: o, hosts: map[string]*host{}}
+}
+
+// chosen is the allowance that the user asked for.
+func (o *Options) chosen() allowance {
+	if o.Burst > 0 {
+		return allowance{o.Rate, o.Burst}
+	}
+	return allowance{o.Rate, o.Rate}
+}
+
+// dialer returns how to connect to the host of a URL; nil leaves it to the base.
+func (o *Options) dialer(u *url.URL) dialer {
+	if o.dialers != nil {
+		return o.dialers(u)
+	}
+	return dialerFor(o.Base, u)
+}
+
+// host returns what is known of the server of a URL.
+func (t *Transport) host(u *url.URL) *host {
+	key := u.Scheme + "://" + hostPort(u)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hosts[key]
+	if h == nil {
+		h = newHost(&t.o, u)
+		t.hosts[key] = h
+	}
+	return h
+}
+
+// CloseIdleConnections closes the Transport's own connections that carry no
+// request. Those that the base keeps are left to its owner. The Transport can
+// still be used.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.hosts {
+		h.closeIdle()
+	}
+}

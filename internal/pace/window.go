@@ -1,0 +1,184 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// firstWindow is the size after the warm-up.
+	firstWindow = 4
+	// connWindow is how many requests are in flight on a connection at most:
+	// nginx admits 128 streams (doc/quay-api.md section 6).
+	connWindow = 100
+
+	// A latency is judged by its ratio to the least one of its kind. noise is
+	// added to the least: a few milliseconds more say nothing.
+	noise = 5 * time.Millisecond
+	even  = 1.25 // below this ratio the window grows by steps
+	flat  = 1.5  // below it slow start goes on; to it the window shrinks
+	steep = 2.0  // above it the window shrinks
+
+	fewest  = 4                // answers that a decision is taken on
+	alone   = 3                // answers that the least latency is measured on
+	renewal = 10 * time.Second // how long a measured one is good for
+)
+
+// A window bounds how many requests are in flight. It doubles each round trip
+// while latency stays flat, up to what one connection carries, and then grows
+// by steps. It shrinks when latency tells that requests queue up in the server.
+//
+// A decision is taken on answers to requests that were sent after the one
+// before: they have seen what came of it.
+type window struct {
+	size float64
+	most float64 // the size never exceeds it
+	slow bool    // slow start: doubling
+	full bool    // since the last decision requests had to wait for the window
+
+	epoch int // decisions so far
+	count int // answers to requests of this epoch
+	kinds map[kind]*latency
+
+	measured time.Time // when the least latencies were last known to be so; zero: never
+	saved    float64   // the size before measuring them; 0: not measuring
+}
+
+// A latency follows how long the answers to one kind of request take, in
+// seconds.
+type latency struct {
+	sum   float64 // in this epoch
+	n     int
+	mean  float64 // in the last epoch that had any
+	least float64 // mean there ever was
+}
+
+func newWindow(most int) window {
+	return window{size: 1, most: float64(most), slow: true, kinds: map[kind]*latency{}}
+}
+
+// admits tells whether one more may go when n are in flight. Somebody waits to.
+func (w *window) admits(n int) bool {
+	if float64(n) < math.Floor(w.size) {
+		return true
+	}
+	w.full = true
+	return false
+}
+
+// answered takes in an answer that took d, to a request of an epoch.
+func (w *window) answered(k kind, epoch int, d time.Duration, now time.Time) {
+	if epoch != w.epoch {
+		return
+	}
+	warmup := len(w.kinds) == 0
+	l := w.kinds[k]
+	if l == nil {
+		l = &latency{least: math.Inf(1)}
+		w.kinds[k] = l
+	}
+	l.sum += d.Seconds()
+	l.n++
+	w.count++
+	switch {
+	case warmup:
+		w.next()
+		w.size = firstWindow
+	case w.saved > 0 && w.count >= alone:
+		w.restore(now)
+	case w.saved == 0 && w.count >= max(fewest, int(w.size/2)):
+		w.decide(now)
+	}
+	w.size = min(max(w.size, 1), w.most)
+}
+
+// decide sets the size anew.
+func (w *window) decide(now time.Time) {
+	full := w.full
+	ratio := w.next()
+	switch {
+	case !full:
+		// Something else holds requests back: latency is not our doing.
+	case w.slow && ratio <= flat:
+		if ratio <= 1 && w.epoch > 2 { // the first is compared with itself
+			w.measured = now // doubling made no difference
+		}
+		w.size = min(2*w.size, connWindow)
+		w.slow = w.size < connWindow
+	case w.measured.IsZero() || ratio > flat && now.Sub(w.measured) > renewal:
+		w.saved, w.size = w.size, 1
+	case ratio > steep && w.size == 1:
+		w.renew(now) // slow even so: the least latency is not what it was
+	case ratio > steep:
+		w.size *= max(0.5, flat/ratio)
+		w.slow = false
+	case w.slow:
+		w.slow = false
+	case ratio < even:
+		w.size += max(1, math.Sqrt(w.size)/2)
+	}
+}
+
+// next begins an epoch. It returns the ratio of the latencies of the one before
+// to the least ones.
+func (w *window) next() (ratio float64) {
+	for _, l := range w.kinds {
+		if l.n == 0 {
+			continue
+		}
+		l.mean = l.sum / float64(l.n)
+		if l.n > 1 || math.IsInf(l.least, 1) {
+			l.least = min(l.least, l.mean)
+		}
+		ratio += float64(l.n) / float64(w.count) * l.ratio()
+		l.sum, l.n = 0, 0
+	}
+	w.epoch, w.count, w.full = w.epoch+1, 0, false
+	return ratio
+}
+
+func (l *latency) ratio() float64 { return l.mean / (l.least + noise.Seconds()) }
+
+// restore ends the measuring of the least latencies, for which requests went
+// one at a time: in a queue that is always there they would not be seen.
+func (w *window) restore(now time.Time) {
+	queued := map[kind]float64{}
+	for k, l := range w.kinds {
+		queued[k] = l.mean
+	}
+	w.renew(now)
+	worst := 0.0
+	for k, l := range w.kinds {
+		worst = max(worst, queued[k]/(l.least+noise.Seconds()))
+	}
+	w.size = w.saved
+	if worst > steep {
+		w.size *= flat / worst
+	}
+	w.saved, w.slow = 0, false
+}
+
+// renew takes the latencies of this epoch for the least ones.
+func (w *window) renew(now time.Time) {
+	for _, l := range w.kinds {
+		if l.n > 0 {
+			l.least = l.sum / float64(l.n)
+		}
+	}
+	w.next()
+	w.measured = now
+}
+
+// failed takes in that a server in trouble did not answer a request of an
+// epoch, or answered that it was.
+func (w *window) failed(epoch int) {
+	if epoch != w.epoch {
+		return // of a time that was dealt with
+	}
+	w.next()
+	w.size = max(1, max(w.size, w.saved)/2)
+	w.slow, w.saved = false, 0
+}
