@@ -109,6 +109,19 @@ type Usage struct {
 	Retries      int64 // of Requests, those sent again
 }
 
+// A Pacer is a Catalog that can tell what it learned of its server's limit.
+type Pacer interface {
+	Pace() Pace
+}
+
+// Pace is how a server was asked.
+type Pace struct {
+	Protocol    string  // such as HTTP/2.0; "" before the first answer
+	Connections int     // made so far
+	Limit       string  // the Rate is "published", "learned" or "chosen", or there is "none"; "" when not known
+	Rate        float64 // requests a second that the server is taken to admit; 0: no limit has shown
+}
+
 // An Account is a Catalog whose caller may have a token. The server is asked
 // about it only when there was nothing to see.
 type Account interface {

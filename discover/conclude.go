@@ -39,6 +39,9 @@ func (c *crew) conclude() {
 		s.Refused = after.Refused - c.before.Refused
 		s.Retries = after.Retries - c.before.Retries
 	}
+	if p, ok := c.catalog.(Pacer); ok {
+		s.Pace = p.Pace()
+	}
 	s.Elapsed = time.Since(c.began)
 	c.options.Logger.InfoContext(c.ctx, "resolved", "pattern", s.Pattern, "complete", s.Complete,
 		"present", s.Present, "absent", s.Absent, "unknown", s.Unknown, "requests", s.Requests)

@@ -160,6 +160,9 @@ func (q *QuayCatalog) Usage() Usage {
 	}
 }
 
+// Pace tells what the client has learned of its server by now.
+func (q *QuayCatalog) Pace() Pace { return Pace(q.client.Pace()) }
+
 // HasToken tells whether the client was given a token.
 func (q *QuayCatalog) HasToken() bool { return q.client.HasToken() }
 

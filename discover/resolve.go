@@ -19,7 +19,7 @@ import (
 )
 
 // DefaultJobs is how many repositories are checked at once by default.
-const DefaultJobs = 32
+const DefaultJobs = 256
 
 // maxJobs is more than any server answers at once.
 const maxJobs = 1000

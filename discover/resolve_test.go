@@ -70,10 +70,10 @@ func TestChecksStartBeforeTheListingEnds(t *testing.T) {
 }
 
 func TestJobsBoundWhatIsInFlight(t *testing.T) {
-	for _, c := range []struct{ jobs, want int }{{0, discover.DefaultJobs}, {-1, discover.DefaultJobs}, {1, 1}, {5, 5}, {math.MaxInt, 200}} {
+	for _, c := range []struct{ jobs, want int }{{0, discover.DefaultJobs}, {-1, discover.DefaultJobs}, {1, 1}, {5, 5}, {math.MaxInt, 300}} {
 		synctest.Test(t, func(t *testing.T) {
 			var now, most int64
-			f := &fake{rows: many(200)}
+			f := &fake{rows: many(300)}
 			f.tag = func(context.Context, string, string) (discover.Tag, bool, error) {
 				f.mu.Lock()
 				now++
@@ -86,7 +86,7 @@ func TestJobsBoundWhatIsInFlight(t *testing.T) {
 				return discover.Tag{}, false, nil
 			}
 			_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{Jobs: c.jobs})
-			if err != nil || sum.Absent != 200 {
+			if err != nil || sum.Absent != 300 {
 				t.Fatalf("%d jobs: absent %d, %v", c.jobs, sum.Absent, err)
 			}
 			if most != int64(c.want) {

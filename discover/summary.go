@@ -55,6 +55,10 @@ type Summary struct {
 	Refused      int64 // answers 429
 	Retries      int64
 
+	// Pace is what was known of the server's limit at the end; zero when the
+	// catalog does not tell.
+	Pace Pace
+
 	// CallerKnown tells whether the server knew who asked. TokenIgnored is
 	// true when it did not although a token was given: Quay treats a wrong,
 	// expired or revoked token as none (doc/quay-api.md section 3), so

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
 )
 
 // flags are the values of the command line, and of the config file where the
@@ -19,6 +20,11 @@ type flags struct {
 	caFile    string
 	plainHTTP bool
 	jobs      int
+
+	connections int
+	rate        float64
+	burst       int
+
 	timeout   time.Duration
 	quiet     bool
 	verbose   int
@@ -39,6 +45,9 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.StringVar(&f.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
 	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
+	p.IntVar(&f.connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
+	p.Float64Var(&f.rate, "rate", 0, "requests a second at most (default what the server admits)")
+	p.IntVar(&f.burst, "burst", 0, "requests at once before --rate holds (default what Quay publishes)")
 	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
 	p.CountVarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")

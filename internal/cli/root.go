@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -124,6 +125,12 @@ func (a *app) checkFlags() error {
 	switch {
 	case a.flags.jobs < 1 || a.flags.jobs > maxJobs:
 		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, maxJobs)
+	case a.flags.connections < 1 || a.flags.connections > 16:
+		return usagef("--connections is %d, and must be from 1 to 16", a.flags.connections)
+	case !(a.flags.rate >= 0) || math.IsInf(a.flags.rate, 0):
+		return usagef("--rate is %v, and must not be negative", a.flags.rate)
+	case a.flags.burst < 0:
+		return usagef("--burst is %d, and must not be negative", a.flags.burst)
 	case a.flags.timeout < 0:
 		return usagef("--timeout is %s, and must not be negative", a.flags.timeout)
 	case a.flags.logFormat != "text" && a.flags.logFormat != "json":

@@ -63,7 +63,8 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if err != nil {
 		return nil, err
 	}
-	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log)}
+	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log),
+		quay.WithConnections(a.flags.connections), quay.WithRate(a.flags.rate, a.flags.burst)}
 	if o.caFile != "" {
 		pool, err := trusted(o.caFile)
 		if err != nil {

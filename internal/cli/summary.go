@@ -66,7 +66,7 @@ func searchOf(s discover.Summary, l *link) report.Search {
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
+		Pattern: s.Pattern, Host: l.host, Pace: report.Pace(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
 		Counts: report.Counts{
 			Listed: s.Listed, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,

@@ -242,7 +242,9 @@ func TestSummaryAddsUp(t *testing.T) {
 	}
 	const lines = `p on h: 1 listed, left out 1 (nested), 2 (no live tag), 3 checked, in 1.5s
 4 present, 5 absent, 6 unknown: not finished
-requests: 7, with the token: 8, without: 9, refused with 429: 10; token: none`
+requests: 7, with the token: 8, without: 9, refused with 429: 10, repeated: 11; token: none
+HTTP/2.0, connections: 4, learned limit: about 12.5 requests a second`
+	one.Pace = report.Pace{Protocol: "HTTP/2.0", Connections: 4, Limit: "learned", Rate: 12.5}
 	if diff := cmp.Diff(lines, one.String()); diff != "" {
 		t.Error(diff)
 	}

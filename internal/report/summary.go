@@ -33,6 +33,25 @@ type Requests struct {
 	Retries      int64 `json:"retries"`
 }
 
+// Pace is how a server was asked, and what was learned of its limit.
+type Pace struct {
+	Protocol    string  `json:"protocol"`
+	Connections int     `json:"connections"`
+	Limit       string  `json:"limit"` // published, learned, chosen, none, or ""
+	Rate        float64 `json:"rate"`  // requests a second; 0: no limit has shown
+}
+
+func (p Pace) String() string {
+	text := fmt.Sprintf("%s, connections: %d", p.Protocol, p.Connections)
+	switch p.Limit {
+	case "":
+		return text
+	case "none":
+		return text + ", no limit met"
+	}
+	return fmt.Sprintf("%s, %s limit: about %.3g requests a second", text, p.Limit, p.Rate)
+}
+
 // The words for what a server made of the token.
 const (
 	TokenNone     = "none"     // there was none
@@ -45,6 +64,7 @@ const (
 type Search struct {
 	Pattern   string `json:"pattern"`
 	Host      string `json:"host"`
+	Pace      Pace   `json:"pace"`
 	Namespace string `json:"namespace"` // found, empty, nothing visible, not found, or ""
 	Token     string `json:"token"`     // one of the words above
 	Finished  bool   `json:"finished"`  // the listing ended and every candidate was checked
@@ -110,7 +130,14 @@ func (p Search) String() string {
 	if !p.Finished {
 		b.WriteString(": not finished")
 	}
-	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, refused with 429: %d; token: %s",
-		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.Refused, p.Token)
+	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, refused with 429: %d",
+		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.Refused)
+	if p.Requests.Retries > 0 {
+		fmt.Fprintf(&b, ", repeated: %d", p.Requests.Retries)
+	}
+	fmt.Fprintf(&b, "; token: %s", p.Token)
+	if p.Pace.Protocol != "" {
+		fmt.Fprintf(&b, "\n%v", p.Pace)
+	}
 	return b.String()
 }
