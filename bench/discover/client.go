@@ -1,0 +1,109 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A target is the server that clients discover.
+type target struct {
+	url, caFile    string
+	roots          *x509.CertPool
+	namespace, tag string
+	repositories   int
+	binaries       binaries
+}
+
+// binaries are the commands that the clients and the server run as.
+type binaries struct{ quayside, quaytest, python string }
+
+// A runner discovers a target and tells how many images it found.
+type runner func(ctx context.Context, at target) (int, error)
+
+// A client is one row of a scenario.
+type client struct {
+	name        string
+	run         runner
+	connections int  // the connections it may have; 0: the default of quayside
+	peer        bool // to be faster than
+	ceiling     bool // the best of these is the scenario's limit
+}
+
+const defaultConnections = 8
+
+func quayside(flags ...string) runner {
+	return func(ctx context.Context, at target) (int, error) {
+		args := append([]string{
+			"find", at.namespace + "/*:" + at.tag, "--server", at.url, "--ca-file", at.caFile,
+			"--output", "refs", "--quiet", "--config", os.DevNull,
+		}, flags...)
+		out, err := output(exec.CommandContext(ctx, at.binaries.quayside, args...))
+		return bytes.Count(out, []byte("\n")), err
+	}
+}
+
+//go:embed peer.py
+var peerProgram string
+
+// peer is occystrap, with one connection a thread.
+func peer(threads int) client {
+	return client{
+		name: fmt.Sprintf("occystrap, %d threads", threads), connections: threads, peer: true,
+		run: func(ctx context.Context, at target) (int, error) {
+			cmd := exec.CommandContext(ctx, at.binaries.python, "-c", peerProgram,
+				at.url+"/api/v1", at.namespace, "*", at.tag, strconv.Itoa(threads))
+			cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+at.caFile)
+			out, err := output(cmd)
+			if err != nil {
+				return 0, err
+			}
+			lines := strings.Fields(string(out))
+			if len(lines) == 0 {
+				return 0, fmt.Errorf("occystrap printed nothing")
+			}
+			return strconv.Atoi(lines[len(lines)-1])
+		},
+	}
+}
+
+// output runs a command and, when it fails, says the end of what it said.
+func output(cmd *exec.Cmd) ([]byte, error) {
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return out.Bytes(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, lines[len(lines)-1])
+	}
+	return out.Bytes(), nil
+}
+
+const peerVersion = "0.4.17"
+
+// installPeer makes a Python environment with occystrap in it.
+func installPeer(ctx context.Context, dir string) (python string, err error) {
+	environment := filepath.Join(dir, "occystrap-"+peerVersion)
+	python = filepath.Join(environment, "bin", "python")
+	if _, err := os.Stat(python); err == nil {
+		return python, nil
+	}
+	for _, cmd := range []*exec.Cmd{
+		exec.CommandContext(ctx, "python3", "-m", "venv", environment),
+		exec.CommandContext(ctx, python, "-m", "pip", "install", "--quiet", "occystrap=="+peerVersion),
+	} {
+		if _, err := output(cmd); err != nil {
+			return "", fmt.Errorf("install occystrap: %w", err)
+		}
+	}
+	return python, nil
+}
