@@ -14,6 +14,11 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	tlsTimeout  = 10 * time.Second
+	// idleTimeout is a little shorter than a Quay's own (5 s: doc/quay-api.md
+	// section 6), so that it is the client that closes. It has to be
+	// short: net/http holds on to the buffers of a closed HTTP/2 connection
+	// for as long, and a Quay closes one after 1,000 requests.
+	idleTimeout = 4 * time.Second
 	// headerTimeout lets a front end's 504 after 60 s through.
 	headerTimeout = 65 * time.Second
 
@@ -32,12 +37,13 @@ func (s *settings) attemptTime() time.Duration {
 // transport returns a transport of the client's own. It starts from the
 // standard one, which brings HTTP/2 and the proxy of the environment.
 func (s *settings) transport() *http.Transport {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = standard.Clone()
 	}
 	t.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	t.TLSHandshakeTimeout = tlsTimeout
+	t.IdleConnTimeout = idleTimeout
 	t.ResponseHeaderTimeout = headerTimeout
 	t.MaxResponseHeaderBytes = maxHeader
 	t.MaxIdleConnsPerHost = 100 // the host is always the same

@@ -189,7 +189,7 @@ func (b *budget) confine() {
 func (b *budget) conclude(s scope) {
 	b.scope, b.trial = s, nil
 	for _, l := range b.limits {
-		l.loose()
+		l.thaw()
 	}
 }
 

@@ -76,6 +76,24 @@ func TestADialThatFailsFailsAllThatWait(t *testing.T) {
 	})
 }
 
+// TestACalledOffRequestLeavesTheLaneFree: its turn to dial came together with
+// the end of its context.
+func TestACalledOffRequestLeavesTheLaneFree(t *testing.T) {
+	for range 50 {
+		in(t, settings{latency: 20 * millisecond}, Options{}, func(t *testing.T, m *model, rt *Transport) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, _, err := send(ctx, rt, check); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			must(t, rt, check)
+			if d := rt.Stats()[0].Dials; d != m.dials {
+				t.Errorf("%d dials, and %d counted", m.dials, d)
+			}
+		})
+	}
+}
+
 func TestAServerThatComesBack(t *testing.T) {
 	in(t, settings{latency: 20 * millisecond}, Options{Retries: 20}, func(t *testing.T, m *model, rt *Transport) {
 		m.broken = errors.New("connect: connection refused")
@@ -180,6 +198,80 @@ func TestBurstAlone(t *testing.T) {
 			t.Errorf("burst %v, want 10 and a margin", got)
 		}
 	})
+}
+
+// TestClassesShareAConnection: one that could fill it leaves room for another.
+func TestClassesShareAConnection(t *testing.T) {
+	in(t, settings{latency: 20 * millisecond}, Options{Connections: 1}, func(t *testing.T, m *model, rt *Transport) {
+		var group sync.WaitGroup
+		group.Go(func() { together(12000, func(int) { must(t, rt, check) }) })
+		time.Sleep(500 * millisecond)
+		together(100, func(int) { must(t, rt, "/other") })
+		took := time.Since(m.began)
+		group.Wait()
+		if all := time.Since(m.began); took > all-300*millisecond {
+			t.Errorf("100 requests were done after %v, and %v is what all took", took, all)
+		}
+	})
+}
+
+// TestOneThatIsAlwaysRefused holds the others up, and is given up when it is
+// the only one.
+func TestOneThatIsAlwaysRefused(t *testing.T) {
+	s := settings{latency: 20 * millisecond, answer: func(_ *model, req *http.Request, _ time.Duration) (int, http.Header) {
+		if req.URL.Path == "/api/v1/never" {
+			return 429, nil
+		}
+		return 0, nil
+	}}
+	in(t, s, Options{Retries: 1, Budget: 30 * time.Second}, func(t *testing.T, m *model, rt *Transport) {
+		var group sync.WaitGroup
+		var others time.Duration
+		group.Go(func() {
+			together(200, func(int) { must(t, rt, check) })
+			others = time.Since(m.began)
+		})
+		status, _, err := send(t.Context(), rt, "/api/v1/never")
+		group.Wait()
+		if took := time.Since(m.began); status != 429 || err != nil || took > others+time.Minute {
+			t.Errorf("got %d, %v after %v; the others took %v", status, err, took, others)
+		}
+		if others > time.Minute {
+			t.Errorf("the others took %v", others)
+		}
+	})
+}
+
+func TestAttemptsAreBoundedInTime(t *testing.T) {
+	s := settings{latency: 20 * millisecond}
+	in(t, s, Options{Retries: 2, Timeout: time.Second}, func(t *testing.T, m *model, rt *Transport) {
+		together(100, func(int) { must(t, rt, check) })
+		m.mu.Lock()
+		m.latency = time.Hour
+		m.mu.Unlock()
+		f := rt.hosts["https://registry.example:443"].flows[0]
+		before := f.window.size
+		begin := time.Now()
+		together(10, func(int) {
+			if _, _, err := send(t.Context(), rt, check); err == nil || err.Error() != "no complete answer within 1s" {
+				t.Errorf("got %v", err)
+			}
+		})
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("three attempts of a second took %v", took)
+		}
+		if f.window.size > before/2 {
+			t.Errorf("the window is %v, and was %v", f.window.size, before)
+		}
+	})
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	for asked, want := range map[int]int{-1: DefaultConnections, 0: DefaultConnections, 7: 7, 100: MaxConnections} {
+		if got := New(Options{Connections: asked}).o.Connections; got != want {
+			t.Errorf("%d connections asked for: %d, want %d", asked, got, want)
+		}
+	}
 }
 
 // TestASlotIsHeldUntilTheBodyIsRead: over HTTP/1.1 a request takes a connection

@@ -98,7 +98,13 @@ func simulate(t *testing.T, s settings, o Options, d discovery) (r result) {
 		rt := r.client(o)
 		r.wall, r.missing = d.run(t, rt)
 		r.stats = rt.Stats()
+		if n := r.open; !s.http1 && n != r.stats[0].Connections {
+			t.Errorf("%d connections are open, and %d known", n, r.stats[0].Connections)
+		}
 		rt.CloseIdleConnections()
+		if r.open != 0 && !s.http1 {
+			t.Errorf("%d connections stay open", r.open)
+		}
 	})
 	return r
 }

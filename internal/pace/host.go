@@ -81,6 +81,12 @@ func (h *host) unlock() {
 func (h *host) acquire(ctx context.Context, j *job) turn {
 	j.turn = make(chan turn, 1)
 	h.mu.Lock()
+	if j.number == 0 || j.refused > 1 {
+		// One that is refused again and again goes behind the others: it may
+		// be the only one.
+		h.jobs++
+		j.number = h.jobs
+	}
 	f := h.flow(j.class)
 	f.queue.push(j)
 	h.dispatch()
@@ -148,7 +154,7 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.Budget) {
 		h.clear(f, turn{refusal: f.gate.last})
 	}
-	usable := func(lane int) bool { return h.lane(lane).usable(now) }
+	usable := func(lane int) bool { return h.lane(lane).usable() }
 	for {
 		j, i, wait := f.next(now, usable)
 		switch {
@@ -169,7 +175,6 @@ func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
 	var dial bool
 	if s.link, dial = s.lane.take(now); dial {
 		s.dial = h.dial
-		h.dials++
 	}
 	s.warmup = s.lane.warming
 	if f.budget != nil {
@@ -211,8 +216,8 @@ func (h *host) full(f *flow) bool {
 	return true
 }
 
-// retire takes connections out of use that take no new requests, and lanes
-// that no flow wants any more.
+// retire takes connections out of use that take no new requests, or that no
+// flow wants any more.
 func (h *host) retire(now time.Time) {
 	wanted := 1
 	for _, f := range h.flows {
@@ -228,7 +233,6 @@ func (h *host) retire(now time.Time) {
 			f.renew(i, now)
 		}
 	}
-	h.lanes = h.lanes[:min(wanted, len(h.lanes))]
 }
 
 // abandon lets a connection go as soon as nothing is on it.

@@ -5,14 +5,9 @@ package pace
 
 import "time"
 
-const (
-	// idleAfter is how long a connection may be unused and still be trusted.
-	// Quay closes one after 5 s (doc/quay-api.md section 6).
-	idleAfter = 4 * time.Second
-	// shunned is how long a lane that could not be dialled is left alone while
-	// there are others.
-	shunned = time.Second
-)
+// idleAfter is how long a connection may be unused and still be trusted. Quay
+// closes one after 5 s (doc/quay-api.md section 6).
+const idleAfter = 4 * time.Second
 
 // A lane is one connection to a host, and the next one when the server closes
 // it. A connection is dialled by the first request on it, and the others wait:
@@ -23,7 +18,6 @@ type lane struct {
 	link    *link     // nil: to be dialled
 	warming bool      // a request is alone on it
 	used    time.Time // when it last carried an answer
-	shun    time.Time // better not to dial before
 }
 
 // A link is one connection and what is on it.
@@ -37,14 +31,8 @@ type link struct {
 }
 
 // usable tells whether one more request may be sent on the lane.
-func (n *lane) usable(now time.Time) bool {
-	switch {
-	case n.warming:
-		return false
-	case n.link == nil:
-		return !now.Before(n.shun)
-	}
-	return n.link.inflight < n.link.room
+func (n *lane) usable() bool {
+	return !n.warming && (n.link == nil || n.link.inflight < n.link.room)
 }
 
 // take puts a request on the lane. It tells whether its holder is to dial.
@@ -63,12 +51,11 @@ func (n *lane) take(now time.Time) (l *link, dial bool) {
 // known it is taken to carry what the one before did.
 func (l *link) connected(c conn, room int) { l.conn, l.room = c, max(1, room) }
 
-// answered takes in an answer. With the first the server's settings are known.
-func (l *link) answered() {
-	if !l.worked {
-		l.worked = true
-		l.room = max(1, min(l.conn.Available()+l.conn.InFlight(), connWindow))
-	}
+// measure finds out how much the link can carry, when nothing is on it and the
+// server's settings are known.
+func (l *link) measure() int {
+	l.room = max(1, min(l.conn.Available()+l.conn.InFlight(), connWindow))
+	return l.room
 }
 
 // gone tells whether the connection takes no new requests. A server that goes

@@ -29,7 +29,7 @@ type lessons struct {
 
 const (
 	below        = 0.98 // of a measured rate is used
-	searchGrowth = 0.25 // of a guess
+	searchGrowth = 0.5  // of a guess
 	leastGrowth  = 0.005
 	longRest     = time.Minute
 
@@ -131,14 +131,14 @@ func (l *limit) resting() bool {
 	return l.phase == learned && l.part <= goodPart || l.phase == believed && l.fixed()
 }
 
-// hold keeps the rate where it cannot be what is refused: a trial is on.
-func (l *limit) hold() {
+// freeze keeps the rate where it cannot be what is refused: a trial is on.
+func (l *limit) freeze() {
 	l.frozen = true
 	l.rate *= trialRate
 }
 
-// loose ends what hold began.
-func (l *limit) loose() {
+// thaw ends what freeze began.
+func (l *limit) thaw() {
 	if l.frozen {
 		l.frozen = false
 		l.rate /= trialRate

@@ -68,10 +68,10 @@ type model struct {
 	busy    []time.Time // until when each worker is
 	broken  error       // of dials
 
-	dials, requests, refused int
-	inflight, peak           int // on the whole
-	connPeak                 int // on one connection
-	latencies                []time.Duration
+	dials, open, requests, refused int
+	inflight, peak                 int // on the whole
+	connPeak                       int // on one connection
+	latencies                      []time.Duration
 }
 
 func newModel(s settings) *model {
@@ -98,7 +98,13 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	if wait := sleep(ctx, 2*m.latency); wait != nil {
 		return nil, wait
 	}
-	return &modelConn{m: m, used: time.Now()}, err
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	m.open++
+	m.mu.Unlock()
+	return &modelConn{m: m, used: time.Now()}, nil
 }
 
 // RoundTrip makes the model a base with connections of its own.
@@ -225,5 +231,11 @@ func (c *modelConn) InFlight() int {
 	return c.inflight
 }
 
-func (c *modelConn) Err() error   { return nil }
-func (c *modelConn) Close() error { return nil }
+func (c *modelConn) Err() error { return nil }
+
+func (c *modelConn) Close() error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.m.open--
+	return nil
+}

@@ -27,6 +27,7 @@ type outcome struct {
 func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 	h.mu.Lock()
 	defer h.unlock()
+	h.dials++
 	if err == nil {
 		s.link.connected(c, h.room)
 		s.sent = time.Now()
@@ -36,23 +37,16 @@ func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 		}
 		return
 	}
-	if s.lane.link == s.link {
-		s.lane.link = nil
-	}
 	if ctx.Err() != nil {
 		return // it was called off
 	}
-	if h.alive() {
-		// There are others. That the server takes one connection less is no
-		// reason to fail.
-		s.lane.shun = time.Now().Add(shunned)
-		for _, f := range h.flows {
-			f.confine()
+	alive := h.alive()
+	for _, f := range h.flows {
+		if alive {
+			f.confine() // the server takes no more connections
+		} else {
+			h.clear(f, turn{err: err, dial: true}) // all were waiting for this one
 		}
-		return
-	}
-	for _, f := range h.flows { // all that wait were waiting for this connection
-		h.clear(f, turn{err: err, dial: true})
 	}
 }
 
@@ -111,8 +105,10 @@ func (h *host) shut(f *flow, s *slot, r *refusal, now time.Time) {
 // speaks a protocol.
 func (h *host) arrived(s *slot, resp *http.Response, now time.Time) {
 	s.lane.used = now
-	s.link.answered()
-	h.room = s.link.room
+	s.link.worked = true
+	if s.warmup {
+		h.room = s.link.measure()
+	}
 	if h.major > 0 {
 		return
 	}
@@ -194,6 +190,9 @@ func (h *host) drop(s *slot) {
 	}
 	s.flow.inflight--
 	s.link.inflight--
+	if s.link.conn == nil && s.lane.link == s.link {
+		s.lane.link = nil // nothing came of the dial
+	}
 	if s.link.retired {
 		h.abandon(s.link)
 	}

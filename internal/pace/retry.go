@@ -26,9 +26,6 @@ const (
 	// connection when the server closed it. That is no failure: a Quay closes
 	// a connection after 1,000 requests (doc/quay-api.md section 6).
 	maxLost = 3
-	// maxRefused is how often one request may be refused, over more than
-	// Options.Budget, while the server admits others.
-	maxRefused = 50
 
 	// Waits double from minWait to maxBackoff, unless the server names one.
 	minWait    = 500 * time.Millisecond
@@ -42,7 +39,7 @@ type job struct {
 	req    *http.Request
 	class  class
 	kind   kind
-	number int       // in the order of arrival at the host
+	number int       // in the order of arrival at the host; 0 before
 	turn   chan turn // what it waited for
 
 	attempts                            int
@@ -63,7 +60,7 @@ type turn struct {
 // An error is the last attempt's own, or the context's.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := t.host(req.URL)
-	j := h.job(req)
+	j := &job{o: &t.o, host: h, req: req, class: classify(req.URL), kind: kindOf(req)}
 	for {
 		turn := h.acquire(req.Context(), j)
 		var o outcome
@@ -110,7 +107,7 @@ func (j *job) next(o outcome) (wait time.Duration, again bool) {
 	switch {
 	case o.refusal != nil:
 		j.refused++
-		return 0, j.refused < maxRefused || time.Since(j.first) < j.o.Budget
+		return 0, true // as long as the server admits anything: the gate gives up
 	case o.err != nil && permanent(o.err):
 		return 0, false
 	case o.err != nil:

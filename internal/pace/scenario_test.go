@@ -49,9 +49,12 @@ func TestScenarios(t *testing.T) {
 		dials     int     // at most
 	}{
 		{"one connection", quay, Options{Connections: 1}, fleet, (1895 - 2*101) / 50., 1.05, 0.01, 4},
-		{"four connections", quay, Options{}, fleet, (1895 - 4*101) / 200., 1.20, 0.01, 8},
-		{"four connections, 100 ms", with(quay, func(s *settings) { s.latency = 100 * millisecond }), Options{},
+		{"eight connections", quay, Options{}, fleet, (1895 - 8*101) / 400., 1.45, 0.01, 8},
+		{"four connections", quay, Options{Connections: 4}, fleet, (1895 - 4*101) / 200., 1.20, 0.01, 8},
+		{"four connections, 100 ms", with(quay, func(s *settings) { s.latency = 100 * millisecond }), Options{Connections: 4},
 			fleet, (1895 - 4*101) / 200., 1.30, 0.01, 8},
+		{"four connections, 200 requests each", with(quay, func(s *settings) { s.lifetime = 200 }), Options{Connections: 4},
+			fleet, (1895 - 9*101) / 200., 1.20, 0.01, 12},
 		{"by address", with(quay, func(s *settings) { s.byAddress = true }), Options{},
 			fleet, (1895 - 101) / 50., 1.10, 0.03, 8},
 		{"HTTP/1.1", with(quay, func(s *settings) { s.http1, s.limit = true, h1 }), Options{},
@@ -87,10 +90,12 @@ func TestScenarios(t *testing.T) {
 			discovery{repositories: 300}, (303 - 26) / 5., 1.05, 0.01, 307},
 		{"no burst at all", with(quay, func(s *settings) { s.limit, s.byAddress = allowance{30, 0}, true }), Options{},
 			release, 606 / 30., 1.35, 0.03, 8},
+		{"high rate, low burst", with(quay, func(s *settings) { s.limit, s.byAddress = allowance{100, 20}, true }), Options{},
+			discovery{repositories: 1000}, (1010 - 21) / 100., 1.50, 0.04, 8},
 		{"high limit", with(quay, func(s *settings) { s.limit, s.byAddress = allowance{200, 400}, true }), Options{},
 			discovery{repositories: 5000}, (5050 - 401) / 200., 1.10, 0.05, 10},
 		{"quay.io by connection", with(quay, func(s *settings) { s.latency = 100 * millisecond }), Options{},
-			discovery{host: "quay.io", repositories: 1876}, (1895 - 4*101) / 200., 1.30, 0, 8},
+			discovery{host: "quay.io", repositories: 1876}, (1895 - 8*101) / 400., 1.70, 0, 8},
 		{"quay.io by address", with(quay, func(s *settings) { s.latency, s.byAddress = 100*millisecond, true }), Options{},
 			discovery{host: "quay.io", repositories: 1876}, (1895 - 101) / 50., 1.10, 0.02, 8},
 	} {

@@ -75,14 +75,6 @@ func (h *host) stats() HostStats {
 	return s
 }
 
-// job returns what is to be done for a request.
-func (h *host) job(req *http.Request) *job {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.jobs++
-	return &job{o: h.o, host: h, req: req, class: classify(req.URL), kind: kindOf(req), number: h.jobs}
-}
-
 func (h *host) countDial() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

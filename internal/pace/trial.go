@@ -24,7 +24,7 @@ type trial struct {
 // newTrial begins a trial beside l, and slows l down a little for it: what is
 // refused then is not refused because of l.
 func newTrial(l *limit, now time.Time) *trial {
-	l.hold()
+	l.freeze()
 	t := &trial{rate: l.rate, size: trialSize + max(l.level, 0) + l.slack(now)}
 	t.restart(now)
 	return t

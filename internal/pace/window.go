@@ -27,16 +27,17 @@ const (
 	renewal = 10 * time.Second // how long a measured one is good for
 )
 
-// A window bounds how many requests are in flight. It doubles each round trip
-// while latency stays flat, up to what one connection carries, and then grows
-// by steps. It shrinks when latency tells that requests queue up in the server.
+// A window bounds how many requests are in flight. It multiplies each round
+// trip while latency stays flat, up to what one connection carries, and then
+// grows by steps. It shrinks when latency tells that requests queue up in the
+// server.
 //
 // A decision is taken on answers to requests that were sent after the one
 // before: they have seen what came of it.
 type window struct {
 	size float64
 	most float64 // the size never exceeds it
-	slow bool    // slow start: doubling
+	slow bool    // slow start: multiplying
 	full bool    // since the last decision requests had to wait for the window
 
 	epoch int // decisions so far
@@ -103,10 +104,14 @@ func (w *window) decide(now time.Time) {
 	case !full:
 		// Something else holds requests back: latency is not our doing.
 	case w.slow && ratio <= flat:
-		if ratio <= 1 && w.epoch > 2 { // the first is compared with itself
-			w.measured = now // doubling made no difference
+		by := 2.0
+		if ratio <= 1 { // growing made no difference
+			by = 3
+			if w.epoch > 2 { // the first is compared with itself
+				w.measured = now
+			}
 		}
-		w.size = min(2*w.size, connWindow)
+		w.size = min(by*w.size, connWindow)
 		w.slow = w.size < connWindow
 	case w.measured.IsZero() || ratio > flat && now.Sub(w.measured) > renewal:
 		w.saved, w.size = w.size, 1
