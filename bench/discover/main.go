@@ -26,7 +26,7 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 3, "runs of quayside; the median counts")
-	peerRuns := flag.Int("peer-runs", 3, "runs of the others")
+	peerRuns := flag.Int("peer-runs", 3, "runs of the others; 0 leaves them out")
 	only := flag.String("only", "", "run the scenarios whose name holds this text")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -103,6 +103,9 @@ func (s scenario) measure(ctx context.Context, bins binaries, dir string, runs, 
 	}
 	var rows []result
 	for _, r := range results {
+		if len(r) == 0 {
+			continue
+		}
 		slices.SortFunc(r, func(a, b result) int { return int(a.wall - b.wall) })
 		rows = append(rows, r[len(r)/2])
 	}
