@@ -16,10 +16,9 @@ type scenario struct {
 	latency      time.Duration
 	http1        bool
 	byAddress    bool
-	rate, burst  int      // of the front end; 0: no limit
-	halve        bool     // the rate halves in mid-run
-	quirks       []string // of the embedded server
-	capacity     int      // requests a second the server can do; it queues the others
+	rate, burst  int  // of the front end; 0: no limit
+	halve        bool // the rate halves in mid-run
+	capacity     int  // requests a second the server can do; it queues the others
 	outage       time.Duration
 	clients      []client
 	goals        goals
