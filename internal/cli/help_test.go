@@ -5,7 +5,11 @@ package cli_test
 
 import (
 	"bytes"
+	"html"
+	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,4 +102,28 @@ func words(t *testing.T, line string) []string {
 		words = append(words, strings.Fields(part)...)
 	}
 	return words
+}
+
+// The picture of the README shows what the demo prints.
+func TestPictureIsTrue(t *testing.T) {
+	picture, err := os.ReadFile("../../doc/terminal.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout bytes.Buffer
+	if code := command(t.Context(), &stdout, io.Discard, nil, "demo"); code != 0 {
+		t.Fatalf("demo: exit code %d", code)
+	}
+	varies := regexp.MustCompile(`127\.0\.0\.1:\d+|in [\d.]+[mµ]?s`)
+	printed := strings.Split(varies.ReplaceAllString(stdout.String(), "..."), "\n")
+	lines := regexp.MustCompile(`(?s)<text .*?</text>`).FindAllString(string(picture), -1)
+	for _, line := range lines {
+		text := html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(line, ""))
+		if !slices.Contains(printed, varies.ReplaceAllString(text, "...")) {
+			t.Errorf("the demo does not print %q", text)
+		}
+	}
+	if len(lines) < 10 {
+		t.Errorf("%d lines in the picture", len(lines))
+	}
 }

@@ -112,7 +112,7 @@ func (s *Summary) Add(p Search) {
 	}
 }
 
-// String puts a pattern's counts in three lines for people.
+// String puts a pattern's counts in a few lines for people.
 func (p Search) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s: %d listed", p.Pattern, p.Host, p.Listed)
