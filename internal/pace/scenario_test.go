@@ -64,7 +64,7 @@ func TestScenarios(t *testing.T) {
 		{"unknown low limit, one connection", with(quay, func(s *settings) { s.limit = low }), Options{Connections: 1},
 			release, (606 - 4) / 12., 1.15, 0.03, 8},
 		{"unknown low limit by connection", with(quay, func(s *settings) { s.limit = low }), Options{},
-			release, (606 - 8*4) / 96., 1.80, 0.03, 8},
+			release, (606 - 8*4) / 96., 2.20, 0.04, 8},
 		{"60 requests/s at best", with(quay, func(s *settings) { s.limit, s.workers, s.work = allowance{}, 1, time.Second/60 }), Options{},
 			release, 10, 1.15, 0, 8},
 		{"60 requests/s, four workers", with(quay, func(s *settings) { s.limit, s.workers, s.work = allowance{}, 4, time.Second/15 }), Options{},
