@@ -25,7 +25,7 @@ const (
 	// maxLost is how often a request is repeated, at once, that was on a
 	// connection when the server closed it. That is no failure: a Quay closes
 	// a connection after 1,000 requests (doc/quay-api.md section 6).
-	maxLost = 3
+	maxLost = 10
 
 	// Waits double from minWait to maxBackoff, unless the server names one.
 	minWait    = 500 * time.Millisecond
