@@ -21,12 +21,13 @@ import (
 // DefaultJobs is how many repositories are checked at once by default.
 const DefaultJobs = 256
 
-// maxJobs is more than any server answers at once.
-const maxJobs = 1000
+// MaxJobs is how many repositories are checked at once at most: more than any
+// server answers.
+const MaxJobs = 1000
 
 // Options are a run's settings. The zero Options is ready to use.
 type Options struct {
-	// Jobs is how many repositories are checked at once, 1000 at most; 0 or
+	// Jobs is how many repositories are checked at once, MaxJobs at most; 0 or
 	// less is DefaultJobs. The client's pace, not this, keeps a run polite.
 	Jobs int
 
@@ -84,7 +85,7 @@ func Resolve(ctx context.Context, c Catalog, p ref.Pattern, o Options) *Run {
 	if o.Jobs <= 0 {
 		o.Jobs = DefaultJobs
 	}
-	o.Jobs = min(o.Jobs, maxJobs)
+	o.Jobs = min(o.Jobs, MaxJobs)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/discover"
 )
 
 // Command gives the command tree, for documents that describe it. It is not
@@ -118,13 +120,10 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 	}
 }
 
-// maxJobs is more than any server admits at once.
-const maxJobs = 1000
-
 func (a *app) checkFlags() error {
 	switch {
-	case a.flags.jobs < 1 || a.flags.jobs > maxJobs:
-		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, maxJobs)
+	case a.flags.jobs < 1 || a.flags.jobs > discover.MaxJobs:
+		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, discover.MaxJobs)
 	case a.flags.connections < 1 || a.flags.connections > 16:
 		return usagef("--connections is %d, and must be from 1 to 16", a.flags.connections)
 	case !(a.flags.rate >= 0) || math.IsInf(a.flags.rate, 0):
