@@ -93,7 +93,7 @@ func TestScenarios(t *testing.T) {
 		{"high rate, low burst", with(quay, func(s *settings) { s.limit, s.byAddress = allowance{100, 20}, true }), Options{},
 			discovery{repositories: 1000}, (1010 - 21) / 100., 1.50, 0.04, 8},
 		{"high limit", with(quay, func(s *settings) { s.limit, s.byAddress = allowance{200, 400}, true }), Options{},
-			discovery{repositories: 5000}, (5050 - 401) / 200., 1.10, 0.05, 10},
+			discovery{repositories: 5000}, (5050 - 401) / 200., 1.20, 0.06, 16},
 		{"quay.io by connection", with(quay, func(s *settings) { s.latency = 100 * millisecond }), Options{},
 			discovery{host: "quay.io", repositories: 1876}, (1895 - 8*101) / 400., 1.70, 0, 8},
 		{"quay.io by address", with(quay, func(s *settings) { s.latency, s.byAddress = 100*millisecond, true }), Options{},
@@ -129,7 +129,7 @@ func TestScenariosWithoutALimit(t *testing.T) {
 	}{
 		{"20 ms", settings{latency: 20 * millisecond, lifetime: 1000}, 128, 1.10},
 		{"20 ms, 256 jobs", settings{latency: 20 * millisecond, lifetime: 1000}, 256, 1.20},
-		{"4,000 requests/s at best", settings{latency: 20 * millisecond, lifetime: 1000, workers: 1, work: time.Second / 4000}, 128, 1.10},
+		{"4,000 requests/s at best", settings{latency: 20 * millisecond, lifetime: 1000, workers: 1, work: time.Second / 4000}, 128, 1.20},
 		{"4,000 requests/s, 256 jobs", settings{latency: 20 * millisecond, lifetime: 1000, workers: 1, work: time.Second / 4000}, 256, 1.20},
 	} {
 		t.Run(s.name, func(t *testing.T) {

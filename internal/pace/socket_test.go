@@ -134,8 +134,8 @@ func TestAGoAwayIsOneMoreDial(t *testing.T) {
 	s.start(t)
 	rt := s.transport(t, 1)
 	s.get(t, rt, 1050, 64)
-	goAways := s.requests.Load() / 100
-	s.dials(t, rt, goAways, goAways+1)
+	goAways := s.requests.Load() / 100 // two may hit the same connection
+	s.dials(t, rt, goAways/2, goAways+1)
 }
 
 func TestAClosedIdleConnectionIsOneMoreDial(t *testing.T) {
