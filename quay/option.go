@@ -21,14 +21,15 @@ const (
 	// DefaultTimeout bounds one attempt of a request. A Quay's front end gives
 	// up on its backend after 60 s (doc/quay-api.md section 3); this lets it say so.
 	DefaultTimeout = 90 * time.Second
-	// DefaultRetries is how often a request is repeated at most. It lets
-	// some thirty callers share the five requests a second that a Quay may
-	// grant (doc/quay-api.md section 6).
+	// DefaultRetries is how often a request that failed is repeated at most.
+	// Being refused with 429 is no failure: see [WithRetries].
 	DefaultRetries = 10
 	// DefaultConnections is how many HTTP/2 connections a client opens to its
 	// server at most. Quay's front end gives each an allowance of its own
 	// (doc/quay-api.md section 6).
 	DefaultConnections = pace.DefaultConnections
+	// MaxConnections is the most that [WithConnections] takes.
+	MaxConnections = pace.MaxConnections
 )
 
 const (
@@ -200,12 +201,14 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithRetries sets how often a request is repeated at most, in place of
-// [DefaultRetries]; 0 is never. Of these, a 502, 503, 504 or 520 is repeated ten
+// WithRetries sets how often a request that failed is repeated at most, in
+// place of [DefaultRetries]. Of these, a 502, 503, 504 or 520 is repeated ten
 // times at most, and a connection that breaks or a 200 that is not JSON five
-// times; a 429 is repeated until they are used up. Waits double from half a
-// second to 30 s; a Retry-After is obeyed up to five minutes; no attempt starts
-// later than ten minutes after the first.
+// times. Waits double from half a second to 30 s; a Retry-After is obeyed up
+// to five minutes; no attempt starts later than ten minutes after the first
+// failure. A 429 uses up none of them: it is repeated while the server admits
+// others, and for ten minutes when it admits none. With 0 the first failure is
+// final, and so is the first 429.
 func WithRetries(n int) Option {
 	return func(s *settings) error {
 		if n < 0 {
@@ -235,8 +238,8 @@ func WithRate(perSecond float64, burst int) Option {
 // it back.
 func WithConnections(n int) Option {
 	return func(s *settings) error {
-		if n < 1 || n > pace.MaxConnections {
-			return invalid(opNew, "%d connections: want 1 to %d", n, pace.MaxConnections)
+		if n < 1 || n > MaxConnections {
+			return invalid(opNew, "%d connections: want 1 to %d", n, MaxConnections)
 		}
 		s.connections = n
 		return nil

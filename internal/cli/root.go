@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
 )
 
 // Command gives the command tree, for documents that describe it. It is not
@@ -124,8 +125,8 @@ func (a *app) checkFlags() error {
 	switch {
 	case a.flags.jobs < 1 || a.flags.jobs > discover.MaxJobs:
 		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, discover.MaxJobs)
-	case a.flags.connections < 1 || a.flags.connections > 16:
-		return usagef("--connections is %d, and must be from 1 to 16", a.flags.connections)
+	case a.flags.connections < 1 || a.flags.connections > quay.MaxConnections:
+		return usagef("--connections is %d, and must be from 1 to %d", a.flags.connections, quay.MaxConnections)
 	case !(a.flags.rate >= 0) || math.IsInf(a.flags.rate, 0):
 		return usagef("--rate is %v, and must not be negative", a.flags.rate)
 	case a.flags.burst < 0:
