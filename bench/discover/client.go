@@ -38,6 +38,7 @@ type client struct {
 	connections int  // the connections it may have; 0: the default of quayside
 	peer        bool // to be faster than
 	ceiling     bool // the best of these is the scenario's limit
+	beside      bool // shown for comparison: the scenario's goals are not its own
 }
 
 const defaultConnections = 8

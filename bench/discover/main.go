@@ -47,8 +47,8 @@ func bench(ctx context.Context, runs, peerRuns int, only string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| scenario | client | wall | limit | wall / limit | requests | 429 | connections | median answer | found | goal |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| scenario | client | wall | limit | wall / limit | requests | requests/s | 429 | connections | median answer | found | goal |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
 			continue
@@ -134,8 +134,8 @@ func (s scenario) row(r result, limit time.Duration) string {
 	if r.err != nil {
 		found = "gave up: " + r.err.Error()
 	}
-	return fmt.Sprintf("| %s | %s | %.2f s | %.2f s | %s | %d | %d (%.1f %%) | %d | %v | %s |",
-		s.name, r.name, r.wall.Seconds(), limit.Seconds(), ratio, r.requests,
+	return fmt.Sprintf("| %s | %s | %.2f s | %.2f s | %s | %d | %.0f | %d (%.1f %%) | %d | %v | %s |",
+		s.name, r.name, r.wall.Seconds(), limit.Seconds(), ratio, r.requests, float64(r.requests)/r.wall.Seconds(),
 		r.refused, 100*float64(r.refused)/float64(max(r.requests, 1)), r.dials, r.median, found)
 }
 

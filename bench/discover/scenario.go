@@ -44,11 +44,16 @@ const (
 func scenarios() []scenario {
 	ours := client{name: "quayside", run: quayside()}
 	one := client{name: "quayside, one connection", connections: 1, run: quayside("--connections", "1")}
+	four := client{name: "quayside, four connections", connections: 4, beside: true, run: quayside("--connections", "4")}
 	peer4, peer16 := peer(4), peer(16)
 	naive := client{name: "naive loop, 32 at once", run: loop(32), peer: true}
 	h2 := scenario{repositories: organization, latency: 20 * time.Millisecond, rate: publishedRate, burst: publishedBurst}
 	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
 	return []scenario{
+		{ // first, so that it is known when the machine is what is measured
+			name: "what this machine can do", repositories: 5000,
+			clients: []client{fixed(32), fixed(128)},
+		},
 		with(h2, func(s *scenario) {
 			s.name = "h2 by connection, one connection"
 			s.clients = []client{one}
@@ -56,7 +61,7 @@ func scenarios() []scenario {
 		}),
 		with(h2, func(s *scenario) {
 			s.name = "h2 by connection"
-			s.clients = []client{ours, peer4, peer16, naive}
+			s.clients = []client{ours, four, peer4, peer16, naive}
 			s.goals = goals{refused: 0.01, connections: 8, fasterThanAll: true}
 		}),
 		with(h2, func(s *scenario) {
@@ -111,7 +116,7 @@ func scenarios() []scenario {
 // judge tells whether a row met the goals, and which not. Only our own client
 // has any.
 func (g goals) judge(r result, limit time.Duration, rows []result) string {
-	if r.peer || r.ceiling {
+	if r.peer || r.ceiling || r.beside {
 		return ""
 	}
 	var missed []string
