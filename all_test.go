@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 		"internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"golang.org/x/sync", "golang.org/x/sys",
 	},
+	"internal/registrytest": {},
 	"internal/registry": {
 		"internal/manifest", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 	},
