@@ -20,7 +20,8 @@ import (
 const usage = `quaytest serves an embedded Quay: the REST API v1 and, for pulls, the registry API.
 
 Usage:
-  quaytest [--listen 127.0.0.1:0] [--dataset FILE | --fleet N[,KEY=VALUE]...]
+  quaytest [--listen 127.0.0.1:0]
+           [--dataset FILE | --fleet N[,KEY=VALUE]... | --release N[,KEY=VALUE]...]
            [--clock UNIX] [--tls [--ca-out FILE]] [--object-storage]
            [--limits none|quay.io|h2=50/100,h1=5/25] [--limit-key connection|address]
            [--latency 20ms] [--rate-bytes 100MB] [--quirk NAME[=VALUE]]... [--stats FILE]
@@ -36,6 +37,14 @@ What it holds:
                     on. Keys: namespace (fleet), tag (2025.1), every=K: one in K
                     carries the tag, no-live-tag=K and private=K: so many are
                     such, token=TEXT: an owner's token
+  --release N[,KEY=VALUE]...
+                    a made-up organization of N images that can be pulled, and
+                    share layers. Keys: namespace (release), tag (2025.1), sizes
+                    of the layers: base (4.6MB) of all, group (3.3MB) of each of
+                    groups=K (6), own (2.81MB) of each image; one image in K:
+                    signed=K by cosign, referrers=K with an SBOM, index=K for
+                    amd64 and, with a layer of arm64=BYTES (64KiB), arm64;
+                    private=K: so many are such, token=TEXT: an owner's token
   --clock UNIX      the server's clock stands still at this time, in seconds; a
                     recording is replayed exactly at its recorded_at. Limits,
                     latency and bandwidth run by real time all the same
@@ -71,6 +80,8 @@ Examples:
   quaytest
   quaytest --dataset dataset.json --clock 1795446151
   quaytest --fleet 1876,every=10,no-live-tag=188,token=abc
+  quaytest --release 60 --rate-bytes 100MB
+  quaytest --release 30,base=21.6MB,groups=5,group=3.48MB,own=2.2MB
   quaytest --tls --ca-out ca.pem --limits quay.io --stats stats.json
   quaytest --tls --limits h2=50/100 --quirk limits-after=30s:h2=25/50
   quaytest --quirk html-502=10 --quirk 'cut=3:/v2/**/blobs/*'
@@ -79,7 +90,7 @@ Examples:
 // settings is what the arguments ask for.
 type settings struct {
 	options            []quaytest.Option
-	fleet              func() *quaytest.Dataset
+	make               func() *quaytest.Dataset // --fleet or --release
 	dataset            string
 	caOut, stats       string
 	tls, objectStorage bool
@@ -99,10 +110,15 @@ func flags(s *settings) *flag.FlagSet {
 	f.BoolVar(&s.tls, "tls", false, "")
 	f.BoolVar(&s.objectStorage, "object-storage", false, "")
 	f.BoolVar(&s.listQuirks, "list-quirks", false, "")
-	f.Func("fleet", "", func(v string) (err error) {
-		s.fleet, err = parseFleet(v)
-		return err
-	})
+	for name, parse := range map[string]func(string) (func() *quaytest.Dataset, error){"fleet": parseFleet, "release": parseRelease} {
+		f.Func(name, "", func(v string) (err error) {
+			if s.make != nil {
+				return errors.New("--fleet or --release is given once")
+			}
+			s.make, err = parse(v)
+			return err
+		})
+	}
 	f.Func("listen", "", func(v string) error {
 		s.add(quaytest.WithListen(v))
 		_, _, err := net.SplitHostPort(v)
@@ -157,8 +173,8 @@ func parse(args []string) (*settings, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case s.caOut != "" && !s.tls:
 		return nil, errors.New("--ca-out needs --tls")
-	case s.fleet != nil && s.dataset != "":
-		return nil, errors.New("--dataset and --fleet exclude each other")
+	case s.make != nil && s.dataset != "":
+		return nil, errors.New("--dataset excludes --fleet and --release")
 	}
 	// An option checks its value when it is used: try them all on nothing.
 	h, err := quaytest.NewHandler(&quaytest.Dataset{}, s.options...)

@@ -11,7 +11,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// fleetOwner owns the organization of a fleet that has a token.
+// fleetOwner owns the organization of a fleet or release that has a token.
 const fleetOwner = "admiral"
 
 // parseFleet reads N[,KEY=VALUE]... The dataset is made by the function it
@@ -47,13 +47,16 @@ func parseFleet(s string) (func() *quaytest.Dataset, error) {
 			return nil, fmt.Errorf("%q: value out of range", item)
 		}
 	}
-	return func() *quaytest.Dataset {
-		d := quaytest.Fleet(n, opts)
-		if token != "" {
-			d.Organizations[0].Owners = []string{fleetOwner}
-			d.Users = append(d.Users, quaytest.User{Name: fleetOwner, Enabled: true})
-			d.Tokens = append(d.Tokens, quaytest.Token{Name: token, User: fleetOwner, Scope: "repo:read"})
-		}
-		return d
-	}, nil
+	return func() *quaytest.Dataset { return owned(quaytest.Fleet(n, opts), token) }, nil
+}
+
+// owned gives the dataset's organization an owner with a token, unless that is
+// "".
+func owned(d *quaytest.Dataset, token string) *quaytest.Dataset {
+	if token != "" {
+		d.Organizations[0].Owners = []string{fleetOwner}
+		d.Users = append(d.Users, quaytest.User{Name: fleetOwner, Enabled: true})
+		d.Tokens = append(d.Tokens, quaytest.Token{Name: token, User: fleetOwner, Scope: "repo:read"})
+	}
+	return d
 }

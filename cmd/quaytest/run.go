@@ -98,8 +98,8 @@ func (s *settings) serve(ctx context.Context, stdout io.Writer) (err error) {
 }
 
 func (s *settings) load() (*quaytest.Dataset, error) {
-	if s.fleet != nil {
-		return s.fleet(), nil
+	if s.make != nil {
+		return s.make(), nil
 	}
 	if s.dataset == "" {
 		return quaytest.SampleDataset(), nil

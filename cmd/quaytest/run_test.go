@@ -219,6 +219,35 @@ func TestFleetWithAToken(t *testing.T) {
 	}
 }
 
+func TestRelease(t *testing.T) {
+	r := start(t, "--release", "3,namespace=yard,tag=v2,base=20KB,group=10KB,groups=2,own=5KiB,signed=2,private=1,token=abc")
+	req, err := http.NewRequest(http.MethodGet, r.url+"/v2/yard/image-000002/manifests/v2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var image struct{ Layers []struct{ Size int64 } }
+	if err := json.NewDecoder(resp.Body).Decode(&image); err != nil || len(image.Layers) != 3 {
+		t.Fatalf("manifest: %s, %v", resp.Status, err)
+	}
+	if got := []int64{image.Layers[0].Size, image.Layers[1].Size, image.Layers[2].Size}; !cmp.Equal(got, []int64{19968, 9728, 5120}) {
+		t.Errorf("layers of %v bytes", got)
+	}
+	for name, want := range map[string]int{"image-000002": 2, "image-000001": 1} {
+		if _, body := get(t, http.DefaultClient, r.url+"/api/v1/repository/yard/"+name+"/tag/"); strings.Count(body, `"name"`) != want {
+			t.Errorf("%s has the tags %s, want %d", name, body, want)
+		}
+	}
+	if _, body := get(t, http.DefaultClient, r.url+list+"yard"); strings.Count(body, `"name": "image-`) != 2 {
+		t.Errorf("anyone sees %s", body)
+	}
+}
+
 func TestSignalEndsIt(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		cmd := exec.Command(os.Args[0])
@@ -275,6 +304,13 @@ func TestUsageErrorsNameTheText(t *testing.T) {
 		`"sails=3"`:       {"--fleet", "5,sails=3"},
 		`"every=x"`:       {"--fleet", "5,every=x"},
 		`--dataset`:       {"--fleet", "5", "--dataset", "d.json"},
+		`given once`:      {"--fleet", "5", "--release", "5"},
+		`"few"`:           {"--release", "few"},
+		`"own=big"`:       {"--release", "5,own=big"},
+		`"signed=-1"`:     {"--release", "5,signed=-1"},
+		`"private=6"`:     {"--release", "5,private=6"},
+		`"tag="`:          {"--release", "5,tag="},
+		`"size=1MB"`:      {"--release", "5,size=1MB"},
 		`quirk "cut"`:     {"--quirk", "cut=2", "--quirk", "cut=3"},
 		`"1.2.3.4"`:       {"--listen", "1.2.3.4"},
 		`argument: -stat`: {"--stats"},

@@ -93,15 +93,17 @@ type Manifest struct {
 }
 
 // A Blob is a layer or configuration. Its bytes are Base64 or, when that is
-// nil, made from Size and Seed as [SyntheticBlob] says. When both are nil they
-// are those of the same digest in another repository; if there is none, the
-// server knows of the blob and cannot serve it.
+// nil, made from Size and Seed as [SyntheticBlob] says or, with a File, as
+// [SyntheticLayer] does. When Base64 and Size are nil they are those of the
+// same digest in another repository; if there is none, the server knows of the
+// blob and cannot serve it.
 type Blob struct {
 	Repository string  `json:"repository"`
 	Digest     string  `json:"digest"`
 	Base64     *string `json:"base64,omitempty"`
 	Size       *int64  `json:"size,omitempty"` // bytes
 	Seed       uint64  `json:"seed,omitempty"`
+	File       string  `json:"file,omitempty"` // the one file in a tar
 }
 
 // ReadDataset reads the JSON form of a dataset.
@@ -111,4 +113,24 @@ func ReadDataset(r io.Reader) (*Dataset, error) {
 		return nil, fmt.Errorf("quaytest: read dataset: %w", err)
 	}
 	return &d, nil
+}
+
+// BlobBytes adds up the blobs that a server with this dataset can serve: unique
+// counts each digest once, and sum counts it once for every repository that has
+// it, which is what copying one repository after another takes.
+func (d *Dataset) BlobBytes() (unique, sum int64) {
+	stored := newStore(d)()
+	counted := map[string]bool{}
+	for _, b := range d.Blobs {
+		of := stored[b.Digest]
+		if of == nil {
+			continue
+		}
+		sum += of.size()
+		if !counted[b.Digest] {
+			counted[b.Digest] = true
+			unique += of.size()
+		}
+	}
+	return unique, sum
 }

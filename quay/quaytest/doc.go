@@ -34,7 +34,8 @@
 // All of them read one index over the dataset that never changes, so a handler
 // is safe for concurrent use and a request's cost does not grow with the
 // number of repositories. Datasets come from a file ([ReadDataset]), from
-// [SampleDataset], or from [Fleet], which makes a million repositories cheap.
+// [SampleDataset], from [Fleet], which makes a million repositories cheap, or
+// from [Release], whose images can be pulled and share layers as chosen.
 //
 // Quirks ([WithQuirk], [Quirks]) are the odd things that servers and networks
 // do, each by name and with the fact it rests on.

@@ -5,30 +5,12 @@ package quaytest
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"strconv"
 	"sync"
 )
-
-// SyntheticBlob describes a blob of size bytes that look random and follow
-// from the seed. They are made while they are sent, at any offset, so that a
-// dataset of many gigabytes takes no memory. It reads through all of them once
-// to give the blob its digest. It panics when size is negative.
-func SyntheticBlob(repository string, size int64, seed uint64) Blob {
-	if size < 0 {
-		panic("quaytest: SyntheticBlob: negative size")
-	}
-	sum := sha256.New()
-	_, _ = io.Copy(sum, newKeystream(seed, 0, size)) // neither side fails
-	return Blob{Repository: repository, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: &size, Seed: seed}
-}
 
 // stored is a blob's bytes, which are either decoded by the first request for
 // them and then kept, or made anew for each.
@@ -73,7 +55,7 @@ func (s *stored) section(offset, n int64) io.Reader {
 	if s.bytes != nil {
 		return bytes.NewReader(s.bytes()[offset : offset+n])
 	}
-	return newKeystream(s.blob.Seed, offset, n)
+	return s.blob.synthetic(offset, n)
 }
 
 // send sends n of the bytes from offset on, and sets their length. It holds no
@@ -84,39 +66,4 @@ func (s *stored) send(w http.ResponseWriter, r *http.Request, status int, offset
 	if r.Method != http.MethodHead {
 		_, _ = io.Copy(w, s.section(offset, n)) // the client may leave
 	}
-}
-
-// A keystream reads what AES in counter mode makes of zeros: fast, different
-// for every seed, and with a beginning anywhere.
-type keystream struct {
-	cipher cipher.Stream
-	left   int64
-}
-
-// newKeystream gives n bytes from offset on of the stream that the seed begins.
-// Any block of it can be made without those before it.
-func newKeystream(seed uint64, offset, n int64) *keystream {
-	var key, counter [aes.BlockSize]byte
-	binary.BigEndian.PutUint64(key[:], seed)
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // the key has the right length
-	}
-	binary.BigEndian.PutUint64(counter[8:], uint64(offset/aes.BlockSize))
-	k := &keystream{cipher: cipher.NewCTR(block, counter[:]), left: n}
-	skip := make([]byte, offset%aes.BlockSize)
-	k.cipher.XORKeyStream(skip, skip)
-	return k
-}
-
-// Read never fails before the end.
-func (k *keystream) Read(p []byte) (int, error) {
-	if k.left == 0 {
-		return 0, io.EOF
-	}
-	p = p[:min(int64(len(p)), k.left)]
-	clear(p)
-	k.cipher.XORKeyStream(p, p)
-	k.left -= int64(len(p))
-	return len(p), nil
 }

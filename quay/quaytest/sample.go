@@ -85,7 +85,7 @@ func SampleDataset() *Dataset {
 			Reads: []string{SampleOrganization + "/keystone-ldap"},
 		}},
 	}
-	images := newSampleImages(d)
+	images := sampleImages{newBuilder(d)}
 	for i, name := range sampleServices {
 		odd := sampleOdd[name]
 		r := Repository{Namespace: SampleOrganization, Name: name, Public: !odd.private, State: "NORMAL",
