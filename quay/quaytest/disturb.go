@@ -23,6 +23,8 @@ type quirkSet struct {
 	outage     *outage
 
 	html502, html404, html500, random401, malformed, cut, stall *trigger
+	redirectAway, wrongBytes, truncated, endless                *trigger // the last three on blobs
+	failFirst, cutFirst, stallFirst                             *first
 }
 
 // A trigger picks the requests a quirk is played on.
@@ -122,9 +124,12 @@ func (o *outage) on() bool {
 }
 
 // fault gives the status of the quirk that fails this request, or 0. Object
-// storage is another host, and goes on.
-func (f *front) fault(path, class string) int {
+// storage is another host, and goes on unless it is named.
+func (f *front) fault(r *http.Request, class string) int {
+	path := r.URL.Path
 	switch {
+	case (class != "storage" || f.failFirst != nil && f.failFirst.paths != nil) && f.failFirst.hits(r, class):
+		return f.failFirst.status
 	case class == "storage":
 		return 0
 	case f.outage.on():
@@ -144,7 +149,7 @@ func (f *front) fault(path, class string) int {
 // gives the writer to answer through, or nil when the quirk was the answer.
 func (f *front) disturb(w http.ResponseWriter, r *http.Request, class string, wait func(time.Duration)) http.ResponseWriter {
 	path := r.URL.Path
-	if status := f.fault(path, class); status != 0 {
+	if status := f.fault(r, class); status != 0 {
 		f.fail(w, status)
 		return nil
 	}
@@ -155,10 +160,14 @@ func (f *front) disturb(w http.ResponseWriter, r *http.Request, class string, wa
 	case strings.HasPrefix(path, "/api/") && f.malformed.hits(path):
 		send(w, http.StatusOK, "application/json", `{"repositories": [{"namespace": "`)
 		return nil
+	case f.leadAway(w, r, class):
+		return nil
 	case f.cut.hits(path):
 		return &half{ResponseWriter: w, then: func() {}}
 	case f.stall.hits(path):
 		return &half{ResponseWriter: w, then: func() { wait(patience) }}
+	case class == "blob" || class == "storage":
+		return &spoiler{ResponseWriter: w, f: f, r: r, class: class, stall: func() { wait(patience) }}
 	}
 	return w
 }

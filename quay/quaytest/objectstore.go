@@ -85,23 +85,30 @@ func (h *Handler) serveStorage(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(r.URL.Path, "/") // as signedURL made them
 	sum := parts[len(parts)-1]
 	s := h.registry.store()[parts[len(parts)-3]+":"+sum]
-	size := s.size()
-	offset, n, status := int64(0), size, http.StatusOK
-	if _, ignored := h.cfg.shape.quirk("storage-ignores-range"); !ignored {
-		offset, n, status = byteRange(r.Header.Get("Range"), size)
+	header := w.Header()
+	header.Set("Content-Type", "binary/octet-stream")
+	header.Set("ETag", `"`+sum+`"`)
+	if _, ignored := h.cfg.shape.quirk("storage-ignores-range"); ignored {
+		header.Set("Accept-Ranges", "bytes")
+		s.send(w, r, http.StatusOK, 0, s.size())
+		return
 	}
-	if status == http.StatusRequestedRangeNotSatisfiable {
+	s.sendPart(w, r)
+}
+
+// sendPart sends what Range asks for.
+func (s *stored) sendPart(w http.ResponseWriter, r *http.Request) {
+	size := s.size()
+	offset, n, status := byteRange(r.Header.Get("Range"), size)
+	switch status {
+	case http.StatusRequestedRangeNotSatisfiable:
 		(&storageError{Status: status, Code: "InvalidRange", Message: "The requested range is not satisfiable",
 			Range: r.Header.Get("Range"), Size: size}).send(w, r)
 		return
+	case http.StatusPartialContent:
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+n-1, size))
 	}
-	header := w.Header()
-	if status == http.StatusPartialContent {
-		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+n-1, size))
-	}
-	header.Set("Accept-Ranges", "bytes")
-	header.Set("Content-Type", "binary/octet-stream")
-	header.Set("ETag", `"`+sum+`"`)
+	w.Header().Set("Accept-Ranges", "bytes")
 	s.send(w, r, status, offset, n)
 }
 
@@ -116,7 +123,7 @@ func (h *Handler) refusedURL(r *http.Request) *storageError {
 	case signature == "":
 		return &storageError{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"}
 	case r.Header.Get("Authorization") != "":
-		return &storageError{Status: http.StatusBadRequest, Code: "InvalidArgument", Message: "Only one auth mechanism allowed"}
+		return twoCredentials
 	case r.Method != http.MethodGet || err != nil || !hmac.Equal([]byte(signature), []byte(h.signature(r.Host, r.URL.Path, query))):
 		return &storageError{Status: http.StatusForbidden, Code: "SignatureDoesNotMatch",
 			Message: "The request signature we calculated does not match the signature you provided."}
@@ -164,6 +171,9 @@ type storageError struct {
 	Range   string `xml:"RangeRequested,omitempty"`
 	Size    int64  `xml:"ActualObjectSize,omitempty"`
 }
+
+// twoCredentials answers a request with a signature and an Authorization header.
+var twoCredentials = &storageError{Status: http.StatusBadRequest, Code: "InvalidArgument", Message: "Only one auth mechanism allowed"}
 
 func (e *storageError) send(w http.ResponseWriter, r *http.Request) {
 	body, err := xml.Marshal(e)

@@ -20,7 +20,8 @@ type QuirkInfo struct {
 
 // Quirks gives all quirks by name. A value WHEN picks requests: N is every
 // N-th one, a glob such as /v2/**/blobs/* those for the paths it matches, and
-// N:GLOB every N-th of these. Without a value it is every request.
+// N:GLOB every N-th of these. Without a value it is every request. A value K
+// is the first K requests for each URL, and K:GLOB for each that matches.
 func Quirks() []QuirkInfo {
 	var infos []QuirkInfo
 	for _, q := range quirks() {
@@ -39,17 +40,32 @@ type quirk struct {
 // quirks is the table behind Quirks. Facts are of doc/quay-api.md; a quirk
 // without one says so.
 func quirks() []quirk {
-	const anyNetwork = "none: what a network or a proxy can do to any answer"
+	const (
+		anyNetwork = "none: what a network or a proxy can do to any answer"
+		anyServer  = "none: what a damaged store or a hostile server can do"
+	)
 	return []quirk{
+		{QuirkInfo{"blob-range", "",
+			"Quay's own storage honours Range: 206 and 416, as object storage does",
+			"none: section Recorded says it does not; other registries do"}, playedByQuay(noValue)},
 		{QuirkInfo{"capacity", "N",
 			"serve N requests a second one after another; the others queue, after 60 s for 504",
 			"section 4 (measured: 78 a second), recording outage-timeout"}, setCapacity},
 		{QuirkInfo{"cut", "[WHEN]",
 			"break the answer off in mid body: HTTP/1.1 loses its connection, HTTP/2 its stream",
 			anyNetwork}, playedOn(func(f *front) **trigger { return &f.cut })},
+		{QuirkInfo{"cut-first", "K[:GLOB]",
+			"break off the first K answers with each large blob, of 64 KiB and more, in mid body",
+			anyNetwork}, playedFirst(func(f *front) **first { return &f.cutFirst })},
 		{QuirkInfo{"empty-429", "",
 			"refuse with an empty 429 and x-envoy-ratelimited, as a proxy does",
 			"section 3, 429, inferred"}, setEmpty429},
+		{QuirkInfo{"endless", "[WHEN]",
+			"a blob goes on and on, without a Content-Length",
+			anyServer}, playedOn(func(f *front) **trigger { return &f.endless })},
+		{QuirkInfo{"fail-first", "K:STATUS[:GLOB]",
+			"the first K answers for each URL are STATUS, 400 to 599; object storage only when GLOB names it",
+			"sections 3 and 6"}, setFailFirst},
 		{QuirkInfo{"html-404", "[WHEN]",
 			"404 with an HTML page: an older server whose backend is gone",
 			"section 3, 502"}, playedOn(func(f *front) **trigger { return &f.html404 })},
@@ -83,6 +99,9 @@ func quirks() []quirk {
 		{QuirkInfo{"random-401", "[WHEN]",
 			"401 to a tag query; every tenth when WHEN is left out",
 			"section 3: deleted between list and tag call"}, setRandom401},
+		{QuirkInfo{"redirect-away", "[WHEN]",
+			"a manifest or blob is a redirect to another host, which answers 400 when Authorization comes along",
+			"none: section Recorded has it for blobs, see WithObjectStorage"}, playedOn(func(f *front) **trigger { return &f.redirectAway })},
 		{QuirkInfo{"repeat-cursor", "",
 			"every page of a listing gives the same cursor",
 			"section 1: a cursor that cannot be read gives page one"}, playedByQuay(noValue)},
@@ -92,15 +111,24 @@ func quirks() []quirk {
 		{QuirkInfo{"stall", "[WHEN]",
 			"stop in mid body, and break off after 60 s",
 			"section 6, proxy_read_timeout"}, playedOn(func(f *front) **trigger { return &f.stall })},
+		{QuirkInfo{"stall-first", "K[:GLOB]",
+			"stop the first K answers with each large blob in mid body, as stall does",
+			"section 6, proxy_read_timeout"}, playedFirst(func(f *front) **first { return &f.stallFirst })},
 		{QuirkInfo{"storage-ignores-range", "",
 			"object storage answers a Range with 200 and the whole blob",
 			"section Recorded: local storage does"}, playedByQuay(noValue)},
 		{QuirkInfo{"storage-lapsed", "",
 			"object storage finds every signed URL lapsed",
 			"section Recorded, inferred"}, playedByQuay(noValue)},
+		{QuirkInfo{"truncated", "[WHEN]",
+			"half of a blob, and a Content-Length that fits",
+			anyServer}, playedOn(func(f *front) **trigger { return &f.truncated })},
 		{QuirkInfo{"vanish", "NAMESPACE/REPOSITORY",
 			"the repository is listed, and gone when its tags are asked for",
 			"section 3: deleted between list and tag call"}, playedByQuay(repositoryValue)},
+		{QuirkInfo{"wrong-bytes", "[WHEN]",
+			"a blob of the right size with wrong bytes in it",
+			anyServer}, playedOn(func(f *front) **trigger { return &f.wrongBytes })},
 	}
 }
 

@@ -32,5 +32,9 @@ func (h *Handler) serveBlob(w http.ResponseWriter, r *http.Request, name, digest
 		return
 	}
 	header.Set("Content-Type", "application/octet-stream")
+	if _, on := h.cfg.shape.quirk("blob-range"); on {
+		s.sendPart(w, r)
+		return
+	}
 	s.send(w, r, http.StatusOK, 0, s.size())
 }

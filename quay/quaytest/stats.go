@@ -33,6 +33,7 @@ type ClassStats struct {
 	Requests  int64 `json:"requests"`
 	WithToken int64 `json:"with_token"`
 	Bytes     int64 `json:"bytes"`
+	Content   int64 `json:"content"` // of these, in answers 200 and 206: no errors, and no pages of redirects
 	// Statuses counts answers by status. 0 is no answer: the connection was
 	// cut, or the client left, before the status was sent.
 	Statuses map[int]int64 `json:"statuses"`
@@ -112,12 +113,15 @@ func (c *recorder) answered(class string, token bool, status int) {
 	c.s.Classes[class] = of
 }
 
-// sent counts n bytes of a body, or takes them off when n is negative.
-func (c *recorder) sent(class string, n int) {
+// sent counts n bytes of an answer's body, or takes them off when n is negative.
+func (c *recorder) sent(class string, status, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	of := c.s.Classes[class]
 	of.Bytes += int64(n)
+	if status == http.StatusOK || status == http.StatusPartialContent {
+		of.Content += int64(n)
+	}
 	c.s.Bytes += int64(n)
 	c.s.Classes[class] = of
 }
@@ -181,10 +185,10 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
-	a.stats.sent(a.class, len(p))
+	a.stats.sent(a.class, a.status, len(p))
 	n, err := a.ResponseWriter.Write(p)
 	if n < len(p) {
-		a.stats.sent(a.class, n-len(p))
+		a.stats.sent(a.class, a.status, n-len(p))
 	}
 	return n, err
 }

@@ -74,8 +74,8 @@ func TestStatsTellTokensStatusesAndBytes(t *testing.T) {
 		Requests: 4, WithToken: 2, WithoutToken: 2, Refused: 1, Bytes: bytes,
 		Connections: quaytest.Connections{Accepted: 1, HTTP2: 1},
 		Classes: map[string]quaytest.ClassStats{
-			"list": {Requests: 2, WithToken: 2, Bytes: listed, Statuses: map[int]int64{429: 1, 200: 1}},
-			"tags": {Requests: 2, Bytes: bytes - listed, Statuses: map[int]int64{200: 2}},
+			"list": {Requests: 2, WithToken: 2, Bytes: listed, Content: listed - refused, Statuses: map[int]int64{429: 1, 200: 1}},
+			"tags": {Requests: 2, Bytes: bytes - listed, Content: bytes - listed, Statuses: map[int]int64{200: 2}},
 		},
 	}
 	if refused != 162 { // recording limit-http1
