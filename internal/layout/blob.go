@@ -1,0 +1,191 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+// Has tells whether the blob is there, whole: by its size, or by its hash with
+// Options.Check, each blob once a process. What is there and damaged is removed, and
+// false. A blob of another size that does fit its digest stays: then the
+// descriptor is wrong, and the error meets ErrCorrupt.
+func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
+		return false, l.failed("look for a blob", err)
+	}
+	info, err := os.Stat(l.blob(d.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, l.failed("look for a blob", err)
+	}
+	if info.Mode().IsRegular() && info.Size() == d.Size && !l.check {
+		return true, nil
+	}
+	size, err := l.checked(ctx, d.Digest)
+	if errors.Is(err, ErrMissing) || errors.Is(err, ErrCorrupt) {
+		return false, nil
+	} else if err != nil {
+		return false, l.failed("check "+d.Digest.String(), err)
+	}
+	if size != d.Size {
+		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: it is said to have %d bytes, and %d fit the digest",
+			ErrCorrupt, d.Size, size))
+	}
+	return true, nil
+}
+
+// Blob opens a blob for reading and returns its size in bytes. It is not hashed.
+// ErrMissing. The caller closes.
+func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
+	if err := errors.Join(d.Validate(), l.usable(context.Background())); err != nil {
+		return nil, 0, l.failed("open a blob", err)
+	}
+	file, size, err := l.open(d)
+	if err != nil {
+		return nil, 0, l.failed("open "+d.String(), err)
+	}
+	return file, size, nil
+}
+
+// open opens a blob. ErrMissing.
+func (f folder) open(d digest.Digest) (*os.File, int64, error) {
+	file, err := os.Open(f.blob(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, ErrMissing
+	} else if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", file.Name())
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+// Read returns the whole content of a small blob (a manifest, a configuration),
+// of manifest.MaxSize bytes at most, checked against the descriptor. ErrMissing,
+// ErrCorrupt; what is damaged stays until a Put or a Partial replaces it.
+func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
+		return nil, l.failed("read a blob", err)
+	}
+	content, err := l.read(d.Digest)
+	if err == nil && int64(len(content)) != d.Size {
+		err = fmt.Errorf("%w: it has %d bytes, and should have %d", ErrCorrupt, len(content), d.Size)
+	}
+	if err != nil {
+		return nil, l.failed("read "+d.Digest.String(), err)
+	}
+	return content, nil
+}
+
+// read reads a small blob that fits its digest.
+func (f folder) read(d digest.Digest) ([]byte, error) {
+	content, err := readFile(f.blob(d), manifest.MaxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrMissing
+	} else if err != nil {
+		return nil, err
+	}
+	if d.Algorithm().FromBytes(content) != d {
+		return nil, ErrCorrupt
+	}
+	return content, nil
+}
+
+// Put stores a small blob whose content is at hand, and returns when that is on
+// disk. ErrCorrupt tells that it does not fit the descriptor. What is there already is compared
+// with it, and replaced when it is damaged.
+func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
+	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
+		return l.failed("store a blob", err)
+	}
+	if int64(len(content)) != d.Size || d.Digest.Algorithm().FromBytes(content) != d.Digest {
+		return l.failed("store "+d.Digest.String(), ErrCorrupt)
+	}
+	if there, err := l.same(d.Digest, content); there && err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	l.temps++
+	temp := l.own(temporary, strconv.Itoa(l.temps))
+	l.mu.Unlock()
+	err := writeFile(temp, content)
+	if err == nil {
+		err = l.settle(temp, d)
+	}
+	return l.failed("store "+d.Digest.String(), err)
+}
+
+// same tells whether a blob is there with just this content.
+func (f folder) same(d digest.Digest, content []byte) (bool, error) {
+	file, size, err := f.open(d)
+	if err != nil || size != int64(len(content)) {
+		return false, errors.Join(err, closed(file))
+	}
+	defer file.Close()
+	there, err := io.ReadAll(io.LimitReader(file, size+1))
+	return bytes.Equal(there, content), err
+}
+
+// closed closes a file that there may be.
+func closed(file *os.File) error {
+	if file == nil {
+		return nil
+	}
+	return file.Close()
+}
+
+// settle gives a file that was hashed and synced its final name.
+func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
+	l.removal.Lock()
+	defer l.removal.Unlock()
+	if err := l.usable(context.Background()); err != nil {
+		return err
+	}
+	final := l.blob(d.Digest)
+	dir := filepath.Dir(final)
+	if err := makeFolder(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, final); err != nil {
+		return err
+	}
+	l.renamed(dir)
+	l.known(d.Digest, d.Size)
+	return nil
+}
+
+// Delete removes a blob, whether an image needs it or not. It is no error when
+// there is none.
+func (l *Layout) Delete(d digest.Digest) error {
+	if err := errors.Join(d.Validate(), l.usable(context.Background())); err != nil {
+		return l.failed("delete a blob", err)
+	}
+	l.removal.Lock()
+	defer l.removal.Unlock()
+	l.forget(d)
+	if err := os.Remove(l.blob(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l.failed("delete "+d.String(), err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Collected tells what Collect removed, or would remove.
+type Collected struct {
+	Blobs    []digest.Digest // that no image points to, in order
+	Partials int             // partial and temporary files of broken runs
+	Bytes    int64           // of both
+	Kept     int             // blobs that stay
+}
+
+// Collect removes what no image of the layout points to, and what broken runs
+// left behind, partial blobs as well: what a copy would go on with. With dry it
+// only tells. It needs the layout for itself: ErrLocked. Files that are neither blobs by
+// their names nor in the folder of ours are not touched.
+//
+// It refuses to remove anything when it cannot know what an image needs: when
+// a manifest is damaged, cannot be read, is of a type that is not known here, or is not there. Not
+// there is fine for an image that was left out of an index on purpose, and in an
+// index that another tool wrote, where nothing tells purpose from loss.
+func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
+	f, err := existing(dir)
+	if err != nil {
+		return Collected{}, err
+	}
+	lock, err := f.acquire()
+	if err != nil {
+		return Collected{}, err
+	}
+	defer lock.Close()
+	needed, err := f.needed(ctx)
+	if err != nil {
+		return Collected{}, f.failed("collect", err)
+	}
+	var c Collected
+	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512} {
+		err := eachFile(ctx, f.path(ocispec.ImageBlobsDir, string(a)), func(name string, size int64) error {
+			d := digest.NewDigestFromEncoded(a, filepath.Base(name))
+			switch {
+			case d.Validate() != nil: // not ours to judge
+				return nil
+			case needed[d]:
+				c.Kept++
+				return nil
+			}
+			c.Blobs = append(c.Blobs, d)
+			c.Bytes += size
+			return remove(name, dry)
+		})
+		if err != nil {
+			return c, f.failed("collect", err)
+		}
+	}
+	slices.Sort(c.Blobs)
+	for _, folder := range []string{partials, temporary} {
+		err := eachFile(ctx, f.own(folder), func(name string, size int64) error {
+			c.Partials++
+			c.Bytes += size
+			return remove(name, dry)
+		})
+		if err != nil {
+			return c, f.failed("collect", err)
+		}
+	}
+	return c, nil
+}
+
+// needed returns all that entries of the index lead to, whether it is there or not.
+func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
+	x, err := f.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	needed := map[digest.Digest]bool{}
+	g := newGraph(f)
+	for _, e := range x.entries() {
+		err := g.walk(ctx, e.Descriptor, func(at link, n *node) error {
+			needed[at.Digest] = true
+			missing := errors.Is(n.err, ErrMissing)
+			if n.err == nil || missing && at.role == child && (!e.own() || e.mayLack(at.Descriptor)) {
+				return nil
+			}
+			return fmt.Errorf("nothing was removed: what %s needs is not known, for its manifest %s: %w; verify with repair, and copy it again",
+				e.label(), at.Digest, n.err)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return needed, nil
+}
+
+// eachFile calls do for each file of a folder, which may be missing.
+func eachFile(ctx context.Context, dir string, do func(name string, size int64) error) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			continue
+		}
+		if err := do(filepath.Join(dir, e.Name()), info.Size()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func remove(name string, dry bool) error {
+	if dry {
+		return nil
+	}
+	return os.Remove(name)
+}

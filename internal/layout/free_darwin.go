@@ -1,0 +1,25 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"math"
+	"math/bits"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// freeBytes returns what the file system of a folder has for unprivileged users.
+func freeBytes(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, os.NewSyscallError("statfs", err)
+	}
+	high, low := bits.Mul64(s.Bavail, uint64(s.Bsize))
+	if high > 0 || low > math.MaxInt64 {
+		return math.MaxInt64, nil
+	}
+	return int64(low), nil
+}

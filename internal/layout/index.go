@@ -1,0 +1,217 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+// What an entry of the index carries.
+const (
+	// AnnotationIndex on an entry says what sort of index it leads to. Tag keeps it.
+	AnnotationIndex = "dev.quayside.index"
+	// SparseIndex is a value of AnnotationIndex: some of the images that the index lists
+	// were left out on purpose, which is no damage.
+	SparseIndex = "sparse"
+
+	// annotationKept lists the manifests of a sparse index that were there when
+	// Tag was called, so that the loss of one of these is damage.
+	annotationKept = "dev.quayside.index.kept"
+	// annotationContainerd is the name containerd, docker and podman go by.
+	annotationContainerd = "io.containerd.image.name"
+
+	maxIndex = 16 << 20 // bytes of index.json: some 40,000 images
+)
+
+// An Entry is an image of the layout's index.
+type Entry struct {
+	Name       string // full reference, such as quay.io/org/image:tag
+	Descriptor ocispec.Descriptor
+}
+
+// index is what index.json says. It is not changed once made: with makes
+// another one.
+type index struct {
+	fields  map[string]json.RawMessage // of the whole, but for its entries
+	foreign []entry                    // others' entries, in their order
+	images  []entry                    // entries with a full reference, one a name, by name
+}
+
+// entry is one entry and how it is written.
+type entry struct {
+	Entry
+	raw json.RawMessage
+}
+
+func newIndex() index {
+	return index{fields: map[string]json.RawMessage{
+		"schemaVersion": json.RawMessage("2"),
+		"mediaType":     json.RawMessage(`"` + ocispec.MediaTypeImageIndex + `"`),
+	}}
+}
+
+// readIndex reads index.json.
+func (f folder) readIndex() (index, error) {
+	content, err := readFile(f.path(ocispec.ImageIndexFile), maxIndex)
+	if err != nil {
+		return index{}, err
+	}
+	x, err := parseIndex(content)
+	if err != nil {
+		return index{}, fmt.Errorf("%s cannot be read: %w", ocispec.ImageIndexFile, err)
+	}
+	return x, nil
+}
+
+// parseIndex reads an index, ours or another tool's. A digest that is none is refused.
+func parseIndex(content []byte) (index, error) {
+	x := index{}
+	if err := json.Unmarshal(content, &x.fields); err != nil {
+		return index{}, err
+	}
+	var version int
+	if err := json.Unmarshal(x.fields["schemaVersion"], &version); err != nil || version != 2 {
+		return index{}, fmt.Errorf("its schema version is %.20q, and 2 is known here", x.fields["schemaVersion"])
+	}
+	var raws []json.RawMessage
+	if raw, ok := x.fields["manifests"]; ok {
+		if err := json.Unmarshal(raw, &raws); err != nil {
+			return index{}, err
+		}
+		delete(x.fields, "manifests")
+	}
+	for i, raw := range raws {
+		e := entry{raw: raw}
+		if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
+			return index{}, fmt.Errorf("entry %d: %w", i, err)
+		}
+		if err := manifest.Check(e.Descriptor); err != nil {
+			return index{}, fmt.Errorf("entry %d: %w", i, err)
+		}
+		e.Name = e.Descriptor.Annotations[ocispec.AnnotationRefName]
+		if isReference(e.Name) {
+			x.images = append(x.images, e)
+		} else {
+			x.foreign = append(x.foreign, e)
+		}
+	}
+	slices.SortStableFunc(x.images, byName)
+	// Of several entries with one name the last one counts, and the others are kept as they are.
+	for i := 0; i+1 < len(x.images); {
+		if x.images[i].Name == x.images[i+1].Name {
+			x.foreign = append(x.foreign, x.images[i])
+			x.images = slices.Delete(x.images, i, i+1)
+		} else {
+			i++
+		}
+	}
+	return x, nil
+}
+
+// encode writes the index: others' entries as they came, then ours by name.
+func (x index) encode() []byte {
+	var b bytes.Buffer
+	keys := slices.SortedFunc(maps.Keys(x.fields), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+	b.WriteByte('{')
+	for _, key := range keys {
+		name, _ := json.Marshal(key)
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(x.fields[key])
+		b.WriteByte(',')
+	}
+	b.WriteString(`"manifests":[`)
+	for i, e := range x.entries() {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(e.raw)
+	}
+	b.WriteString("]}")
+	return b.Bytes()
+}
+
+// rank puts the fields that tell what it is first.
+func rank(field string) int {
+	return (slices.Index([]string{"schemaVersion", "mediaType"}, field) + 3) % 3
+}
+
+// entries returns all entries, in the order in which they are written.
+func (x index) entries() []entry { return slices.Concat(x.foreign, x.images) }
+
+// find returns the place of a name among the images, or where it would be.
+func (x index) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(x.images, name, func(e entry, name string) int { return cmp.Compare(e.Name, name) })
+}
+
+// with returns the index after changes, in their order, and whether it is another one.
+func (x index) with(changes []change) (index, bool) {
+	next := index{fields: x.fields, foreign: slices.Clone(x.foreign), images: slices.Clone(x.images)}
+	changed := false
+	for _, c := range changes {
+		foreign := len(next.foreign)
+		next.foreign = slices.DeleteFunc(next.foreign, func(e entry) bool { return e.Name == c.name })
+		changed = changed || len(next.foreign) < foreign
+		at, there := next.find(c.name)
+		switch {
+		case there && c.entry == nil:
+			next.images = slices.Delete(next.images, at, at+1)
+		case there && !bytes.Equal(next.images[at].raw, c.entry.raw):
+			next.images[at] = *c.entry
+		case !there && c.entry != nil:
+			next.images = slices.Insert(next.images, at, *c.entry)
+		default:
+			continue
+		}
+		changed = true
+	}
+	return next, changed
+}
+
+// newEntry makes the entry that names an image as other tools look for it.
+func newEntry(e Entry) (entry, error) {
+	annotations := maps.Clone(e.Descriptor.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[ocispec.AnnotationRefName] = e.Name
+	annotations[annotationContainerd] = e.Name
+	e.Descriptor.Annotations = annotations
+	raw, err := json.Marshal(e.Descriptor)
+	return entry{Entry: e, raw: raw}, err
+}
+
+// own tells whether this package made the entry, and not another tool.
+func (e entry) own() bool {
+	return isReference(e.Name) && e.Descriptor.Annotations[annotationContainerd] == e.Name
+}
+
+// label names an entry, also one of another tool.
+func (e entry) label() string { return cmp.Or(e.Name, e.Descriptor.Digest.String()) }
+
+// mayLack tells whether an image of a sparse index was left out on purpose.
+func (e entry) mayLack(d ocispec.Descriptor) bool {
+	if e.Descriptor.Annotations[AnnotationIndex] != SparseIndex {
+		return false
+	}
+	kept, known := e.Descriptor.Annotations[annotationKept]
+	return !known || !slices.Contains(strings.Fields(kept), d.Digest.String())
+}
+
+// isReference tells a full reference from a bare tag.
+func isReference(name string) bool { return strings.Contains(name, "/") }
+
+func byName(a, b entry) int { return cmp.Compare(a.Name, b.Name) }

@@ -1,0 +1,168 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// What errors of this package meet, by errors.Is. A full disk is
+// syscall.ENOSPC, on every system, and so is a quota that is used up.
+var (
+	ErrLocked    = errors.New("layout is in use")          // by another process, or by another Layout of this one
+	ErrNotLayout = errors.New("folder is no image layout") // and not empty
+	ErrMissing   = errors.New("blob is not there")
+	ErrCorrupt   = errors.New("content does not match its descriptor") // digest or size
+	ErrBusy      = errors.New("blob is being written")                 // by another goroutine
+)
+
+// Options set up a Layout. The zero value works.
+type Options struct {
+	Check  bool         // hash a blob that is there, once, before it counts as there; else its size decides
+	Logger *slog.Logger // nil is silent
+}
+
+// A Layout is an open image layout. Safe for concurrent use. One process has it
+// open at a time; a kill lets go of it.
+type Layout struct {
+	folder
+	check   bool
+	log     *slog.Logger
+	lock    *os.File
+	writer  sync.WaitGroup // the goroutine that writes the index, while it runs
+	removal sync.Mutex     // held where a final name is given or taken
+
+	mu       sync.Mutex
+	closed   bool
+	temps    int
+	busy     map[digest.Digest]bool   // has an open Partial
+	checks   map[digest.Digest]*check // hashed by this process, or being hashed
+	unsynced map[string]bool          // folders with new names
+	index    index                    // as it is on disk
+	changes  []change                 // of the index, not yet begun
+	writing  bool                     // writer runs
+}
+
+// Open opens the layout in a folder, or makes one where there is nothing: in an
+// empty folder or a missing one. Errors meet ErrLocked, which names the other
+// process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
+// refused, and stays as it is.
+func Open(dir string, o Options) (*Layout, error) {
+	l := &Layout{
+		folder:   folder(filepath.Clean(dir)),
+		check:    o.Check,
+		log:      o.Logger,
+		busy:     map[digest.Digest]bool{},
+		checks:   map[digest.Digest]*check{},
+		unsynced: map[string]bool{},
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
+		return nil, l.failed("open", err)
+	}
+	if err := makeFolder(dir); err != nil {
+		return nil, l.failed("make", err)
+	}
+	lock, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
+	l.lock = lock
+	if err := l.prepare(); err != nil {
+		return nil, errors.Join(l.failed("open", err), lock.Close())
+	}
+	return l, nil
+}
+
+// prepare finishes a layout that is new or half made, and reads its index. The
+// lock is held.
+func (l *Layout) prepare() error {
+	state, err := l.state()
+	if err != nil {
+		return err
+	}
+	if err := l.clearTemporary(); err != nil {
+		return err
+	}
+	if state != complete {
+		if err := l.create(); err != nil {
+			return err
+		}
+	}
+	l.index, err = l.readIndex()
+	return err
+}
+
+// Close writes what Tag and Untag were asked to write and unlocks the layout.
+// Partials are to be closed before. A second Close does nothing.
+func (l *Layout) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	l.writer.Wait()
+	l.removal.Lock() // a Commit that is under way ends first
+	defer l.removal.Unlock()
+	return errors.Join(l.failed("close", l.syncFolders()), l.lock.Close())
+}
+
+// Dir returns the folder.
+func (l *Layout) Dir() string { return string(l.folder) }
+
+// Free returns how many bytes the folder's file system has for unprivileged
+// users. A quota may leave less.
+func (l *Layout) Free() (int64, error) {
+	free, err := freeBytes(string(l.folder))
+	return free, l.failed("ask for free space", err)
+}
+
+// usable tells whether the layout is open, and the context too.
+func (l *Layout) usable(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return fmt.Errorf("layout %s: %w", l.folder, os.ErrClosed)
+	}
+	return ctx.Err()
+}
+
+// renamed notes that a folder has a name that is not synced yet.
+func (l *Layout) renamed(dir string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unsynced[dir] = true
+}
+
+// syncFolders syncs the folders that got new names since the last time. What
+// fails is tried again the next time.
+func (l *Layout) syncFolders() error {
+	l.mu.Lock()
+	dirs := slices.Sorted(maps.Keys(l.unsynced))
+	clear(l.unsynced)
+	l.mu.Unlock()
+	for i, dir := range dirs {
+		if err := syncFolder(dir); err != nil {
+			for _, dir := range dirs[i:] {
+				l.renamed(dir)
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !windows
+
+package layout
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// tryLock locks a file as long as it is open, or returns errHeld at once.
+func tryLock(file *os.File) error {
+	for {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return errHeld
+		}
+		return os.NewSyscallError("flock", err)
+	}
+}
+
+// syncFolder makes the names in a folder last.
+func syncFolder(dir string) error {
+	file, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
+
+// diskFull tells whether an error is of a disk or a quota that is used up.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

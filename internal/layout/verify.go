@@ -1,0 +1,266 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+)
+
+// VerifyOptions set up Verify. The zero value only looks.
+type VerifyOptions struct {
+	Repair   bool                    // remove damaged blobs, so that the next copy fetches them; needs the layout for itself
+	Progress func(done, total int64) // bytes; called now and then, from one goroutine at a time
+}
+
+// VerifyReport tells what Verify found.
+type VerifyReport struct {
+	Images  int             // entries of the index, other tools' too
+	Blobs   int             // unique, with manifests; what is missing counts
+	Bytes   int64           // hashed
+	Damaged []Damage        // by image, in the order of the names
+	Removed []digest.Digest // with Repair
+	Elapsed time.Duration
+}
+
+// Damage is one thing an image points to and does not have.
+type Damage struct {
+	Image  string // Entry.Name; the tag or the digest for an entry of another tool
+	Digest digest.Digest
+	Size   int64  // as the descriptor says, in bytes
+	What   string // "missing", "size is 10, not 20", "content does not match its digest", "unreadable: ..."
+}
+
+// Verify hashes everything the images of a layout point to, each blob once, on
+// as many processors as there are. Damage is told in the report. The error is of the
+// layout as a whole: ErrNotLayout, an index that cannot be read, ErrLocked with Repair.
+//
+// Without Repair nothing is written and no lock is taken: it works on a
+// read-only folder, and beside a copy, whose images it sees as far as they were tagged.
+// Images that were left out of an index on purpose (AnnotationIndex) are no damage.
+// Repair removes only what does not fit its digest. A manifest that lies about a
+// blob is damage that no repair can mend.
+func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, error) {
+	begin := time.Now()
+	f, err := existing(dir)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	if o.Repair {
+		lock, err := f.acquire()
+		if err != nil {
+			return VerifyReport{}, err
+		}
+		defer lock.Close()
+	}
+	x, err := f.readIndex()
+	if err != nil {
+		return VerifyReport{}, f.failed("verify", err)
+	}
+	v := &verification{graph: newGraph(f), files: map[digest.Digest]*file{}, progress: o.Progress}
+	if err := v.run(ctx, x.entries()); err != nil {
+		return VerifyReport{}, f.failed("verify", err)
+	}
+	report := VerifyReport{Images: len(x.entries()), Blobs: len(v.files), Bytes: v.done.Load()}
+	if report.Damaged, err = v.damage(ctx, x.entries()); err == nil && o.Repair {
+		report.Removed, err = v.repair()
+	}
+	report.Elapsed = time.Since(begin)
+	return report, f.failed("verify", err)
+}
+
+// verification is one run of Verify.
+type verification struct {
+	*graph
+	files    map[digest.Digest]*file
+	todo     []*file
+	total    int64
+	done     atomic.Int64
+	progress func(done, total int64)
+	telling  sync.Mutex
+	told     time.Time
+}
+
+// file is one blob, whoever points to it.
+type file struct {
+	digest digest.Digest
+	size   int64 // as it is on disk
+	err    error // ErrMissing, ErrCorrupt or why it cannot be read
+}
+
+// existing returns the folder of a layout that is there.
+func existing(dir string) (folder, error) {
+	f := folder(filepath.Clean(dir))
+	state, err := f.state()
+	if err == nil && state != complete {
+		err = ErrNotLayout
+	}
+	return f, f.failed("open", err)
+}
+
+// run finds the blobs and hashes them.
+func (v *verification) run(ctx context.Context, entries []entry) error {
+	for _, e := range entries {
+		err := v.walk(ctx, e.Descriptor, func(at link, _ *node) error {
+			v.find(e, at)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	next := atomic.Int64{}
+	group, ctx := errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			buffer := make([]byte, chunk)
+			for i := next.Add(1) - 1; i < int64(len(v.todo)); i = next.Add(1) - 1 {
+				v.hash(ctx, v.todo[i], buffer)
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	if err == nil && v.progress != nil {
+		v.progress(v.done.Load(), v.total)
+	}
+	return err
+}
+
+// find looks whether a blob is there, once.
+func (v *verification) find(e entry, at link) {
+	if v.files[at.Digest] != nil {
+		return
+	}
+	f := &file{digest: at.Digest}
+	info, err := os.Stat(v.blob(at.Digest))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if excused(e, at) {
+			return
+		}
+		f.err = ErrMissing
+	case err != nil:
+		f.err = err
+	default:
+		f.size = info.Size()
+		v.todo = append(v.todo, f)
+		v.total += f.size
+	}
+	v.files[at.Digest] = f
+}
+
+// excused tells whether something may be missing.
+func excused(e entry, at link) bool {
+	return at.optional || at.role == child && e.mayLack(at.Descriptor)
+}
+
+func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
+	content, _, err := v.open(f.digest)
+	if err != nil {
+		f.err = err
+		return
+	}
+	defer content.Close()
+	f.err = fits(ctx, content, f.digest, buffer, func(n int) { v.tell(v.done.Add(int64(n))) })
+}
+
+// tell tells of progress ten times a second at most.
+func (v *verification) tell(done int64) {
+	if v.progress == nil || !v.telling.TryLock() {
+		return
+	}
+	defer v.telling.Unlock()
+	if now := time.Now(); now.Sub(v.told) >= 100*time.Millisecond {
+		v.told = now
+		v.progress(done, v.total)
+	}
+}
+
+// damage lists by image what is wrong. Entries that lead to the same are looked
+// at once, and when all is well none is.
+func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, error) {
+	type sort struct { // of entries that share what is wrong
+		digest       digest.Digest
+		mediaType    string
+		size         int64
+		sparse, kept string
+	}
+	known := map[sort][]Damage{}
+	var all []Damage
+	for _, e := range entries {
+		d := e.Descriptor
+		s := sort{d.Digest, d.MediaType, d.Size, d.Annotations[AnnotationIndex], d.Annotations[annotationKept]}
+		if _, ok := known[s]; !ok {
+			known[s] = nil
+			err := v.walk(ctx, d, func(at link, n *node) error {
+				if what := v.what(e, at, n); what != "" {
+					known[s] = append(known[s], Damage{Digest: at.Digest, Size: at.Size, What: what})
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			slices.SortFunc(known[s], func(a, b Damage) int { return cmp.Compare(a.Digest, b.Digest) })
+		}
+		for _, one := range known[s] {
+			one.Image = e.label()
+			all = append(all, one)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Damage) int { return cmp.Compare(a.Image, b.Image) })
+	return all, nil
+}
+
+// what says what is wrong with something an image points to, or "".
+func (v *verification) what(e entry, at link, n *node) string {
+	f := v.files[at.Digest]
+	switch {
+	case f == nil || errors.Is(f.err, ErrMissing) && excused(e, at):
+		return ""
+	case errors.Is(f.err, ErrMissing):
+		return "missing"
+	case f.err != nil && !errors.Is(f.err, ErrCorrupt):
+		return "unreadable: " + f.err.Error()
+	case f.size != at.Size:
+		return fmt.Sprintf("size is %d, not %d", f.size, at.Size)
+	case f.err != nil:
+		return "content does not match its digest"
+	case n.err != nil:
+		return "unreadable: " + n.err.Error()
+	}
+	return ""
+}
+
+// repair removes what does not fit its digest.
+func (v *verification) repair() ([]digest.Digest, error) {
+	var removed []digest.Digest
+	for _, f := range v.files {
+		if errors.Is(f.err, ErrCorrupt) {
+			if err := os.Remove(v.blob(f.digest)); err != nil {
+				return removed, err
+			}
+			removed = append(removed, f.digest)
+		}
+	}
+	slices.Sort(removed)
+	return removed, nil
+}
