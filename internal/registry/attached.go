@@ -1,0 +1,138 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+const (
+	maxReferrerPages = 20
+	maxAttached      = 1000 // signatures and the like of one image
+	cosignPage       = 16   // tags asked for, to find three
+	maxTagList       = 1 << 20
+)
+
+// cosignKinds are the endings of cosign's tags: signature, attestation, and
+// list of parts.
+var cosignKinds = []string{".sig", ".att", ".sbom"}
+
+// An Attachment is a signature, an attestation or a list of parts of an image.
+type Attachment struct {
+	Tag        string // cosign's name for it (sha256-....sig); "" for a referrer
+	Descriptor ocispec.Descriptor
+}
+
+// Attachments lists what is attached to a manifest: its referrers, by the API or
+// by the fallback tag (oras does both), and what has a cosign tag, in the order
+// .sig, .att, .sbom. Nothing attached is an empty list and no error. What
+// is attached to the attached is not in it. More than a thousand are
+// refused, as [ErrMalformed].
+//
+// That is one request for the referrers, one for the tags, and one for each tag.
+func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attachment, error) {
+	const op = "list what is attached to"
+	if err := d.Validate(); err != nil {
+		return nil, &Error{Op: op, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
+	}
+	var found []Attachment
+	add := func(referrers []ocispec.Descriptor) error {
+		for _, one := range referrers {
+			if err := manifest.Check(one); err != nil {
+				return malformed(op, r.at(d), err)
+			}
+			same := func(a Attachment) bool { return a.Descriptor.Digest == one.Digest }
+			if one.Digest != d && !slices.ContainsFunc(found, same) {
+				found = append(found, Attachment{Descriptor: one})
+			}
+			if len(found) > maxAttached {
+				return malformed(op, r.at(d), fmt.Errorf("more than %d", maxAttached))
+			}
+		}
+		return nil
+	}
+	err := r.oras.Referrers(ctx, ocispec.Descriptor{Digest: d}, "", add)
+	if own := new(Error); errors.As(err, &own) && own.Op == op {
+		return nil, own
+	}
+	if err != nil && !r.holdsNone(err) {
+		return nil, r.registry.failedInOras(op, r.at(d), err)
+	}
+	tags, err := r.cosignTags(ctx, op, d)
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range tags {
+		one, err := r.Resolve(ctx, tag)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, Attachment{Tag: tag, Descriptor: one})
+	}
+	return found, nil
+}
+
+// holdsNone tells whether a listing of referrers failed because the repository
+// does not have the manifest, so that nothing can refer to it: a Quay answers
+// 400 MANIFEST_INVALID (recording registry-referrers).
+func (r *Repository) holdsNone(err error) bool {
+	made := r.registry.failed("", "", err)
+	var e *Error
+	return errors.As(made, &e) && e.Status == http.StatusBadRequest && e.Code == "MANIFEST_INVALID"
+}
+
+// cosignTags gives those tags of cosign that a manifest may have: by a listing
+// those that it has, and all three when the registry has no listing that can be
+// relied on.
+func (r *Repository) cosignTags(ctx context.Context, op string, d digest.Digest) ([]string, error) {
+	name := d.Algorithm().String() + "-" + d.Encoded()
+	var tags []string
+	for _, kind := range cosignKinds {
+		tags = append(tags, name+kind)
+	}
+	// Tags are listed by name, those after "last": the name without its last
+	// digit comes right before it (doc/quay-api.md section 5).
+	last := name[:len(name)-1]
+	query := url.Values{"n": {strconv.Itoa(cosignPage)}, "last": {last}}
+	resp, _, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, r.registry.failed(op, r.at(d), err)
+	}
+	defer closeBody(resp)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTagList))
+	if err != nil {
+		return nil, r.registry.failed(op, r.at(d), err)
+	}
+	var list struct{ Tags []string }
+	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &list) != nil {
+		return tags, nil
+	}
+	whole := resp.Header.Get("Link") == "" && len(list.Tags) < cosignPage
+	if !whole && !follows(list.Tags, last) {
+		return tags, nil
+	}
+	return slices.DeleteFunc(tags, func(tag string) bool { return !slices.Contains(list.Tags, tag) }), nil
+}
+
+// follows tells whether a page of tags is what comes after a name, in order. A
+// server that does not know the parameter begins elsewhere.
+func follows(tags []string, last string) bool {
+	return slices.IsSorted(tags) && (len(tags) == 0 || tags[0] > last)
+}

@@ -1,0 +1,79 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// claims are what a registry token says of itself, when it is a JWT, as a
+// Quay's are. They are read and not verified: that is the registry's business,
+// and a false word in them costs a request.
+type claims struct {
+	Expires   float64 `json:"exp"` // Unix seconds
+	IssuedAt  float64 `json:"iat"`
+	NotBefore float64 `json:"nbf"`
+	Access    []struct {
+		Type    string   `json:"type"`
+		Name    string   `json:"name"`
+		Actions []string `json:"actions"`
+	} `json:"access"`
+}
+
+const maxToken = 64 << 10 // bytes of a token that is looked into
+
+// readClaims reads the payload of a JWT; false: it is none, or says nothing of
+// access.
+func readClaims(value string) (claims, bool) {
+	parts := strings.Split(value, ".")
+	if len(parts) != 3 || len(value) > maxToken {
+		return claims{}, false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	var c claims
+	if err != nil || json.Unmarshal(payload, &c) != nil || c.Access == nil {
+		return claims{}, false
+	}
+	return c, true
+}
+
+// grants tells whether the token allows what is needed. One that grants
+// nothing at all has an entry without actions (doc/quay-api.md section 5).
+func (c claims) grants(n need) bool {
+	if !c.allows(n.repository, "pull") || n.push && !c.allows(n.repository, "push") {
+		return false
+	}
+	return n.from == "" || c.allows(n.from, "pull")
+}
+
+func (c claims) allows(name, action string) bool {
+	for _, a := range c.Access {
+		if a.Type == "repository" && a.Name == name && (slices.Contains(a.Actions, action) || slices.Contains(a.Actions, "*")) {
+			return true
+		}
+	}
+	return false
+}
+
+// margin is how long before its end a token is not used any more: what a
+// request may take to arrive.
+const margin = time.Minute
+
+// deadline returns until when to use the token, or zero when it does not say.
+// The lifetime counts, from now: this machine's clock may be wrong.
+func (c claims) deadline(now time.Time) time.Time {
+	begin := c.IssuedAt
+	if begin == 0 {
+		begin = c.NotBefore
+	}
+	life := time.Duration(c.Expires-begin) * time.Second
+	if c.Expires == 0 || begin == 0 || life <= 0 || life > 365*24*time.Hour {
+		return time.Time{}
+	}
+	return now.Add(max(life-margin, life/2))
+}

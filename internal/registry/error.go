@@ -1,0 +1,199 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"oras.land/oras-go/v2/registry/remote/errcode"
+)
+
+// The kinds of errors, for errors.Is.
+var (
+	// ErrNotFound: the registry says there is no such tag, manifest or blob, or
+	// no such repository.
+	ErrNotFound = errors.New("registry: not found")
+	// ErrDenied: 401 or 403. A Quay says so of repositories that are private
+	// and of ones that are not there, alike (doc/quay-api.md section 5).
+	ErrDenied = errors.New("registry: access denied")
+	// ErrMalformed: the answer does not match what was asked for.
+	ErrMalformed = errors.New("registry: malformed answer")
+	// ErrRedirect: a redirect was not followed.
+	ErrRedirect = errors.New("registry: redirect refused")
+)
+
+// Error is the error of every request. It holds no secret: of the server's
+// words only what was shortened and rid of the secrets it was told.
+type Error struct {
+	Op      string // what was tried, such as "fetch manifest"
+	Subject string // on what: host/namespace/name with a :tag or an @digest
+	Status  int    // HTTP status of the answer; 0 when there was none, or a good one
+	Code    string // the registry's own word for it, such as "MANIFEST_UNKNOWN"; may be ""
+	Message string // what the registry said; may be ""
+	Hint    string // what to do about it, or what it can mean; may be ""
+	Err     error  // the cause when it is not the answer's status
+
+	kind error // one of the sentinels, or nil
+}
+
+// Error returns operation, subject, status, cause and hint, in one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("registry: " + e.Op + " " + e.Subject)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": %d", e.Status)
+		if e.Code != "" {
+			b.WriteString(" " + e.Code)
+		}
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "registry: "))
+	}
+	if e.Hint != "" {
+		b.WriteString(" (" + e.Hint + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause: errors.Is finds context.Canceled in it.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is tells whether target is the sentinel of e's kind.
+func (e *Error) Is(target error) bool { return e.kind != nil && target == e.kind }
+
+func malformed(op, subject string, err error) *Error {
+	return &Error{Op: op, Subject: subject, Err: err, kind: ErrMalformed}
+}
+
+const maxErrorBody = 64 << 10 // bytes read of an answer that is an error
+
+// refused makes the error for an answer with a status that is not the one
+// wanted, and reads its body.
+func (r *Registry) refused(op, subject string, resp *http.Response) *Error {
+	e := &Error{Op: op, Subject: subject}
+	e.status(resp.StatusCode, isPage(resp))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil || resp.Request.Method == http.MethodHead {
+		return e
+	}
+	// Shape D of doc/quay-api.md section 3, which every registry has. All else
+	// is a proxy's, or a page, and says no more than the status.
+	var wire struct {
+		Errors []struct{ Code, Message string }
+	}
+	if json.Unmarshal(body, &wire) == nil && len(wire.Errors) > 0 {
+		e.Code = r.secrets.tidy(wire.Errors[0].Code)
+		e.Message = r.secrets.tidy(wire.Errors[0].Message)
+	}
+	return e
+}
+
+// status fills in what a status means.
+func (e *Error) status(status int, page bool) {
+	e.Status = status
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		e.kind = ErrDenied
+		e.Hint = "the repository is private and the credentials do not cover it, or there is none of that name"
+	case status == http.StatusNotFound && page:
+		// Older Quays answer so when their backend is gone (doc/quay-api.md
+		// section 3): nothing follows from it.
+		e.Hint = "an HTML page: not a registry's answer"
+	case status == http.StatusNotFound:
+		e.kind = ErrNotFound
+	case status >= 300 && status < 400:
+		e.kind = ErrRedirect
+	}
+}
+
+// failed makes the error for a request that got no answer, or none to the end.
+func (r *Registry) failed(op, subject string, err error) error {
+	if e := new(Error); errors.As(err, &e) {
+		if e.Op != "" { // of a token
+			return &Error{Op: op, Subject: subject, Err: e}
+		}
+		e.Op, e.Subject = op, subject // of a redirect
+		return e
+	}
+	if said := new(errcode.ErrorResponse); errors.As(err, &said) {
+		return r.answered(op, subject, said)
+	}
+	return &Error{Op: op, Subject: subject, Err: r.cause(err)}
+}
+
+// failedInOras does so for a request that oras made. What is neither an answer
+// nor a network's error is oras finding fault with an answer.
+func (r *Registry) failedInOras(op, subject string, err error) error {
+	made := r.failed(op, subject, err)
+	var e *Error
+	if errors.As(made, &e) && e.Status == 0 && e.kind == nil && !isNetwork(err) {
+		e.kind = ErrMalformed
+	}
+	return made
+}
+
+// answered makes the error for an answer that oras has read.
+func (r *Registry) answered(op, subject string, said *errcode.ErrorResponse) *Error {
+	e := &Error{Op: op, Subject: subject}
+	e.status(said.StatusCode, false)
+	if len(said.Errors) > 0 {
+		e.Code, e.Message = r.secrets.tidy(said.Errors[0].Code), r.secrets.tidy(said.Errors[0].Message)
+	}
+	return e
+}
+
+// cause is the error that a request failed with, fit to be shown: without the
+// URL, which can be a signed one, and without secrets.
+func (r *Registry) cause(err error) error {
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, end) {
+			return end
+		}
+	}
+	if of := new(url.Error); errors.As(err, &of) {
+		err = of.Err
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if r.secrets.shown(fmt.Sprintf("%v %+v", inner, inner)) {
+			return errors.New("the server repeats a secret, and what it said is left out")
+		}
+	}
+	return err
+}
+
+// isNetwork tells whether an error is the network's, the context's, or one that
+// is an Error already.
+func isNetwork(err error) bool {
+	var of *url.Error
+	var dial *net.OpError
+	var own *Error
+	return errors.As(err, &of) || errors.As(err, &dial) || errors.As(err, &own) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// isPage tells whether an answer is an HTML page.
+func isPage(resp *http.Response) bool {
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return mediaType == "text/html"
+}
+
+// closeBody reads the little that may be left, so that the connection can be
+// used again.
+func closeBody(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	_ = resp.Body.Close()
+}

@@ -1,0 +1,167 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package registry speaks the registry API (the OCI distribution API, /v2/) for
+// a mirror: manifests by digest, blobs from any offset, what is attached to an
+// image, pushes that can be sent again, and the credentials for all of it.
+//
+// It is the only importer of oras.land/oras-go/v2, whose types do not leave it.
+// From there come the answer to a server's challenge and the token request
+// (registry/remote/auth), the programs that keep credentials
+// (registry/remote/credentials), and referrers, with the upkeep of their
+// fallback tag (registry/remote). What is written here, and why, is in
+// doc/adr/0010-registry-client.md.
+//
+// It stores nothing, hashes no blob, and does not pace: [Options].Transport
+// does, and repeats what can be repeated without harm.
+//
+// # The map
+//
+// A [Registry] (this file) is a host, a [Repository] (repository.go) what
+// requests are made of: manifest.go, blob.go, upload.go, mount.go, attached.go.
+// Each request goes down through
+//
+//   - client.go, which is the way in for our own requests and for oras';
+//   - redirect.go: a redirect is followed by a new request that carries no
+//     credential unless it stays on the registry's scheme, host and port;
+//   - access.go and token.go: which token serves, for which repositories at
+//     once (batch.go, claims.go), and whose credential buys it (credential.go,
+//     authfile.go);
+//   - resend.go: pushes are sent again when their body can be had again.
+//
+// # What it upholds
+//
+//   - Anonymous first: no credential is looked up, let alone sent, before the
+//     registry has answered 401.
+//   - A request for pulling never asks for the right to push, which on a Quay
+//     would create the repository (doc/quay-api.md section 5).
+//   - No secret is in an error, a log line or a URL of ours; what a server says
+//     is searched for the secrets it was told (secret.go).
+//   - Every body is bounded, every name and digest is checked before it becomes
+//     a part of a path, and there is no goroutine of its own.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	oras "oras.land/oras-go/v2/registry"
+)
+
+// Options set up a Registry. The zero value asks anonymously over HTTPS.
+type Options struct {
+	// Transport carries all requests; nil is http.DefaultTransport. It keeps
+	// the pace, and repeats GET and HEAD; see [NewTransport] for its base.
+	Transport http.RoundTripper
+
+	PlainHTTP   bool         // http instead of https
+	Credentials Credentials  // asked after a 401, and not before; nil is anonymous
+	UserAgent   string       // "" is "quayside"
+	Logger      *slog.Logger // told of tokens and of what is sent again; nil is silent
+}
+
+// A Registry is one host. It is safe for concurrent use.
+type Registry struct {
+	host      string // as given
+	origin    string // scheme://host[:port], where requests go
+	userAgent string
+	creds     Credentials
+	log       *slog.Logger
+	transport http.RoundTripper // sends pushes again
+	client    *http.Client      // of that; follows no redirect
+	tokens    *tokens
+	batches   *batches
+	secrets   *secrets
+
+	mu           sync.Mutex
+	repositories map[string]*Repository
+}
+
+// New makes a Registry. host is host or host:port; "docker.io" stands for
+// registry-1.docker.io, which serves it. An error is about the host alone:
+// nothing is sent.
+func New(host string, o Options) (*Registry, error) {
+	ref := oras.Reference{Registry: host}
+	if err := ref.ValidateRegistry(); err != nil || strings.ContainsAny(host, "@%") {
+		return nil, fmt.Errorf("registry: %.100q is no host or host:port", host)
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "quayside"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Credentials == nil {
+		o.Credentials = Chain(nil)
+	}
+	scheme := "https"
+	if o.PlainHTTP {
+		scheme = "http"
+	}
+	r := &Registry{
+		host:         host,
+		origin:       originOf(&url.URL{Scheme: scheme, Host: ref.Host()}),
+		userAgent:    o.UserAgent,
+		creds:        o.Credentials,
+		log:          o.Logger.With("registry", host),
+		tokens:       newTokens(),
+		batches:      newBatches(),
+		secrets:      &secrets{},
+		repositories: map[string]*Repository{},
+	}
+	r.transport = &resender{base: o.Transport, log: r.log}
+	r.client = &http.Client{
+		Transport: r.transport,
+		// Redirects are ours to follow (redirect.go).
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return r, nil
+}
+
+// Host returns host or host:port, as given.
+func (r *Registry) Host() string { return r.host }
+
+// Expect says which repositories (namespace/name) are going to be pulled from,
+// so that one token can serve many of them. It can be called again for more.
+// It sends nothing, and names that are none are left out.
+func (r *Registry) Expect(repositories ...string) {
+	for _, name := range repositories {
+		if validRepository(name) {
+			r.batches.add(name)
+		}
+	}
+}
+
+// Repository returns the repository of a name (namespace/name), always the same
+// one for a name. An error is about the name: nothing is sent.
+func (r *Registry) Repository(name string) (*Repository, error) {
+	if !validRepository(name) {
+		return nil, fmt.Errorf("registry: %.100q is no name of a repository", name)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	repository := r.repositories[name]
+	if repository == nil {
+		repository = newRepository(r, name)
+		r.repositories[name] = repository
+	}
+	return repository, nil
+}
+
+// credential looks up whose token a repository needs.
+func (r *Registry) credential(ctx context.Context, repository string) (Credential, error) {
+	c, err := r.creds.Credential(ctx, r.host, repository)
+	if err != nil {
+		return Credential{}, err
+	}
+	r.secrets.addCredential(c)
+	return c, nil
+}

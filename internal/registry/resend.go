@@ -1,0 +1,158 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxSends is how often a request is sent, at most.
+	maxSends = 5
+	// Waits double from minWait, unless the server names one.
+	minWait = 500 * time.Millisecond
+	maxWait = 2 * time.Minute // of what a Retry-After can ask for
+)
+
+// A resender sends pushes again (POST, PATCH, PUT) that were refused (429), met
+// a server in trouble (5xx), or lost their connection: when they have no body,
+// or one that can be had again by GetBody. All that is pushed is named by its
+// digest, so twice is as good as once. GET and HEAD are the base's to repeat.
+type resender struct {
+	base http.RoundTripper
+	log  *slog.Logger
+}
+
+// RoundTrip sends the request until there is an answer worth having. Like any
+// transport's, a status is no error: the last answer is returned as it is.
+func (s *resender) RoundTrip(req *http.Request) (*http.Response, error) {
+	for sent := 1; ; sent++ {
+		resp, err := s.base.RoundTrip(req)
+		if sent == maxSends || !resendable(req) || !passing(resp, err) || req.Context().Err() != nil {
+			return resp, err
+		}
+		wait := delay(resp, sent)
+		why := "connection broke"
+		if err == nil {
+			why = fmt.Sprintf("status %d", resp.StatusCode)
+			closeBody(resp)
+		}
+		s.log.InfoContext(req.Context(), "waiting to send again", "method", req.Method, "why", why, "sent", sent, "wait", wait.Round(time.Millisecond))
+		if err := sleep(req.Context(), wait); err != nil {
+			return nil, err
+		}
+		if req, err = renew(req); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// resendable tells whether a request is a push whose body can be had again.
+func resendable(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodPut:
+		return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+	}
+	return false
+}
+
+// passing tells whether what went wrong may have gone by the next time.
+func passing(resp *http.Response, err error) bool {
+	if err != nil {
+		var source *sourceError
+		return !errors.As(err, &source)
+	}
+	switch resp.StatusCode {
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
+}
+
+// renew makes the request anew, with its body from the beginning.
+func renew(req *http.Request) (*http.Request, error) {
+	again := req.Clone(req.Context())
+	if req.Body == nil || req.Body == http.NoBody {
+		return again, nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	again.Body = body
+	return again, nil
+}
+
+// delay is the server's Retry-After with a little on top, so that not everyone
+// comes back at once, or a random part of a doubling wait.
+func delay(resp *http.Response, sent int) time.Duration {
+	if resp != nil {
+		if after, ok := retryAfter(resp.Header, time.Now()); ok {
+			return min(after, maxWait) + rand.N(minWait)
+		}
+	}
+	d := minWait << (sent - 1)
+	return d/2 + rand.N(d/2)
+}
+
+// retryAfter reads a Retry-After header in either of its forms.
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0), true
+	}
+	return 0, false
+}
+
+// sleep waits for d, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A source is the body of an upload: exactly so many bytes of what is to be
+// sent. An error of its own is a sourceError, which sending again does not help.
+type source struct {
+	from io.ReadCloser
+	left int64
+}
+
+// A sourceError is of what was to be sent, and not of the sending.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return "read what is to be uploaded: " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	s.left -= int64(n)
+	switch {
+	case s.left < 0:
+		return 0, &sourceError{errors.New("it is longer than announced")}
+	case errors.Is(err, io.EOF) && s.left > 0:
+		return n, &sourceError{io.ErrUnexpectedEOF}
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, &sourceError{err}
+	}
+	return n, err
+}
+
+func (s *source) Close() error { return s.from.Close() }

@@ -1,0 +1,195 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+// maxSessions is how many upload sessions are begun for a blob, at most.
+const maxSessions = 3
+
+// Upload sends a blob. open is called for each attempt, possibly several times,
+// and gives the content from its beginning; what it gives is closed.
+//
+// An upload that is refused (429), meets a server in trouble (5xx), or loses
+// its connection is sent again, from open, a few times, with growing waits or
+// the server's own (Retry-After). A session that the registry does not know
+// any more, or that a broken upload has left half full, is replaced by
+// a new one. An error of open or of what it gives, and content of another
+// length, end it at once.
+func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
+	const op = "upload blob"
+	if err := manifest.Check(d); err != nil {
+		return &Error{Op: op, Subject: r.String(), Err: err}
+	}
+	subject := r.at(d.Digest)
+	for session := 1; ; session++ {
+		resp, err := r.session(ctx, need{repository: r.name, push: true})
+		if err != nil {
+			return r.registry.failed(op, subject, err)
+		}
+		to, err := r.location(op, subject, resp)
+		if err != nil {
+			return err
+		}
+		resp, err = r.put(ctx, to, d, open)
+		if err != nil {
+			return r.registry.failed(op, subject, err)
+		}
+		if session < maxSessions && isLost(resp) {
+			wait := delay(resp, session)
+			closeBody(resp)
+			r.registry.log.InfoContext(ctx, "upload session is gone, beginning another", "status", resp.StatusCode, "wait", wait)
+			if err := sleep(ctx, wait); err != nil {
+				return r.registry.failed(op, subject, err)
+			}
+			continue
+		}
+		defer closeBody(resp)
+		if resp.StatusCode != http.StatusCreated {
+			return r.registry.refused(op, subject, resp)
+		}
+		return sameDigest(op, subject, d.Digest, resp)
+	}
+}
+
+// session asks for an upload session, with parameters if there are any.
+func (r *Repository) session(ctx context.Context, n need, parameters ...string) (*http.Response, error) {
+	to, err := url.Parse(r.url("blobs", "uploads", ""))
+	if err != nil {
+		return nil, err
+	}
+	if len(parameters) > 0 {
+		to = withQuery(to, parameters...)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, _, err := r.registry.do(req, n)
+	return resp, err
+}
+
+// location reads where a session is, from the answer that opened it, which it
+// closes. It may be on another host, which gets no credential; it may not be
+// where a redirect could not lead.
+func (r *Repository) location(op, subject string, resp *http.Response) (*url.URL, error) {
+	defer closeBody(resp)
+	if resp.StatusCode != http.StatusAccepted {
+		return nil, r.registry.refused(op, subject, resp)
+	}
+	to, err := next(resp.Request.URL, resp)
+	if err != nil {
+		return nil, &Error{Op: op, Subject: subject, Err: err, kind: ErrRedirect}
+	}
+	return to, nil
+}
+
+// put sends all of a blob to its session.
+func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor, open func() (io.ReadCloser, error)) (*http.Response, error) {
+	body := func() (io.ReadCloser, error) {
+		if d.Size == 0 {
+			return http.NoBody, nil
+		}
+		from, err := open()
+		if err != nil {
+			return nil, &sourceError{err}
+		}
+		return &source{from: from, left: d.Size}, nil
+	}
+	first, err := body()
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, withQuery(to, "digest", d.Digest.String()).String(), first)
+	if err != nil {
+		_ = first.Close()
+		return nil, err
+	}
+	req.ContentLength = d.Size
+	req.GetBody = body
+	req.Header.Set("Content-Type", "application/octet-stream")
+	resp, _, err := r.registry.do(req, need{repository: r.name, push: true})
+	return resp, err
+}
+
+// isLost tells whether an upload failed because of its session: it is unknown,
+// or has other bytes in it already.
+func isLost(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
+}
+
+// sameDigest compares what a registry says it has stored with what was sent.
+func sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
+	if said := resp.Header.Get("Docker-Content-Digest"); said != "" && said != d.String() {
+		return malformed(op, subject, fmt.Errorf("stored as %.100q", said))
+	}
+	return nil
+}
+
+// Mount makes a blob of another repository of the registry one of this, without
+// its content being sent. false: the registry does not do that, or not with
+// this blob, and nothing is left behind; the blob is to be uploaded. Sent again
+// as [Repository.Upload] is.
+func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
+	const op = "mount blob"
+	if err := manifest.Check(d); err != nil {
+		return false, &Error{Op: op, Subject: r.String(), Err: err}
+	}
+	subject := r.at(d.Digest)
+	if !validRepository(from) {
+		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
+	}
+	resp, err := r.session(ctx, need{repository: r.name, push: true, from: from}, "mount", d.Digest.String(), "from", from)
+	if err != nil {
+		return false, r.registry.failed(op, subject, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusCreated:
+		defer closeBody(resp)
+		return true, sameDigest(op, subject, d.Digest, resp)
+	case resp.StatusCode == http.StatusAccepted:
+		return false, r.cancel(ctx, op, subject, resp)
+	case resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
+		// It cannot, or may not read there. Whether this repository may be
+		// written to at all, the upload will tell.
+		closeBody(resp)
+		return false, nil
+	}
+	defer closeBody(resp)
+	return false, r.registry.refused(op, subject, resp)
+}
+
+// cancel ends the session that a registry has opened instead of mounting. That
+// it does not is no failure: it forgets the session by itself some day.
+func (r *Repository) cancel(ctx context.Context, op, subject string, resp *http.Response) error {
+	to, err := r.location(op, subject, resp)
+	if err != nil {
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to.String(), nil)
+	if err != nil {
+		return nil
+	}
+	resp, _, err = r.registry.do(req, need{repository: r.name, push: true})
+	if err != nil {
+		if errors.Is(err, context.Cause(ctx)) && ctx.Err() != nil {
+			return r.registry.failed(op, subject, err)
+		}
+		return nil
+	}
+	closeBody(resp)
+	return nil
+}
