@@ -42,7 +42,7 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
-	defer lock.Close()
+	defer func() { _ = release(lock) }()
 	needed, err := f.needed(ctx)
 	if err != nil {
 		return Collected{}, f.failed("collect", err)

@@ -82,7 +82,7 @@ func Open(dir string, o Options) (*Layout, error) {
 	}
 	l.lock = lock
 	if err := l.prepare(); err != nil {
-		return nil, errors.Join(l.failed("open", err), lock.Close())
+		return nil, errors.Join(l.failed("open", err), release(lock))
 	}
 	return l, nil
 }
@@ -119,7 +119,7 @@ func (l *Layout) Close() error {
 	l.writer.Wait()
 	l.removal.Lock() // a Commit that is under way ends first
 	defer l.removal.Unlock()
-	return errors.Join(l.failed("close", l.syncFolders()), l.lock.Close())
+	return errors.Join(l.failed("close", l.syncFolders()), release(l.lock))
 }
 
 // Dir returns the folder.

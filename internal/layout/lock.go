@@ -14,12 +14,11 @@ import (
 // errHeld is what tryLock returns for a file that somebody else has locked.
 var errHeld = errors.New("held")
 
-// acquire takes the layout for this process, at once or not at all. Closing the
-// file lets go of it, and so does the end of the process, however it ends. The
-// file stays: to remove it is to let two processes lock two files of one name.
+// acquire takes the layout for this process, at once or not at all. release lets
+// go of it, and so does the end of the process, however it ends. The file
+// stays: to remove it is to let two processes lock two files of one name.
 func (f folder) acquire() (*os.File, error) {
-	err := os.MkdirAll(f.own(), 0o755)
-	if err != nil {
+	if err := os.MkdirAll(f.own(), 0o755); err != nil {
 		return nil, f.failed("cannot be written to", err)
 	}
 	file, err := os.OpenFile(f.own(lockFile), os.O_RDWR|os.O_CREATE, 0o644)
@@ -40,6 +39,10 @@ func (f folder) acquire() (*os.File, error) {
 	}
 	return file, nil
 }
+
+// release lets go of a layout. To close the file is not enough: a process that is
+// just being started elsewhere in this one shares it until it runs.
+func release(file *os.File) error { return errors.Join(unlock(file), file.Close()) }
 
 // holder tells who has locked a file, as far as it says so.
 func holder(file *os.File) string {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock locks a file as long as it is open, or returns errHeld at once.
+// tryLock locks a file until unlock or the end of the process, or returns errHeld at once.
 func tryLock(file *os.File) error {
 	for {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -25,6 +25,10 @@ func tryLock(file *os.File) error {
 		}
 		return os.NewSyscallError("flock", err)
 	}
+}
+
+func unlock(file *os.File) error {
+	return os.NewSyscallError("flock", unix.Flock(int(file.Fd()), unix.LOCK_UN))
 }
 
 // syncFolder makes the names in a folder last.

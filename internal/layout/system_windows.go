@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks a file as long as it is open, or returns errHeld at once. The
+// tryLock locks a file until unlock or the end of the process, or returns errHeld at once. The
 // byte that is locked is far behind the content, for nobody else may read what is.
 func tryLock(file *os.File) error {
 	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
@@ -21,6 +21,10 @@ func tryLock(file *os.File) error {
 		return errHeld
 	}
 	return os.NewSyscallError("LockFileEx", err)
+}
+
+func unlock(file *os.File) error {
+	return os.NewSyscallError("UnlockFileEx", windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &windows.Overlapped{OffsetHigh: 1}))
 }
 
 // syncFolder does nothing: NTFS keeps names in its journal, and there is no

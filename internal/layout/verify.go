@@ -65,7 +65,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 		if err != nil {
 			return VerifyReport{}, err
 		}
-		defer lock.Close()
+		defer func() { _ = release(lock) }()
 	}
 	x, err := f.readIndex()
 	if err != nil {

@@ -1,0 +1,126 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/quayside/quayside/internal/layout"
+)
+
+// mount gives a small file system of its own, where that is allowed.
+func mount(t *testing.T, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skipf("a file system cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := filepath.Join(mount(t, "size=1m"), "layout")
+	l := open(t, dir, layout.Options{})
+	m := newImage(content(1, 10))
+	put(t, l, m, "quay.io/org/a:1")
+	full := func(err error) {
+		t.Helper()
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("error is %v; want no space, and the folder", err)
+		}
+	}
+	ballast := filepath.Join(dir, "ballast")
+	writeFile(t, ballast, make([]byte, 500<<10))
+	if free, err := l.Free(); err != nil || free < 100<<10 || free > 540<<10 {
+		t.Errorf("free: %d, %v", free, err)
+	}
+
+	b := content(2, 800<<10)
+	d := describe("", b)
+	p := begin(t, l, d, 0)
+	var err error
+	for n := 0; err == nil; {
+		n, err = p.Write(b[p.Size():][:100<<10])
+		if err == nil && n != 100<<10 {
+			t.Fatalf("wrote %d and no error", n)
+		}
+	}
+	full(err)
+	at := p.Size()
+	if at < 100<<10 {
+		t.Errorf("%d bytes are kept", at)
+	}
+	name := "quay.io/org/" + strings.Repeat("long", 2000) + ":1" // more than is left of a page
+	full(l.Tag(t.Context(), layout.Entry{Name: name, Descriptor: m.root}))
+	full(l.Put(t.Context(), describe("", b[:5000]), b[:5000]))
+	if err := errors.Join(p.Close(), l.Close()); err != nil {
+		t.Error(err)
+	}
+
+	l = open(t, dir, layout.Options{}) // on a full disk too
+	if x := readIndex(t, dir).Manifests; len(x) != 1 || len(l.Images()) != 1 {
+		t.Errorf("index is %+v", x)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	p = begin(t, l, d, at)
+	write(t, p, b[at:])
+	if err := errors.Join(p.Commit(), l.Tag(t.Context(), layout.Entry{Name: name, Descriptor: m.root})); err != nil {
+		t.Error(err)
+	}
+	checkWhole(t, dir)
+
+	// Collect makes room where there is none.
+	writeFile(t, ballast, nil)
+	_ = os.WriteFile(ballast, make([]byte, 1<<20), 0o644) // as much as there is room for
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := layout.Collect(t.Context(), dir, false); err != nil || len(c.Blobs) != 1 {
+		t.Errorf("collect: %+v, %v", c, err)
+	}
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	dir := ""
+	var readOnly func() error
+	if os.Geteuid() == 0 { // whom permissions do not hold
+		dir = mount(t, "size=1m")
+		readOnly = func() error { return unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "") }
+	} else {
+		dir = t.TempDir()
+		readOnly = func() error {
+			return errors.Join(os.Chmod(filepath.Join(dir, ".quayside", "lock"), 0o444), os.Chmod(dir, 0o555))
+		}
+		t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
+	}
+	l := open(t, dir, layout.Options{})
+	put(t, l, newImage(content(1, 1000)), "quay.io/org/a:1")
+	if err := errors.Join(l.Close(), readOnly()); err != nil {
+		t.Fatal(err)
+	}
+	_, openErr := layout.Open(dir, layout.Options{})
+	_, repairErr := layout.Verify(t.Context(), dir, layout.VerifyOptions{Repair: true})
+	for _, err := range []error{openErr, repairErr} {
+		if err == nil || !strings.Contains(err.Error(), "cannot be written to") || !strings.Contains(err.Error(), dir) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	if report, err := layout.Verify(t.Context(), dir, layout.VerifyOptions{}); err != nil || report.Images != 1 || len(report.Damaged) > 0 {
+		t.Errorf("verify: %+v, %v", report, err)
+	}
+}
