@@ -5,6 +5,7 @@ package mirror
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,7 +13,12 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A Destination is where images go. Blobs are staged in a layout first.
+// A Destination is where images go. Blobs are staged in a layout first. One
+// that has more to say is a Preparer, a Checker, a SignatureKeeper or a Sender
+// besides. All methods but Finish and Close are called by many goroutines.
+//
+// An error that is of the staging layout or of a file (an *fs.PathError, a full
+// disk) ends the whole Copy; any other is of the image in question.
 type Destination interface {
 	// String names it, as the user wrote it.
 	String() string
@@ -22,38 +28,54 @@ type Destination interface {
 	Name(Image) string
 	// Has tells whether the image is there with this digest, whole.
 	Has(ctx context.Context, i Image, root digest.Digest) (bool, error)
-	// Wants tells whether a blob has to be fetched for it.
+	// Wants tells whether the destination needs a blob: it is asked once for
+	// each, for the image that needed it first.
 	Wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error)
-	// Take takes a blob that is staged, for the image that comes first.
+	// Take takes a blob that it wanted and that is staged now, for the first
+	// image that still waits for it.
 	Take(ctx context.Context, i Image, d ocispec.Descriptor) error
 	// Commit makes the image be there: its blobs were taken or were not wanted.
-	// An error that is a *MissingError names blobs that have to be fetched after all.
+	// It may be called again for the same image. An error that is a
+	// *MissingError names blobs that have to be staged and taken after all.
 	Commit(ctx context.Context, s Staged) error
-	// Finish ends a run in which all images had their turn.
+	// Finish ends a run in which all images had their turn. It is called once,
+	// and not when the run was broken off.
 	Finish(ctx context.Context) error
 	// Close lets go of what it holds. What is unfinished stays for another run.
+	// A Copier does not call it.
 	Close() error
 }
 
 // Staged is an image all of whose parts are in the staging layout, but for
-// blobs the destination did not want.
+// blobs the destination did not want. Its slices are not to be changed.
 type Staged struct {
 	Image
+	// Root is what the image's name is to stand for. Its digest is not
+	// Image.Digest when the index was rewritten.
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // children before their index; Root is the last
 	Blobs     []ocispec.Descriptor // unique
-	Attached  []Attached
+	// Sparse tells that indexes list manifests that are left out.
+	Sparse   bool
+	Attached []Attached
 }
 
-// Attached is a signature and what it is made of.
+// Attached is a signature, an attestation or a list of parts, and what it is
+// made of.
 type Attached struct {
-	Tag       string // "" for a referrer
+	Tag       string // as cosign names it; "" for a referrer
 	Root      ocispec.Descriptor
-	Manifests []ocispec.Descriptor
-	Blobs     []ocispec.Descriptor
+	Manifests []ocispec.Descriptor // as of Staged
+	Blobs     []ocispec.Descriptor // unique
 }
 
 // MissingError names blobs that a Commit turned out to need.
 type MissingError struct{ Blobs []ocispec.Descriptor }
 
-func (e *MissingError) Error() string { panic("todo") }
+// Error names the first of them.
+func (e *MissingError) Error() string {
+	if len(e.Blobs) == 0 {
+		return "destination lacks blobs"
+	}
+	return fmt.Sprintf("destination lacks %d blobs, such as %s", len(e.Blobs), e.Blobs[0].Digest)
+}

@@ -1,0 +1,52 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// maxConfig bounds a configuration that is read, in bytes.
+const maxConfig = 8 << 20
+
+// dockerConfig is the media type of Docker's configurations.
+const dockerConfig = "application/vnd.docker.container.image.v1+json"
+
+// A config is what of an image's configuration is asked for.
+type config struct {
+	Platform ocispec.Platform
+	Created  time.Time // zero: it does not say, or not as a time
+	Labels   map[string]string
+}
+
+// parseConfig reads a configuration. What is no image's, such as that of a
+// chart or a signature, says nothing of platforms, and is no error.
+func parseConfig(mediaType string, content []byte) (config, error) {
+	if mediaType != ocispec.MediaTypeImageConfig && mediaType != dockerConfig {
+		return config{}, nil
+	}
+	var wire struct {
+		Created      string `json:"created"`
+		OS           string `json:"os"`
+		Architecture string `json:"architecture"`
+		Variant      string `json:"variant"`
+		OSVersion    string `json:"os.version"`
+		Config       struct {
+			Labels map[string]string `json:"Labels"`
+		} `json:"config"`
+	}
+	if err := json.Unmarshal(content, &wire); err != nil {
+		return config{}, fmt.Errorf("it is no JSON of its kind: %w", err)
+	}
+	created, _ := time.Parse(time.RFC3339, wire.Created)
+	return config{
+		Platform: ocispec.Platform{OS: wire.OS, Architecture: wire.Architecture, Variant: wire.Variant, OSVersion: wire.OSVersion},
+		Created:  created,
+		Labels:   wire.Config.Labels,
+	}, nil
+}

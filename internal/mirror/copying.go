@@ -1,0 +1,176 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quayside/quayside/internal/layout"
+)
+
+// A copying is one run of Copy: its goroutines and what they share.
+//
+//	add -> look -> fetch -> settle -> commit
+//	        \-> attached -^
+//
+// Jobs goroutines look at images and at what is attached to them; twice
+// Transfers fetch, half of them small blobs alone; Transfers settle, which is
+// where a disk is waited for; and a few commit. The ledger knows who is next.
+type copying struct {
+	*Copier
+	ctx     context.Context
+	stop    context.CancelCauseFunc // with what ends the whole
+	workers sync.WaitGroup
+	began   time.Time
+
+	staging *layout.Layout
+	shelf   shelf
+	looks   *queue[look]
+	ledger  *ledger
+	open    chan struct{} // an entry for each partial file that is open
+	running running
+
+	wire    atomic.Int64 // bytes of blobs that came
+	vain    atomic.Int64 // of these, for nothing
+	retries atomic.Int64
+	here    atomic.Int64 // bytes of wanted blobs that are in, or on their way in
+	wanted  atomic.Int64 // of all of them
+}
+
+// commits is how many images are committed at once. A layout shares one write
+// between those that wait.
+const commits = 8
+
+// A look is something to be found out: about an image, or about what is
+// attached to it.
+type look struct {
+	item     *item
+	attached bool
+}
+
+func newCopying(outer context.Context, c *Copier) (*copying, error) {
+	r := &copying{
+		Copier:  c,
+		began:   time.Now(),
+		staging: c.to.Staging(),
+		// Manifests go before signatures: they are what keeps the link busy.
+		looks:  newQueue(func(a, b look) bool { return !a.attached && b.attached }),
+		ledger: newLedger(),
+		open:   make(chan struct{}, 4*c.o.Transfers),
+	}
+	r.shelf = newShelf(r.staging, false)
+	if !c.copy.CompareAndSwap(nil, r) {
+		return nil, errors.New("this Copier has had its run")
+	}
+	r.ledger.home, r.ledger.tell = r.home, r.tellEnd
+	r.ctx, r.stop = context.WithCancelCause(outer)
+	return r, nil
+}
+
+// start sets the goroutines to work. They all end when every image had its
+// turn, or soon after the context has ended.
+func (r *copying) start() {
+	crew := func(n int, work func()) {
+		for range n {
+			r.workers.Go(work)
+		}
+	}
+	crew(r.o.Jobs, func() { drain(r.looks, r.look) })
+	crew(r.o.Transfers, func() { r.fetching(r.ledger.heavy, heavyBuffer) })
+	crew(r.o.Transfers, func() { r.fetching(r.ledger.light, lightBuffer) })
+	crew(r.o.Transfers, func() { drain(r.ledger.settling, r.settle) })
+	crew(commits, func() { drain(r.ledger.ready, r.commit) })
+}
+
+// drain works on what a queue gives until it is closed.
+func drain[T any](q *queue[T], work func(T)) {
+	for v, ok := q.pop(); ok; v, ok = q.pop() {
+		work(v)
+	}
+}
+
+// home sends everyone home.
+func (r *copying) home() {
+	r.looks.close()
+	r.ledger.close()
+}
+
+// add enters an image.
+func (r *copying) add(i Image) {
+	if it := r.ledger.add(i, r.to.Name(i)); it != nil {
+		r.sources.expect(i)
+		r.looks.push(look{item: it})
+	}
+}
+
+// fed says that no image is to come.
+func (r *copying) fed() {
+	if r.ledger.endFeed() {
+		r.planned()
+	}
+}
+
+// fail ends an image, or the whole when the error is of that.
+func (r *copying) fail(it *item, err error) {
+	if r.ends(err) {
+		return
+	}
+	r.ledger.finish(it, Failed, err)
+}
+
+// ends tells whether an error is of the whole, and ends that. After the end of
+// the context everything is: halt names the images that had no turn.
+func (r *copying) ends(err error) bool {
+	if ends(err) {
+		r.stop(err)
+	}
+	return r.ctx.Err() != nil
+}
+
+// halt ends what had no turn when the whole was ended. What is there of a blob
+// stays for another run.
+func (r *copying) halt() {
+	for _, p := range r.ledger.settling.rest() {
+		if p.partial != nil {
+			_ = p.partial.Close() // nothing was promised
+		}
+	}
+	for _, it := range r.ledger.unfinished() {
+		r.ledger.finish(it, Failed, fmt.Errorf("not finished: %w", context.Cause(r.ctx)))
+	}
+}
+
+// planned is called once, when all images were looked at: what is missing is
+// known then, and a disk that has no room for it is told before it is full.
+func (r *copying) planned() {
+	free, err := r.staging.Free()
+	if err != nil {
+		return // not known
+	}
+	missing := r.wanted.Load() - r.here.Load()
+	r.o.Logger.InfoContext(r.ctx, "planned", "images", r.ledger.planned(), "missing_bytes", missing, "free_bytes", free)
+	if free < missing {
+		r.stop(fmt.Errorf("%d bytes are still to be fetched into %s, and the disk has room for %d: free %d bytes, and run it again",
+			missing, r.staging.Dir(), free, missing-free))
+	}
+}
+
+// tellEnd tells of the end of an image.
+func (r *copying) tellEnd(it *item) {
+	e := Event{Image: it.reference, Digest: it.root, Bytes: it.size}
+	switch it.status {
+	case Copied:
+		e.Kind = ImageCopied
+	case Present:
+		e.Kind = ImagePresent
+	default:
+		e.Kind, e.Error = ImageFailed, it.err.Error()
+	}
+	r.tell(e)
+}

@@ -1,0 +1,118 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// A stagingError is of the staging layout. It ends the whole Copy: no other
+// image would fare better.
+type stagingError struct{ error }
+
+func (e stagingError) Unwrap() error { return e.error }
+
+// staged marks what came of a call to the staging layout, unless it is of one
+// blob's content.
+func staged(err error) error {
+	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) {
+		return err
+	}
+	return stagingError{fmt.Errorf("staging: %w", err)}
+}
+
+// ends tells whether an error is of the whole and not of one image: of the
+// staging layout, or of a disk under a destination.
+func ends(err error) bool {
+	var staging stagingError
+	var path *fs.PathError
+	return errors.As(err, &staging) || errors.As(err, &path) || full(err)
+}
+
+// full tells whether an error says that a disk, or one's share of it, is full.
+func full(err error) bool {
+	if errors.Is(err, syscall.ENOSPC) {
+		return true
+	}
+	var number syscall.Errno
+	const handleDiskFull, diskFull = 39, 112 // Windows' own numbers
+	return runtime.GOOS == "windows" && errors.As(err, &number) && (number == handleDiskFull || number == diskFull)
+}
+
+// A remedy is what can be done about a request that failed.
+type remedy uint8
+
+const (
+	again     remedy = iota // ask again, from where it is
+	anew                    // throw away what is there, and ask again
+	elsewhere               // ask another repository
+)
+
+// remedyFor says what to do about an error of a registry, or of what it sent.
+func remedyFor(err error) remedy {
+	switch {
+	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect):
+		return elsewhere
+	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
+		return anew
+	}
+	return again
+}
+
+const (
+	// maxBarren is how many attempts in a row may bring no new byte of a blob.
+	// The transport has its own retries before the header of an answer.
+	maxBarren = 5
+	// maxAsked is how often a manifest, or a list of what is attached, is asked
+	// for: its body may break off, which the transport does not see.
+	maxAsked = 3
+
+	minPause = 100 * time.Millisecond
+	maxPause = 3200 * time.Millisecond
+)
+
+// pause waits before the n-th attempt after the first: some 100 ms, and twice
+// as long each time, up to some 3 s. It ends with the context.
+func pause(ctx context.Context, n int) error {
+	d := min(minPause<<min(max(n-1, 0), 10), maxPause)
+	timer := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// insist calls f until it succeeds, or fails for good: by an answer, or because
+// there is nobody to give one. Both have been tried by the transport, again and
+// again. What is left is a body that broke off or does not fit.
+func insist(ctx context.Context, f func() error) error {
+	for n := 1; ; n++ {
+		err := f()
+		var answer *registry.Error
+		var network *net.OpError
+		if err == nil || ctx.Err() != nil || n == maxAsked || ends(err) ||
+			errors.As(err, &answer) && answer.Status != 0 || errors.As(err, &network) && network.Op == "dial" ||
+			errors.Is(err, manifest.ErrUnsupported) {
+			return err
+		}
+		if err := pause(ctx, n); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,184 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/registry"
+)
+
+const (
+	heavyBuffer = 128 << 10 // of each worker, reused from blob to blob
+	lightBuffer = 32 << 10  // what fits into it is a small blob
+)
+
+// errStalled is the cause of the end of an attempt that brought no byte.
+var errStalled = errors.New("no byte")
+
+// noAnswer is the error of an attempt that ended before the content began. It
+// counts twice: the transport has tried several times by then.
+type noAnswer struct{ error }
+
+func (e noAnswer) Unwrap() error { return e.error }
+
+// fetching is a worker: it fetches the blobs of a queue, one after another.
+func (r *copying) fetching(q *queue[*blob], buffer int) {
+	buf := make([]byte, buffer)
+	drain(q, func(b *blob) {
+		if r.ledger.start(b) {
+			r.fetch(b, buf)
+		}
+	})
+}
+
+// fetch brings a blob into its partial file, and leaves the rest to settle, so
+// that no connection waits for a disk.
+func (r *copying) fetch(b *blob, buf []byte) {
+	select {
+	case r.open <- struct{}{}:
+	case <-r.ctx.Done():
+		return
+	}
+	p, err := r.staging.Partial(r.ctx, b.Descriptor)
+	if err != nil {
+		<-r.open
+		r.ends(staged(err))
+		return
+	}
+	r.here.Add(p.Size())
+	if err = r.fill(b, p, buf); err == nil {
+		r.ledger.settling.push(parcel{b, p})
+		return
+	}
+	r.here.Add(-p.Size())
+	if err := p.Close(); err != nil {
+		r.stop(staged(err))
+	}
+	<-r.open
+	if !r.ends(err) {
+		r.ledger.finishBlob(b, err)
+	}
+}
+
+// fill asks for a blob until its partial file has all of it. As long as attempts
+// bring something they go on, from where the last one ended; then other
+// repositories are asked.
+func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
+	from := r.ledger.source(b)
+	t := r.running.begin(b, from.name, p.Size())
+	defer r.running.end(t)
+	if p.Size() > 0 {
+		r.tell(Event{Kind: BlobResumed, Image: b.first.reference, Digest: b.Digest, Bytes: p.Size()})
+	} else {
+		r.tell(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
+	}
+	for barren := 0; p.Size() < b.Size; {
+		before := p.Size()
+		err := r.attempt(b, p, from, t, buf)
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
+		if ends(err) {
+			return err
+		}
+		what := remedyFor(err)
+		if err == nil || p.Size() == b.Size && what == again {
+			break // how it ended does not matter: Commit looks at all of it
+		}
+		switch barren++; {
+		case p.Size() > before:
+			barren = 0
+		case errors.As(err, new(noAnswer)):
+			barren++
+		}
+		if what == anew {
+			if err := r.reset(b, p); err != nil {
+				return err
+			}
+			if b.corrupt++; b.corrupt > 1 {
+				what = elsewhere
+			}
+		}
+		if what == elsewhere || barren >= maxBarren {
+			if !r.ledger.elsewhere(b) {
+				return fmt.Errorf("blob %s: %w", b.Digest, err)
+			}
+			from, barren = r.ledger.source(b), 0
+			t.move(from.name)
+		}
+		r.retry(b, err)
+		if err := pause(r.ctx, barren); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retry counts an attempt that failed, and tells of it.
+func (r *copying) retry(b *blob, err error) {
+	r.retries.Add(1)
+	r.o.Logger.DebugContext(r.ctx, "blob is asked for again", "digest", b.Digest, "error", err)
+	r.tell(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
+}
+
+// reset throws away what is there of a blob.
+func (r *copying) reset(b *blob, p *layout.Partial) error {
+	r.vain.Add(p.Size())
+	r.here.Add(-p.Size())
+	return staged(p.Reset())
+}
+
+// attempt asks for a blob once, from where its partial file ends, and writes
+// what comes. It ends when nothing came for Options.Stall.
+func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, buf []byte) error {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	offset := p.Size()
+	body, start, err := from.Blob(ctx, b.Descriptor, offset)
+	if err != nil {
+		return noAnswer{err}
+	}
+	defer body.Close()
+	if start < 0 || start > offset {
+		return fmt.Errorf("%w: it begins at byte %d, and %d was asked for", registry.ErrMalformed, start, offset)
+	}
+	guard := time.AfterFunc(r.o.Stall, func() { cancel(errStalled) })
+	defer guard.Stop()
+	for skip := offset - start; ; {
+		n, err := body.Read(buf)
+		chunk := buf[:n]
+		if n > 0 {
+			guard.Stop() // the disk may take its time
+			r.wire.Add(int64(n))
+			known := min(skip, int64(n))
+			r.vain.Add(known)
+			skip -= known
+			if chunk = chunk[known:]; len(chunk) > 0 {
+				if _, err := p.Write(chunk); err != nil {
+					return staged(err)
+				}
+				r.here.Add(int64(len(chunk)))
+				t.done.Store(p.Size())
+			}
+			guard.Reset(r.o.Stall)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(context.Cause(ctx), errStalled):
+			return fmt.Errorf("%w for %v, after %d of %d", errStalled, r.o.Stall, p.Size(), b.Size)
+		case err != io.EOF:
+			return fmt.Errorf("after %d of %d bytes: %w", p.Size(), b.Size, err)
+		case p.Size() < b.Size:
+			return fmt.Errorf("after %d of %d bytes: %w", p.Size(), b.Size, io.ErrUnexpectedEOF)
+		default:
+			return nil
+		}
+	}
+}

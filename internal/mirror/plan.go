@@ -1,0 +1,229 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// A Plan is what a copy would do. Sizes are in bytes. What is attached to the
+// images, such as signatures, is not in it.
+type Plan struct {
+	Images  []PlannedImage // in the order of the references
+	Blobs   int            // unique layers and configurations
+	Bytes   int64          // of these, and of unique manifests
+	Present int64          // of Bytes: at the destination, or staged for it
+	Missing int64          // of Bytes: to be fetched
+	Shared  int64          // what images would take one by one, less Bytes
+	Free    int64          // of the staging disk; -1: not known
+}
+
+// A PlannedImage is an image of a Plan.
+type PlannedImage struct {
+	Image
+	Name      string             // at the destination
+	Digest    digest.Digest      // of the image at its source
+	Platforms []ocispec.Platform // that an index tells; of a single image only when platforms were chosen
+	Blobs     int                // unique within the image
+	Bytes     int64              // of these and of its manifests
+	Missing   int64              // of Bytes; what several images miss counts for each
+	Present   bool               // nothing to do
+	Err       error              // why it cannot be planned
+}
+
+// A planning is one run of Plan.
+type planning struct {
+	*Copier
+	shelf shelf
+
+	mu        sync.Mutex
+	plan      Plan
+	manifests map[digest.Digest]bool // whether it is missing
+	blobs     map[digest.Digest]func() (bool, error)
+}
+
+// Plan finds out what a copy would take, and writes nothing: manifests are
+// fetched and, when platforms were chosen, configurations of images that are no
+// index. Images come from a sequence that may still be growing.
+//
+// An image that cannot be planned has its error in the Plan, and the rest goes
+// on. The error is of the whole, as that of Copy.
+func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error) {
+	if c.invalid != nil {
+		return Plan{}, fmt.Errorf("plan: %w", c.invalid)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p := &planning{
+		Copier: c, shelf: newShelf(c.to.Staging(), true),
+		manifests: map[digest.Digest]bool{}, blobs: map[digest.Digest]func() (bool, error){},
+	}
+	queue := newQueue[Image](nil)
+	defer context.AfterFunc(ctx, queue.close)()
+	var open, workers sync.WaitGroup
+	for range c.o.Jobs {
+		workers.Go(func() {
+			drain(queue, func(i Image) {
+				defer open.Done()
+				if err := p.add(ctx, i); ends(err) {
+					stop(err)
+				}
+			})
+		})
+	}
+	names := map[string]bool{}
+	for i := range images {
+		if ctx.Err() != nil {
+			break
+		}
+		if names[i.Reference()] {
+			continue
+		}
+		names[i.Reference()] = true
+		c.sources.expect(i)
+		open.Add(1)
+		queue.push(i)
+	}
+	if ctx.Err() == nil {
+		open.Wait()
+	}
+	queue.close()
+	workers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return Plan{}, err
+	}
+	return p.done(), nil
+}
+
+// add plans one image. It returns the image's error, too.
+func (p *planning) add(ctx context.Context, i Image) error {
+	planned := PlannedImage{Image: i, Name: p.to.Name(i), Digest: i.Digest}
+	planned.Err = p.look(ctx, &planned)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plan.Images = append(p.plan.Images, planned)
+	return planned.Err
+}
+
+// look finds out what an image is made of, and what of it is missing.
+func (p *planning) look(ctx context.Context, i *PlannedImage) error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	from, err := p.sources.of(i.Image)
+	if err != nil {
+		return err
+	}
+	if i.Digest == "" {
+		if i.Digest, err = from.resolve(ctx, i.Tag); err != nil {
+			return fmt.Errorf("tag %s: %w", i.Tag, err)
+		}
+	}
+	if i.Present, err = p.to.Has(ctx, i.Image, i.Digest); err != nil {
+		return err
+	}
+	w := walker{shelf: p.shelf, from: from, platform: p.o.Platforms}
+	fetched := map[digest.Digest]bool{}
+	w.manifest = func(d ocispec.Descriptor, over bool) { fetched[d.Digest] = over }
+	t, err := w.walk(ctx, i.Digest)
+	if err != nil {
+		return err
+	}
+	if !i.Present && (t.sparse || t.root.Digest != i.Digest) {
+		if i.Present, err = p.hasPart(ctx, i.Image, t); err != nil {
+			return err
+		}
+	}
+	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
+	for _, d := range t.manifests {
+		if p.manifest(d, fetched[d.Digest] && !i.Present) {
+			i.Missing += d.Size
+		}
+	}
+	for _, d := range t.blobs {
+		missing, err := p.blob(ctx, i, d)
+		if err != nil {
+			return err
+		}
+		if missing {
+			i.Missing += d.Size
+		}
+	}
+	return nil
+}
+
+// manifest enters a manifest. It returns whether it is missing.
+func (p *planning) manifest(d ocispec.Descriptor, missing bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if was, known := p.manifests[d.Digest]; known {
+		p.plan.Shared += d.Size
+		return was
+	}
+	p.manifests[d.Digest] = missing
+	p.count(d, missing)
+	return missing
+}
+
+// count adds something unique to the sums.
+func (p *planning) count(d ocispec.Descriptor, missing bool) {
+	p.plan.Bytes += d.Size
+	if missing {
+		p.plan.Missing += d.Size
+	} else {
+		p.plan.Present += d.Size
+	}
+}
+
+// blob enters a blob. It returns whether it is missing, which is asked once.
+func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (bool, error) {
+	p.mu.Lock()
+	ask, known := p.blobs[d.Digest]
+	if known {
+		p.plan.Shared += d.Size
+	} else {
+		ask = sync.OnceValues(func() (bool, error) {
+			missing, err := p.missing(ctx, i, d)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.plan.Blobs++
+			p.count(d, missing)
+			return missing, err
+		})
+		p.blobs[d.Digest] = ask
+	}
+	p.mu.Unlock()
+	return ask()
+}
+
+// missing asks whether a blob has to be fetched.
+func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (bool, error) {
+	if i.Present {
+		return false, nil
+	}
+	if wanted, err := p.to.Wants(ctx, i.Image, d); err != nil || !wanted {
+		return false, err
+	}
+	there, err := p.to.Staging().Has(ctx, d)
+	return !there, staged(err)
+}
+
+// done gives the finished plan.
+func (p *planning) done() Plan {
+	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })
+	free, err := p.to.Staging().Free()
+	if err != nil {
+		free = -1
+	}
+	p.plan.Free = free
+	return p.plan
+}

@@ -1,0 +1,101 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Progress is a snapshot of a Copy. It is cheap enough to be taken for every
+// frame of a terminal.
+type Progress struct {
+	// Planning tells that Images and Bytes may still grow.
+	Planning bool
+	// Images are those that came so far; Done were copied or there already.
+	Images, Done, Failed int
+	// Bytes are those of the blobs that have to be fetched, and Fetched those
+	// of them that are here, with what an earlier run had left. Fetched falls
+	// when something turns out to be wrong and is thrown away.
+	Bytes, Fetched int64
+	Running        []Transfer // in the order of their start
+	Elapsed        time.Duration
+}
+
+// A Transfer is one blob on its way, in bytes.
+type Transfer struct {
+	Digest     digest.Digest
+	Repository string // it comes from: host/namespace/name
+	Size, Done int64
+}
+
+// Progress tells how far a Copy is. Before Copy it is the zero Progress.
+func (c *Copier) Progress() Progress {
+	r := c.copy.Load()
+	if r == nil {
+		return Progress{}
+	}
+	p := Progress{
+		Bytes:   r.wanted.Load(),
+		Fetched: r.here.Load(),
+		Running: r.running.snapshot(),
+		Elapsed: time.Since(r.began),
+	}
+	r.ledger.progress(&p)
+	return p
+}
+
+// progress fills in the counts of images.
+func (l *ledger) progress(p *Progress) {
+	l.mu.Lock()
+	defer l.unlock()
+	p.Planning = !l.fed || l.unlooked > 0
+	p.Images, p.Done, p.Failed = len(l.items), l.done, l.failed
+}
+
+// running holds the blobs on their way. Safe for concurrent use.
+type running struct {
+	mu        sync.Mutex
+	transfers []*transfer
+}
+
+// A transfer is a blob on its way. One goroutine writes done.
+type transfer struct {
+	blob       *blob
+	done       atomic.Int64
+	repository atomic.Pointer[string]
+}
+
+// move says that it comes from another repository.
+func (t *transfer) move(repository string) { t.repository.Store(&repository) }
+
+func (r *running) begin(b *blob, repository string, done int64) *transfer {
+	t := &transfer{blob: b}
+	t.done.Store(done)
+	t.move(repository)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.transfers = append(r.transfers, t)
+	return t
+}
+
+func (r *running) end(t *transfer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.transfers = slices.DeleteFunc(r.transfers, func(o *transfer) bool { return o == t })
+}
+
+func (r *running) snapshot() []Transfer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Transfer, len(r.transfers))
+	for i, t := range r.transfers {
+		all[i] = Transfer{Digest: t.blob.Digest, Repository: *t.repository.Load(), Size: t.blob.Size, Done: t.done.Load()}
+	}
+	return all
+}

@@ -1,0 +1,111 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"container/heap"
+	"sync"
+)
+
+// A queue hands out what was put into it, in its order, and what is equal in
+// that order first in, first out. Whoever puts never waits; whoever takes does.
+// Safe for concurrent use.
+type queue[T any] struct {
+	mu      sync.Mutex
+	filled  sync.Cond
+	waiting ordered[T]
+	number  uint64
+	closed  bool
+}
+
+// newQueue makes a queue. before tells whether a goes before b; nil keeps the
+// order of arrival.
+func newQueue[T any](before func(a, b T) bool) *queue[T] {
+	q := &queue[T]{waiting: ordered[T]{before: before}}
+	q.filled.L = &q.mu
+	return q
+}
+
+// push puts v in. A queue that is closed drops it.
+func (q *queue[T]) push(v T) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.number++
+	heap.Push(&q.waiting, entry[T]{v, q.number})
+	q.filled.Signal()
+}
+
+// pop waits for what is next. It is false once the queue is closed, whatever
+// is left in it.
+func (q *queue[T]) pop() (v T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting.entries) == 0 && !q.closed {
+		q.filled.Wait()
+	}
+	if q.closed {
+		return v, false
+	}
+	return heap.Pop(&q.waiting).(entry[T]).value, true
+}
+
+// rest takes out what is left, in no order.
+func (q *queue[T]) rest() []T {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var left []T
+	for _, e := range q.waiting.entries {
+		left = append(left, e.value)
+	}
+	q.waiting.entries = nil
+	return left
+}
+
+// close ends every pop, now and later. It may be called twice.
+func (q *queue[T]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.filled.Broadcast()
+}
+
+// An entry is a value with the number of its arrival.
+type entry[T any] struct {
+	value  T
+	number uint64
+}
+
+// ordered is a heap of entries.
+type ordered[T any] struct {
+	before  func(a, b T) bool
+	entries []entry[T]
+}
+
+func (o *ordered[T]) Len() int      { return len(o.entries) }
+func (o *ordered[T]) Swap(i, j int) { o.entries[i], o.entries[j] = o.entries[j], o.entries[i] }
+func (o *ordered[T]) Push(v any)    { o.entries = append(o.entries, v.(entry[T])) }
+
+func (o *ordered[T]) Less(i, j int) bool {
+	a, b := o.entries[i], o.entries[j]
+	if o.before != nil {
+		if o.before(a.value, b.value) {
+			return true
+		}
+		if o.before(b.value, a.value) {
+			return false
+		}
+	}
+	return a.number < b.number
+}
+
+func (o *ordered[T]) Pop() any {
+	last := len(o.entries) - 1
+	v := o.entries[last]
+	o.entries[last] = entry[T]{} // let go of it
+	o.entries = o.entries[:last]
+	return v
+}

@@ -1,0 +1,168 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// A Report is what a Copy did. It marshals to the JSON of doc/copy.md, and back.
+// Sizes are in bytes. It holds no secret.
+type Report struct {
+	Destination string // Destination.String
+	// Complete tells that nothing failed, that no signature is missing, that
+	// nothing is unknown, and that images came to its end.
+	Complete bool
+	Error    string          // why the run ended early, or failed as a whole
+	Images   []ImageReport   // in the order of the references
+	Unknown  []UnknownReport // for the caller to fill in
+
+	Copied, Present, Failed int   // images
+	Blobs                   int   // unique layers and configurations, of images and of what is attached to them
+	Bytes                   int64 // of these, and of unique manifests. Images that were there already are not in either
+	Fetched                 int64 // over the wire, with what was fetched twice
+	Saved                   int64 // what the images would have taken one by one, less Fetched; 0 at least
+	Retried                 int64 // of Fetched, in vain
+	Retries                 int   // times that a blob was asked for again
+	Uploaded                int64 // to a registry
+	Mounted                 int64 // that a registry took over from another of its repositories
+
+	SignaturesFound, SignaturesCopied, SignaturesMissing int // sums of the images'
+
+	Started time.Time // UTC
+	Elapsed time.Duration
+}
+
+// An ImageReport is what became of one image.
+type ImageReport struct {
+	Reference   string // Image.Reference
+	Destination string // its name there
+	Status      Status
+	Digest      digest.Digest // at the source; "" when it was not found out
+	As          digest.Digest // at the destination, when rewriting changed it; else ""
+	Error       string        // why it failed
+	Notes       []string      // what else is to be known: why signatures are missing, or were left
+	Platforms   []string      // as ParsePlatform reads them; those that were taken
+	Bytes       int64         // of its manifests and unique blobs; 0 when it was there already
+	Fetched     int64         // of these, and of what is attached: what came for this image first
+	Signatures  Signatures
+}
+
+// Signatures counts what is attached to an image: signatures, attestations and
+// lists of parts. Copied are at the destination now, with the image. Missing
+// could not be had: Notes say why, and the Report is not complete. An image that
+// is there is not looked at again, but with SignaturesAlways. Those
+// that are found and neither were left, since the index they are attached to
+// was rewritten.
+type Signatures struct{ Found, Copied, Missing int }
+
+// Status says what became of an image.
+type Status string
+
+// The statuses.
+const (
+	Copied  Status = "copied"
+	Present Status = "already there"
+	Failed  Status = "failed"
+)
+
+// An UnknownReport names what a search could not tell.
+type UnknownReport struct {
+	Reference string
+	Reason    string // in a few words
+	Error     string // the cause, for people
+}
+
+// FailedImages returns the images of a report that failed, and those that are
+// unknown as far as they have a name: with their digest when that is known.
+func (r Report) FailedImages() []Image {
+	var failed []Image
+	for _, i := range r.Images {
+		if i.Status != Failed {
+			continue
+		}
+		if image, err := parseReference(i.Reference); err == nil {
+			image.Digest = cmp.Or(i.Digest, image.Digest)
+			failed = append(failed, image)
+		}
+	}
+	for _, u := range r.Unknown {
+		if image, err := parseReference(u.Reference); err == nil {
+			failed = append(failed, image)
+		}
+	}
+	return failed
+}
+
+// report tells what was done. All goroutines have ended.
+func (r *copying) report(err error) Report {
+	l := r.ledger
+	s := Report{
+		Destination: r.to.String(),
+		Blobs:       len(l.blobs),
+		Bytes:       l.bytes,
+		Fetched:     r.wire.Load() + r.shelf.wire.Load(),
+		Retried:     r.vain.Load(),
+		Retries:     int(r.retries.Load()),
+		Started:     r.began.UTC(),
+		Elapsed:     time.Since(r.began),
+	}
+	s.Saved = max(l.each-s.Fetched, 0)
+	if to, ok := r.to.(Sender); ok {
+		s.Uploaded, s.Mounted = to.Sent()
+	}
+	for _, it := range l.items {
+		i := it.report()
+		s.Images = append(s.Images, i)
+		switch i.Status {
+		case Copied:
+			s.Copied++
+		case Present:
+			s.Present++
+		default:
+			s.Failed++
+		}
+		s.SignaturesFound += i.Signatures.Found
+		s.SignaturesCopied += i.Signatures.Copied
+		s.SignaturesMissing += i.Signatures.Missing
+	}
+	slices.SortFunc(s.Images, func(a, b ImageReport) int { return cmp.Compare(a.Reference, b.Reference) })
+	if err != nil {
+		s.Error = err.Error()
+	}
+	s.Complete = err == nil && s.Failed == 0 && s.SignaturesMissing == 0
+	return s
+}
+
+// report tells what became of an image.
+func (it *item) report() ImageReport {
+	i := ImageReport{
+		Reference: it.reference, Destination: it.name, Status: it.status, Digest: cmp.Or(it.root, it.Digest),
+		Platforms: it.platforms, Bytes: it.size, Fetched: it.fetched, Notes: it.notes,
+	}
+	if it.err != nil {
+		i.Error = it.err.Error()
+	}
+	if it.rewritten {
+		i.As = it.parts[0].tree.root.Digest
+	}
+	i.Signatures.Found = it.left + len(it.parts) - 1
+	i.Signatures.Missing = it.lacking
+	for _, p := range it.parts[1:] {
+		switch {
+		case it.status == Failed: // it went with its image
+		case p.err == nil:
+			i.Signatures.Copied++
+		default:
+			i.Signatures.Missing++
+			i.Notes = append(i.Notes, fmt.Sprintf("attached %s could not be copied: %v", cmp.Or(p.tag, string(p.tree.root.Digest)), p.err))
+		}
+	}
+	return i
+}

@@ -1,0 +1,68 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// rewrite makes an index of those entries that are not nil, and puts it on the
+// shelf. All that the index and its entries say besides is kept as it was,
+// annotations and unknown keys too. The same index and the same choice give
+// the same digest every time.
+func (w *walker) rewrite(ctx context.Context, was ocispec.Descriptor, content []byte, children []*ocispec.Descriptor) (ocispec.Descriptor, error) {
+	text, err := rewritten(content, children)
+	if err != nil {
+		return was, fmt.Errorf("%s: rewriting the index: %w", was.Digest, err)
+	}
+	desc := ocispec.Descriptor{MediaType: was.MediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
+	w.tree.sparse = false
+	return desc, w.shelf.put(ctx, desc, text)
+}
+
+// rewritten is the text of such an index.
+func rewritten(content []byte, children []*ocispec.Descriptor) ([]byte, error) {
+	var index map[string]json.RawMessage
+	if err := json.Unmarshal(content, &index); err != nil {
+		return nil, err
+	}
+	var entries []map[string]json.RawMessage
+	if err := json.Unmarshal(index["manifests"], &entries); err != nil {
+		return nil, err
+	}
+	if len(entries) != len(children) {
+		return nil, fmt.Errorf("it has %d entries, and %d were read", len(entries), len(children))
+	}
+	kept := []map[string]json.RawMessage{}
+	for i, child := range children {
+		if child == nil {
+			continue
+		}
+		e := entries[i]
+		e["digest"], e["size"] = json.RawMessage(fmt.Sprintf("%q", child.Digest)), json.RawMessage(fmt.Sprint(child.Size))
+		kept = append(kept, e)
+	}
+	var err error
+	if index["manifests"], err = plain(kept); err != nil {
+		return nil, err
+	}
+	return plain(index)
+}
+
+// plain is json.Marshal without its care for HTML. Keys come sorted.
+func plain(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}

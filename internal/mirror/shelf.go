@@ -1,0 +1,176 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// A shelf gives manifests and configurations: from the staging layout when they
+// are there, else from their repository, once. Safe for concurrent use.
+type shelf struct {
+	staging *layout.Layout // nil: there is none
+	dry     bool           // do not put there what was fetched
+	flights *singleflight.Group
+	wire    *atomic.Int64 // bytes fetched
+}
+
+func newShelf(staging *layout.Layout, dry bool) shelf {
+	return shelf{staging, dry, new(singleflight.Group), new(atomic.Int64)}
+}
+
+// manifest returns a manifest by its digest, checked against it and, when want
+// has one, against its size. fetched tells whether it came over the wire.
+func (s shelf) manifest(ctx context.Context, from *source, want ocispec.Descriptor) (desc ocispec.Descriptor, content []byte, fetched bool, err error) {
+	type answer struct {
+		desc    ocispec.Descriptor
+		content []byte
+	}
+	if desc, content, err = s.kept(ctx, want.Digest); content == nil && err == nil {
+		var got any
+		got, err, _ = s.flights.Do(from.name+"@"+want.Digest.String(), func() (any, error) {
+			fetched = true // by this caller, and no other that waits for the same
+			desc, content, err := from.manifest(ctx, want.Digest)
+			if err != nil {
+				return nil, fmt.Errorf("manifest %s: %w", want.Digest, err)
+			}
+			s.wire.Add(int64(len(content)))
+			return answer{desc, content}, s.put(ctx, desc, content)
+		})
+		if err == nil {
+			desc, content = got.(answer).desc, got.(answer).content
+		}
+	}
+	if err != nil {
+		return want, nil, false, err
+	}
+	if want.MediaType != "" { // an index has told
+		if want.Size != int64(len(content)) {
+			return want, nil, false, fmt.Errorf("manifest %s has %d bytes, and not %d as the index says", want.Digest, len(content), want.Size)
+		}
+		return want, content, fetched, nil
+	}
+	return ocispec.Descriptor{MediaType: desc.MediaType, Digest: want.Digest, Size: int64(len(content))}, content, fetched, nil
+}
+
+// kept returns a manifest of the staging layout; no content when it is not there,
+// or not as it should be.
+func (s shelf) kept(ctx context.Context, d digest.Digest) (ocispec.Descriptor, []byte, error) {
+	desc := ocispec.Descriptor{Digest: d}
+	if s.staging == nil {
+		return desc, nil, nil
+	}
+	file, size, err := s.staging.Blob(d)
+	if errors.Is(err, layout.ErrMissing) {
+		return desc, nil, nil
+	}
+	if err != nil {
+		return desc, nil, staged(err)
+	}
+	_ = file.Close() // only its size was asked
+	if size > manifest.MaxSize {
+		return desc, nil, nil
+	}
+	desc.Size = size
+	content, err := s.staging.Read(ctx, desc)
+	if errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrCorrupt) {
+		return desc, nil, nil
+	}
+	desc.MediaType = mediaType(content)
+	if desc.MediaType == "" {
+		return desc, nil, staged(err)
+	}
+	return desc, content, staged(err)
+}
+
+// mediaType is what a manifest calls itself, or is by what it holds when it
+// calls itself nothing, as OCI allows; "" when it is none.
+func mediaType(content []byte) string {
+	var m struct {
+		MediaType string          `json:"mediaType"`
+		Manifests json.RawMessage `json:"manifests"`
+		Config    json.RawMessage `json:"config"`
+	}
+	switch err := json.Unmarshal(content, &m); {
+	case err != nil:
+		return ""
+	case m.MediaType != "":
+		return m.MediaType
+	case m.Manifests != nil:
+		return ocispec.MediaTypeImageIndex
+	case m.Config != nil:
+		return ocispec.MediaTypeImageManifest
+	}
+	return ""
+}
+
+// put puts a small blob into the staging layout, unless nothing is to be written.
+func (s shelf) put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
+	if s.staging == nil || s.dry {
+		return nil
+	}
+	return staged(s.staging.Put(ctx, d, content))
+}
+
+// config returns a configuration, checked against its descriptor.
+func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
+	if d.Size > maxConfig {
+		return nil, fmt.Errorf("it has %d bytes, and %d is the limit", d.Size, maxConfig)
+	}
+	if s.staging != nil {
+		content, err := s.staging.Read(ctx, d)
+		if err == nil {
+			return content, nil
+		}
+		if err = staged(err); ends(err) {
+			return nil, err
+		}
+	}
+	got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
+		var content []byte
+		err := insist(ctx, func() (err error) {
+			content, err = s.small(ctx, from, d)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return content, s.put(ctx, d, content)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got.([]byte), nil
+}
+
+// small fetches a blob into memory.
+func (s shelf) small(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
+	body, _, err := from.Blob(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	content, err := io.ReadAll(io.LimitReader(body, d.Size+1))
+	s.wire.Add(int64(len(content)))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(content)) != d.Size || d.Digest.Algorithm().FromBytes(content) != d.Digest {
+		return nil, fmt.Errorf("%w: content does not match its digest", registry.ErrMalformed)
+	}
+	return content, nil
+}

@@ -1,0 +1,104 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// A source is a repository that images come from.
+type source struct {
+	*registry.Repository
+	name string // host/namespace/name
+}
+
+// sources are the registries and repositories of a run. Safe for concurrent use.
+type sources struct {
+	open  func(host string) (*registry.Registry, error)
+	mu    sync.Mutex
+	hosts map[string]func() (*registry.Registry, error)
+	known map[string]*source
+}
+
+func newSources(open func(string) (*registry.Registry, error)) *sources {
+	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}}
+}
+
+// registry returns the registry of a host, which is asked for once.
+func (s *sources) registry(host string) (*registry.Registry, error) {
+	s.mu.Lock()
+	open := s.hosts[host]
+	if open == nil {
+		open = sync.OnceValues(func() (*registry.Registry, error) { return s.open(host) })
+		s.hosts[host] = open
+	}
+	s.mu.Unlock()
+	return open()
+}
+
+// expect tells an image's registry that it is going to be pulled from.
+func (s *sources) expect(i Image) {
+	if r, err := s.registry(i.Host); err == nil {
+		r.Expect(i.Repository)
+	}
+}
+
+// of returns the repository of an image.
+func (s *sources) of(i Image) (*source, error) {
+	r, err := s.registry(i.Host)
+	if err != nil {
+		return nil, err
+	}
+	name := i.Host + "/" + i.Repository
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from := s.known[name]; from != nil {
+		return from, nil
+	}
+	repository, err := r.Repository(i.Repository)
+	if err != nil {
+		return nil, err
+	}
+	from := &source{repository, name}
+	s.known[name] = from
+	return from, nil
+}
+
+// resolve asks what an image's tag stands for.
+func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
+	err = insist(ctx, func() error {
+		desc, err := s.Resolve(ctx, tag)
+		d = desc.Digest
+		return err
+	})
+	return d, err
+}
+
+// manifest fetches a manifest by its digest.
+func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.Descriptor, content []byte, err error) {
+	err = insist(ctx, func() error {
+		desc, content, err = s.Manifest(ctx, d)
+		return err
+	})
+	return desc, content, err
+}
+
+// attachments lists what is attached to a manifest, and no more than is sane.
+func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
+	err = insist(ctx, func() error {
+		list, err = s.Attachments(ctx, d)
+		return err
+	})
+	if err == nil && len(list) > maxAttached {
+		err = fmt.Errorf("%d things are attached to %s, and %d is the limit", len(list), d, maxAttached)
+	}
+	return list, err
+}
