@@ -3,5 +3,365 @@
 
 package mirror
 
-// ToOCIArchive writes FILE.tar at the end, staging beside it (FILE.tar.quayside).
-func ToOCIArchive(file string) (Destination, error) { panic("todo") }
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+// stagingSuffix makes the name of the staging folder out of the archive's.
+const stagingSuffix = ".quayside"
+
+// ToOCIArchive copies into file, a tar of an OCI image layout. Images are named
+// in it as in a layout, by their full reference, and the same images make the
+// same bytes: sorted, without times, owners or modes of their own.
+//
+// Blobs are staged in the folder file.quayside beside it, which one process
+// uses at a time. Finish writes the archive beside the old one and renames it,
+// so that at any instant there is the old archive or the new one, whole. Then
+// there are three copies of the images for a moment: staged, old and new. Close
+// removes the folder when no image that had its turn failed. Otherwise, and
+// after a kill, it stays, and the next run goes on from there; the archive has
+// the images that are whole.
+//
+// An archive that is there is added to. Its images stay unless one of the same
+// name replaces them, and blobs it has are not fetched again: they are hashed
+// where they lie before they count as there. When nothing changed, the file is
+// not touched. A file that is something else is an error, and so is an archive
+// made by ToDockerArchive.
+func ToOCIArchive(file string) (Destination, error) {
+	return openArchive("oci-archive:", file)
+}
+
+// An archive is a Destination that becomes one file. Safe for concurrent use,
+// but for Finish and Close.
+type archive struct {
+	kind    string // with its colon
+	file    string
+	staging *layout.Layout
+	old     *tarball // nil: none
+	commit  func(ctx context.Context, s Staged) error
+
+	mu       sync.Mutex
+	pending  map[string]bool        // names that are not there, and were not committed yet
+	damaged  map[digest.Digest]bool // blobs of old whose content does not fit
+	finished bool                   // staging holds nothing that the archive has not
+}
+
+func openArchive(kind, file string) (*archive, error) {
+	if file == "" {
+		return nil, fmt.Errorf("%s names no file", kind)
+	}
+	if info, err := os.Stat(filepath.Dir(file)); err != nil {
+		return nil, fmt.Errorf("%s%s: %w", kind, file, err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("%s%s: %s is no folder", kind, file, filepath.Dir(file))
+	}
+	// The lock comes before the look at the file that another process may be
+	// about to replace.
+	staging, err := layout.Open(file+stagingSuffix, layout.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, file, err)
+	}
+	a := &archive{kind: kind, file: file, staging: staging, pending: map[string]bool{}, damaged: map[digest.Digest]bool{}}
+	a.commit = ToLayout(staging).Commit
+	a.old, err = openTarball(file)
+	if err == nil && a.old != nil && a.old.docker != a.docker() {
+		err = errors.New("is an archive of the other kind, oci-archive or docker-archive")
+	}
+	if err != nil {
+		err = fmt.Errorf("%s%s: what is there is not replaced: %w; name another file, or move it away", kind, file, err)
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *archive) docker() bool { return a.kind == dockerKind }
+
+// String gives the kind and the file.
+func (a *archive) String() string { return a.kind + a.file }
+
+// Staging is the layout in file.quayside.
+func (a *archive) Staging() *layout.Layout { return a.staging }
+
+// Name is the full reference.
+func (a *archive) Name(i Image) string { return i.Reference() }
+
+// Has looks in the staging folder, which is newer, and then in the archive. All
+// that the image points to has to be there by its size. As in a layout, a sparse
+// index is never whole: see hasStaged.
+func (a *archive) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
+	d, ok := a.entry(i)
+	ok = ok && d.Digest == root && d.Annotations[layout.AnnotationIndex] != layout.SparseIndex
+	if ok {
+		_, err := a.parts(ctx, []ocispec.Descriptor{d})
+		if ctx.Err() != nil || ends(err) {
+			return false, err
+		}
+		ok = err == nil
+	}
+	a.note(i, ok)
+	return ok, nil
+}
+
+// hasStaged tells whether the image is there with those of its images that were
+// chosen.
+func (a *archive) hasStaged(ctx context.Context, s Staged) (bool, error) {
+	d, ok := a.entry(s.Image)
+	ok = ok && d.Digest == s.Root.Digest
+	for _, d := range slices.Concat(s.Manifests, s.Blobs) {
+		if !ok {
+			break
+		}
+		var err error
+		if ok, err = a.holds(ctx, d); err != nil {
+			return false, err
+		}
+	}
+	a.note(s.Image, ok)
+	return ok, nil
+}
+
+// entry returns what an image's name stands for.
+func (a *archive) entry(i Image) (ocispec.Descriptor, bool) {
+	if e, ok := a.staging.Image(a.Name(i)); ok {
+		return e.Descriptor, true
+	}
+	return a.old.image(a.Name(i))
+}
+
+// note keeps what Finish has to know: whether an image is there, or is to come.
+func (a *archive) note(i Image, there bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if there {
+		delete(a.pending, a.Name(i))
+	} else {
+		a.pending[a.Name(i)] = true
+	}
+}
+
+// holds tells whether the blob is there, by its size: staged, or in the old
+// archive and not known to be damaged.
+func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	there, err := a.staging.Has(ctx, d)
+	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
+		return there, staged(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.old.has(d) && !a.damaged[d.Digest], nil
+}
+
+// Wants is false for a blob that is staged, or in the old archive with content
+// that fits its digest.
+func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
+	there, err := a.staging.Has(ctx, d)
+	if there || err != nil {
+		return false, staged(err)
+	}
+	if !a.old.has(d) {
+		return true, nil
+	}
+	sound, err := a.old.sound(ctx, d)
+	if err == nil && !sound {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.damaged[d.Digest] = true
+	}
+	return !sound, err
+}
+
+// Take does nothing: the staging folder is what the archive is made from.
+func (a *archive) Take(context.Context, Image, ocispec.Descriptor) error { return nil }
+
+// Commit notes the image in the staging folder, for Finish to write.
+func (a *archive) Commit(ctx context.Context, s Staged) error {
+	missing := &MissingError{}
+	parts := [][]ocispec.Descriptor{s.Blobs}
+	for _, at := range s.Attached {
+		parts = append(parts, at.Blobs)
+	}
+	for _, d := range slices.Concat(parts...) {
+		there, err := a.holds(ctx, d)
+		if err != nil {
+			return err
+		}
+		if !there {
+			missing.Blobs = append(missing.Blobs, d)
+		}
+	}
+	if len(missing.Blobs) > 0 {
+		return missing
+	}
+	if err := a.commit(ctx, s); err != nil {
+		return err
+	}
+	a.note(s.Image, true)
+	return nil
+}
+
+// Finish writes the archive, when there is anything new for it.
+func (a *archive) Finish(ctx context.Context) error {
+	index := a.entries()
+	content, err := marshalIndex(index)
+	if err != nil {
+		return err
+	}
+	parts, err := a.parts(ctx, index)
+	if err != nil {
+		return fmt.Errorf("%w; what was fetched is kept in %s", err, a.staging.Dir())
+	}
+	changed := len(index) > 0
+	if a.old != nil {
+		if changed, err = a.changed(content, parts); err != nil {
+			return err
+		}
+	}
+	if changed {
+		if err := a.write(ctx, index, content, parts); err != nil {
+			return fmt.Errorf("%w; what was fetched is kept in %s", err, a.staging.Dir())
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.finished = len(a.pending) == 0
+	return nil
+}
+
+// changed tells whether the old archive lacks anything, or has what is damaged.
+func (a *archive) changed(content []byte, parts []ocispec.Descriptor) (bool, error) {
+	before, err := marshalIndex(a.old.index)
+	if err != nil {
+		return false, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !bytes.Equal(before, content) || slices.ContainsFunc(parts, func(d ocispec.Descriptor) bool {
+		return !a.old.has(d) || a.damaged[d.Digest]
+	}), nil
+}
+
+// entries are the archive's images, in the order of their names: those of the
+// old archive that nothing staged replaces, and the staged ones.
+func (a *archive) entries() []ocispec.Descriptor {
+	var index []ocispec.Descriptor
+	staged := map[string]bool{}
+	for _, e := range a.staging.Images() {
+		staged[e.Name] = true
+		index = append(index, e.Descriptor)
+	}
+	if a.old != nil {
+		for _, d := range a.old.index {
+			if !staged[nameOf(d)] {
+				index = append(index, d)
+			}
+		}
+	}
+	slices.SortStableFunc(index, func(x, y ocispec.Descriptor) int {
+		return strings.Compare(nameOf(x)+"\x00"+string(x.Digest), nameOf(y)+"\x00"+string(y.Digest))
+	})
+	return index
+}
+
+// parts follows images to all that they point to, in the order of the digests.
+// Only what a sparse index lists may be missing: that was left out.
+func (a *archive) parts(ctx context.Context, images []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	type part struct {
+		ocispec.Descriptor
+		sparse   bool // of a sparse index
+		optional bool
+	}
+	var queue []part
+	for _, d := range images {
+		queue = append(queue, part{d, d.Annotations[layout.AnnotationIndex] == layout.SparseIndex, false})
+	}
+	found := map[digest.Digest]ocispec.Descriptor{}
+	for ; len(queue) > 0; queue = queue[1:] {
+		d := queue[0]
+		if _, ok := found[d.Digest]; ok {
+			continue
+		}
+		there, err := a.holds(ctx, d.Descriptor)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			if d.optional {
+				continue
+			}
+			return nil, fmt.Errorf("%s: %w", d.Digest, layout.ErrMissing)
+		}
+		found[d.Digest] = d.Descriptor
+		if !manifest.IsManifest(d.MediaType) {
+			continue
+		}
+		m, err := a.parse(ctx, d.Descriptor)
+		if err != nil {
+			return nil, err
+		}
+		for _, child := range m.Children {
+			queue = append(queue, part{child, d.sparse, d.sparse})
+		}
+		for _, blob := range m.Blobs() {
+			queue = append(queue, part{Descriptor: blob})
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(x, y ocispec.Descriptor) int {
+		return strings.Compare(string(x.Digest), string(y.Digest))
+	}), nil
+}
+
+// parse reads a manifest, staged or in the old archive.
+func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Manifest, error) {
+	content, err := a.staging.Read(ctx, d)
+	if errors.Is(err, layout.ErrMissing) && a.old.has(d) {
+		content, err = a.old.read(d)
+	}
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	m, err := manifest.Parse(d.MediaType, content)
+	if err != nil {
+		return manifest.Manifest{}, fmt.Errorf("%s: %w", d.Digest, err)
+	}
+	return m, nil
+}
+
+// Close removes the staging folder when there is nothing in it that the archive
+// has not.
+func (a *archive) Close() error {
+	dir := a.staging.Dir()
+	err := errors.Join(a.old.Close(), a.staging.Close())
+	if a.finished || isBare(dir) {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
+// isBare tells whether a layout has no blob, not even a part of one.
+func isBare(dir string) bool {
+	bare := true
+	err := filepath.WalkDir(dir, func(_ string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() || slices.Contains([]string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, "lock"}, f.Name()) {
+			return err
+		}
+		bare = false
+		return fs.SkipAll
+	})
+	return bare && err == nil
+}

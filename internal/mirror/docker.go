@@ -3,5 +3,164 @@
 
 package mirror
 
-// ToDockerArchive: the same, loadable by docker and podman.
-func ToDockerArchive(file string) (Destination, error) { panic("todo") }
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+const dockerKind = "docker-archive:"
+
+// ToDockerArchive copies into file, a tar that docker load, podman load and
+// skopeo's docker-archive: read, with many images and each layer once. It is
+// ToOCIArchive with manifest.json added, which is the form that docker save has
+// written since version 25: docker with containerd's store, and podman, read
+// the layout in it and keep the digests; everyone else reads manifest.json.
+// Layers are as the registry has them, compressed mostly. There is no file
+// "repositories": only docker before 1.10 needs it.
+//
+// The format holds less than a layout, and what it cannot hold is an error:
+//   - One platform of an image. Of an index, the one image that is staged is
+//     taken; with more, the image fails and is told what platforms there are.
+//   - Images only, with all their layers: no charts. Signatures of an image are
+//     left out; KeepsSignatures is false.
+//   - Names with tags. An image known by digest alone has no name when it was
+//     loaded.
+//
+// An image out of an index is looked at again in each run, as the platform may
+// be another one now: two manifests are asked for, and no blob.
+func ToDockerArchive(file string) (Destination, error) {
+	a, err := openArchive(dockerKind, file)
+	if err != nil {
+		return nil, err
+	}
+	return &dockerArchive{a}, nil
+}
+
+// A dockerArchive is an archive that docker loads.
+type dockerArchive struct{ *archive }
+
+// KeepsSignatures is false: there is no place for them.
+func (a *dockerArchive) KeepsSignatures() bool { return false }
+
+// Check refuses what the format cannot hold.
+func (a *dockerArchive) Check(ctx context.Context, s Staged) error {
+	_, err := a.choose(ctx, s)
+	return err
+}
+
+// Commit notes the image, or of an index the one that is staged.
+func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
+	image, err := a.choose(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.Root, s.Manifests, s.Attached = image, []ocispec.Descriptor{image}, nil
+	return a.archive.Commit(ctx, s)
+}
+
+// hasStaged tells whether the image is there, or of an index the one that is
+// staged.
+func (a *dockerArchive) hasStaged(ctx context.Context, s Staged) (bool, error) {
+	image, err := a.choose(ctx, s)
+	if ends(err) || ctx.Err() != nil {
+		return false, err
+	}
+	if err != nil {
+		return false, nil // Check tells; for a Plan, nothing is staged
+	}
+	s.Root, s.Manifests = image, []ocispec.Descriptor{image}
+	return a.archive.hasStaged(ctx, s)
+}
+
+// choose returns the image to load.
+func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descriptor, error) {
+	image := s.Root
+	m, err := a.parse(ctx, s.Root)
+	if err != nil {
+		return image, err
+	}
+	if m.IsIndex() {
+		staged := map[digest.Digest]bool{}
+		for _, d := range s.Manifests {
+			staged[d.Digest] = true
+		}
+		var images []ocispec.Descriptor
+		for _, d := range m.Children {
+			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[attestationOf] == "" {
+				images = append(images, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			}
+		}
+		if len(images) != 1 {
+			return image, fmt.Errorf("a docker archive holds one platform of an image, and %d are chosen of those there are (%s): choose one with --platform, or copy to oci-archive:",
+				len(images), strings.Join(listed(m.Children), ", "))
+		}
+		image = images[0]
+		if m, err = a.parse(ctx, image); err != nil {
+			return image, err
+		}
+	}
+	if what := noImage(m); what != "" {
+		return image, fmt.Errorf("a docker archive holds images, and this is %q: copy it to oci-archive:", what)
+	}
+	for _, d := range m.Layers {
+		if !manifest.Distributable(d.MediaType) {
+			return image, errors.New("a docker archive needs all layers, and one of this image is not given out by registries: copy it to oci-archive:")
+		}
+	}
+	return image, nil
+}
+
+// noImage says what a manifest is of that is no image, or "".
+func noImage(m manifest.Manifest) string {
+	switch {
+	case m.ArtifactType != "":
+		return m.ArtifactType
+	case m.Config.MediaType != ocispec.MediaTypeImageConfig && m.Config.MediaType != dockerConfig:
+		return m.Config.MediaType
+	}
+	return ""
+}
+
+// A dockerImage is an entry of manifest.json.
+type dockerImage struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+// dockerManifest writes manifest.json: an image that has several names is there once.
+func (a *archive) dockerManifest(ctx context.Context, index []ocispec.Descriptor) ([]byte, error) {
+	images := []*dockerImage{}
+	known := map[digest.Digest]*dockerImage{}
+	for _, d := range index {
+		image := known[d.Digest]
+		if image == nil {
+			m, err := a.parse(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			if m.Config == nil {
+				return nil, fmt.Errorf("%s is no image of one platform", nameOf(d))
+			}
+			image = &dockerImage{Config: blobName(m.Config.Digest), Layers: []string{}}
+			for _, layer := range m.Layers {
+				image.Layers = append(image.Layers, blobName(layer.Digest))
+			}
+			known[d.Digest] = image
+			images = append(images, image)
+		}
+		if name := nameOf(d); name != "" && !strings.Contains(name, "@") && !slices.Contains(image.RepoTags, name) {
+			image.RepoTags = append(image.RepoTags, name)
+		}
+	}
+	return json.Marshal(images)
+}

@@ -4,11 +4,227 @@
 package mirror
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// ToRegistry pushes to HOST/PREFIX, staging in a layout that is the caller's.
-func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename) (Destination, error) {
-	panic("todo")
+// A Preparer is a Destination that makes sure that an image can be written,
+// before anything of it is fetched. A Copy calls Prepare when Has said no. A Plan
+// does not: a registry may make a repository of it. Safe for concurrent use.
+type Preparer interface {
+	Prepare(ctx context.Context, i Image) error
 }
+
+// A Checker is a Destination that may have no place for an image: Check tells
+// from the manifests, which are staged, as soon as all of them are in. Commit
+// would give the same error, when the blobs were fetched. s.Attached is empty.
+// Safe for concurrent use.
+type Checker interface {
+	Check(ctx context.Context, s Staged) error
+}
+
+// A SignatureKeeper is a Destination that may have no place for signatures.
+// Without one they are not looked for, and Commit leaves out what is attached.
+// A Destination that is no SignatureKeeper has a place.
+type SignatureKeeper interface {
+	KeepsSignatures() bool
+}
+
+// A Sender is a Destination that sends blobs on: how many bytes it has uploaded,
+// and how many it had the registry take over from another repository. Safe for
+// concurrent use, at any time.
+type Sender interface {
+	Sent() (uploaded, mounted int64)
+}
+
+// ToRegistry pushes to repositories of a registry, beneath a prefix. Blobs are
+// staged in a layout, which is the caller's, and all of them are kept there
+// until the caller clears it: a registry that takes nothing over from another
+// repository gets a shared layer once for each. Close leaves both open.
+//
+// An image is called HOST/PREFIX/NAME:TAG. NAME is what rename gives for its
+// repository, and without a rule (or with a nil rename) the repository without
+// its namespace, so that PREFIX stands where the namespace did; with an empty
+// prefix it is namespace/name, as at the source. Of two images with one name, the
+// second fails before anything of it is sent, and its error names both.
+//
+// Every blob goes over the wire once. It is uploaded as soon as it is staged,
+// into the repository of the image that asked for it first, and mounted from
+// there into the others; what a repository has is found out by HEAD. Manifests
+// are pushed when all blobs are in, children before their index, then what is
+// attached, and the tag last: at any instant a tag stands for a whole image.
+//
+// Where writing is denied, the error meets registry.ErrDenied and says what to
+// do. Prepare finds it out before a blob is fetched.
+func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename) (Destination, error) {
+	prefix = strings.Trim(prefix, "/")
+	if prefix != "" {
+		if err := checkRepository(prefix); err != nil {
+			return nil, fmt.Errorf("docker://%s/%s: %w", r.Host(), prefix, err)
+		}
+	}
+	if rename == nil {
+		rename = func(string) string { return "" }
+	}
+	return &push{
+		registry: r, prefix: prefix, staging: staging, rename: rename,
+		targets: map[string]*target{}, claims: map[string]string{}, blobs: map[digest.Digest]*cargo{},
+	}, nil
+}
+
+// A push is a Destination that is a registry. Safe for concurrent use.
+type push struct {
+	registry *registry.Registry
+	prefix   string
+	staging  *layout.Layout
+	rename   Rename
+
+	uploaded, mounted atomic.Int64 // bytes
+
+	mu      sync.Mutex
+	targets map[string]*target
+	claims  map[string]string // which image has a name
+	blobs   map[digest.Digest]*cargo
+	refused bool // a mount was, and none was done
+}
+
+// A target is a repository that is pushed to.
+type target struct {
+	*registry.Repository
+	try    sync.Once // whether it can be written to
+	denied error     // it cannot
+}
+
+// String gives docker://HOST/PREFIX.
+func (p *push) String() string { return "docker://" + path.Join(p.registry.Host(), p.prefix) }
+
+// Staging is the caller's layout.
+func (p *push) Staging() *layout.Layout { return p.staging }
+
+// Sent counts the bytes of blobs; manifests are not among them.
+func (p *push) Sent() (uploaded, mounted int64) { return p.uploaded.Load(), p.mounted.Load() }
+
+// repository is where an image goes.
+func (p *push) repository(i Image) string {
+	name := p.rename(i.Repository)
+	if name == "" {
+		name = i.Repository
+		if _, rest, ok := strings.Cut(name, "/"); ok && p.prefix != "" {
+			name = rest
+		}
+	}
+	return path.Join(p.prefix, name)
+}
+
+// Name is HOST/PREFIX/NAME:TAG, or @DIGEST of an image without a tag.
+func (p *push) Name(i Image) string {
+	name := p.registry.Host() + "/" + p.repository(i)
+	if i.Tag != "" {
+		return name + ":" + i.Tag
+	}
+	return name + "@" + i.Digest.String()
+}
+
+// target returns the repository of an image.
+func (p *push) target(i Image) (*target, error) {
+	name := p.repository(i)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t, ok := p.targets[name]; ok {
+		return t, nil
+	}
+	if err := checkRepository(name); err != nil {
+		return nil, fmt.Errorf("destination: %w; choose another name with --map", err)
+	}
+	r, err := p.registry.Repository(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{Repository: r}
+	p.targets[name] = t
+	return t, nil
+}
+
+// claim gives an image its name, which no other image may have.
+func (p *push) claim(i Image) error {
+	name := p.Name(i)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if first, ok := p.claims[name]; ok && first != i.Reference() {
+		return fmt.Errorf("%s would be both %s and %s: give one another name with --map", name, first, i.Reference())
+	}
+	p.claims[name] = i.Reference()
+	return nil
+}
+
+// Has asks the registry what the tag stands for: one request. That it is denied
+// to look is no answer: some registries say so of a repository that a push
+// would make (doc/quay-api.md section 3). Prepare finds out.
+func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
+	t, err := p.target(i)
+	if err != nil {
+		return false, err
+	}
+	if err := p.claim(i); err != nil {
+		return false, err
+	}
+	if i.Tag == "" {
+		there, err := t.HasManifest(ctx, root)
+		return there, unlessDenied(err)
+	}
+	d, err := t.Resolve(ctx, i.Tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && d.Digest == root, unlessDenied(err)
+}
+
+// unlessDenied drops the error of a question that we were not allowed to ask.
+func unlessDenied(err error) error {
+	if errors.Is(err, registry.ErrDenied) {
+		return nil
+	}
+	return err
+}
+
+// Prepare finds out whether the image's repository can be written to, once for
+// each, by an upload that is begun and ended. Only a denial counts: of anything
+// else that may go wrong, Commit will see.
+func (p *push) Prepare(ctx context.Context, i Image) error {
+	t, err := p.target(i)
+	if err != nil {
+		return err
+	}
+	t.try.Do(func() {
+		if err := t.Writable(ctx); errors.Is(err, registry.ErrDenied) {
+			t.denied = p.failed(t, err)
+		}
+	})
+	return t.denied
+}
+
+// failed says what a push could not do, and what can be done about it.
+func (p *push) failed(t *target, err error) error {
+	host := p.registry.Host()
+	if errors.Is(err, registry.ErrDenied) {
+		return fmt.Errorf("push to %s/%s: %w; log in (docker login %s, or podman login %s) as someone who may push there, "+
+			"and create the repository if the registry does not do so by itself", host, t.Name(), err, host, host)
+	}
+	return fmt.Errorf("push to %s/%s: %w", host, t.Name(), err)
+}
+
+// Finish has nothing to do: each image is there when Commit has returned.
+func (p *push) Finish(context.Context) error { return nil }
+
+// Close has nothing to let go of.
+func (p *push) Close() error { return nil }

@@ -1,0 +1,325 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A fleet is content to copy: that of an embedded Quay's dataset, at hand.
+type fleet struct {
+	t         *testing.T
+	manifests map[digest.Digest]ocispec.Descriptor
+	content   map[digest.Digest][]byte
+	images    []mirror.Image
+}
+
+// sampleFleet has the images of a tag of the sample organization.
+func sampleFleet(t *testing.T, tag string) *fleet {
+	t.Helper()
+	data := quaytest.SampleDataset()
+	f := &fleet{t: t, manifests: map[digest.Digest]ocispec.Descriptor{}, content: map[digest.Digest][]byte{}}
+	for _, m := range data.Manifests {
+		f.add(m.MediaType, []byte(m.Content))
+	}
+	for _, b := range data.Blobs {
+		if b.Base64 == nil {
+			continue
+		}
+		content, err := base64.StdEncoding.DecodeString(*b.Base64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.content[digest.Digest(b.Digest)] = content
+	}
+	for _, r := range data.Repositories {
+		for _, at := range r.Tags {
+			if at.Name == tag && at.EndMS == nil {
+				f.images = append(f.images, mirror.Image{
+					Host: "quay.example", Repository: r.Namespace + "/" + r.Name, Tag: tag, Digest: digest.Digest(at.Digest),
+				})
+			}
+		}
+	}
+	if len(f.images) < 20 {
+		t.Fatalf("the sample has %d images", len(f.images))
+	}
+	return f
+}
+
+// add adds a manifest, or with a media type of none a blob.
+func (f *fleet) add(mediaType string, content []byte) ocispec.Descriptor {
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
+	f.content[d.Digest] = content
+	if manifest.IsManifest(mediaType) {
+		f.manifests[d.Digest] = d
+	}
+	return d
+}
+
+// image makes an image with these blobs and adds it under a name.
+func (f *fleet) image(i mirror.Image, config ocispec.Descriptor, layers ...ocispec.Descriptor) mirror.Image {
+	f.t.Helper()
+	content, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: layers,
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	i.Digest = f.add(ocispec.MediaTypeImageManifest, content).Digest
+	return i
+}
+
+// named returns the image of a repository of the sample.
+func (f *fleet) named(name string) mirror.Image {
+	f.t.Helper()
+	for _, i := range f.images {
+		if i.Repository == quaytest.SampleOrganization+"/"+name {
+			return i
+		}
+	}
+	f.t.Fatalf("no image of %s", name)
+	return mirror.Image{}
+}
+
+// plain are the images that are no index.
+func (f *fleet) plain() []mirror.Image {
+	return slices.DeleteFunc(slices.Clone(f.images), func(i mirror.Image) bool {
+		return manifest.IsIndex(f.manifests[i.Digest].MediaType)
+	})
+}
+
+// staged tells what an image is made of. With only, an index has just those of
+// its images.
+func (f *fleet) staged(i mirror.Image, only ...string) mirror.Staged {
+	f.t.Helper()
+	s := mirror.Staged{Image: i, Root: f.manifests[i.Digest]}
+	var walk func(d ocispec.Descriptor)
+	walk = func(d ocispec.Descriptor) {
+		m, err := manifest.Parse(d.MediaType, f.content[d.Digest])
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, child := range m.Children {
+			if len(only) == 0 || slices.Contains(only, child.Platform.Architecture) {
+				walk(child)
+			}
+		}
+		for _, b := range m.Blobs() {
+			if !slices.ContainsFunc(s.Blobs, func(d ocispec.Descriptor) bool { return d.Digest == b.Digest }) {
+				s.Blobs = append(s.Blobs, b)
+			}
+		}
+		s.Manifests = append(s.Manifests, d)
+	}
+	walk(s.Root)
+	return s
+}
+
+// bring does for an image what a copy does. It returns the bytes of blobs that
+// had to be fetched, 0 when the image was there.
+func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Staged) (fetched int64, err error) {
+	there, err := to.Has(ctx, s.Image, s.Root.Digest)
+	if there || err != nil {
+		return 0, err
+	}
+	if p, ok := to.(mirror.Preparer); ok {
+		if err := p.Prepare(ctx, s.Image); err != nil {
+			return 0, err
+		}
+	}
+	parts := []mirror.Attached{{Manifests: s.Manifests, Blobs: s.Blobs}}
+	for _, part := range append(parts, s.Attached...) {
+		for _, d := range part.Manifests {
+			if err := to.Staging().Put(ctx, d, f.content[d.Digest]); err != nil {
+				return 0, err
+			}
+		}
+		for _, d := range part.Blobs {
+			wanted, err := to.Wants(ctx, s.Image, d)
+			if err != nil {
+				return fetched, err
+			}
+			if wanted {
+				n, err := f.fetch(ctx, to, s, d)
+				if fetched += n; err != nil {
+					return fetched, err
+				}
+			}
+		}
+	}
+	err = to.Commit(ctx, s)
+	if missing := (*mirror.MissingError)(nil); errors.As(err, &missing) {
+		for _, d := range missing.Blobs {
+			n, err := f.fetch(ctx, to, s, d)
+			if fetched += n; err != nil {
+				return fetched, err
+			}
+		}
+		err = to.Commit(ctx, s)
+	}
+	return fetched, err
+}
+
+func (f *fleet) fetch(ctx context.Context, to mirror.Destination, s mirror.Staged, d ocispec.Descriptor) (int64, error) {
+	staged, err := to.Staging().Has(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	if !staged {
+		if err := to.Staging().Put(ctx, d, f.content[d.Digest]); err != nil {
+			return 0, err
+		}
+		n = d.Size
+	}
+	return n, to.Take(ctx, s.Image, d)
+}
+
+// run copies images to a destination, finishes and closes it.
+func (f *fleet) run(to mirror.Destination, images ...mirror.Image) (fetched int64) {
+	f.t.Helper()
+	for _, i := range images {
+		n, err := f.bring(f.t.Context(), to, f.staged(i))
+		if err != nil {
+			f.t.Fatalf("%s: %v", i.Reference(), err)
+		}
+		fetched += n
+	}
+	if err := errors.Join(to.Finish(f.t.Context()), to.Close()); err != nil {
+		f.t.Fatal(err)
+	}
+	return fetched
+}
+
+// opened returns a destination whose opening must not fail.
+func opened(t *testing.T, open func(string) (mirror.Destination, error), file string) mirror.Destination {
+	t.Helper()
+	to, err := open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// unpack reads a tar whole, and holds each blob in it to its name.
+func unpack(t *testing.T, file string) map[string][]byte {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	files := map[string][]byte{}
+	for tr := tar.NewReader(f); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		if files[h.Name], err = io.ReadAll(tr); err != nil {
+			t.Fatal(err)
+		}
+		if hex, ok := strings.CutPrefix(h.Name, "blobs/sha256/"); ok && digest.FromBytes(files[h.Name]).Encoded() != hex {
+			t.Errorf("%s has another content", h.Name)
+		}
+	}
+}
+
+// without gives a tar that lacks the entries whose names end like this.
+func without(t *testing.T, whole []byte, ending string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	tw := tar.NewWriter(&out)
+	for tr := tar.NewReader(bytes.NewReader(whole)); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(h.Name, ending) {
+			continue
+		}
+		if err := tw.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(tw, tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// indexed reads the names and digests of an archive's index.
+func indexed(t *testing.T, files map[string][]byte) map[string]digest.Digest {
+	t.Helper()
+	var index ocispec.Index
+	if err := json.Unmarshal(files["index.json"], &index); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]digest.Digest{}
+	for _, d := range index.Manifests {
+		name := d.Annotations["org.opencontainers.image.ref.name"]
+		if name != d.Annotations["io.containerd.image.name"] {
+			t.Errorf("%s has two names", name)
+		}
+		names[name] = d.Digest
+	}
+	return names
+}
+
+func wanted(images ...mirror.Image) map[string]digest.Digest {
+	names := map[string]digest.Digest{}
+	for _, i := range images {
+		names[i.Reference()] = i.Digest
+	}
+	return names
+}
+
+func gone(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", filepath.Base(name), err)
+		}
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

@@ -1,0 +1,320 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	files := unpack(t, file)
+	if diff := cmp.Diff(wanted(f.images...), indexed(t, files)); diff != "" {
+		t.Errorf("index is not that of the images (-want +got):\n%s", diff)
+	}
+	if got := string(files["oci-layout"]); got != `{"imageLayoutVersion":"1.0.0"}` {
+		t.Errorf("oci-layout is %s", got)
+	}
+	for _, i := range f.images {
+		s := f.staged(i)
+		for _, d := range append(s.Manifests, s.Blobs...) {
+			if _, ok := files["blobs/sha256/"+d.Digest.Encoded()]; !ok {
+				t.Errorf("%s has no %s", i.Reference(), d.Digest)
+			}
+		}
+	}
+	gone(t, file+".quayside", file+".quayside.new")
+}
+
+func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	for name, open := range map[string]func(string) (mirror.Destination, error){"oci": mirror.ToOCIArchive, "docker": mirror.ToDockerArchive} {
+		one, two := filepath.Join(t.TempDir(), "one.tar"), filepath.Join(t.TempDir(), "two.tar")
+		images := f.plain()
+		f.run(opened(t, open, one), images...)
+		slices.Reverse(images)
+		f.run(opened(t, open, two), images[:5]...) // in two runs, from the end
+		f.run(opened(t, open, two), images...)
+		if !bytes.Equal(read(t, one), read(t, two)) {
+			t.Errorf("%s: the same images made different bytes", name)
+		}
+	}
+}
+
+func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	before, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := opened(t, mirror.ToOCIArchive, file)
+	for _, i := range f.images {
+		if there, err := to.Has(t.Context(), i, i.Digest); !there || err != nil {
+			t.Errorf("%s: is there: %v, %v", i.Reference(), there, err)
+		}
+	}
+	if n := f.run(to, f.images...); n != 0 {
+		t.Errorf("%d bytes were fetched", n)
+	}
+	after, err := os.Stat(file)
+	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+		t.Errorf("the file was written again, %v", err)
+	}
+	gone(t, file+".quayside")
+}
+
+func TestArchiveIsAddedTo(t *testing.T) {
+	older, f := sampleFleet(t, "2024.2"), sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	older.run(opened(t, mirror.ToOCIArchive, file), older.images...)
+	held := map[digest.Digest]bool{}
+	for name := range unpack(t, file) {
+		held[digest.Digest("sha256:"+filepath.Base(name))] = true
+	}
+	var want int64
+	for _, i := range f.images {
+		for _, d := range f.staged(i).Blobs {
+			if !held[d.Digest] {
+				held[d.Digest] = true
+				want += d.Size
+			}
+		}
+	}
+	got := f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	if got != want || want == 0 {
+		t.Errorf("%d bytes were fetched, and %d are new", got, want)
+	}
+	if diff := cmp.Diff(wanted(append(older.images, f.images...)...), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("index is not that of both runs (-want +got):\n%s", diff)
+	}
+}
+
+// A run that fails of one image leaves an archive with the others, and its
+// staging folder, from where the next run goes on.
+func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to := opened(t, mirror.ToOCIArchive, file)
+	bad := f.named("keystone")
+	s := f.staged(bad)
+	if there, err := to.Has(t.Context(), bad, bad.Digest); there || err != nil {
+		t.Fatal(there, err)
+	}
+	for _, d := range s.Blobs[:1] { // and then its repository went away
+		if err := to.Staging().Put(t.Context(), d, f.content[d.Digest]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.run(to, f.named("glance-api"))
+	if diff := cmp.Diff(wanted(f.named("glance-api")), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("index is not that of the whole image (-want +got):\n%s", diff)
+	}
+	to = opened(t, mirror.ToOCIArchive, file)
+	if ok, err := to.Staging().Has(t.Context(), s.Blobs[0]); !ok || err != nil {
+		t.Errorf("what was fetched is not there any more: %v", err)
+	}
+	f.run(to, bad)
+	if diff := cmp.Diff(wanted(f.named("glance-api"), bad), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("index is not that of both images (-want +got):\n%s", diff)
+	}
+	gone(t, file+".quayside")
+}
+
+// A run that was killed before Finish has its images in the staging folder.
+func TestArchiveGoesOnFromStaging(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to := opened(t, mirror.ToOCIArchive, file)
+	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, file)
+	to = opened(t, mirror.ToOCIArchive, file)
+	if there, err := to.Has(t.Context(), f.images[0], f.images[0].Digest); !there || err != nil {
+		t.Errorf("image is there: %v, %v", there, err)
+	}
+	f.run(to)
+	if diff := cmp.Diff(wanted(f.images[0]), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("index is not that of the image (-want +got):\n%s", diff)
+	}
+}
+
+// Has and Wants look at what is in the archive, and not at its names alone.
+func TestDamagedArchiveIsRepaired(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	image := f.named("glance-api")
+	f.run(opened(t, mirror.ToOCIArchive, file), image)
+	whole := read(t, file)
+	layer := f.staged(image).Blobs[1]
+	at := bytes.Index(whole, f.content[layer.Digest])
+	damaged := slices.Clone(whole)
+	damaged[at+100] ^= 1
+
+	// The image changed, and shares the layer that is damaged.
+	if err := os.WriteFile(file, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	other := f.image(mirror.Image{Host: "quay.example", Repository: "stackfleet/other", Tag: "1"}, f.staged(image).Blobs[0], layer)
+	if n := f.run(opened(t, mirror.ToOCIArchive, file), other); n != layer.Size {
+		t.Errorf("%d bytes were fetched, and %d are damaged", n, layer.Size)
+	}
+	if diff := cmp.Diff(wanted(image, other), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("index is not that of both images (-want +got):\n%s", diff)
+	}
+
+	// Nothing changed that needs the layer: the new archive would be damaged too.
+	if err := os.WriteFile(file, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	to := opened(t, mirror.ToOCIArchive, file)
+	apart := f.image(mirror.Image{Host: "quay.example", Repository: "stackfleet/apart", Tag: "1"}, f.add(ocispec.MediaTypeImageConfig, []byte(`{}`)))
+	if _, err := f.bring(t.Context(), to, f.staged(apart)); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Finish(t.Context()); err == nil || !strings.Contains(err.Error(), layer.Digest.String()) {
+		t.Errorf("finish of a damaged archive: %v", err)
+	}
+	if err := to.Close(); err != nil {
+		t.Error(err)
+	}
+	if !bytes.Equal(read(t, file), damaged) {
+		t.Error("the archive was replaced")
+	}
+	gone(t, file+".quayside.new")
+
+	// A layer that is not there at all is noticed without hashing.
+	if err := os.WriteFile(file, without(t, whole, layer.Digest.Encoded()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	to = opened(t, mirror.ToOCIArchive, file)
+	if there, err := to.Has(t.Context(), image, image.Digest); there || err != nil {
+		t.Errorf("an image without a layer is there: %v, %v", there, err)
+	}
+	if err := to.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestArchiveRefusesWhatIsNone(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	dir := t.TempDir()
+	oci, docker := filepath.Join(dir, "oci.tar"), filepath.Join(dir, "docker.tar")
+	f.run(opened(t, mirror.ToOCIArchive, oci), f.named("glance-api"))
+	f.run(opened(t, mirror.ToDockerArchive, docker), f.named("glance-api"))
+	text, half := filepath.Join(dir, "notes.txt"), filepath.Join(dir, "half.tar")
+	for name, content := range map[string][]byte{text: []byte("dear diary"), half: read(t, oci)[:20000]} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		open       func(string) (mirror.Destination, error)
+		file, want string
+	}{
+		"a text":          {mirror.ToOCIArchive, text, "is no whole tar"},
+		"half a tar":      {mirror.ToOCIArchive, half, "half.tar"},
+		"a folder":        {mirror.ToOCIArchive, dir, "no regular file"},
+		"the other kind":  {mirror.ToOCIArchive, docker, "of the other kind"},
+		"the other kind ": {mirror.ToDockerArchive, oci, "of the other kind"},
+		"no folder":       {mirror.ToOCIArchive, filepath.Join(dir, "none", "x.tar"), "none"},
+		"no name":         {mirror.ToDockerArchive, "", "names no file"},
+	} {
+		before, _ := os.ReadFile(test.file)
+		to, err := test.open(test.file)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error is %v, and does not say %q", name, err, test.want)
+		}
+		if err == nil {
+			_ = to.Close()
+		}
+		if after, _ := os.ReadFile(test.file); !bytes.Equal(before, after) {
+			t.Errorf("%s: was changed", name)
+		}
+		gone(t, test.file+".quayside")
+	}
+}
+
+func TestArchiveIsOneProcessAtATime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "all.tar")
+	first := opened(t, mirror.ToOCIArchive, file)
+	if _, err := mirror.ToOCIArchive(file); !errors.Is(err, layout.ErrLocked) {
+		t.Errorf("a second one: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, file, file+".quayside")
+}
+
+func TestArchiveEndsWithItsContext(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to := opened(t, mirror.ToOCIArchive, file)
+	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := to.Finish(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("finish: %v", err)
+	}
+	if err := to.Close(); err != nil {
+		t.Error(err)
+	}
+	gone(t, file, file+".quayside.new")
+	if _, err := os.Stat(file + ".quayside"); err != nil {
+		t.Errorf("what was fetched is gone: %v", err)
+	}
+}
+
+// A sparse index lacks images on purpose; another one must have all.
+func TestArchiveOfASparseIndex(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "one.tar")
+	image := f.named("nova-compute")
+	for name, annotations := range map[string]map[string]string{
+		"sparse": {layout.AnnotationIndex: layout.SparseIndex},
+		"whole":  nil,
+	} {
+		to := opened(t, mirror.ToOCIArchive, file)
+		s := f.staged(image, "amd64")
+		s.Root.Annotations = annotations
+		_, err := f.bring(t.Context(), to, s)
+		if err == nil {
+			err = to.Finish(t.Context())
+		}
+		if sparse := name == "sparse"; sparse != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := to.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+)
+
+// marshalIndex writes index.json.
+func marshalIndex(entries []ocispec.Descriptor) ([]byte, error) {
+	if entries == nil {
+		entries = []ocispec.Descriptor{}
+	}
+	return json.Marshal(ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: entries,
+	})
+}
+
+// write makes the file anew, beside the old one, and renames it when all of it
+// is on disk. The staging folder's lock keeps the name of the new one ours.
+func (a *archive) write(ctx context.Context, index []ocispec.Descriptor, content []byte, parts []ocispec.Descriptor) error {
+	small := []smallFile{
+		{ocispec.ImageLayoutFile, []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)},
+		{ocispec.ImageIndexFile, content},
+	}
+	if a.docker() {
+		content, err := a.dockerManifest(ctx, index)
+		if err != nil {
+			return err
+		}
+		small = append(small, smallFile{dockerFile, content})
+	}
+	beside := a.file + stagingSuffix + ".new"
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return err
+	}
+	err = a.writeTar(ctx, f, small, parts)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(beside))
+	}
+	// A file that is open cannot be replaced everywhere.
+	if err := a.old.Close(); err != nil {
+		return err
+	}
+	a.old = nil
+	if err := os.Rename(beside, a.file); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(a.file))
+}
+
+// A smallFile is one whose content is at hand.
+type smallFile struct {
+	name    string
+	content []byte
+}
+
+// writeTar writes a layout. Nothing in it depends on when or where it is made.
+func (a *archive) writeTar(ctx context.Context, w io.Writer, small []smallFile, parts []ocispec.Descriptor) error {
+	buffered := bufio.NewWriterSize(w, 1<<20)
+	tw := tar.NewWriter(buffered)
+	for _, s := range small {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: s.name, Mode: 0o644, Size: int64(len(s.content))}); err != nil {
+			return err
+		}
+		if _, err := tw.Write(s.content); err != nil {
+			return err
+		}
+	}
+	// Folders have entries: some who unpack make missing ones that they cannot enter.
+	folders := []string{ocispec.ImageBlobsDir}
+	for _, d := range parts {
+		if dir := path.Dir(blobName(d.Digest)); !slices.Contains(folders, dir) {
+			folders = append(folders, dir)
+		}
+	}
+	for _, dir := range folders {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
+			return err
+		}
+	}
+	for _, d := range parts {
+		if err := a.writeBlob(ctx, tw, d); err != nil {
+			return err
+		}
+	}
+	return errors.Join(tw.Close(), buffered.Flush())
+}
+
+// writeBlob copies a blob, staged or from the old archive, and hashes it once more.
+func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor) error {
+	var from io.Reader
+	staged, size, err := a.staging.Blob(d.Digest)
+	switch {
+	case err == nil:
+		defer staged.Close()
+		from = staged
+	case errors.Is(err, layout.ErrMissing) && a.old.has(d):
+		from, size = a.old.open(d.Digest), d.Size
+	default:
+		return err
+	}
+	if size != d.Size {
+		return fmt.Errorf("%s has %d bytes in %s, not %d", d.Digest, size, a.staging.Dir(), d.Size)
+	}
+	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: blobName(d.Digest), Mode: 0o644, Size: d.Size}); err != nil {
+		return err
+	}
+	v := d.Digest.Verifier()
+	if _, err := io.Copy(io.MultiWriter(tw, v), &interruptible{ctx, from}); err != nil {
+		return err
+	}
+	switch {
+	case v.Verified():
+		return nil
+	case staged != nil:
+		return errors.Join(fmt.Errorf("staged blob %s was damaged since it came; it is removed: run again", d.Digest), a.staging.Delete(d.Digest))
+	default:
+		return fmt.Errorf("blob %s in the archive that is there is damaged: move the archive away and run again", d.Digest)
+	}
+}
+
+// syncFolder makes a rename in a folder last. Where folders cannot be synced,
+// nothing can be done.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	_ = d.Sync()
+	return d.Close()
+}

@@ -1,0 +1,214 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// A cargo is a blob, and what is known of where it is. Safe for concurrent use.
+//
+// While nobody knows a repository that has it, one caller at a time deals with
+// it, so that it is uploaded once and mounted ever after. From then on one caller
+// a repository does.
+type cargo struct {
+	mu    sync.Mutex
+	homes []string                 // repositories that have it
+	lacks map[string]bool          // repositories that said they have it not
+	busy  map[string]chan struct{} // closed when who deals with a repository is done
+	first chan struct{}            // the one of busy that is to find the first home
+}
+
+// blob returns what is known of a blob.
+func (p *push) blob(d digest.Digest) *cargo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.blobs[d]
+	if c == nil {
+		c = &cargo{lacks: map[string]bool{}, busy: map[string]chan struct{}{}}
+		p.blobs[d] = c
+	}
+	return c
+}
+
+// enter waits until the caller may bring the blob into a repository, and gives
+// what is to be called in the end; nil when it is there.
+func (c *cargo) enter(ctx context.Context, repository string) (leave func(), err error) {
+	for {
+		c.mu.Lock()
+		if slices.Contains(c.homes, repository) {
+			c.mu.Unlock()
+			return nil, nil
+		}
+		before := c.busy[repository]
+		if before == nil && len(c.homes) == 0 {
+			before = c.first
+		}
+		if before == nil {
+			done := make(chan struct{})
+			c.busy[repository] = done
+			if len(c.homes) == 0 {
+				c.first = done
+			}
+			c.mu.Unlock()
+			return func() { c.leave(repository, done) }, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (c *cargo) leave(repository string, done chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, repository)
+	if c.first == done {
+		c.first = nil
+	}
+	close(done)
+}
+
+// arrived notes that a repository has the blob.
+func (c *cargo) arrived(repository string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.homes, repository) {
+		c.homes = append(c.homes, repository)
+	}
+}
+
+// home returns a repository, not this one, that has the blob; "" when none is known.
+func (c *cargo) home(repository string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.homes) == 0 || slices.Contains(c.homes, repository) {
+		return ""
+	}
+	return c.homes[0]
+}
+
+// Wants is false when the image's repository has the blob, or another one that
+// it can be mounted from.
+func (p *push) Wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
+	t, err := p.target(i)
+	if err != nil {
+		return false, err
+	}
+	c := p.blob(d.Digest)
+	if c.home(t.Name()) != "" && p.mounts() {
+		return false, nil
+	}
+	there, err := p.ask(ctx, t, c, d)
+	return !there, err
+}
+
+// ask asks a repository whether it has the blob. That it has not is asked once
+// in a run. Who may not look does not know of any.
+func (p *push) ask(ctx context.Context, t *target, c *cargo, d ocispec.Descriptor) (bool, error) {
+	c.mu.Lock()
+	here, lacks := slices.Contains(c.homes, t.Name()), c.lacks[t.Name()]
+	c.mu.Unlock()
+	if here || lacks {
+		return here, nil
+	}
+	there, err := t.HasBlob(ctx, d)
+	if err := unlessDenied(err); err != nil {
+		return false, err
+	}
+	if there {
+		c.arrived(t.Name())
+		return true, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lacks[t.Name()] = true
+	return false, nil
+}
+
+// put brings a blob into a repository. layout.ErrMissing says that it has to be
+// fetched for that.
+func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
+	c := p.blob(d.Digest)
+	leave, err := c.enter(ctx, t.Name())
+	if err != nil || leave == nil {
+		return err
+	}
+	defer leave()
+	if from := c.home(t.Name()); from != "" && p.mounts() {
+		if ok, err := p.mount(ctx, t, d, from); ok || err != nil {
+			return err
+		}
+	}
+	if there, err := p.ask(ctx, t, c, d); there || err != nil {
+		return err
+	}
+	have, err := p.staging.Has(ctx, d)
+	if err != nil {
+		return staged(err)
+	}
+	if !have {
+		return layout.ErrMissing
+	}
+	if err := t.Upload(ctx, d, func() (io.ReadCloser, error) {
+		content, _, err := p.staging.Blob(d.Digest)
+		return content, err
+	}); err != nil {
+		return p.failed(t, err)
+	}
+	p.uploaded.Add(d.Size)
+	c.arrived(t.Name())
+	return nil
+}
+
+// mounts tells whether mounting is worth a try.
+func (p *push) mounts() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.refused
+}
+
+// mount has a repository take over a blob from another one. Where that is
+// refused the first time, it is not tried again.
+func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
+	ok, err := t.Mount(ctx, d, from)
+	if err != nil {
+		return false, p.failed(t, err)
+	}
+	if ok {
+		p.mounted.Add(d.Size)
+		p.blob(d.Digest).arrived(t.Name())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = !ok && p.mounted.Load() == 0
+	return ok, nil
+}
+
+// Take uploads the blob at once, so that uploads and fetches overlap. That
+// writing is denied is told by the Commit of each image that it concerns: the
+// same blob may be welcome elsewhere.
+func (p *push) Take(ctx context.Context, i Image, d ocispec.Descriptor) error {
+	t, err := p.target(i)
+	if err != nil {
+		return err
+	}
+	if err := p.put(ctx, t, d); !errors.Is(err, registry.ErrDenied) {
+		return err
+	}
+	return nil
+}

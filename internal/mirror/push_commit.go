@@ -1,0 +1,113 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// maxPuts bounds the blobs of one image that are mounted or uploaded at once.
+const maxPuts = 8
+
+// Commit brings all blobs into the image's repository and then pushes its
+// manifests, what is attached, and the tag last. A *MissingError names the blobs
+// that no repository has after all, or that the registry would not mount.
+func (p *push) Commit(ctx context.Context, s Staged) error {
+	t, err := p.target(s.Image)
+	if err != nil {
+		return err
+	}
+	if err := p.putAll(ctx, t, s); err != nil {
+		return err
+	}
+	for _, d := range s.Manifests {
+		if d.Digest != s.Root.Digest {
+			if err := p.pushManifest(ctx, t, d, ""); err != nil {
+				return err
+			}
+		}
+	}
+	// What is attached may come before what it is attached to, as the
+	// distribution specification says; a tag may not.
+	for _, at := range s.Attached {
+		for _, d := range at.Manifests {
+			if d.Digest != at.Root.Digest {
+				if err := p.pushManifest(ctx, t, d, ""); err != nil {
+					return err
+				}
+			}
+		}
+		if err := p.pushManifest(ctx, t, at.Root, at.Tag); err != nil {
+			return err
+		}
+	}
+	if err := p.pushManifest(ctx, t, s.Root, s.Tag); err != nil {
+		if s.Sparse && !errors.Is(err, registry.ErrDenied) && ctx.Err() == nil {
+			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten", err)
+		}
+		return err
+	}
+	return nil
+}
+
+// putAll brings the blobs of the image and of what is attached into a repository.
+func (p *push) putAll(ctx context.Context, t *target, s Staged) error {
+	blobs := slices.Clone(s.Blobs)
+	for _, at := range s.Attached {
+		blobs = append(blobs, at.Blobs...)
+	}
+	seen := map[digest.Digest]bool{}
+	blobs = slices.DeleteFunc(blobs, func(d ocispec.Descriptor) bool {
+		before := seen[d.Digest]
+		seen[d.Digest] = true
+		return before
+	})
+	missing := make([]bool, len(blobs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxPuts)
+	for i, d := range blobs {
+		g.Go(func() error {
+			err := p.put(ctx, t, d)
+			if errors.Is(err, layout.ErrMissing) {
+				missing[i], err = true, nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	m := &MissingError{}
+	for i, d := range blobs {
+		if missing[i] {
+			m.Blobs = append(m.Blobs, d)
+		}
+	}
+	if len(m.Blobs) > 0 {
+		return m
+	}
+	return nil
+}
+
+// pushManifest pushes a staged manifest, by digest or under a tag.
+func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string) error {
+	content, err := p.staging.Read(ctx, d)
+	if err != nil {
+		return staged(err)
+	}
+	if err := t.PushManifest(ctx, d, content, tag); err != nil {
+		return p.failed(t, err)
+	}
+	return nil
+}
