@@ -162,6 +162,7 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 		return true, sameDigest(op, subject, d.Digest, resp)
 	case resp.StatusCode == http.StatusAccepted:
 		return false, r.cancel(ctx, op, subject, resp)
+	case from == r.name && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
 	case resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
 		// It cannot, or may not read there. Whether this repository may be
 		// written to at all, the upload will tell.

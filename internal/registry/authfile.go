@@ -1,0 +1,252 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// StoredCredentials finds the credentials that docker login and podman login
+// have stored. env looks up an environment variable. The files are, in this
+// order, and as containers-auth.json(5) and docker have it:
+//
+//   - $REGISTRY_AUTH_FILE, and then no other;
+//   - containers/auth.json in $XDG_RUNTIME_DIR (on Linux in /run/containers/UID
+//     without one), and in $XDG_CONFIG_HOME or ~/.config;
+//   - config.json in $DOCKER_CONFIG or ~/.docker.
+//
+// In a file the longest key that fits wins: host/org/repo before host/org before
+// host. For the whole host its program is asked (credHelpers, credsStore) before the
+// file's own entry. The first file that has something decides.
+//
+// Nothing is read before the first question. A file that is broken is an error
+// that names it, and none of its content.
+func StoredCredentials(env func(string) (string, bool)) Credentials {
+	return &authFiles{paths: authPaths(env)}
+}
+
+type authPath struct {
+	path  string
+	named string // the variable that names the file itself; then it has to be there
+}
+
+func authPaths(env func(string) (string, bool)) []authPath {
+	get := func(name string) string {
+		value, _ := env(name)
+		return value
+	}
+	const variable = "REGISTRY_AUTH_FILE"
+	if path := get(variable); path != "" {
+		return []authPath{{path, variable}}
+	}
+	home := get("HOME")
+	if home == "" && runtime.GOOS == "windows" {
+		home = get("USERPROFILE")
+	}
+	var paths []authPath
+	add := func(dir string, rest ...string) {
+		if dir != "" {
+			paths = append(paths, authPath{path: filepath.Join(append([]string{dir}, rest...)...)})
+		}
+	}
+	inHome := func(dir string) string {
+		if home == "" {
+			return ""
+		}
+		return filepath.Join(home, dir)
+	}
+	if dir := get("XDG_RUNTIME_DIR"); dir != "" || runtime.GOOS != "linux" {
+		add(dir, "containers", "auth.json")
+	} else {
+		add("/run/containers", strconv.Itoa(os.Getuid()), "auth.json")
+	}
+	if dir := get("XDG_CONFIG_HOME"); dir != "" {
+		add(dir, "containers", "auth.json")
+	} else {
+		add(inHome(".config"), "containers", "auth.json")
+	}
+	if dir := get("DOCKER_CONFIG"); dir != "" {
+		add(dir, "config.json")
+	} else {
+		add(inHome(".docker"), "config.json")
+	}
+	return paths
+}
+
+// authFiles are the files of a user, read when they are needed.
+type authFiles struct {
+	paths []authPath
+
+	mu   sync.Mutex
+	read map[string]*authFile // by path; nil: there is none
+}
+
+// Credential implements [Credentials].
+func (s *authFiles) Credential(ctx context.Context, host, repository string) (Credential, error) {
+	for _, path := range s.paths {
+		f, err := s.file(path)
+		if err != nil {
+			return Credential{}, err
+		}
+		if f == nil {
+			continue
+		}
+		if c, err := f.find(ctx, host, repository); err != nil || !c.IsZero() {
+			return c, err
+		}
+	}
+	return Credential{}, nil
+}
+
+func (s *authFiles) file(p authPath) (*authFile, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, known := s.read[p.path]; known {
+		return f, nil
+	}
+	f, err := readAuthFile(p.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && p.named == "":
+		f = nil
+	case err != nil && p.named != "":
+		return nil, fmt.Errorf("read credentials of $%s: %w", p.named, err)
+	case err != nil:
+		return nil, fmt.Errorf("read credentials: %w", err)
+	}
+	if s.read == nil {
+		s.read = map[string]*authFile{}
+	}
+	s.read[p.path] = f
+	return f, nil
+}
+
+// An authFile is one file, in the form that docker and podman share.
+type authFile struct {
+	path    string
+	auths   map[string]authEntry
+	helpers map[string]*helper // by host
+	store   *helper            // for any host; may be nil
+}
+
+type authEntry struct {
+	Auth          string `json:"auth"` // base64 of user:secret
+	IdentityToken string `json:"identitytoken"`
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+}
+
+const maxAuthFile = 4 << 20 // bytes
+
+func readAuthFile(path string) (*authFile, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err // names the path
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxAuthFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxAuthFile {
+		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxAuthFile)
+	}
+	var wire struct {
+		Auths       map[string]authEntry `json:"auths"`
+		CredHelpers map[string]string    `json:"credHelpers"`
+		CredsStore  string               `json:"credsStore"`
+	}
+	if len(strings.TrimSpace(string(content))) > 0 {
+		if err := json.Unmarshal(content, &wire); err != nil {
+			var syntax *json.SyntaxError
+			if errors.As(err, &syntax) {
+				return nil, fmt.Errorf("%s: no JSON at byte %d; repair it, or log in anew", path, syntax.Offset)
+			}
+			return nil, fmt.Errorf("%s: not in the form of docker's config.json; repair it, or log in anew", path)
+		}
+	}
+	f := &authFile{path: path, auths: wire.Auths, helpers: map[string]*helper{}}
+	for host, name := range wire.CredHelpers {
+		f.helpers[host] = newHelper(path, name)
+	}
+	if wire.CredsStore != "" {
+		f.store = newHelper(path, wire.CredsStore)
+	}
+	return f, nil
+}
+
+// find looks for the longest key first.
+func (f *authFile) find(ctx context.Context, host, repository string) (Credential, error) {
+	for name := repository; name != ""; {
+		if c, err := f.entry(host + "/" + name); err != nil || !c.IsZero() {
+			return c, err
+		}
+		cut := strings.LastIndexByte(name, '/')
+		name = name[:max(cut, 0)]
+	}
+	program := f.helpers[host]
+	if program == nil {
+		program = f.store
+	}
+	if program != nil {
+		if c, err := program.credential(ctx, host); err != nil || !c.IsZero() {
+			return c, err
+		}
+	}
+	if c, err := f.entry(host); err != nil || !c.IsZero() {
+		return c, err
+	}
+	// Docker has stored whole addresses, and does so for its own registry.
+	for _, key := range slices.Sorted(maps.Keys(f.auths)) {
+		_, rest, isURL := strings.Cut(key, "://")
+		at, _, _ := strings.Cut(rest, "/")
+		if isURL && sameRegistry(at, host) {
+			if c, err := f.entry(key); err != nil || !c.IsZero() {
+				return c, err
+			}
+		}
+	}
+	return Credential{}, nil
+}
+
+// sameRegistry compares hosts. Docker's own has three names.
+func sameRegistry(a, b string) bool { return plainHost(a) == plainHost(b) }
+
+func plainHost(host string) string {
+	switch host {
+	case "index.docker.io", "registry-1.docker.io":
+		return "docker.io"
+	}
+	return host
+}
+
+// entry reads the entry of a key. None, and an empty one, is no error.
+func (f *authFile) entry(key string) (Credential, error) {
+	e := f.auths[key]
+	switch {
+	case e.IdentityToken != "":
+		return NewCredential(identityUser, e.IdentityToken), nil
+	case e.Auth == "":
+		return NewCredential(e.Username, e.Password), nil
+	}
+	text, err := base64.StdEncoding.DecodeString(e.Auth)
+	user, secret, ok := strings.Cut(string(text), ":")
+	if err != nil || !ok {
+		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not that of a user and a password; log in to it anew", f.path, key)
+	}
+	return NewCredential(user, strings.TrimRight(secret, "\x00")), nil
+}
