@@ -1,0 +1,176 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+)
+
+// A manifest is what an image or an index points to.
+type manifest struct {
+	MediaType string       `json:"mediaType"`
+	Config    *descriptor  `json:"config"`
+	Layers    []descriptor `json:"layers"`
+	Manifests []descriptor `json:"manifests"`
+}
+
+type descriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// A survey is what a release holds, found out by asking for all its manifests.
+type survey struct {
+	digests map[string]string // by repository
+	sizes   map[string]int64  // of all unique manifests and blobs
+	largest string            // the digest of a largest blob that one image has alone
+	depth   int               // requests that must follow one another: manifests, then blobs
+}
+
+// unique gives the bytes that have to go over the wire.
+func (s survey) unique() (n int64) {
+	for _, size := range s.sizes {
+		n += size
+	}
+	return n
+}
+
+// newSurvey asks a quay that is in no hurry and has no quirks.
+func newSurvey(ctx context.Context, bins binaries, dir string, r release) (s survey, err error) {
+	port, err := freePort()
+	if err != nil {
+		return s, err
+	}
+	q, err := startQuay(ctx, bins["quaytest"], dir, port, r)
+	if err != nil {
+		return s, err
+	}
+	defer func() {
+		_, stopped := q.stop()
+		err = errors.Join(err, stopped)
+	}()
+	client, err := trusting(q.caFile)
+	if err != nil {
+		return s, err
+	}
+	defer client.CloseIdleConnections()
+	s = survey{digests: map[string]string{}, sizes: map[string]int64{}}
+	for i := range r.images {
+		repository := fmt.Sprintf("%s/image-%06d", namespace, i)
+		a := asker{ctx: ctx, client: client, base: "https://" + q.host, repository: repository}
+		if err := a.login(); err != nil {
+			return s, err
+		}
+		if s.digests[repository], err = s.walk(a, tag, 1); err != nil {
+			return s, fmt.Errorf("%s: %w", repository, err)
+		}
+	}
+	return s, nil
+}
+
+// walk adds a manifest with all it points to, and gives its digest.
+func (s *survey) walk(a asker, reference string, depth int) (string, error) {
+	text, err := a.get("/v2/" + a.repository + "/manifests/" + reference)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	s.sizes[digest] = int64(len(text))
+	s.depth = max(s.depth, depth+1)
+	var m manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return "", err
+	}
+	for _, child := range m.Manifests {
+		if _, err := s.walk(a, child.Digest, depth+1); err != nil {
+			return "", err
+		}
+	}
+	if m.Config != nil {
+		m.Layers = append(m.Layers, *m.Config)
+	}
+	for _, l := range m.Layers {
+		if s.sizes[l.Digest] == 0 && l.Size > 1<<20 {
+			s.largest = l.Digest // the last one to come up for the first time
+		}
+		s.sizes[l.Digest] = l.Size
+	}
+	return digest, nil
+}
+
+// An asker asks a registry about one repository.
+type asker struct {
+	ctx                     context.Context
+	client                  *http.Client
+	base, repository, token string
+}
+
+// login gets an anonymous token.
+func (a *asker) login() error {
+	text, err := a.get("/v2/auth?service=quay&scope=repository:" + a.repository + ":pull")
+	if err != nil {
+		return err
+	}
+	var answer struct{ Token string }
+	err = json.Unmarshal(text, &answer)
+	a.token = answer.Token
+	return err
+}
+
+func (a *asker) open(path string) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, a.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if a.token != "" {
+		r.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	for _, kind := range []string{"manifest.v1", "index.v1"} {
+		r.Header.Add("Accept", "application/vnd.oci.image."+kind+"+json")
+	}
+	for _, kind := range []string{"manifest", "manifest.list"} {
+		r.Header.Add("Accept", "application/vnd.docker.distribution."+kind+".v2+json")
+	}
+	answer, err := a.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("%s: %s", path, answer.Status), answer.Body.Close())
+	}
+	return answer.Body, nil
+}
+
+func (a *asker) get(path string) ([]byte, error) {
+	body, err := a.open(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(body)
+	return text, errors.Join(err, body.Close())
+}
+
+// trusting makes a client that trusts one authority.
+func trusting(caFile string) (*http.Client, error) {
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}, nil
+}
