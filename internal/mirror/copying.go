@@ -26,6 +26,8 @@ type copying struct {
 	*Copier
 	ctx     context.Context
 	stop    context.CancelCauseFunc // with what ends the whole
+	link    context.Context         // of fetches: ends when nobody waits for a blob any more
+	hangUp  context.CancelFunc
 	workers sync.WaitGroup
 	began   time.Time
 
@@ -39,8 +41,7 @@ type copying struct {
 	wire    atomic.Int64 // bytes of blobs that came
 	vain    atomic.Int64 // of these, for nothing
 	retries atomic.Int64
-	here    atomic.Int64 // bytes of wanted blobs that are in, or on their way in
-	wanted  atomic.Int64 // of all of them
+	here    atomic.Int64 // bytes of blobs that had to be fetched, and are here
 }
 
 // commits is how many images are committed at once. A layout shares one write
@@ -70,6 +71,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	}
 	r.ledger.home, r.ledger.tell = r.home, r.tellEnd
 	r.ctx, r.stop = context.WithCancelCause(outer)
+	r.link, r.hangUp = context.WithCancel(r.ctx)
 	return r, nil
 }
 
@@ -95,8 +97,9 @@ func drain[T any](q *queue[T], work func(T)) {
 	}
 }
 
-// home sends everyone home.
+// home sends everyone home. A blob of an image that failed may still be on its way.
 func (r *copying) home() {
+	r.hangUp()
 	r.looks.close()
 	r.ledger.close()
 }
@@ -153,8 +156,9 @@ func (r *copying) planned() {
 	if err != nil {
 		return // not known
 	}
-	missing := r.wanted.Load() - r.here.Load()
-	r.o.Logger.InfoContext(r.ctx, "planned", "images", r.ledger.planned(), "missing_bytes", missing, "free_bytes", free)
+	images, wanted := r.ledger.planned()
+	missing := wanted - r.here.Load()
+	r.o.Logger.InfoContext(r.ctx, "planned", "images", images, "missing_bytes", missing, "free_bytes", free)
 	if free < missing {
 		r.stop(fmt.Errorf("%d bytes are still to be fetched into %s, and the disk has room for %d: free %d bytes, and run it again",
 			missing, r.staging.Dir(), free, missing-free))

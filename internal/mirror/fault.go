@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"runtime"
 	"syscall"
 	"time"
@@ -98,21 +99,30 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// insist calls f until it succeeds, or fails for good: by an answer, or because
-// there is nobody to give one. Both have been tried by the transport, again and
-// again. What is left is a body that broke off or does not fit.
+// insist calls f until it succeeds, or fails for good. Tried again is what the
+// transport does not see: a body that broke off or does not fit.
 func insist(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
-		var answer *registry.Error
-		var network *net.OpError
-		if err == nil || ctx.Err() != nil || n == maxAsked || ends(err) ||
-			errors.As(err, &answer) && answer.Status != 0 || errors.As(err, &network) && network.Op == "dial" ||
-			errors.Is(err, manifest.ErrUnsupported) {
+		if err == nil || ctx.Err() != nil || n == maxAsked || final(err) {
 			return err
 		}
 		if err := pause(ctx, n); err != nil {
 			return err
 		}
 	}
+}
+
+// final tells whether the transport has tried all there is to try: there was an
+// answer, or nobody to give one. A 404 that is a page is no answer of a registry.
+func final(err error) bool {
+	var answer *registry.Error
+	var network *net.OpError
+	switch {
+	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound):
+		return true
+	case errors.As(err, &answer) && answer.Status != 0:
+		return answer.Status != http.StatusNotFound
+	}
+	return errors.As(err, &network) && network.Op == "dial"
 }

@@ -43,7 +43,7 @@ func (r *copying) fetching(q *queue[*blob], buffer int) {
 func (r *copying) fetch(b *blob, buf []byte) {
 	select {
 	case r.open <- struct{}{}:
-	case <-r.ctx.Done():
+	case <-r.link.Done():
 		return
 	}
 	p, err := r.staging.Partial(r.ctx, b.Descriptor)
@@ -82,8 +82,8 @@ func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
 	for barren := 0; p.Size() < b.Size; {
 		before := p.Size()
 		err := r.attempt(b, p, from, t, buf)
-		if r.ctx.Err() != nil {
-			return context.Cause(r.ctx)
+		if r.link.Err() != nil {
+			return context.Cause(r.link)
 		}
 		if ends(err) {
 			return err
@@ -114,7 +114,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
 			t.move(from.name)
 		}
 		r.retry(b, err)
-		if err := pause(r.ctx, barren); err != nil {
+		if err := pause(r.link, barren); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (r *copying) reset(b *blob, p *layout.Partial) error {
 // attempt asks for a blob once, from where its partial file ends, and writes
 // what comes. It ends when nothing came for Options.Stall.
 func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, buf []byte) error {
-	ctx, cancel := context.WithCancelCause(r.ctx)
+	ctx, cancel := context.WithCancelCause(r.link)
 	defer cancel(nil)
 	offset := p.Size()
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)

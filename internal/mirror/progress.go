@@ -41,7 +41,6 @@ func (c *Copier) Progress() Progress {
 		return Progress{}
 	}
 	p := Progress{
-		Bytes:   r.wanted.Load(),
 		Fetched: r.here.Load(),
 		Running: r.running.snapshot(),
 		Elapsed: time.Since(r.began),
@@ -50,11 +49,12 @@ func (c *Copier) Progress() Progress {
 	return p
 }
 
-// progress fills in the counts of images.
+// progress fills in the counts.
 func (l *ledger) progress(p *Progress) {
 	l.mu.Lock()
 	defer l.unlock()
 	p.Planning = !l.fed || l.unlooked > 0
+	p.Bytes = l.wanted
 	p.Images, p.Done, p.Failed = len(l.items), l.done, l.failed
 }
 

@@ -1,0 +1,105 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Bounds on what is attached to one image.
+const (
+	maxAttached = 100 // to one manifest
+	maxParts    = 500 // to all of its manifests
+)
+
+// lookAround finds what is attached to an image: to its root, and to each image
+// of an index, for both are signed. None of it makes the image fail.
+//
+// An index that was rewritten is no longer what was signed. What was attached
+// to it is counted as found, and left; its images are what they were.
+func (r *copying) lookAround(it *item) {
+	seen := map[string]bool{}
+	if it.rewritten {
+		list, err := it.from.attachments(r.ctx, it.root)
+		if err != nil {
+			it.note("what is attached to %s is not known: %v", it.root, err)
+			it.lacking++
+		} else if len(list) > 0 {
+			it.note("left behind: %d attached to %s, which the index was before it was rewritten", len(list), it.root)
+			it.left = len(list)
+		}
+	}
+	manifests := it.parts[0].tree.manifests
+	for i := len(manifests) - 1; i >= 0; i-- { // the root first
+		d := manifests[i]
+		if d.Platform != nil && !describes(d.Platform) || it.rewritten && i == len(manifests)-1 {
+			continue
+		}
+		r.follow(it, d.Digest, seen, 0)
+	}
+}
+
+// follow finds what is attached to a manifest and, for once, what is attached to
+// that: a list of parts may be signed in turn.
+func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth int) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	list, err := it.from.attachments(r.ctx, d)
+	if err != nil {
+		it.note("what is attached to %s is not known: %v", d, err)
+		it.lacking++
+		return
+	}
+	for _, a := range list {
+		key := a.Tag + "@" + a.Descriptor.Digest.String()
+		if seen[key] {
+			continue
+		}
+		if len(seen) == maxParts {
+			it.note("more than %d are attached", maxParts)
+			it.lacking++
+			return
+		}
+		seen[key] = true
+		p := r.ledger.attach(it, a.Tag)
+		w := walker{
+			shelf: r.shelf, from: it.from,
+			manifest: func(d ocispec.Descriptor, fetched bool) { r.ledger.count(p, d, fetched) },
+			blob:     func(d ocispec.Descriptor) { r.need(p, d, it.from) },
+		}
+		tree, err := w.walk(r.ctx, a.Descriptor.Digest)
+		p.tree = tree
+		if err != nil {
+			if r.ends(err) {
+				return
+			}
+			r.ledger.drop(p, err)
+			continue
+		}
+		if depth == 0 && !strings.HasSuffix(a.Tag, ".sig") {
+			r.follow(it, a.Descriptor.Digest, seen, depth+1)
+		}
+	}
+}
+
+// note adds something that people should know about an image.
+func (it *item) note(format string, a ...any) {
+	it.notes = append(it.notes, fmt.Sprintf(format, a...))
+}
+
+// staged is an item as its destination gets it.
+func (it *item) staged() Staged {
+	s := it.parts[0].tree.staged(it.Image)
+	for _, p := range it.parts[1:] {
+		if p.err == nil {
+			s.Attached = append(s.Attached, Attached{p.tag, p.tree.root, p.tree.manifests, p.tree.blobs})
+		}
+	}
+	return s
+}

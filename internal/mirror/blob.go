@@ -1,0 +1,244 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"fmt"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// maxSources is how many repositories are remembered for a blob that many have.
+const maxSources = 16
+
+// A blob is wanted by one part or more.
+type blob struct {
+	ocispec.Descriptor
+	state   blobState
+	take    bool // the destination wants it
+	counted bool // among what has to be fetched
+	waiting []*part
+	rivals  []rival
+	sources []*source
+	first   *item
+
+	// Written by the goroutine that fetches it.
+	at      int // index of the source
+	corrupt int // contents thrown away
+	err     error
+}
+
+type blobState uint8
+
+const (
+	asking blobState = iota // whether the destination wants it
+	queued
+	underway // fetched, or taken by the destination
+	in       // staged and taken, or not wanted
+	lost     // no source has it; or nobody waited for it any more
+)
+
+// which one shows when the first is in.
+type rival struct {
+	part *part
+	desc ocispec.Descriptor
+	from *source
+}
+
+// before, the caller gets the blob and asks whether it has to be fetched.
+func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
+	l.mu.Lock()
+	defer l.unlock()
+	l.each += d.Size
+	b := l.blobs[d.Digest]
+	if b == nil {
+		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}}
+		l.blobs[d.Digest] = b
+		l.bytes += d.Size
+		p.item.open++
+		return b
+	}
+	l.want(b, p, d, from)
+	return nil
+}
+
+// want makes a part wait for a blob that is known.
+func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
+	if d.Size != b.Size {
+		switch b.state {
+		case in:
+			l.spoil(p, fmt.Errorf("blob %s has %d bytes, and not %d as the manifest says", d.Digest, b.Size, d.Size))
+			return
+		case lost: // what it was said to be before was perhaps wrong
+			l.bytes += d.Size - b.Size
+			b.Descriptor, b.sources, b.at, b.corrupt = d, nil, 0, 0
+		default:
+			p.item.open++
+			b.rivals = append(b.rivals, rival{p, d, from})
+			return
+		}
+	}
+	other := !slices.Contains(b.sources, from) && len(b.sources) < maxSources
+	if other {
+		b.sources = append(b.sources, from)
+	}
+	switch {
+	case b.state == in:
+		return
+	case b.state == lost && b.err != nil && !other:
+		l.spoil(p, b.err)
+		return
+	case b.state == lost:
+		if b.err != nil {
+			b.at, b.corrupt, b.err = len(b.sources)-1, 0, nil
+		}
+		l.enqueue(b)
+	}
+	b.waiting = append(b.waiting, p)
+	p.item.open++
+}
+
+// enqueue puts a blob in the line that its size belongs to.
+func (l *ledger) enqueue(b *blob) {
+	b.state = queued
+	if !b.counted {
+		b.counted = true
+		l.wanted += b.Size
+	}
+	if b.Size <= lightBuffer {
+		l.light.push(b)
+	} else {
+		l.heavy.push(b)
+	}
+}
+
+// whether it is staged.
+func (l *ledger) asked(b *blob, wanted, staged bool) {
+	l.mu.Lock()
+	defer l.unlock()
+	b.take = wanted
+	switch {
+	case !wanted:
+		l.resolve(b, nil)
+	case staged:
+		b.state = underway
+		l.settling.push(parcel{blob: b})
+	default:
+		l.enqueue(b)
+	}
+}
+
+// start begins a blob's fetch. It is false when no image waits for it any more.
+func (l *ledger) start(b *blob) bool {
+	l.mu.Lock()
+	defer l.unlock()
+	if slices.ContainsFunc(b.waiting, (*part).alive) {
+		b.state = underway
+		return true
+	}
+	l.resolve(b, fmt.Errorf("not fetched: nothing needed it"))
+	b.err = nil // it may be wanted yet
+	return false
+}
+
+// source returns the repository to ask for a blob.
+func (l *ledger) source(b *blob) *source {
+	l.mu.Lock()
+	defer l.unlock()
+	return b.sources[b.at]
+}
+
+// there is none.
+func (l *ledger) elsewhere(b *blob) bool {
+	l.mu.Lock()
+	defer l.unlock()
+	if b.at+1 >= len(b.sources) {
+		return false
+	}
+	b.at++
+	return true
+}
+
+// requeue puts a blob back whose content was wrong.
+func (l *ledger) requeue(b *blob) {
+	l.mu.Lock()
+	defer l.unlock()
+	l.enqueue(b)
+}
+
+// good end: the destination takes the blob for it. nil when there is none.
+func (l *ledger) heir(b *blob) *part {
+	l.mu.Lock()
+	defer l.unlock()
+	if i := slices.IndexFunc(b.waiting, (*part).alive); i >= 0 {
+		return b.waiting[i]
+	}
+	return nil
+}
+
+// first.
+func (l *ledger) fetched(b *blob) {
+	l.mu.Lock()
+	defer l.unlock()
+	b.first.fetched += b.Size
+}
+
+// finishBlob ends a blob: it is in, or with an error it cannot be had.
+func (l *ledger) finishBlob(b *blob, err error) {
+	l.mu.Lock()
+	defer l.unlock()
+	l.resolve(b, err)
+}
+
+// resolve tells everyone who waits for a blob.
+func (l *ledger) resolve(b *blob, err error) {
+	b.state, b.err = in, err
+	if err != nil {
+		b.state = lost
+		if b.counted {
+			b.counted = false
+			l.wanted -= b.Size
+		}
+	}
+	waiting, rivals := b.waiting, b.rivals
+	b.waiting, b.rivals = nil, nil
+	for _, p := range waiting {
+		if err != nil {
+			l.spoil(p, err)
+		}
+		l.lower(p.item)
+	}
+	for _, r := range rivals {
+		l.want(b, r.part, r.desc, r.from)
+		l.lower(r.part.item)
+	}
+}
+
+// destination turned out to need. It is false when they are not blobs of it.
+func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
+	l.mu.Lock()
+	defer l.unlock()
+	var all []*blob
+	for _, d := range missing {
+		b := l.blobs[d.Digest]
+		if b == nil || b.state == asking || len(b.sources) == 0 {
+			return false
+		}
+		all = append(all, b)
+	}
+	it.open++ // until all are entered
+	for _, b := range all {
+		if b.state == in {
+			b.take, b.counted = true, false
+			l.enqueue(b)
+			b.waiting = append(b.waiting, it.parts[0])
+			it.open++
+			continue
+		}
+		l.want(b, it.parts[0], b.Descriptor, b.sources[0])
+	}
+	l.lower(it)
+	return true
+}

@@ -1,0 +1,58 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"errors"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// commit gives a destination an image all of which is in.
+func (r *copying) commit(it *item) {
+	// The entry of a sparse index tells which of its images were chosen.
+	if it.present && len(it.parts) == 1 && !it.parts[0].tree.sparse {
+		r.ledger.finish(it, Present, nil)
+		return
+	}
+	if it.platforms == nil {
+		it.platforms = r.platformsOf(it)
+	}
+	err := r.to.Commit(r.ctx, it.staged())
+	var missing *MissingError
+	switch {
+	case err == nil && it.present:
+		r.ledger.finish(it, Present, nil)
+	case err == nil:
+		r.ledger.finish(it, Copied, nil)
+	case errors.As(err, &missing) && it.rounds < maxRounds:
+		it.rounds++
+		if !r.ledger.fetchAfterAll(it, missing.Blobs) {
+			r.fail(it, err)
+		}
+	default:
+		r.fail(it, err)
+	}
+}
+
+// maxRounds is how often a destination may find that something is missing.
+const maxRounds = 2
+
+// platformsOf reads the platform of an image without an index from its
+// configuration, when that is at hand.
+func (r *copying) platformsOf(it *item) []string {
+	for _, d := range it.parts[0].tree.blobs {
+		if d.MediaType != ocispec.MediaTypeImageConfig && d.MediaType != dockerConfig || d.Size > maxConfig {
+			continue
+		}
+		content, err := r.staging.Read(r.ctx, d)
+		if err != nil {
+			continue
+		}
+		if c, err := parseConfig(d.MediaType, content); err == nil && c.Platform.OS != "" {
+			return []string{platformText(c.Platform)}
+		}
+	}
+	return nil
+}
