@@ -199,10 +199,20 @@ func (f *fleet) fetch(ctx context.Context, to mirror.Destination, s mirror.Stage
 // run copies images to a destination, finishes and closes it.
 func (f *fleet) run(to mirror.Destination, images ...mirror.Image) (fetched int64) {
 	f.t.Helper()
+	var all []mirror.Staged
 	for _, i := range images {
-		n, err := f.bring(f.t.Context(), to, f.staged(i))
+		all = append(all, f.staged(i))
+	}
+	return f.runStaged(to, all...)
+}
+
+// runStaged does the same with images some of whose platforms were chosen.
+func (f *fleet) runStaged(to mirror.Destination, images ...mirror.Staged) (fetched int64) {
+	f.t.Helper()
+	for _, s := range images {
+		n, err := f.bring(f.t.Context(), to, s)
 		if err != nil {
-			f.t.Fatalf("%s: %v", i.Reference(), err)
+			f.t.Fatalf("%s: %v", s.Reference(), err)
 		}
 		fetched += n
 	}

@@ -4,6 +4,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,13 +118,11 @@ func (p *push) Sent() (uploaded, mounted int64) { return p.uploaded.Load(), p.mo
 // repository is where an image goes.
 func (p *push) repository(i Image) string {
 	name := p.rename(i.Repository)
-	if name == "" {
-		name = i.Repository
-		if _, rest, ok := strings.Cut(name, "/"); ok && p.prefix != "" {
-			name = rest
-		}
+	if p.prefix == "" {
+		return cmp.Or(name, i.Repository)
 	}
-	return path.Join(p.prefix, name)
+	_, own, _ := strings.Cut(i.Repository, "/")
+	return p.prefix + "/" + cmp.Or(name, own)
 }
 
 // Name is HOST/PREFIX/NAME:TAG, or @DIGEST of an image without a tag.

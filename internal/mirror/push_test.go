@@ -1,0 +1,376 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A wire is the transport to a destination, and knows what went over it.
+type wire struct {
+	base   *http.Transport
+	before func(*http.Request) error // called with each request; may be nil
+	bytes  atomic.Int64              // of blobs that were uploaded
+
+	mu       sync.Mutex
+	requests []string // method and path, with a query if there is one
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	w.requests = append(w.requests, r.Method+" "+r.URL.RequestURI())
+	w.mu.Unlock()
+	if w.before != nil {
+		if err := w.before(r); err != nil {
+			return nil, err
+		}
+	}
+	if r.Body != nil && strings.Contains(r.URL.Path, "/blobs/uploads/") {
+		r = r.Clone(r.Context())
+		r.Body = counted{r.Body, &w.bytes}
+	}
+	return w.base.RoundTrip(r)
+}
+
+type counted struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// sent lists the requests with a method whose paths have a part, in their order.
+func (w *wire) sent(method, part string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.requests), func(r string) bool {
+		return !strings.HasPrefix(r, method+" ") || !strings.Contains(r, part)
+	})
+}
+
+// A port is a registry to push to.
+type port struct {
+	*registry.Registry
+	wire *wire
+	dir  string
+}
+
+// newPort starts a registry.
+func newPort(t *testing.T, options ...registrytest.Option) *port {
+	t.Helper()
+	server := registrytest.Start(t, options...)
+	return openPort(t, server, nil)
+}
+
+func openPort(t *testing.T, server *registrytest.Server, who registry.Credentials) *port {
+	t.Helper()
+	w := &wire{base: &http.Transport{}}
+	t.Cleanup(w.base.CloseIdleConnections)
+	r, err := registry.New(server.Host(), registry.Options{PlainHTTP: true, Transport: w, Credentials: who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &port{r, w, server.Dir()}
+}
+
+// push copies images to the registry, beneath a prefix. Blobs are staged in a
+// folder of the run's own, unless there is one.
+func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) (mirror.Report, error) {
+	t.Helper()
+	rename, err := mirror.ParseRename(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := to.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	return mirror.New(to, o).Copy(ctx, slices.Values(images))
+}
+
+// pushed does the same, and everything must be copied.
+func (p *port) pushed(t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) mirror.Report {
+	t.Helper()
+	r, err := p.push(t.Context(), t, o, images, rules...)
+	if err != nil || !r.Complete {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	return r
+}
+
+// repository is that of an image beneath the prefix.
+func (p *port) repository(t *testing.T, i mirror.Image) *registry.Repository {
+	t.Helper()
+	_, name, _ := strings.Cut(i.Repository, "/")
+	r, err := p.Repository("mirror/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// smallRelease has images that share layers, and some signatures, SBOMs and indexes.
+func smallRelease(n int) *quaytest.Dataset {
+	return quaytest.Release(n, quaytest.ReleaseOptions{
+		Base: 40_000, Group: 20_000, Groups: 3, Own: 5_000, Signed: 3, Referrers: 4, Index: 5, Arm64: 3_000,
+	})
+}
+
+func TestPushSendsEveryByteOnce(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(10))
+	images := s.images("2025.1")
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	r := p.pushed(t, o, images)
+
+	unique, sum := s.data.BlobBytes()
+	if got := p.wire.bytes.Load(); got != unique || r.Uploaded != unique {
+		t.Errorf("uploaded %d bytes, reported %d, and %d are unique", got, r.Uploaded, unique)
+	}
+	if r.Mounted != sum-unique || r.Mounted == 0 {
+		t.Errorf("mounted %d bytes, and %d are shared", r.Mounted, sum-unique)
+	}
+	if got := s.blobBytes(); got != unique {
+		t.Errorf("fetched %d bytes of blobs, and %d are unique", got, unique)
+	}
+	if r.SignaturesCopied == 0 || r.SignaturesCopied != r.SignaturesFound {
+		t.Errorf("%d of %d signatures were copied", r.SignaturesCopied, r.SignaturesFound)
+	}
+	var attached int
+	for _, i := range images {
+		at := p.repository(t, i)
+		d, err := at.Resolve(t.Context(), i.Tag)
+		if err != nil || d.Digest != i.Digest {
+			t.Errorf("%s is %s there, %v", i.Reference(), d.Digest, err)
+		}
+		list, err := at.Attachments(t.Context(), i.Digest)
+		if err != nil {
+			t.Error(err)
+		}
+		attached += len(list)
+	}
+	if attached != r.SignaturesCopied {
+		t.Errorf("%d are attached there, and %d were copied", attached, r.SignaturesCopied)
+	}
+
+	p.wire.bytes.Store(0)
+	p.wire.requests = nil
+	before := s.server.Stats().Requests
+	r = p.pushed(t, o, images)
+	if r.Present != len(images) || p.wire.bytes.Load() != 0 {
+		t.Errorf("once more: %d of %d there already, %d bytes uploaded", r.Present, len(images), p.wire.bytes.Load())
+	}
+	if n := len(p.wire.requests); n != len(images) || s.server.Stats().Requests != before {
+		t.Errorf("once more: %d requests to the destination for %d images, %d to the source", n, len(images), s.server.Stats().Requests-before)
+	}
+}
+
+func TestPushTagsLast(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(6))
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	images := s.images("2025.1")
+	p.pushed(t, o, images)
+	for _, i := range images {
+		at := "/v2/" + p.repository(t, i).Name() + "/"
+		writes := slices.Concat(p.wire.sent("PUT", at), p.wire.sent("POST", at))
+		puts := p.wire.sent("PUT", at)
+		if last := puts[len(puts)-1]; last != "PUT "+at+"manifests/"+i.Tag {
+			t.Errorf("%s: the last of %d writes is %s", i.Reference(), len(writes), last)
+		}
+	}
+}
+
+// A run that ends between manifests and tag leaves no tag, and the next one
+// sends what is missing alone.
+func TestPushBrokenOffLeavesNoTag(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(1)) // an index, signed
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	images := s.images("2025.1")
+	ctx, cancel := context.WithCancel(t.Context())
+	p.wire.before = func(r *http.Request) error {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+images[0].Tag) {
+			cancel()
+		}
+		return r.Context().Err()
+	}
+	if _, err := p.push(ctx, t, o, images); !errors.Is(err, context.Canceled) {
+		t.Fatalf("run was not broken off: %v", err)
+	}
+	p.wire.before = nil
+	if len(p.wire.sent("PUT", "/manifests/sha256:")) == 0 {
+		t.Error("nothing was there before the tag")
+	}
+	if d, err := p.repository(t, images[0]).Resolve(t.Context(), images[0].Tag); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("the tag stands for %s, %v", d.Digest, err)
+	}
+	p.wire.bytes.Store(0)
+	if r := p.pushed(t, o, images); r.Uploaded != 0 || p.wire.bytes.Load() != 0 {
+		t.Errorf("%d bytes were sent again", p.wire.bytes.Load())
+	}
+}
+
+func TestPushDenied(t *testing.T) {
+	server, s := registrytest.Start(t, registrytest.WithPassword()), newSite(t, smallRelease(4))
+	images := s.images("2025.1")
+	for name, who := range map[string]registry.Credentials{
+		"none":  nil,
+		"wrong": registry.ForHost(server.Host(), registry.NewCredential(registrytest.User, "not-the-secret")),
+	} {
+		p := openPort(t, server, who)
+		r, err := p.push(t.Context(), t, s.options(), images)
+		if err != nil || r.Failed != len(images) {
+			t.Errorf("%s: %v\n%s", name, err, show(t, r))
+		}
+		for _, i := range r.Images {
+			if !strings.Contains(i.Error, "docker login "+server.Host()) || strings.Contains(i.Error, "not-the-secret") {
+				t.Errorf("%s: error does not say what to do, or too much: %s", name, i.Error)
+			}
+		}
+		if n := s.blobBytes(); n != 0 {
+			t.Errorf("%s: %d bytes were fetched that cannot be stored", name, n)
+		}
+	}
+	p := openPort(t, server, registry.ForHost(server.Host(), registry.NewCredential(registrytest.User, registrytest.Secret)))
+	p.pushed(t, s.options(), images)
+}
+
+func TestPushCollision(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(3))
+	images := s.images("2025.1")
+	o := s.options()
+	o.Jobs = 1 // the first one comes first
+	r, err := p.push(t.Context(), t, o, images, images[0].Repository+"=one", images[2].Repository+"=one")
+	if err != nil || r.Copied != 2 || r.Failed != 1 {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	for _, i := range r.Images {
+		if i.Status == mirror.Failed && (!strings.Contains(i.Error, images[0].Reference()) || !strings.Contains(i.Error, images[2].Reference())) {
+			t.Errorf("error does not name both: %s", i.Error)
+		}
+	}
+	at, err := p.Repository("mirror/one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := at.Resolve(t.Context(), images[0].Tag); err != nil || d.Digest != images[0].Digest {
+		t.Errorf("the name stands for %s, %v", d.Digest, err)
+	}
+}
+
+// unmounted makes a registry one that does not mount: it opens an upload.
+func unmounted(r *http.Request) error {
+	if q := r.URL.Query(); q.Has("mount") {
+		q.Del("mount")
+		r.URL.RawQuery = q.Encode()
+	}
+	return nil
+}
+
+func TestPushWhereNothingIsMounted(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(4))
+	images := s.images("2025.1")
+	p.wire.before = unmounted
+	r := p.pushed(t, s.options(), images)
+	if fetched := s.blobBytes(); r.Uploaded <= fetched || r.Mounted != 0 {
+		t.Errorf("fetched %d bytes, uploaded %d, mounted %d", fetched, r.Uploaded, r.Mounted)
+	}
+	for _, i := range images {
+		if d, err := p.repository(t, i).Resolve(t.Context(), i.Tag); err != nil || d.Digest != i.Digest {
+			t.Errorf("%s is %s there, %v", i.Reference(), d.Digest, err)
+		}
+	}
+}
+
+// What one repository has is not fetched, and is in the end when the registry
+// does not mount it into another one.
+func TestPushFetchesAfterAll(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(2))
+	images := s.images("2025.1")
+	p.pushed(t, s.options(), images[:1])
+	tag := filepath.Join(p.dir, "docker/registry/v2/repositories", p.repository(t, images[0]).Name(), "_manifests/tags", images[0].Tag)
+	if err := os.RemoveAll(tag); err != nil {
+		t.Fatal(err)
+	}
+	p.wire.before = unmounted
+	before := s.blobBytes()
+	o := s.options()
+	o.Jobs = 1 // the first one comes first, and has the shared layer
+	r := p.pushed(t, o, images)
+	if got := s.blobBytes() - before; got < 65_000 || got > 66_000 {
+		t.Errorf("%d bytes were fetched, and the second image has 65000 and its configuration", got)
+	}
+	if r.Copied != 2 {
+		t.Errorf("%s", show(t, r))
+	}
+}
+
+func TestPushNames(t *testing.T) {
+	r, err := registry.New("reg.example:5000", registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rename, err := mirror.ParseRename([]string{"org/tools/*=t-*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	for _, test := range []struct {
+		prefix string
+		rename mirror.Rename
+		image  mirror.Image
+		want   string
+	}{
+		{"ours", nil, mirror.Image{Repository: "org/app", Tag: "1"}, "reg.example:5000/ours/app:1"},
+		{"ours/deep/", nil, mirror.Image{Repository: "org/a/b", Tag: "1"}, "reg.example:5000/ours/deep/a/b:1"},
+		{"", nil, mirror.Image{Repository: "org/app", Tag: "1"}, "reg.example:5000/org/app:1"},
+		{"ours", rename, mirror.Image{Repository: "org/tools/x", Tag: "1"}, "reg.example:5000/ours/t-x:1"},
+		{"ours", rename, mirror.Image{Repository: "org/app", Digest: digest}, "reg.example:5000/ours/app@" + digest},
+	} {
+		to, err := mirror.ToRegistry(r, test.prefix, nil, test.rename)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := to.Name(test.image); got != test.want {
+			t.Errorf("%s in %q is %s, not %s", test.image.Repository, test.prefix, got, test.want)
+		}
+	}
+	for _, prefix := range []string{"Ours", "a//b", "..", "a:1"} {
+		if _, err := mirror.ToRegistry(r, prefix, nil, nil); err == nil || !strings.Contains(err.Error(), prefix) {
+			t.Errorf("prefix %q: %v", prefix, err)
+		}
+	}
+	to, err := mirror.ToRegistry(r, "ours", newLayout(t, t.TempDir()), func(string) string { return "../x" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Has(t.Context(), mirror.Image{Repository: "org/app", Tag: "1"}, digest); err == nil || !strings.Contains(err.Error(), "--map") {
+		t.Errorf("a name that is none: %v", err)
+	}
+}
