@@ -1,0 +1,92 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// TestCopySurvivesKills kills copies at random instants, as kill -9 does, each
+// going on where the one before was. QUAYSIDE_KILLS says how many.
+func TestCopySurvivesKills(t *testing.T) {
+	kills := 10
+	if n, err := strconv.Atoi(os.Getenv("QUAYSIDE_KILLS")); err == nil {
+		kills = n
+	}
+	const rate = 10_000_000
+	source := startRelease(t, 12, quaytest.ReleaseOptions{Index: 4, Signed: 4, Referrers: 4},
+		quaytest.WithByteRate(rate), quaytest.WithObjectStorage()) // which knows ranges
+	whole := time.Duration(float64(source.unique) / rate * float64(time.Second))
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+
+	args := func(dir string) []string {
+		return []string{"copy", source.pattern(), "oci:" + dir, "--plain-http", "--quiet"}
+	}
+	finish := func(dir string) {
+		t.Helper()
+		mustRun(t, 0, args(dir)...)
+		if diff := cmp.Diff(source.digests(), checkLayout(t, dir)); diff != "" {
+			t.Errorf("images (-want +got):\n%s", diff)
+		}
+		mustRun(t, 0, "verify", dir)
+	}
+	dir, folders, finished := filepath.Join(t.TempDir(), "layout"), 1, 0
+	before := map[string]string{}
+	for killed := 0; killed < kills && !t.Failed(); {
+		// Mostly early, where a run has the most to do that is not fetching.
+		instant := time.Duration(random.ExpFloat64() * float64(whole) / 4)
+		if kill(t, instant, args(dir)...) {
+			killed++
+		} else {
+			finished++
+		}
+		there := checkLayout(t, dir)
+		for name := range maps.Keys(before) {
+			if there[name] == "" {
+				t.Errorf("after %v: %s was committed, and is gone", instant, name)
+			}
+		}
+		before = there
+		if len(there) == len(source.data.Repositories) {
+			finish(dir)
+			dir, before = filepath.Join(t.TempDir(), "layout"), map[string]string{}
+			folders++
+		}
+	}
+	finish(dir)
+	overhead := float64(source.copied()) / float64(source.unique) / float64(folders)
+	t.Logf("%d kills, %d runs that came to their end before, %d layouts, %.3f of their bytes over the wire", kills, finished, folders, overhead)
+	if overhead > 1.25 {
+		t.Errorf("%.2f times the bytes went over the wire", overhead)
+	}
+}
+
+// kill runs a command and kills it at an instant. It returns false when the
+// command has come to its end before.
+func kill(t *testing.T, instant time.Duration, args ...string) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), instant) // its end is SIGKILL
+	defer cancel()
+	cmd := command(ctx, t, args...)
+	if err := cmd.Run(); err == nil {
+		return false
+	}
+	if ctx.Err() == nil {
+		t.Fatalf("%v failed by itself", args)
+	}
+	return true
+}
