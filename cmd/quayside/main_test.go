@@ -32,11 +32,13 @@ func TestMain(m *testing.M) {
 //
 //	quaytest [flags]       start an embedded Quay with the sample dataset, set $SERVER to its
 //	                       URL and $HOST to its host, and write its certificate to $CA with --tls.
-//	                       With --name X the variables are $X_SERVER and so on.
+//	                       With --name X the variables are $X_SERVER and so on; with --release N
+//	                       it has the organization release, with N images of some 2 MB.
 //	stats [NAME]           print what the server has counted, as JSON
 //	exits CODE COMMAND...  run a command and check its exit code
 //	interrupt CODE REGEXP COMMAND...  run a command, interrupt it when its output matches,
 //	                       and check its exit code
+//	awaits FILE REGEXP      wait until a file that is being written matches
 //	envsubst FROM TO       copy a file, with variables replaced
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"quaytest": startServer, "stats": printStats, "exits": exits,
-			"interrupt": interrupt, "envsubst": substitute,
+			"interrupt": interrupt, "awaits": waitFor, "envsubst": substitute,
 		},
 	})
 }
@@ -65,6 +67,8 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	clock := flags.Int64("clock", 0, "")
 	dataset := flags.String("dataset", "", "")
 	limits := flags.String("limits", "none", "")
+	images := flags.Int("release", 0, "")
+	rate := flags.Int64("rate-bytes", 0, "")
 	flags.Func("quirk", "", func(s string) error {
 		name, value, _ := strings.Cut(s, "=")
 		options = append(options, quaytest.WithQuirk(name, value))
@@ -76,6 +80,14 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 		var err error
 		data, err = quaytest.ReadDataset(strings.NewReader(ts.ReadFile(*dataset)))
 		ts.Check(err)
+	}
+	if *images > 0 {
+		data = quaytest.Release(*images, quaytest.ReleaseOptions{
+			Base: 1_000_000, Group: 600_000, Own: 300_000, Groups: 3, Index: 4, Signed: 4, Referrers: 4,
+		})
+	}
+	if *rate > 0 {
+		options = append(options, quaytest.WithByteRate(*rate))
 	}
 	allowed, err := quaytest.ParseLimits(*limits)
 	ts.Check(err)
@@ -144,6 +156,7 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	cmd := exec.Command(args[2], args[3:]...)
+	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "QUAYSIDE_SERVER="+ts.Getenv("QUAYSIDE_SERVER"))
 	out := &watched{pattern: regexp.MustCompile(args[1]), seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, ts.Stderr()
@@ -164,6 +177,19 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, _ = ts.Stdout().Write([]byte(out.String()))
 	check(ts, err, want)
+}
+
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: awaits FILE REGEXP")
+	}
+	pattern := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && pattern.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not come to match %s", args[0], args[1])
 }
 
 // watched is an output that tells when it matches a pattern.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -87,7 +88,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.Is(err, quay.ErrUnauthenticated), errors.Is(err, quay.ErrForbidden):
+	case errors.Is(err, quay.ErrUnauthenticated), errors.Is(err, quay.ErrForbidden), errors.Is(err, registry.ErrDenied):
 		return exitAuth
 	}
 	return exitFailed

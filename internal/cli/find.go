@@ -5,16 +5,17 @@ package cli
 
 import (
 	"context"
+	"iter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
-	"github.com/quayside/quayside/ref"
 )
 
 func (a *app) findCommand() *cobra.Command {
 	var all bool
+	var labels []string
 	cmd := &cobra.Command{
 		Use:   "find PATTERN...",
 		Short: "Find the images that carry a tag",
@@ -32,6 +33,8 @@ were set since. An organization with a dot in its name needs its host before it
 unless globs follow.
 Quote patterns: the shell has its own use for these characters.
 
+--label looks into the images that were found, which costs a few requests each.
+
 ndjson prints images as they are found, one JSON object a line; the other
 formats print them at the end, in the order of their names.`,
 		Example: `  # Every image of a release, as a table.
@@ -48,116 +51,57 @@ formats print them at the end, in the order of their names.`,
 
   # Which repositories lack the tag?
   quayside find 'quay.io/openstack.kolla/*:2025.1' --all --template '{{.Verdict}} {{.Repository}}'`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("%s needs a pattern, such as 'ORG/*:TAG'%s", cmd.CommandPath(), didYouMean(cmd))
-			}
-			return nil
-		},
+		Args: somePatterns,
 	}
-	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, all) })
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, labels, all) })
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "print what is absent or unknown, too")
+	addLabel(cmd, &labels)
 	a.addFailEmpty(cmd)
 	a.addOutput(cmd)
 	return cmd
 }
 
-func (a *app) find(ctx context.Context, args []string, all bool) error {
+// somePatterns refuses a command line without arguments.
+func somePatterns(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("%s needs a pattern, such as 'ORG/*:TAG'%s", cmd.CommandPath(), didYouMean(cmd))
+	}
+	return nil
+}
+
+func (a *app) find(ctx context.Context, args, labels []string, all bool) error {
 	options, err := format[report.Image](a)
 	if err != nil {
 		return err
 	}
 	options.Verdicts = all
-	patterns := make([]ref.Pattern, len(args))
-	for i, arg := range args {
-		if patterns[i], err = ref.ParsePattern(arg); err != nil {
-			return err
-		}
-		for _, warning := range patterns[i].Warnings() {
-			a.talk.warn("%s", warning)
-		}
+	having, err := parseLabels(labels)
+	if err != nil {
+		return err
 	}
-	links := make([]*link, len(patterns))
-	for i, p := range patterns {
-		if links[i], err = a.connect(ctx, p.Host, p.Token); err != nil {
-			return err
-		}
+	targets, err := a.parseTargets(args, false)
+	if err != nil {
+		return err
 	}
-
-	s := &search{a: a, options: options, all: all, summary: report.NewSummary()}
-	if len(patterns) > 1 {
-		s.seen = map[string]bool{}
+	h, err := a.hunt(ctx, targets, having)
+	if err != nil {
+		return err
 	}
-	s.meter = a.meter(options.Format.Streams())
-	defer s.meter.stop()
-	for i, p := range patterns {
-		s.resolve(ctx, links[i], p)
-		if ctx.Err() != nil || a.out.err != nil {
+	h.all = all
+	streams := options.Format.Streams()
+	meter := a.meter(streams)
+	defer meter.stop()
+	h.show = meter.show
+	var images report.Images
+	for i := range h.images(ctx) {
+		if !streams {
+			images.Add(i)
+		} else if !stream(a, i) {
 			break
 		}
 	}
-	s.meter.stop()
-	return s.finish(len(patterns))
-}
-
-// A search is one run of find.
-type search struct {
-	a       *app
-	options report.Options
-	all     bool
-	meter   *meter
-	images  report.Images
-	seen    map[string]bool // what was printed or named already, when several patterns may repeat it
-	found   int
-	summary report.Summary
-	told    []outcome
-}
-
-// resolve finds the images of one pattern.
-func (s *search) resolve(ctx context.Context, l *link, p ref.Pattern) {
-	if p.Host != "" && p.Host != l.host {
-		p.Host = "" // a name that the config file has for the server
-	}
-	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
-		Jobs: s.a.flags.jobs, Logger: s.a.talk.log, Progress: s.meter.show,
-	})
-	for result := range run.Results() {
-		if !s.add(image(result)) {
-			break
-		}
-	}
-	o := outcomeOf(ctx, p.Namespace, run.Summary(), run.Err(), l)
-	s.told = append(s.told, o)
-	s.summary.Add(o.search)
-}
-
-// add takes one verdict. It returns false when nobody reads any more.
-func (s *search) add(i report.Image) bool {
-	if i.Verdict == report.Present {
-		s.found++
-	}
-	shown := i.Verdict == report.Present || s.all
-	if !shown && i.Verdict != report.Unknown {
-		return true
-	}
-	if s.seen != nil {
-		key := i.Verdict + " " + i.Reference()
-		if s.seen[key] {
-			return true
-		}
-		s.seen[key] = true
-	}
-	if i.Verdict == report.Unknown {
-		s.summary.Gaps = append(s.summary.Gaps, report.Gap{Reference: i.Reference(), Reason: i.Reason, Error: i.Error})
-	}
-	switch {
-	case !shown:
-		return true
-	case s.options.Format.Streams():
-		return stream(s.a, i)
-	}
-	s.images.Add(i)
-	return true
+	meter.stop()
+	return a.found(h, images.Sorted(), options)
 }
 
 // image makes a record of a result.
@@ -184,36 +128,28 @@ func visibility(public, unlisted bool) string {
 	return "private"
 }
 
-// finish writes the answer, and then says what there is to say about it.
-func (s *search) finish(patterns int) error {
-	code, first := worst(s.told, patterns)
-	if code == exitDone && s.found == 0 && s.a.flags.failEmpty {
-		code = exitEmpty
-	}
-	end := report.Ending{Complete: code == exitDone || code == exitEmpty, Error: first, Summary: &s.summary}
+// found writes the answer, and then says what there is to say about it.
+func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Options) error {
+	code, first := h.verdict()
+	end := report.Ending{Complete: code == exitDone || code == exitEmpty, Error: first, Summary: &h.summary}
 	var err error
-	if s.options.Format.Streams() {
-		err = report.End(s.a.out, end)
+	if options.Format.Streams() {
+		err = report.End(a.out, end)
 	} else {
-		err = render(s.a, s.images.Sorted(), end, s.options)
+		err = render(a, images, end, options)
 	}
-	if s.a.out.Flush() != nil {
+	if a.out.Flush() != nil {
 		return nil // told at the end of the command
 	}
-	for _, gap := range s.summary.Gaps {
-		s.a.talk.unknown(gap)
-	}
-	for _, o := range s.told {
-		o.tell(s.a.talk)
-	}
+	h.tell()
 	switch {
 	case err != nil:
 		return err
 	case code == exitDone:
 		return nil
 	}
-	if first != "" && s.summary.Listed+s.found > 0 {
-		s.a.talk.warn(partly)
+	if first != "" && h.summary.Listed+h.found > 0 {
+		a.talk.warn(partly)
 	}
 	return &status{code: code}
 }

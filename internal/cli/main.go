@@ -4,15 +4,18 @@
 // Package cli is the command quayside: it parses a command line, calls the
 // library once, and renders what it says.
 //
-// One file holds one command: repos.go, tags.go, has.go, find.go, demo.go,
-// version.go, completion.go. Around them:
+// One file holds one command: repos.go, tags.go, has.go, find.go, info.go,
+// copy.go, verify.go, layout.go, demo.go, version.go, completion.go. Around them:
 //
 //   - main.go: Main, the whole command as a function. root.go: the command tree.
 //     help.go and suggest.go: help texts and "did you mean".
 //   - flags.go, config.go, server.go: what was asked for, of which server, with
 //     which token. A token goes to the one host it belongs to.
-//   - output.go: standard output, which is data. talk.go, progress.go and
-//     summary.go: standard error, which is talk.
+//   - hunt.go, label.go, parallel.go: from arguments to images, as a sequence that
+//     several commands share. registries.go: the registries they are pulled from.
+//   - copydest.go, copyrun.go, copyplan.go, copyreport.go, events.go: the parts of copy.
+//   - output.go: standard output, which is data. talk.go, progress.go,
+//     transfers.go and summary.go: standard error, which is talk.
 //   - exit.go: the exit codes.
 //
 // The package has no state: no package variables, no init. It links nothing
@@ -39,14 +42,16 @@ type app struct {
 	flags  flags
 	config config
 
-	// configFolder is where the user's config lives.
-	configFolder func() (string, error)
+	// configFolder is where the user's config lives, cacheFolder where what
+	// can be made again does.
+	configFolder, cacheFolder func() (string, error)
 	// showy is true when standard output is a terminal, screen when
 	// standard error is, which then is a file.
 	showy  bool
 	screen *os.File
 
-	links map[linkKey]*link // servers spoken to so far
+	links    map[linkKey]*link   // servers spoken to so far
+	carriers map[string]*carrier // of registry traffic, by scheme and host
 }
 
 // Main runs the command with its arguments (without the program's name) and
@@ -54,7 +59,7 @@ type app struct {
 // early when ctx does, and has stopped all it started when it returns.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	a := newApp(stdin, stdout, stderr, env)
-	a.configFolder = os.UserConfigDir
+	a.configFolder, a.cacheFolder = os.UserConfigDir, os.UserCacheDir
 	a.showy = isTerminal(stdout)
 	if isTerminal(stderr) {
 		a.screen, _ = stderr.(*os.File)
@@ -69,7 +74,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string,
 		talk:         newTalk(stderr),
 		env:          env,
 		configFolder: func() (string, error) { return "", errors.New("no config folder") },
+		cacheFolder:  func() (string, error) { return "", errors.New("no cache folder") },
 		links:        map[linkKey]*link{},
+		carriers:     map[string]*carrier{},
 	}
 }
 

@@ -57,8 +57,8 @@ it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
 	root.SetHelpCommand(a.helpCommand())
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.reposCommand(), a.tagsCommand(), a.hasCommand(), a.findCommand(),
-		a.demoCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.reposCommand(), a.tagsCommand(), a.hasCommand(), a.findCommand(), a.infoCommand(),
+		a.copyCommand(), a.verifyCommand(), a.layoutCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 

@@ -35,6 +35,7 @@ type link struct {
 	client  *quay.Client
 	catalog *discover.QuayCatalog
 	host    string // as image names carry it
+	origin  origin
 }
 
 // connect gives the link to the server a host stands for. "" is the server of
@@ -76,7 +77,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if err != nil {
 		return nil, err
 	}
-	l := &link{client: client, catalog: discover.Quay(client)}
+	l := &link{client: client, catalog: discover.Quay(client), origin: o}
 	l.host = l.catalog.Host()
 	if strings.HasPrefix(o.url, "http:") && client.HasToken() && !loopback(o.url) {
 		a.talk.warn("the token goes to %s over plain HTTP, where anyone on the way can read it", l.host)
@@ -89,6 +90,9 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 func (a *app) hangUp() {
 	for _, l := range a.links {
 		l.client.Close()
+	}
+	for _, c := range a.carriers {
+		c.close()
 	}
 }
 

@@ -16,12 +16,14 @@ import (
 )
 
 // commands gives the command and its subcommands, but for help.
-func commands() []*cobra.Command {
-	root := cli.Command()
-	all := []*cobra.Command{root}
-	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() && c.Name() != "help" {
-			all = append(all, c)
+func commands() []*cobra.Command { return withChildren(cli.Command()) }
+
+// withChildren lists a command and those beneath it.
+func withChildren(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, child := range c.Commands() {
+		if child.IsAvailableCommand() && child.Name() != "help" {
+			all = append(all, withChildren(child)...)
 		}
 	}
 	return all

@@ -222,11 +222,16 @@ func bytesOf(size int64, digest string) string {
 	return strconv.FormatInt(size, 10)
 }
 
-// human writes a size with three digits or so, in powers of 1000.
+// human writes a size for people, or nothing when there is none.
 func human(size int64, digest string) string {
 	if size < 0 || digest == "" {
 		return ""
 	}
+	return Bytes(size)
+}
+
+// Bytes writes a number of bytes with three digits or so, in powers of 1000.
+func Bytes(size int64) string {
 	if size < 1000 {
 		return strconv.FormatInt(size, 10) + "B"
 	}

@@ -1,0 +1,145 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// maxTransfers is how many blobs may be fetched at once.
+const maxTransfers = 64
+
+// copyFlags are the flags of copy.
+type copyFlags struct {
+	dryRun     bool
+	platforms  []string
+	index      string
+	signatures string
+	transfers  int
+	check      bool
+	maps       []string
+	staging    string
+	labels     []string
+	failedFrom string
+	report     string
+	events     string
+	output     string
+}
+
+func (a *app) copyCommand() *cobra.Command {
+	var f copyFlags
+	cmd := &cobra.Command{
+		Use:   "copy PATTERN... DEST",
+		Short: "Copy the images that carry a tag",
+		Long: `copy finds images as find does and brings them to DEST:
+
+    oci:DIR                  a folder in the OCI image layout, shared by all images
+    oci-archive:FILE.tar     such a layout as a tar file
+    docker-archive:FILE.tar  a tar file for docker load and podman load
+    docker://HOST/PREFIX     a registry: ORG/REPO:TAG becomes HOST/PREFIX/REPO:TAG
+
+Each blob is fetched once however many images share it, goes on where it broke,
+and is hashed before it counts. Signatures go with their image. What is there
+already is not fetched again: after a failure or an interrupt the same command
+goes on where it was. One image's failure does not stop the rest; every failure
+is named.
+
+A pattern is what find takes; HOST/ORG/REPO@sha256:... names one image by its
+digest. To read, a server gets the token that quayside has for it, or what docker
+login and podman login have stored; to write, what is stored.`,
+		Example: `  # A release, into one folder.
+  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla
+
+  # What would that take?
+  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla --dry-run
+
+  # One platform of each image, into a file for docker load.
+  quayside copy 'quay.io/openstack.kolla/nova-*:2025.1' docker-archive:nova.tar --platform linux/amd64
+
+  # With a report, for a machine.
+  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla --report report.json
+
+  # What failed, once more.
+  quayside copy --failed-from report.json oci:kolla`,
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return f.arguments(cmd, args) }
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.copy(ctx, args, f) })
+	p := cmd.Flags()
+	p.SortFlags = false
+	p.BoolVar(&f.dryRun, "dry-run", false, "print what would be copied, and how much, and fetch manifests only")
+	addLabel(cmd, &f.labels)
+	p.StringSliceVar(&f.platforms, "platform", nil, "platforms to take of an index, such as linux/amd64,linux/arm64 (default all)")
+	p.StringVar(&f.index, "index", "", "what becomes of an index of which some is left out: sparse (as it is) or rewrite (another digest)")
+	p.StringVar(&f.signatures, "signatures", string(mirror.SignaturesNew), "look for signatures: of new images, always or never")
+	p.IntVar(&f.transfers, "transfers", mirror.DefaultTransfers, "large blobs to fetch at once")
+	p.BoolVar(&f.check, "check", false, "hash blobs that are there before they count as there")
+	p.StringArrayVar(&f.maps, "map", nil, "name in the registry, as FROM=TO, such as 'openstack.kolla/*=mirror/*'; may be repeated")
+	p.StringVar(&f.staging, "staging", "", "folder where blobs wait for a registry (default quayside/staging in the user's cache folder)")
+	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report of an earlier run names as failed or unknown, instead of a pattern")
+	p.StringVar(&f.report, "report", "", "write the report as JSON to this file, too")
+	p.StringVar(&f.events, "events", "", "append what happens to this file, as a JSON object a line; - is standard error")
+	p.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
+	a.addFailEmpty(cmd)
+	complete(cmd, "index", string(mirror.SparseIndex), string(mirror.RewrittenIndex))
+	complete(cmd, "signatures", string(mirror.SignaturesNew), string(mirror.SignaturesAlways), string(mirror.SignaturesNever))
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+// arguments refuses a number of arguments that cannot be right.
+func (f *copyFlags) arguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case f.failedFrom != "" && len(args) > 1:
+		return usagef("--failed-from takes the images from the report: give no pattern besides, and one destination%s", didYouMean(cmd))
+	case f.failedFrom != "" && len(args) == 0:
+		return usagef("%s --failed-from needs a destination: %s%s", cmd.CommandPath(), transportList, didYouMean(cmd))
+	case f.failedFrom == "" && len(args) < 2:
+		return usagef("%s needs a pattern, such as 'ORG/*:TAG', and a destination: %s%s", cmd.CommandPath(), transportList, didYouMean(cmd))
+	}
+	return nil
+}
+
+// options reads the flags into the options of a copy to a destination.
+func (f *copyFlags) options(to dest) (mirror.Options, error) {
+	o := mirror.Options{
+		Signatures: mirror.SignatureMode(f.signatures), Transfers: f.transfers,
+		Platforms: mirror.Platforms{Index: mirror.IndexMode(f.index)},
+	}
+	for _, text := range f.platforms {
+		p, err := mirror.ParsePlatform(strings.TrimSpace(text))
+		if err != nil {
+			return o, usagef("--platform: %w", err)
+		}
+		o.Platforms.Only = append(o.Platforms.Only, p)
+	}
+	chosen := len(o.Platforms.Only) > 0
+	switch {
+	case f.dryRun && f.report != "":
+		return o, usagef("--report is of what was copied, and --dry-run copies nothing: -o json prints the plan")
+	case !slices.Contains([]mirror.SignatureMode{mirror.SignaturesNew, mirror.SignaturesAlways, mirror.SignaturesNever}, o.Signatures):
+		return o, usagef("--signatures is %q, and must be new, always or never", f.signatures)
+	case f.transfers < 1 || f.transfers > maxTransfers:
+		return o, usagef("--transfers is %d, and must be from 1 to %d", f.transfers, maxTransfers)
+	case f.output != "text" && f.output != "json":
+		return o, usagef("--output is %q, and must be text or json", f.output)
+	case f.index != "" && !slices.Contains([]mirror.IndexMode{mirror.SparseIndex, mirror.RewrittenIndex}, o.Platforms.Index):
+		return o, usagef("--index is %q, and must be sparse or rewrite", f.index)
+	case f.index != "" && !chosen:
+		return o, usagef("--index says what becomes of an index of which --platform leaves some out: give both")
+	case f.index != "" && to.transport == dockerArchive:
+		return o, usagef("--index does not fit docker-archive:, which has no indexes")
+	case chosen && to.transport == dockerArchive:
+		o.Platforms.Index = mirror.SparseIndex // one image of it is taken out
+	case chosen && f.index == "":
+		return o, usagef("--platform leaves out some of an index: say with --index what becomes of it, sparse (as it is, digest and all, " +
+			"though some of it is not there) or rewrite (a new one, with another digest)")
+	}
+	return o, nil
+}

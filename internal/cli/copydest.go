@@ -1,0 +1,192 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// The transports of a destination, as skopeo calls them.
+const (
+	ociFolder      = "oci"
+	ociArchive     = "oci-archive"
+	dockerArchive  = "docker-archive"
+	dockerRegistry = "docker"
+
+	transportList = "oci:DIR, oci-archive:FILE.tar, docker-archive:FILE.tar or docker://HOST/PREFIX"
+)
+
+func transports() []string { return []string{ociFolder, ociArchive, dockerArchive, dockerRegistry} }
+
+// A dest is the text of a destination, taken apart.
+type dest struct {
+	text         string
+	transport    string
+	path         string // of a folder or a file
+	host, prefix string // of a registry
+}
+
+// parseDest reads TRANSPORT:REST. Nothing is looked at but the text.
+func parseDest(text string, mapped bool) (dest, error) {
+	transport, rest, ok := strings.Cut(text, ":")
+	d := dest{text: text, transport: transport, path: rest}
+	switch {
+	case !ok || !slices.Contains(transports(), transport):
+		return d, usagef("destination %q: it must be %s%s", text, transportList, likeDest(text, transport, rest))
+	case rest == "":
+		return d, usagef("destination %q: it ends where a name must follow: %s", text, transportList)
+	case transport != dockerRegistry:
+		return d, nil
+	}
+	rest, ok = strings.CutPrefix(rest, "//")
+	if !ok {
+		return d, usagef("destination %q: a registry is docker://HOST/PREFIX: did you mean docker://%s?", text, strings.TrimLeft(rest, "/"))
+	}
+	d.host, d.prefix, _ = strings.Cut(rest, "/")
+	d.host, d.prefix = strings.ToLower(d.host), strings.Trim(d.prefix, "/")
+	switch {
+	case d.host == "" || strings.ContainsAny(d.host, "@*?{} "):
+		return d, usagef("destination %q: %q is no registry's host", text, d.host)
+	case strings.ContainsAny(d.prefix, ":@"):
+		return d, usagef("destination %q: a prefix has neither tag nor digest: images keep their own", text)
+	case d.prefix == "" && !mapped:
+		return d, usagef("destination %q: say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", text, d.host)
+	}
+	return d, nil
+}
+
+// likeDest says what may have been meant by a destination of no transport.
+func likeDest(text, transport, rest string) string {
+	for _, known := range transports() {
+		if rest != "" && distance(strings.ToLower(transport), known) <= 2 {
+			return ": did you mean " + known + ":" + rest + "?"
+		}
+	}
+	switch {
+	case strings.ContainsAny(text, "*?{") || strings.HasPrefix(text, "quay://"):
+		return "; a pattern comes before it"
+	case strings.HasSuffix(text, ".tar"):
+		return ": did you mean oci-archive:" + text + "?"
+	case !strings.ContainsAny(text, ":@"):
+		return ": did you mean oci:" + text + "?"
+	}
+	return ""
+}
+
+// refuseDests finds a destination among the patterns.
+func refuseDests(patterns []string) error {
+	for _, p := range patterns {
+		if transport, _, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
+			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", p)
+		}
+	}
+	return nil
+}
+
+// An opened is a destination that is open.
+type opened struct {
+	mirror.Destination
+	dest
+	layout *layout.Layout // that is ours to close; nil for an archive
+	made   string         // folder that was not there before; ""
+	clear  string         // staging folder to remove when nothing failed; ""
+}
+
+// open opens a destination, for this process alone. It may make a folder;
+// nothing is sent.
+func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
+	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
+		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
+	}
+	o := &opened{dest: d}
+	var err error
+	switch d.transport {
+	case ociFolder:
+		o.made = missing(d.path)
+		if o.layout, err = a.openLayout(d.path, f.check); err == nil {
+			o.Destination = mirror.ToLayout(o.layout)
+		}
+	case ociArchive:
+		o.made = missing(d.path + ".quayside")
+		o.Destination, err = mirror.ToOCIArchive(d.path)
+	case dockerArchive:
+		o.made = missing(d.path + ".quayside")
+		o.Destination, err = mirror.ToDockerArchive(d.path)
+	case dockerRegistry:
+		err = a.openRegistry(o, f, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (a *app) openLayout(dir string, check bool) (*layout.Layout, error) {
+	return layout.Open(dir, layout.Options{Check: check, Logger: a.talk.log})
+}
+
+// openRegistry opens a registry, and the folder where its blobs are staged.
+func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
+	rename, err := mirror.ParseRename(f.maps)
+	if err != nil {
+		return usagef("--map: %w", err)
+	}
+	to, err := r.destination(o.host)
+	if err != nil {
+		return usagef("destination %q: %w", o.text, err)
+	}
+	folder := f.staging
+	if folder == "" {
+		if folder, err = a.cacheFolder(); err != nil {
+			return usagef("no folder to stage blobs in: %w; give one with --staging", err)
+		}
+		folder = filepath.Join(folder, "quayside", "staging")
+	}
+	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
+	o.clear = filepath.Join(folder, hex.EncodeToString(sum[:8]))
+	o.made = missing(o.clear)
+	if o.layout, err = a.openLayout(o.clear, f.check); err != nil {
+		return err
+	}
+	if o.Destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
+		return errors.Join(usagef("destination %q: %w", o.text, err), o.layout.Close())
+	}
+	return nil
+}
+
+// missing returns a folder that is not there, or "".
+func missing(dir string) string {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return dir
+	}
+	return ""
+}
+
+// close lets go of the destination, and tells where blobs are kept that did not get there.
+func (o *opened) close(t *talk, whole, dry bool) error {
+	staging := o.Staging().Dir()
+	err := o.Destination.Close()
+	if o.layout != nil {
+		err = errors.Join(err, o.layout.Close())
+	}
+	switch {
+	case dry && o.made != "": // nothing but an empty layout, made to look at it
+		err = errors.Join(err, os.RemoveAll(o.made))
+	case whole && o.clear != "" && !dry:
+		err = errors.Join(err, os.RemoveAll(o.clear))
+	case !whole && !dry && o.transport != ociFolder:
+		t.note("what was fetched is kept in %s: the next run goes on from there", staging)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+)
+
+// A plan is what --dry-run writes as JSON.
+type plan struct {
+	Destination string         `json:"destination"`
+	Complete    bool           `json:"complete"`
+	Images      []plannedImage `json:"images"`
+	Blobs       int            `json:"blobs"`
+	Bytes       int64          `json:"bytes"`
+	Present     int64          `json:"present"`
+	Missing     int64          `json:"missing"`
+	Shared      int64          `json:"shared"`
+	Free        *int64         `json:"free"`
+	Error       *string        `json:"error"`
+	Unknown     []report.Gap   `json:"unknown"`
+}
+
+type plannedImage struct {
+	Reference    string   `json:"reference"`
+	Destination  string   `json:"destination"`
+	Digest       *string  `json:"digest"`
+	Platforms    []string `json:"platforms"`
+	Blobs        int      `json:"blobs"`
+	Bytes        int64    `json:"bytes"`
+	Missing      int64    `json:"missing"`
+	AlreadyThere bool     `json:"already_there"`
+	Error        *string  `json:"error"`
+}
+
+// plan prints what a copy would do. It ends as a copy would that cannot be done.
+func (c *copying) plan(ctx context.Context) error {
+	bars := c.a.transfers(c.copier.Progress, c.searching.Load, c.log.loud())
+	found, err := c.copier.Plan(ctx, c.images(ctx))
+	bars.stop()
+	if closed := c.to.close(c.a.talk, false, true); err == nil {
+		err = closed
+	}
+	failed := 0
+	for _, i := range found.Images {
+		if i.Err != nil {
+			failed++
+		}
+	}
+	code, why := c.verdict(ctx, len(found.Images)-failed, failed, err)
+	// An archive is written beside what is staged for it.
+	need := found.Missing
+	if c.to.transport == ociArchive || c.to.transport == dockerArchive {
+		need += found.Bytes
+	}
+	if found.Free >= 0 && need > found.Free && why == "" {
+		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
+			report.Bytes(need), c.to.Staging().Dir(), report.Bytes(found.Free))
+	}
+	if err := c.printPlan(found, code, why); err != nil {
+		return err
+	}
+	if c.a.out.Flush() != nil {
+		return nil
+	}
+	c.hunt.tell()
+	for _, i := range found.Images {
+		if i.Err != nil {
+			c.a.talk.warn("failed: %s: %v", i.Reference(), i.Err)
+		}
+	}
+	if why != "" && !c.hunt.toldAlready(why) {
+		c.a.talk.fail("%s", why)
+	}
+	if code != exitDone {
+		return &status{code: code}
+	}
+	return nil
+}
+
+func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
+	if c.flags.output == "json" {
+		out := plan{
+			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty, Images: []plannedImage{},
+			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
+			Unknown: c.hunt.summary.Gaps,
+		}
+		if why != "" {
+			out.Error = &why
+		}
+		if p.Free >= 0 {
+			out.Free = &p.Free
+		}
+		for _, i := range p.Images {
+			out.Images = append(out.Images, planned(i))
+		}
+		if err := printJSON(c.a.out, out); err != nil && c.a.out.err == nil {
+			return err
+		}
+		return nil
+	}
+	rows := newRows(c.a.out)
+	if len(p.Images) > 0 {
+		rows.add("IMAGE", "PLATFORMS", "BLOBS", "SIZE", "MISSING", "")
+	}
+	for _, i := range p.Images {
+		missing, note := report.Bytes(i.Missing), ""
+		switch {
+		case i.Err != nil:
+			missing, note = "", i.Err.Error()
+		case i.Present:
+			note = "already there"
+		}
+		rows.add(i.Reference(), strings.Join(platforms(i.Platforms), ","), fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, note)
+	}
+	rows.flush()
+	fmt.Fprintf(c.a.out, "%d images to %s, %d unknown: %s in %d blobs, of which %s are missing; sharing saves %s",
+		len(p.Images), report.Clean(c.to.text), len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), p.Blobs, report.Bytes(p.Missing), report.Bytes(p.Shared))
+	if p.Free >= 0 {
+		fmt.Fprintf(c.a.out, "; %s free", report.Bytes(p.Free))
+	}
+	fmt.Fprintln(c.a.out)
+	return nil
+}
+
+func planned(i mirror.PlannedImage) plannedImage {
+	p := plannedImage{
+		Reference: i.Reference(), Destination: i.Name, Platforms: platforms(i.Platforms),
+		Blobs: i.Blobs, Bytes: i.Bytes, Missing: i.Missing, AlreadyThere: i.Present,
+	}
+	if d := i.Digest.String(); d != "" {
+		p.Digest = &d
+	}
+	if i.Err != nil {
+		why := i.Err.Error()
+		p.Error = &why
+	}
+	return p
+}
+
+// platforms writes platforms as --platform takes them.
+func platforms(list []ocispec.Platform) []string {
+	texts := []string{}
+	for _, p := range list {
+		texts = append(texts, platform(p))
+	}
+	return texts
+}
+
+func platform(p ocispec.Platform) string {
+	text := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		text += "/" + p.Variant
+	}
+	return text
+}

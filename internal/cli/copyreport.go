@@ -1,0 +1,201 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/ref"
+)
+
+// finished completes the report of a copy with what the command knows besides:
+// what the search could not tell, and why the whole was not done.
+func finished(r mirror.Report, gaps []report.Gap, code int, why string) mirror.Report {
+	for _, gap := range gaps {
+		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: gap.Reference, Reason: gap.Reason, Error: gap.Error})
+	}
+	r.Error = cmp.Or(why, r.Error)
+	r.Complete = r.Complete && (code == exitDone || code == exitEmpty)
+	return r
+}
+
+// plainJSON writes < and > as they are.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
+}
+
+// printJSON writes a document for machines, and for people who look at it.
+func printJSON(w io.Writer, v any) error {
+	text, err := plainJSON(v)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", " "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err = b.WriteTo(w)
+	return err
+}
+
+// print writes the report to standard output. Its own errors are told at the
+// end of the command.
+func (c *copying) print(r mirror.Report) error {
+	if c.flags.output == "json" {
+		if err := printJSON(c.a.out, r); err != nil && c.a.out.err == nil {
+			return err
+		}
+		return nil
+	}
+	rows := newRows(c.a.out)
+	for _, i := range r.Images {
+		size := ""
+		if i.Bytes > 0 { // it was looked into
+			size = report.Bytes(i.Bytes)
+		}
+		rows.add(string(i.Status), size, i.Reference, remark(i))
+	}
+	for _, gap := range r.Unknown {
+		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
+	}
+	rows.flush()
+	fmt.Fprintf(c.a.out, "%d images to %s in %s: %d copied, %d already there, %d failed, %d unknown\n",
+		len(r.Images)+len(r.Unknown), report.Clean(c.to.text), r.Elapsed.Round(time.Millisecond), r.Copied, r.Present, r.Failed, len(r.Unknown))
+	rate := int64(float64(r.Fetched) / max(r.Elapsed.Seconds(), 0.001))
+	fmt.Fprintf(c.a.out, "%s in %d blobs; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), r.Blobs,
+		report.Bytes(r.Fetched), report.Bytes(rate), report.Bytes(r.Saved))
+	if r.Retries > 0 {
+		fmt.Fprintf(c.a.out, "; %d times a blob was asked for again, %s came in vain", r.Retries, report.Bytes(r.Retried))
+	}
+	if c.to.transport == dockerRegistry {
+		fmt.Fprintf(c.a.out, "; uploaded %s, mounted %s", report.Bytes(r.Uploaded), report.Bytes(r.Mounted))
+	}
+	fmt.Fprintf(c.a.out, "\nsignatures: %d found, %d copied, %d missing\n", r.SignaturesFound, r.SignaturesCopied, r.SignaturesMissing)
+	return nil
+}
+
+// remark is what is special about an image's copy.
+func remark(i mirror.ImageReport) string {
+	var words []string
+	if i.Error != "" {
+		words = append(words, i.Error)
+	}
+	if i.As != "" {
+		words = append(words, fmt.Sprintf("rewritten: %s is %s there", i.Digest, i.As))
+	}
+	return strings.Join(append(words, i.Notes...), "; ")
+}
+
+// rows are aligned lines of text, made safe for a terminal.
+type rows struct{ w *tabwriter.Writer }
+
+func newRows(w io.Writer) rows { return rows{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+func (r rows) add(cells ...string) {
+	for len(cells) > 1 && cells[len(cells)-1] == "" {
+		cells = cells[:len(cells)-1]
+	}
+	for i, cell := range cells {
+		cells[i] = report.Clean(cell)
+	}
+	fmt.Fprintln(r.w, strings.Join(cells, "\t")) // the output keeps its error
+}
+
+func (r rows) flush() { _ = r.w.Flush() }
+
+// A reportFile is where --report goes: beside the file first, so that it is
+// there as before or whole. Nil is none.
+type reportFile struct {
+	name string
+	temp *os.File
+}
+
+// newReportFile makes sure that the report can be written, before anything is done.
+func newReportFile(name string) (*reportFile, error) {
+	if name == "" {
+		return nil, nil
+	}
+	temp, err := os.OpenFile(name+".partial", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, usagef("--report: %w", err)
+	}
+	return &reportFile{name, temp}, nil
+}
+
+func (f *reportFile) write(r mirror.Report) error {
+	if f == nil {
+		return nil
+	}
+	err := printJSON(f.temp, r)
+	if err == nil {
+		err = f.temp.Sync()
+	}
+	if err = cmp.Or(err, f.temp.Close()); err == nil {
+		err = os.Rename(f.temp.Name(), f.name)
+	}
+	if err != nil {
+		_ = os.Remove(f.temp.Name())
+	}
+	f.temp = nil
+	return err
+}
+
+// discard removes what was not written to its end.
+func (f *reportFile) discard() {
+	if f != nil && f.temp != nil {
+		_ = f.temp.Close()
+		_ = os.Remove(f.temp.Name())
+	}
+}
+
+// failedTargets reads what an earlier run's report names as failed or unknown.
+// A failed image is the one it was then, by its digest.
+func (a *app) failedTargets(file string) ([]target, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, usagef("--failed-from: %w", err)
+	}
+	defer f.Close()
+	earlier, err := mirror.ReadReport(f)
+	if err != nil {
+		return nil, usagef("--failed-from %s: %w", file, err)
+	}
+	var targets []target
+	again := map[string]bool{}
+	for _, i := range earlier.FailedImages() {
+		if i.Digest == "" {
+			again[i.Reference()] = true
+			continue
+		}
+		namespace, repository, _ := strings.Cut(i.Repository, "/")
+		targets = append(targets, target{image: ref.Image{
+			Host: i.Host, Namespace: namespace, Repository: repository, Tag: i.Tag, Digest: i.Digest.String(),
+		}})
+	}
+	for _, u := range earlier.Unknown {
+		again[u.Reference] = true
+	}
+	found, err := a.parseTargets(slices.Sorted(maps.Keys(again)), true)
+	if err != nil {
+		return nil, usagef("--failed-from %s: %w", file, err)
+	}
+	return append(targets, found...), nil
+}

@@ -1,0 +1,79 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+)
+
+// imageUnknown is the event of an image that the search could not tell about.
+const imageUnknown mirror.EventKind = "image unknown"
+
+// events write what happens as it happens, a JSON object a line. Nil writes
+// nothing. Safe for concurrent use.
+type events struct {
+	talk *talk
+	w    io.Writer
+	file *os.File // nil for standard error
+
+	mu     sync.Mutex
+	failed bool
+}
+
+// newEvents opens the file of --events; "-" is standard error, "" none.
+func (a *app) newEvents(name string) (*events, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+		return &events{talk: a.talk, w: a.talk}, nil
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, usagef("--events: %w", err)
+	}
+	return &events{talk: a.talk, w: file, file: file}, nil
+}
+
+// loud tells whether events go where progress would.
+func (e *events) loud() bool { return e != nil && e.file == nil }
+
+// tell writes one event, in one Write.
+func (e *events) tell(event mirror.Event) {
+	if e == nil {
+		return
+	}
+	line, err := plainJSON(event)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failed {
+		return
+	}
+	if err == nil {
+		_, err = e.w.Write(append(line, '\n'))
+	}
+	if err != nil {
+		e.failed = true
+		e.talk.warn("events: %v: none are written from now on", err)
+	}
+}
+
+// unknown tells of an image that the search could not tell about.
+func (e *events) unknown(gap report.Gap) {
+	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: gap.Reason + ": " + gap.Error})
+}
+
+func (e *events) close() {
+	if e != nil && e.file != nil {
+		if err := e.file.Close(); err != nil {
+			e.talk.warn("events: %v", err)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/ref"
+)
+
+// inspections is how many images are looked at, at once.
+const inspections = 32
+
+// A target is what one argument means: the images of a pattern, or one image
+// by its digest.
+type target struct {
+	pattern ref.Pattern
+	image   ref.Image // with a digest, or zero
+	link    *link
+}
+
+func (t target) namespace() string {
+	if t.image.Digest != "" {
+		return t.image.Namespace
+	}
+	return t.pattern.Namespace
+}
+
+// parseTargets reads patterns, and with byDigest references as well.
+func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err error) {
+	for _, arg := range args {
+		var t target
+		if body, _, _ := strings.Cut(arg, "?"); byDigest && strings.Contains(body, "@") {
+			t.image, err = ref.ParseImage(arg)
+		} else {
+			t.pattern, err = ref.ParsePattern(arg)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, warning := range t.pattern.Warnings() {
+			a.talk.warn("%s", warning)
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// A hunt finds the images that targets mean, one target after the other.
+type hunt struct {
+	a          *app
+	targets    []target
+	all        bool    // what is absent or unknown is yielded, too
+	labels     []label // that images have to have
+	registries *registries
+	show       func(discover.Progress)
+	unknown    func(report.Gap) // told of each; or nil
+	seen       map[string]bool  // what was yielded or named already, when several targets may repeat it
+
+	// What came of it, to be read when the sequence has ended.
+	found   int // present images, with the labels
+	summary report.Summary
+	told    []outcome
+}
+
+// hunt prepares to find what targets mean. Nothing is sent.
+func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hunt, err error) {
+	h = &hunt{a: a, targets: targets, labels: labels, summary: report.NewSummary()}
+	for i, t := range targets {
+		host := t.pattern.Host
+		if t.image.Digest != "" {
+			host = t.image.Host
+		}
+		if targets[i].link, err = a.connect(ctx, host, t.pattern.Token); err != nil {
+			return nil, err
+		}
+	}
+	h.registries = a.registries(targets)
+	if len(targets) > 1 {
+		h.seen = map[string]bool{}
+	}
+	return h, nil
+}
+
+// images finds the images as they are ranged over, in no order.
+func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
+	return func(yield func(report.Image) bool) {
+		for _, t := range h.targets {
+			if !h.resolve(ctx, t, yield) || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// resolve finds the images of one target. It returns false when nobody wants more.
+func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) bool) bool {
+	gaps := len(h.summary.Gaps)
+	wanted := true
+	take := func(results iter.Seq[report.Image]) {
+		if len(h.labels) > 0 {
+			results = parallel(ctx, inspections, results, h.label)
+		}
+		for i := range results {
+			if wanted = h.take(i, yield); !wanted {
+				return
+			}
+		}
+	}
+	if t.image.Digest != "" {
+		take(func(yield func(report.Image) bool) { yield(byDigest(t)) })
+		h.told = append(h.told, h.gapped(outcome{}, gaps))
+		return wanted
+	}
+	p, l := t.pattern, t.link
+	if p.Host != "" && p.Host != l.host {
+		p.Host = "" // a name that the config file has for the server
+	}
+	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
+		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show,
+	})
+	take(func(yield func(report.Image) bool) {
+		for r := range run.Results() {
+			if !yield(image(r)) {
+				return
+			}
+		}
+	})
+	o := h.gapped(outcomeOf(ctx, p.Namespace, run.Summary(), run.Err(), l), gaps)
+	h.told = append(h.told, o)
+	h.summary.Add(o.search)
+	return wanted
+}
+
+// gapped makes an outcome one in part when gaps have been added since.
+func (h *hunt) gapped(o outcome, before int) outcome {
+	if o.code == exitDone && len(h.summary.Gaps) > before {
+		o.code = exitPart
+	}
+	return o
+}
+
+// byDigest is the image of a target that names its digest.
+func byDigest(t target) report.Image {
+	return report.Image{
+		Verdict: report.Present, Host: t.link.host, Namespace: t.image.Namespace, Repository: t.image.Repository,
+		Tag: t.image.Tag, Digest: t.image.Digest,
+	}
+}
+
+// label keeps a present image's verdict when it has the labels. It is "" when
+// it has not, and Unknown when that could not be found out.
+func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
+	if i.Verdict != report.Present {
+		return i
+	}
+	info, err := h.inspect(ctx, i)
+	switch {
+	case err != nil:
+		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(err.Error(), mirrored(i).Reference()+": ")
+	case !labelled(info, h.labels):
+		i.Verdict = ""
+	}
+	return i
+}
+
+// inspect fetches what an image is made of. Its errors name the image.
+func (h *hunt) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
+	r, err := h.registries.source(i.Host)
+	if err != nil {
+		return mirror.Info{}, fmt.Errorf("%s: %w", mirrored(i).Reference(), err)
+	}
+	return mirror.Inspect(ctx, r, mirrored(i))
+}
+
+// mirrored names an image for a copy.
+func mirrored(i report.Image) mirror.Image {
+	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: digest.Digest(i.Digest)}
+}
+
+// take counts one verdict and hands it on. It returns false when nobody reads any more.
+func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
+	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
+		return true
+	}
+	if h.seen != nil {
+		key := i.Verdict + " " + mirrored(i).Reference()
+		if h.seen[key] {
+			return true
+		}
+		h.seen[key] = true
+	}
+	switch i.Verdict {
+	case report.Present:
+		h.found++
+	case report.Unknown:
+		gap := report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error}
+		h.summary.Gaps = append(h.summary.Gaps, gap)
+		if h.unknown != nil {
+			h.unknown(gap)
+		}
+		if !h.all {
+			return true
+		}
+	}
+	return yield(i)
+}
+
+// verdict is the exit code of the hunt and the error it ended with first.
+func (h *hunt) verdict() (code int, first string) {
+	code, first = worst(h.told, len(h.targets))
+	if code == exitDone && h.found == 0 && h.a.flags.failEmpty {
+		code = exitEmpty
+	}
+	return code, first
+}
+
+// tell names what is unknown, and says how each pattern fared.
+func (h *hunt) tell() {
+	for _, gap := range h.summary.Gaps {
+		h.a.talk.unknown(gap)
+	}
+	for _, o := range h.told {
+		if o.search.Pattern != "" {
+			o.tell(h.a.talk)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+)
+
+func (a *app) infoCommand() *cobra.Command {
+	var output string
+	var labels []string
+	cmd := &cobra.Command{
+		Use:   "info PATTERN|IMAGE...",
+		Short: "Tell what images are made of",
+		Long: `info tells of each image its digest, its platforms, its layers with their sizes
+as they are transferred, when it was made, and its labels. It fetches manifests
+and configurations, and no layer.
+
+A pattern is what find takes; HOST/ORG/REPO@sha256:... names one image by its
+digest.`,
+		Example: `  # One image.
+  quayside info quay.io/openstack.kolla/nova-api:2025.1
+
+  # A release, for a machine: an array, also of one.
+  quayside info 'quay.io/openstack.kolla/*:2025.1' -o json`,
+		Args: somePatterns,
+	}
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.info(ctx, args, labels, output) })
+	cmd.Flags().SortFlags = false
+	addLabel(cmd, &labels)
+	a.addFailEmpty(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+// A looked is what came of a look at an image.
+type looked struct {
+	image mirror.Image
+	info  mirror.Info
+	err   error
+}
+
+func (a *app) info(ctx context.Context, args, labels []string, output string) error {
+	if output != "text" && output != "json" {
+		return usagef("--output is %q, and must be text or json", output)
+	}
+	having, err := parseLabels(labels)
+	if err != nil {
+		return err
+	}
+	targets, err := a.parseTargets(args, true)
+	if err != nil {
+		return err
+	}
+	h, err := a.hunt(ctx, targets, nil) // labels are looked at here
+	if err != nil {
+		return err
+	}
+	meter := a.meter(false)
+	defer meter.stop()
+	h.show = meter.show
+	infos, failed := []mirror.Info{}, []looked{}
+	for l := range parallel(ctx, inspections, h.images(ctx), func(ctx context.Context, i report.Image) looked {
+		info, err := h.inspect(ctx, i)
+		return looked{mirrored(i), info, err}
+	}) {
+		switch {
+		case l.err != nil:
+			failed = append(failed, l)
+		case labelled(l.info, having):
+			infos = append(infos, l.info)
+		}
+	}
+	meter.stop()
+	slices.SortFunc(infos, func(x, y mirror.Info) int { return strings.Compare(x.Reference, y.Reference) })
+	slices.SortFunc(failed, func(x, y looked) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
+	if output == "json" {
+		err = printJSON(a.out, described(infos))
+	} else {
+		a.describeImages(infos)
+	}
+	if a.out.Flush() != nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return a.afterInfo(ctx, h, len(infos), failed)
+}
+
+// afterInfo says what could not be told, and gives the exit code.
+func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked) error {
+	h.tell()
+	code, _ := h.verdict()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case code == exitDone && told == 0 && len(failed) == 0:
+		return a.empty() // the labels left nothing
+	case len(failed) > 0 && told == 0 && code == exitDone:
+		code = exitCode(failed[0].err)
+	case len(failed) > 0 && (told > 0 || code == exitDone):
+		code = exitPart
+	}
+	for _, l := range failed {
+		a.talk.warn("failed: %v", l.err)
+	}
+	if code != exitDone {
+		return &status{code: code}
+	}
+	return nil
+}
+
+// describeImages writes one block of lines an image.
+func (a *app) describeImages(infos []mirror.Info) {
+	for n, i := range infos {
+		if n > 0 {
+			fmt.Fprintln(a.out)
+		}
+		fmt.Fprintln(a.out, report.Clean(i.Reference))
+		rows := newRows(a.out)
+		rows.add("  digest", i.Digest.String())
+		rows.add("  type", i.MediaType)
+		rows.flush()
+		for _, p := range i.Images {
+			fmt.Fprintf(a.out, "  %s\n", report.Clean(platform(p.Platform)))
+			rows := newRows(a.out)
+			rows.add("    digest", p.Digest.String())
+			if !p.Created.IsZero() {
+				rows.add("    created", p.Created.UTC().Format(time.RFC3339))
+			}
+			rows.add("    size", fmt.Sprintf("%s in %d layers", report.Bytes(p.Size), len(p.Layers)))
+			for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
+				rows.add("    label", key+"="+p.Labels[key])
+			}
+			for _, l := range p.Layers {
+				rows.add("    layer", l.Digest.String()+" "+report.Bytes(l.Size))
+			}
+			rows.flush()
+		}
+	}
+}
+
+// An imageInfo is an image in JSON.
+type imageInfo struct {
+	Reference string         `json:"reference"`
+	Digest    string         `json:"digest"`
+	MediaType string         `json:"media_type"`
+	Images    []platformInfo `json:"images"`
+}
+
+type platformInfo struct {
+	Platform string            `json:"platform"`
+	Digest   string            `json:"digest"`
+	Created  *time.Time        `json:"created"`
+	Size     int64             `json:"size"`
+	Labels   map[string]string `json:"labels"`
+	Layers   []layerInfo       `json:"layers"`
+}
+
+type layerInfo struct {
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+	MediaType string `json:"media_type"`
+}
+
+func described(infos []mirror.Info) []imageInfo {
+	all := []imageInfo{}
+	for _, i := range infos {
+		one := imageInfo{i.Reference, i.Digest.String(), i.MediaType, []platformInfo{}}
+		for _, p := range i.Images {
+			into := platformInfo{platform(p.Platform), p.Digest.String(), nil, p.Size, map[string]string{}, []layerInfo{}}
+			if !p.Created.IsZero() {
+				created := p.Created.UTC()
+				into.Created = &created
+			}
+			maps.Copy(into.Labels, p.Labels)
+			for _, l := range p.Layers {
+				into.Layers = append(into.Layers, layerInfo{l.Digest.String(), l.Size, l.MediaType})
+			}
+			one.Images = append(one.Images, into)
+		}
+		all = append(all, one)
+	}
+	return all
+}

@@ -1,0 +1,87 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/report"
+)
+
+func (a *app) layoutCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "layout",
+		Short:   "Look after an image layout",
+		Long:    "layout has the commands that keep the folder of oci:DIR tidy.",
+		Example: "  quayside layout gc kolla --dry-run",
+		Args:    a.subcommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.gcCommand())
+	return cmd
+}
+
+func (a *app) gcCommand() *cobra.Command {
+	var dry bool
+	var output string
+	cmd := &cobra.Command{
+		Use:   "gc DIR",
+		Short: "Remove what no image of a layout needs",
+		Long: `gc removes the blobs that no image of a layout needs, and what broken copies
+left behind, partial blobs too. It removes nothing when it cannot know what an
+image needs, because a manifest is damaged or missing.`,
+		Example: "  quayside layout gc kolla --dry-run\n  quayside layout gc kolla",
+		Args:    exactly("the folder of a layout"),
+	}
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.collect(ctx, args[0], dry, output) })
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "remove nothing, and tell what would be")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+// A collection is what gc writes as JSON.
+type collection struct {
+	Layout   string   `json:"layout"`
+	DryRun   bool     `json:"dry_run"`
+	Removed  []string `json:"removed"`
+	Partials int      `json:"partials"`
+	Bytes    int64    `json:"bytes"`
+	Kept     int      `json:"kept"`
+}
+
+func (a *app) collect(ctx context.Context, arg string, dry bool, output string) error {
+	if output != "text" && output != "json" {
+		return usagef("--output is %q, and must be text or json", output)
+	}
+	dir := layoutFolder(arg)
+	found, err := layout.Collect(ctx, dir, dry)
+	if err != nil {
+		return err
+	}
+	c := collection{dir, dry, []string{}, found.Partials, found.Bytes, found.Kept}
+	for _, d := range found.Blobs {
+		c.Removed = append(c.Removed, d.String())
+	}
+	if output == "json" {
+		if err := printJSON(a.out, c); err != nil && a.out.err == nil {
+			return err
+		}
+		return nil
+	}
+	for _, d := range c.Removed {
+		fmt.Fprintln(a.out, d)
+	}
+	verb := "removed"
+	if dry {
+		verb = "would be removed"
+	}
+	fmt.Fprintf(a.out, "%d blobs and %d partial files %s, %s; %d blobs are kept\n", len(c.Removed), c.Partials, verb, report.Bytes(c.Bytes), c.Kept)
+	return nil
+}

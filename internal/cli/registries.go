@@ -1,0 +1,171 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/ref"
+)
+
+// applicationUser is the user whose password is an application token
+// (doc/quay-api.md, "Recorded").
+const applicationUser = "$oauthtoken"
+
+// registries are the registries that images are pulled from: the servers that
+// the arguments name. Safe for concurrent use.
+type registries struct {
+	a      *app
+	stored registry.Credentials
+	links  map[string]*link // by host
+	tokens tokens
+
+	mu   sync.Mutex
+	open map[string]*registry.Registry // by host
+}
+
+// tokens are the tokens of namespaces, by host/namespace.
+type tokens map[string]ref.Secret
+
+// Credential gives the token of a repository's namespace, to its host only.
+func (t tokens) Credential(_ context.Context, host, repository string) (registry.Credential, error) {
+	namespace, _, _ := strings.Cut(repository, "/")
+	if token := t[host+"/"+namespace]; !token.IsZero() {
+		return registry.NewCredential(applicationUser, token.Reveal()), nil
+	}
+	return registry.Credential{}, nil
+}
+
+func (a *app) registries(targets []target) *registries {
+	r := &registries{
+		a: a, stored: registry.StoredCredentials(a.env),
+		links: map[string]*link{}, tokens: tokens{}, open: map[string]*registry.Registry{},
+	}
+	for _, t := range targets {
+		r.links[t.link.host] = t.link
+		r.tokens[t.link.host+"/"+t.namespace()] = t.link.origin.token
+	}
+	return r
+}
+
+// source returns the registry of a host that images come from.
+func (r *registries) source(host string) (*registry.Registry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.open[host]; known != nil {
+		return known, nil
+	}
+	l := r.links[host]
+	if l == nil {
+		return nil, fmt.Errorf("registry %s: it is not among the servers asked for", host)
+	}
+	opened, err := r.a.registry(host, l.origin, registry.Chain{r.tokens, r.stored})
+	if err == nil {
+		r.open[host] = opened
+	}
+	return opened, err
+}
+
+// destination returns the registry of a host that images go to. What is
+// stored for it may write; a token that was given for reading is the last resort.
+func (r *registries) destination(host string) (*registry.Registry, error) {
+	o, err := r.a.destinationOrigin(host)
+	if err != nil {
+		return nil, err
+	}
+	credentials := registry.Chain{r.stored}
+	if l := r.links[host]; l != nil {
+		o = l.origin
+		token := registry.NewCredential(applicationUser, l.origin.token.Reveal())
+		credentials = append(credentials, registry.ForHost(host, token))
+	}
+	return r.a.registry(host, o, credentials)
+}
+
+// destinationOrigin tells how a registry that is no source is reached. It is
+// not HTTP by --plain-http unless it is on this machine: what is pushed is
+// pushed with a password.
+func (a *app) destinationOrigin(host string) (origin, error) {
+	chosen, _, err := a.chosen()
+	if err != nil || hostOf(chosen.url) == host {
+		return chosen, err
+	}
+	if name, entry := a.configured(func(name, url string) bool { return name == host || hostOf(url) == host }); entry != nil {
+		return a.entryOrigin(name, *entry), nil
+	}
+	o := origin{url: "https://" + host, caFile: a.flags.caFile}
+	if a.flags.plainHTTP && loopback("http://"+host) {
+		o.url = "http://" + host
+	}
+	return o, nil
+}
+
+// registry makes the registry of a host. Nothing is sent.
+func (a *app) registry(host string, o origin, credentials registry.Credentials) (*registry.Registry, error) {
+	c, err := a.carrier(host, o)
+	if err != nil {
+		return nil, err
+	}
+	return registry.New(host, registry.Options{
+		Transport:   c.pace,
+		PlainHTTP:   strings.HasPrefix(o.url, "http:"),
+		Credentials: credentials,
+		UserAgent:   userAgent(),
+		Logger:      a.talk.log,
+	})
+}
+
+// A carrier carries the registry traffic of one host, and of where it redirects to.
+type carrier struct {
+	base *http.Transport
+	pace *pace.Transport
+}
+
+func (c *carrier) close() {
+	c.pace.CloseIdleConnections()
+	c.base.CloseIdleConnections()
+}
+
+// carrier gives the carrier of a host: sources and a destination share it. It
+// is called by one goroutine at a time.
+func (a *app) carrier(host string, o origin) (*carrier, error) {
+	scheme, _, _ := strings.Cut(o.url, "://")
+	key := scheme + "://" + host
+	if c := a.carriers[key]; c != nil {
+		return c, nil
+	}
+	var roots *x509.CertPool // the system's
+	if o.caFile != "" {
+		var err error
+		if roots, err = trusted(o.caFile); err != nil {
+			return nil, err
+		}
+	}
+	base := registry.NewTransport(roots)
+	c := &carrier{base, pace.New(pace.Options{
+		Base:        base,
+		Retries:     quay.DefaultRetries,
+		Logger:      a.talk.log,
+		Rate:        a.flags.rate,
+		Burst:       float64(a.flags.burst),
+		Connections: a.flags.connections,
+	})}
+	a.carriers[key] = c
+	return c, nil
+}
+
+// userAgent says who asks, as the client of the REST API does.
+func userAgent() string {
+	info, _ := debug.ReadBuildInfo()
+	return "quayside/" + versionOf(info).Version + " (+https://github.com/quayside/quayside)"
+}

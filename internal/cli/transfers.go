@@ -1,0 +1,204 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+)
+
+const (
+	frameEvery = 150 * time.Millisecond
+	// rateOver is the time that a rate is the mean of.
+	rateOver = 10 * time.Second
+	// maxBars is how many blobs have a bar of their own.
+	maxBars = 8
+	// minBar is how large a blob is that gets one, in bytes: a smaller one is
+	// gone before it can be looked at.
+	minBar = 256 << 10
+)
+
+// transfers show how far a copy is, on standard error: on a terminal as a bar
+// for the whole and one for each blob on its way; elsewhere as a line every few
+// seconds. A goroutine of its own asks how far it is.
+type transfers struct {
+	talk      *talk
+	progress  func() mirror.Progress
+	searching func() *discover.Progress
+	samples   []sample
+
+	bars    *mpb.Progress // nil without bars
+	all     *bar
+	blobs   map[digest.Digest]*bar
+	restore func()
+
+	end   chan struct{}
+	group sync.WaitGroup
+}
+
+// A sample is how many bytes were there at a time.
+type sample struct {
+	at    time.Duration
+	bytes int64
+}
+
+// transfers starts showing progress; silent does not. The caller stops it.
+func (a *app) transfers(progress func() mirror.Progress, searching func() *discover.Progress, silent bool) *transfers {
+	t := &transfers{talk: a.talk, progress: progress, searching: searching, blobs: map[digest.Digest]*bar{}, end: make(chan struct{})}
+	if a.flags.quiet || silent {
+		return t
+	}
+	every, show := lineEvery, t.line
+	if a.screen != nil && !a.talk.json {
+		t.draw(a)
+		every, show = frameEvery, t.frame
+	}
+	t.group.Go(func() {
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				show()
+			case <-t.end:
+				return
+			}
+		}
+	})
+	return t
+}
+
+// draw puts the first bar on the screen.
+func (t *transfers) draw(a *app) {
+	screen := mpb.WithConsoleWriter(&console{screen: a.screen})
+	if runtime.GOOS == "windows" { // has calls for what console does
+		screen = mpb.WithOutput(a.screen)
+	}
+	t.bars = mpb.New(screen, mpb.WithWidth(30), mpb.WithRefreshRate(frameEvery))
+	t.all = t.add(0)
+	t.restore = a.talk.above(t.bars)
+}
+
+// stop takes the bars off the screen, and ends the goroutine.
+func (t *transfers) stop() {
+	close(t.end)
+	t.group.Wait()
+	if t.bars == nil {
+		return
+	}
+	for _, b := range t.blobs {
+		b.Abort(true)
+	}
+	t.all.Abort(true)
+	t.bars.Wait()
+	t.restore()
+}
+
+// line tells the whole in one line.
+func (t *transfers) line() { t.talk.note("%s", t.describe(t.progress())) }
+
+// frame brings the bars up to date.
+func (t *transfers) frame() {
+	p := t.progress()
+	t.all.show(p.Fetched, max(p.Bytes, 1), t.describe(p))
+	shown := map[digest.Digest]bool{}
+	for _, r := range p.Running {
+		b := t.blobs[r.Digest]
+		if b == nil {
+			if r.Size < minBar || len(t.blobs) >= maxBars {
+				continue
+			}
+			b = t.add(r.Size)
+			t.blobs[r.Digest] = b
+		}
+		shown[r.Digest] = true
+		b.show(r.Done, r.Size, describeBlob(r))
+	}
+	for d, b := range t.blobs {
+		if !shown[d] {
+			b.Abort(true)
+			delete(t.blobs, d)
+		}
+	}
+}
+
+// A bar is one bar with a text behind it.
+type bar struct {
+	*mpb.Bar
+	text atomic.Pointer[string]
+}
+
+func (t *transfers) add(total int64) *bar {
+	b := &bar{}
+	b.Bar = t.bars.AddBar(total, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+		if text := b.text.Load(); text != nil {
+			return *text
+		}
+		return ""
+	})))
+	return b
+}
+
+// show sets the bar. It is never full, for a full bar is one that has ended.
+func (b *bar) show(done, total int64, text string) {
+	b.text.Store(&text)
+	b.SetTotal(total+1, false)
+	b.SetCurrent(min(done, total))
+}
+
+// describe puts the progress of a copy in words.
+func (t *transfers) describe(p mirror.Progress) string {
+	var parts []string
+	if s := t.searching(); s != nil && p.Planning {
+		parts = append(parts, describe(*s))
+	}
+	of := ""
+	if p.Planning {
+		of = " so far"
+	}
+	parts = append(parts, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
+	if p.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", p.Failed))
+	}
+	parts = append(parts, report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
+	if rate := t.rate(p); rate > 0 {
+		parts = append(parts, report.Bytes(int64(rate))+"/s")
+		if left := float64(p.Bytes-p.Fetched) / rate; !p.Planning && left > 0 {
+			parts = append(parts, fmt.Sprintf("about %s left", time.Duration(left*float64(time.Second)).Round(time.Second)))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rate is how many bytes a second came lately; 0 when that is not known.
+func (t *transfers) rate(p mirror.Progress) float64 {
+	t.samples = append(t.samples, sample{p.Elapsed, p.Fetched})
+	for len(t.samples) > 2 && p.Elapsed-t.samples[0].at > rateOver {
+		t.samples = t.samples[1:]
+	}
+	first := t.samples[0]
+	over := (p.Elapsed - first.at).Seconds()
+	if over <= 0 {
+		return 0
+	}
+	return max(float64(p.Fetched-first.bytes)/over, 0)
+}
+
+// describeBlob names a blob on its way: the repository it comes from, and its size.
+func describeBlob(r mirror.Transfer) string {
+	name := r.Repository[strings.LastIndexByte(r.Repository, '/')+1:]
+	return fmt.Sprintf("%s of %s %s %.12s", report.Bytes(r.Done), report.Bytes(r.Size), report.Clean(name), r.Digest.Encoded())
+}

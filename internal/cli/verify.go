@@ -1,0 +1,136 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var repair bool
+	var output string
+	cmd := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Hash everything in an image layout",
+		Long: `verify hashes every blob that the images of a layout need, in parallel, and
+names what is missing or damaged, by image. It writes nothing and works beside a
+copy. The exit code is 0 when the layout is whole and 3 when it is not.
+
+--repair removes what is damaged, so that the next copy fetches it again. It
+ends with 3 as well: until then the layout is not whole.`,
+		Example: `  # Is it whole?
+  quayside verify kolla
+
+  # Remove what is damaged, and fetch it again.
+  quayside verify kolla --repair
+  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla`,
+		Args: exactly("the folder of a layout"),
+	}
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.verify(ctx, args[0], repair, output) })
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is damaged, so that the next copy fetches it")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+// layoutFolder takes a folder also as copy names it, oci:DIR.
+func layoutFolder(arg string) string { return strings.TrimPrefix(arg, ociFolder+":") }
+
+// A verification is what verify writes as JSON.
+type verification struct {
+	Layout  string         `json:"layout"`
+	Whole   bool           `json:"whole"`
+	Entries int            `json:"entries"`
+	Blobs   int            `json:"blobs"`
+	Bytes   int64          `json:"bytes"`
+	Damaged []damaged      `json:"damaged"`
+	Removed []string       `json:"removed"`
+	Elapsed report.Elapsed `json:"elapsed_seconds"`
+}
+
+type damaged struct {
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+	What   string `json:"what"`
+}
+
+func (a *app) verify(ctx context.Context, arg string, repair bool, output string) error {
+	if output != "text" && output != "json" {
+		return usagef("--output is %q, and must be text or json", output)
+	}
+	dir := layoutFolder(arg)
+	var done, total atomic.Int64
+	begin := time.Now()
+	hashed := func() mirror.Progress {
+		return mirror.Progress{Fetched: done.Load(), Bytes: total.Load(), Elapsed: time.Since(begin)}
+	}
+	bars := a.transfers(hashed, nil, false)
+	found, err := layout.Verify(ctx, dir, layout.VerifyOptions{Repair: repair, Progress: func(n, of int64) {
+		done.Store(n)
+		total.Store(of)
+	}})
+	bars.stop()
+	if err != nil {
+		return err
+	}
+	v := verification{
+		Layout: dir, Whole: len(found.Damaged) == 0, Entries: found.Images, Blobs: found.Blobs, Bytes: found.Bytes,
+		Damaged: []damaged{}, Removed: []string{}, Elapsed: report.Elapsed(found.Elapsed),
+	}
+	for _, d := range found.Damaged {
+		v.Damaged = append(v.Damaged, damaged{d.Image, d.Digest.String(), d.Size, d.What})
+	}
+	for _, d := range found.Removed {
+		v.Removed = append(v.Removed, d.String())
+	}
+	if output == "json" {
+		err = printJSON(a.out, v)
+	} else {
+		a.printVerification(v)
+	}
+	if a.out.Flush() != nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if v.Whole {
+		return nil
+	}
+	hint := "--repair removes what is damaged, and the next copy fetches it"
+	if repair {
+		hint = "copy the images again: what is missing is fetched"
+	}
+	a.talk.note("%s is not whole; %s", dir, hint)
+	return &status{code: exitPart}
+}
+
+func (a *app) printVerification(v verification) {
+	rows := newRows(a.out)
+	for _, d := range v.Damaged {
+		rows.add(d.Image, d.Digest, d.What)
+	}
+	rows.flush()
+	state := "whole"
+	if !v.Whole {
+		state = fmt.Sprintf("%d damaged or missing", len(v.Damaged))
+	}
+	fmt.Fprintf(a.out, "%d entries, %s in %d blobs, in %s: %s", v.Entries, report.Bytes(v.Bytes), v.Blobs,
+		time.Duration(v.Elapsed).Round(time.Millisecond), state)
+	if len(v.Removed) > 0 {
+		fmt.Fprintf(a.out, "; %d blobs removed", len(v.Removed))
+	}
+	fmt.Fprintln(a.out)
+}
