@@ -164,7 +164,7 @@ func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
 	}
 	final := l.blob(d.Digest)
 	dir := filepath.Dir(final)
-	if err := makeFolder(dir); err != nil {
+	if err := l.makeFolder(dir); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, final); err != nil {

@@ -120,24 +120,8 @@ func (f folder) state() (state, error) {
 	return half, nil
 }
 
-// create makes what a layout needs. oci-layout comes first: from then on the
-// folder is known for what it is, however far this gets.
-func (f folder) create() error {
-	version, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
-	if err != nil {
-		return err
-	}
-	if err := f.replace(ocispec.ImageLayoutFile, version); err != nil {
-		return err
-	}
-	if err := makeFolder(f.path(ocispec.ImageBlobsDir, string(digest.Canonical))); err != nil {
-		return err
-	}
-	return f.replace(ocispec.ImageIndexFile, newIndex().encode())
-}
-
 // replace writes a file in the layout's own folder such that it is there as before
-// or as it shall be, and never in between. When it returns that is on disk.
+// or as it shall be, and never in between. The name is not synced yet.
 func (f folder) replace(name string, content []byte) error {
 	temp := f.own(temporary, name)
 	if err := writeFile(temp, content); err != nil {
@@ -146,7 +130,7 @@ func (f folder) replace(name string, content []byte) error {
 	if err := os.Rename(temp, f.path(name)); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return syncFolder(string(f))
+	return nil
 }
 
 // clearTemporary removes what a kill has left of files that were to be renamed,
@@ -191,25 +175,4 @@ func readFile(name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
 	}
 	return content.Bytes(), nil
-}
-
-// makeFolder makes a folder and those above it, and syncs the folders that got
-// a new name.
-func makeFolder(dir string) error {
-	var parents []string
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
-			break
-		}
-		parents = append(parents, filepath.Dir(at))
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, parent := range parents {
-		if err := syncFolder(parent); err != nil {
-			return err
-		}
-	}
-	return nil
 }

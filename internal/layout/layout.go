@@ -5,8 +5,10 @@ package layout
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // What errors of this package meet, by errors.Is. A full disk is
@@ -73,7 +76,7 @@ func Open(dir string, o Options) (*Layout, error) {
 	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
 		return nil, l.failed("open", err)
 	}
-	if err := makeFolder(dir); err != nil {
+	if err := l.makeFolder(dir); err != nil {
 		return nil, l.failed("make", err)
 	}
 	lock, err := l.acquire()
@@ -104,6 +107,23 @@ func (l *Layout) prepare() error {
 	}
 	l.index, err = l.readIndex()
 	return err
+}
+
+// create makes what a layout needs. oci-layout comes first: from then on the
+// folder is known for what it is, however far this gets.
+func (l *Layout) create() error {
+	version, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
+	if err != nil {
+		return err
+	}
+	if err := l.replace(ocispec.ImageLayoutFile, version); err != nil {
+		return err
+	}
+	if err := l.makeFolder(l.path(ocispec.ImageBlobsDir, string(digest.Canonical))); err != nil {
+		return err
+	}
+	l.renamed(string(l.folder))
+	return l.replace(ocispec.ImageIndexFile, newIndex().encode())
 }
 
 // Close writes what Tag and Untag were asked to write and unlocks the layout.
@@ -140,6 +160,17 @@ func (l *Layout) usable(ctx context.Context) error {
 		return fmt.Errorf("layout %s: %w", l.folder, os.ErrClosed)
 	}
 	return ctx.Err()
+}
+
+// makeFolder makes a folder and those above it.
+func (l *Layout) makeFolder(dir string) error {
+	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		l.renamed(filepath.Dir(at))
+	}
+	return os.MkdirAll(dir, 0o755)
 }
 
 // renamed notes that a folder has a name that is not synced yet.

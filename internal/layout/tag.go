@@ -176,6 +176,9 @@ func (l *Layout) writeIndex(current index, batch []change) error {
 	if err := l.replace(ocispec.ImageIndexFile, content); err != nil {
 		return err
 	}
+	if err := syncFolder(string(l.folder)); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.index = next

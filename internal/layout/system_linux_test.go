@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,4 +124,37 @@ func TestReadOnlyFolder(t *testing.T) {
 	if report, err := layout.Verify(t.Context(), dir, layout.VerifyOptions{}); err != nil || report.Images != 1 || len(report.Damaged) > 0 {
 		t.Errorf("verify: %+v, %v", report, err)
 	}
+}
+
+// TestCloseUnlocks: a process that is being started elsewhere in this one has
+// a copy of the lock's descriptor for a moment. The layout is free all the same.
+func TestCloseUnlocks(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, layout.Options{})
+	found := false
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, e := range entries {
+		target, _ := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
+		if target != filepath.Join(dir, ".quayside", "lock") {
+			continue
+		}
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		duplicate, err := unix.Dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(duplicate)
+		found = true
+		break
+	}
+	if err := l.Close(); err != nil || !found {
+		t.Fatalf("lock found: %v; %v", found, err)
+	}
+	open(t, dir, layout.Options{})
 }
