@@ -42,26 +42,26 @@ func pullScope(repository string) string { return auth.ScopeRepository(repositor
 // or password after a 401. A 401 that is returned is the registry's last word.
 //
 // A token is asked for together with others of the same batch. When the server
-// will not have that, or the token is not good for this repository after
-// all, the repository is asked for alone, once.
+// will not have that, half of them is tried; when the token is not good for
+// this repository after all, it is asked for alone.
 func (r *Registry) authorized(req *http.Request, n need) (*http.Response, error) {
 	for {
 		a := &attempt{registry: r, need: n}
 		if !n.push {
-			a.batch = r.batches.of(n.repository, r.tokens)
+			a.batch, a.others = r.batches.of(n.repository, r.tokens)
 		}
 		resp, err := a.send(req)
 		switch {
-		case !a.failedTogether(resp, err):
+		case a.moved:
+		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.isAnothers():
+			closeBody(resp)
+			r.batches.leave(n.repository)
+		default:
 			if err == nil && a.used == nil && !n.push && resp.StatusCode < 400 {
 				r.batches.setPublic(n.repository, true)
 			}
 			return resp, err
-		case err == nil:
-			closeBody(resp)
 		}
-		r.log.DebugContext(req.Context(), "asking for a token alone", "repository", n.repository)
-		r.batches.setAlone(n.repository)
 	}
 }
 
@@ -70,10 +70,11 @@ func (r *Registry) authorized(req *http.Request, n need) (*http.Response, error)
 type attempt struct {
 	registry *Registry
 	need     need
-	batch    []string // repositories to ask a token for, together; it is for reading, and may be empty
+	batch    *batch   // of the repository; nil for pushing, and for one that is not expected
+	others   []string // repositories to pull from that the token is asked for, too
 	used     *token   // what the last answer was given to
 	fetched  bool     // used was asked for by this attempt
-	refused  bool     // no token could be had
+	moved    bool     // the repository is in another batch by now: to be made again
 }
 
 // send sends the request by oras' client, which knows what to do after a 401.
@@ -91,25 +92,22 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 		// cannot send credentials to this machine or to a cloud's metadata.
 	}
 	scopes := a.need.scopes()
-	for _, name := range a.batch {
+	for _, name := range a.others {
 		scopes = append(scopes, pullScope(name))
 	}
 	return client.Do(req.WithContext(auth.AppendScopesForHost(req.Context(), req.URL.Host, scopes...)))
 }
 
-// failedTogether tells whether it can help to ask for a token alone: one for a
-// batch could not be had, or was good for nothing, or was another's.
-func (a *attempt) failedTogether(resp *http.Response, err error) bool {
-	if len(a.batch) == 0 || a.used == nil && !a.refused {
-		return false
-	}
-	if err != nil {
-		return a.refused
-	}
-	// A token that says itself that it does not grant the repository was
-	// refused for this repository's own credentials: alone it is no better.
-	return resp.StatusCode == http.StatusUnauthorized && !(a.fetched && a.used.denies(a.need))
+// isAnothers tells whether a token that turned out not to be good for the
+// repository may have been bought with another's credentials, or did not say
+// what it is good for. What says itself that it does not grant the repository,
+// for its own credentials, is no better alone.
+func (a *attempt) isAnothers() bool {
+	return a.registry.batches.several(a.batch) && a.used != nil && !(a.fetched && a.used.denies(a.need))
 }
+
+// errMoved ends an attempt that is to be made again.
+var errMoved = errors.New("another batch")
 
 // GetScheme implements auth.Cache: how to authenticate, if that is known.
 func (a *attempt) GetScheme(context.Context, string) (auth.Scheme, error) {
@@ -138,7 +136,11 @@ func (a *attempt) GetToken(_ context.Context, _ string, scheme auth.Scheme, _ st
 func (a *attempt) Set(ctx context.Context, _ string, scheme auth.Scheme, _ string, fetch func(context.Context) (string, error)) (string, error) {
 	r := a.registry
 	r.batches.setPublic(a.need.repository, false)
-	unlock, err := r.tokens.lock(ctx, r.batches.key(a.need))
+	var key any = a.need
+	if a.batch != nil {
+		key = a.batch
+	}
+	unlock, err := r.tokens.lock(ctx, key)
 	if err != nil {
 		return "", err
 	}
@@ -147,23 +149,34 @@ func (a *attempt) Set(ctx context.Context, _ string, scheme auth.Scheme, _ strin
 		a.used = t
 		return t.value, nil
 	}
+	if a.batch != nil && !r.batches.has(a.batch, a.need.repository) {
+		a.moved = true
+		return "", errMoved
+	}
 	r.tokens.drop(a.used)
 	value, err := fetch(ctx)
 	if err != nil {
-		return "", a.unavailable(ctx, err)
+		err, refused := a.unavailable(ctx, err)
+		if refused && len(a.others) > 0 {
+			r.log.DebugContext(ctx, "no token for so many", "repositories", len(a.others)+1)
+			r.batches.split(a.batch)
+			a.moved = true
+		}
+		return "", err
 	}
 	r.secrets.add(value)
-	t := newToken(value, scheme, a.need, a.batch)
+	t := newToken(value, scheme, a.need, a.others)
 	r.tokens.add(t, a.need)
 	a.used, a.fetched = t, true
 	r.log.DebugContext(ctx, "got a token", "scheme", scheme.String(), "scopes", len(t.grants))
 	return value, nil
 }
 
-// unavailable makes the error for a token that could not be had.
-func (a *attempt) unavailable(ctx context.Context, err error) error {
+// unavailable makes the error for a token that could not be had, and tells
+// whether the server did not like the request, and may like a smaller one.
+func (a *attempt) unavailable(ctx context.Context, err error) (_ error, refused bool) {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ctx.Err(), false
 	}
 	e := &Error{Op: "get a token from", Subject: a.registry.host}
 	said := new(errcode.ErrorResponse)
@@ -172,7 +185,6 @@ func (a *attempt) unavailable(ctx context.Context, err error) error {
 		e.status(http.StatusUnauthorized, false)
 		e.Hint = "it wants a user and a password, and there are none for it: log in to it"
 	case errors.As(err, &said):
-		a.refused = true
 		made := a.registry.answered(e.Op, e.Subject, said)
 		if made.kind == ErrDenied {
 			made.Hint = "it does not take the credentials: log in to it again"
@@ -180,11 +192,16 @@ func (a *attempt) unavailable(ctx context.Context, err error) error {
 		if made.kind == ErrNotFound { // of the endpoint, and nothing of the repository
 			made.kind = nil
 		}
-		return made
+		switch said.StatusCode {
+		case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,
+			http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+			refused = true
+		}
+		return made, refused
 	default:
 		e.Err = a.registry.cause(err)
 	}
-	return e
+	return e, false
 }
 
 // String keeps what it holds out of logs.

@@ -53,14 +53,14 @@ func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attach
 	add := func(referrers []ocispec.Descriptor) error {
 		for _, one := range referrers {
 			if err := manifest.Check(one); err != nil {
-				return malformed(op, r.at(d), err)
+				return r.registry.malformed(op, r.at(d), err)
 			}
 			same := func(a Attachment) bool { return a.Descriptor.Digest == one.Digest }
 			if one.Digest != d && !slices.ContainsFunc(found, same) {
 				found = append(found, Attachment{Descriptor: one})
 			}
 			if len(found) > maxAttached {
-				return malformed(op, r.at(d), fmt.Errorf("more than %d", maxAttached))
+				return r.registry.malformed(op, r.at(d), fmt.Errorf("more than %d", maxAttached))
 			}
 		}
 		return nil

@@ -15,27 +15,26 @@ import (
 const (
 	maxBatch     = 30
 	maxBatchCost = 5000 // bytes of a token's payload that names take
-	costPerName  = 90   // beside the name itself, twice
+	costPerName  = 90   // bytes, beside the name itself, twice
 )
+
+// A batch does not change, but that names are added to it.
+type batch struct {
+	names []string
+	cost  int
+}
 
 // batches sort the repositories that are expected, each into one batch, by
 // namespace: credentials go by namespace. Safe for concurrent use.
 type batches struct {
 	mu     sync.Mutex
-	member map[string]*batch // by repository
+	member map[string]*batch // by repository: where it is now
 	open   map[string]*batch // by namespace: the last one, which may have room
-	alone  map[string]bool   // repositories that are asked for alone
 	public map[string]bool   // repositories that were read without a token
 }
 
-type batch struct {
-	key   string
-	names []string
-	cost  int
-}
-
 func newBatches() *batches {
-	return &batches{member: map[string]*batch{}, open: map[string]*batch{}, alone: map[string]bool{}, public: map[string]bool{}}
+	return &batches{member: map[string]*batch{}, open: map[string]*batch{}, public: map[string]bool{}}
 }
 
 // add puts a repository into a batch.
@@ -48,7 +47,7 @@ func (s *batches) add(name string) {
 	namespace, _, _ := strings.Cut(name, "/")
 	b, cost := s.open[namespace], 2*len(name)+costPerName
 	if b == nil || len(b.names) == maxBatch || b.cost+cost > maxBatchCost {
-		b = &batch{key: "batch of " + name}
+		b = &batch{}
 		s.open[namespace] = b
 	}
 	b.names = append(b.names, name)
@@ -56,36 +55,63 @@ func (s *batches) add(name string) {
 	s.member[name] = b
 }
 
-// of returns with which others a repository's token is asked for: those of its
-// batch that are not known to be public and have no token. Empty: alone.
-func (s *batches) of(name string, at *tokens) []string {
+// of returns the batch of a repository, nil for one that is not expected, and
+// with which others a token for it is asked for: those of the batch that are not
+// known to be public and have no token.
+func (s *batches) of(name string, at *tokens) (b *batch, others []string) {
 	s.mu.Lock()
-	b := s.member[name]
-	if b == nil || s.alone[name] || s.public[name] {
-		s.mu.Unlock()
-		return nil
+	if b = s.member[name]; b != nil && !s.public[name] {
+		others = slices.DeleteFunc(slices.Clone(b.names), func(other string) bool {
+			return other == name || s.public[other] || s.member[other] != b
+		})
 	}
-	names := slices.DeleteFunc(slices.Clone(b.names), func(other string) bool {
-		return other == name || s.alone[other] || s.public[other]
-	})
 	s.mu.Unlock()
-	return slices.DeleteFunc(names, func(other string) bool { return at.find(need{repository: other}) != nil })
+	return b, slices.DeleteFunc(others, func(other string) bool { return at.find(need{repository: other}) != nil })
 }
 
-// key names what only one at a time asks a token for.
-func (s *batches) key(n need) string {
+// has tells whether a repository is still in a batch.
+func (s *batches) has(b *batch, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.member[n.repository]; b != nil && !n.push && !s.alone[n.repository] {
-		return b.key
+	return s.member[name] == b
+}
+
+// several tells whether a batch is one of more than one. A nil batch is none.
+func (s *batches) several(b *batch) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return b != nil && len(b.names) > 1
+}
+
+// split makes two of a batch, for which no token could be had: there are too
+// many in it for the server, or one that it does not like.
+func (s *batches) split(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close(b)
+	names := slices.DeleteFunc(slices.Clone(b.names), func(name string) bool { return s.member[name] != b })
+	for _, half := range [][]string{names[:len(names)/2], names[len(names)/2:]} {
+		part := &batch{names: half}
+		for _, name := range half {
+			s.member[name] = part
+		}
 	}
-	return strings.Join(n.scopes(), " ")
 }
 
-func (s *batches) setAlone(name string) {
+// leave takes a repository out of its batch, whose token is not good for it.
+func (s *batches) leave(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.alone[name] = true
+	s.member[name] = &batch{names: []string{name}}
+}
+
+// close keeps a batch from growing.
+func (s *batches) close(b *batch) {
+	for namespace, open := range s.open {
+		if open == b {
+			delete(s.open, namespace)
+		}
+	}
 }
 
 func (s *batches) setPublic(name string, public bool) {

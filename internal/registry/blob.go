@@ -60,15 +60,16 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 			_ = resp.Body.Close()
 			return nil, 0, e
 		case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent:
-			start, err := checkPart(resp, d.Size, offset)
+			start, err := r.checkPart(resp, d.Size, offset)
 			if err != nil {
 				_ = resp.Body.Close()
-				return nil, 0, malformed(op, subject, err)
+				return nil, 0, r.registry.malformed(op, subject, err)
 			}
-			return &part{body: resp.Body, left: d.Size - start, op: op, subject: subject}, start, nil
+			longer := r.registry.malformed(op, subject, errors.New("content is longer than announced"))
+			return &part{body: resp.Body, left: d.Size - start, longer: longer}, start, nil
 		case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 			closeBody(resp)
-			e := malformed(op, subject, fmt.Errorf("the server has nothing at byte %d of %d", offset, d.Size))
+			e := r.registry.malformed(op, subject, fmt.Errorf("the server has nothing at byte %d of %d", offset, d.Size))
 			e.Status = resp.StatusCode
 			return nil, 0, e
 		}
@@ -79,16 +80,16 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 
 // checkPart tells where the content of an answer begins, when it is that of a
 // blob of so many bytes.
-func checkPart(resp *http.Response, size, offset int64) (start int64, err error) {
+func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start int64, err error) {
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return 0, fmt.Errorf("content is encoded as %.40q", encoding)
+		return 0, fmt.Errorf("content is encoded as %q", r.registry.secrets.tidy(encoding))
 	}
 	last := size - 1
 	if resp.StatusCode == http.StatusPartialContent {
 		said := resp.Header.Get("Content-Range")
 		var total int64
 		if start, last, total, err = parseRange(said); err != nil || start != offset || last >= size || total >= 0 && total != size {
-			return 0, fmt.Errorf("content range %.100q, where byte %d of %d was asked for", said, offset, size)
+			return 0, fmt.Errorf("content range %q, where byte %d of %d was asked for", r.registry.secrets.tidy(said), offset, size)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != last-start+1 {
@@ -127,9 +128,9 @@ func number(s string) (int64, error) {
 
 // A part is the content of a blob from somewhere to its end.
 type part struct {
-	body        io.ReadCloser
-	left        int64
-	op, subject string
+	body   io.ReadCloser
+	left   int64
+	longer error // what it means when there is more
 }
 
 // Read reads no more than there should be, and says so when there is more.
@@ -138,7 +139,7 @@ func (p *part) Read(b []byte) (int, error) {
 		var one [1]byte
 		n, err := p.body.Read(one[:])
 		if n > 0 {
-			return 0, malformed(p.op, p.subject, errors.New("content is longer than announced"))
+			return 0, p.longer
 		}
 		return 0, err
 	}
@@ -173,7 +174,7 @@ func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, e
 	}
 	has, err := r.has(op, d.Digest, resp)
 	if has && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
-		return false, malformed(op, r.at(d.Digest), fmt.Errorf("%d bytes, where %d were announced", resp.ContentLength, d.Size))
+		return false, r.registry.malformed(op, r.at(d.Digest), fmt.Errorf("%d bytes, where %d were announced", resp.ContentLength, d.Size))
 	}
 	return has, err
 }

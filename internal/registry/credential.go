@@ -18,11 +18,7 @@ import (
 // docker's files and helpers have it. The zero value is none.
 //
 // It does not print: not by any verb, not as JSON, not in a log.
-type Credential struct{ s *userSecret }
-
-// userSecret is behind a pointer, so that not even the fields of a struct
-// around it, printed by reflection, show it.
-type userSecret struct{ user, secret string }
+type Credential struct{ reveal func() (user, secret string) }
 
 // identityUser marks an identity token.
 const identityUser = "<token>"
@@ -32,18 +28,20 @@ func NewCredential(user, secret string) Credential {
 	if secret == "" {
 		return Credential{}
 	}
-	return Credential{&userSecret{user, secret}}
+	// A function prints as an address, even in a struct around it that is
+	// printed by reflection, with whatever verb.
+	return Credential{func() (string, string) { return user, secret }}
 }
 
 // IsZero tells whether it is none.
-func (c Credential) IsZero() bool { return c.s == nil }
+func (c Credential) IsZero() bool { return c.reveal == nil }
 
 // parts gives user and secret, for the one place that sends them.
 func (c Credential) parts() (user, secret string) {
-	if c.s == nil {
+	if c.reveal == nil {
 		return "", ""
 	}
-	return c.s.user, c.s.secret
+	return c.reveal()
 }
 
 // oras gives it in the form that oras' client takes.

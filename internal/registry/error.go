@@ -74,8 +74,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is tells whether target is the sentinel of e's kind.
 func (e *Error) Is(target error) bool { return e.kind != nil && target == e.kind }
 
-func malformed(op, subject string, err error) *Error {
-	return &Error{Op: op, Subject: subject, Err: err, kind: ErrMalformed}
+// malformed makes the error for an answer that is not what was asked for.
+func (r *Registry) malformed(op, subject string, err error) *Error {
+	return &Error{Op: op, Subject: subject, Err: r.cause(err), kind: ErrMalformed}
 }
 
 const maxErrorBody = 64 << 10 // bytes read of an answer that is an error

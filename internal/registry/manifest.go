@@ -35,7 +35,7 @@ func (r *Repository) Manifest(ctx context.Context, d digest.Digest) (ocispec.Des
 		return ocispec.Descriptor{}, nil, err
 	}
 	if sum := d.Algorithm().FromBytes(content); sum != d {
-		return ocispec.Descriptor{}, nil, malformed(op, subject, fmt.Errorf("content of %d bytes has the digest %s", len(content), sum))
+		return ocispec.Descriptor{}, nil, r.registry.malformed(op, subject, fmt.Errorf("content of %d bytes has the digest %s", len(content), sum))
 	}
 	got.Digest = d
 	return got, content, nil
@@ -52,29 +52,29 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 	if resp.StatusCode != http.StatusOK {
 		return ocispec.Descriptor{}, nil, r.registry.refused(op, subject, resp)
 	}
-	mediaType, err := manifestType(resp)
+	mediaType, err := r.manifestType(resp)
 	if err == nil && resp.ContentLength > manifest.MaxSize {
 		err = fmt.Errorf("%d bytes, and %d is the limit", resp.ContentLength, manifest.MaxSize)
 	}
 	if err != nil {
-		return ocispec.Descriptor{}, nil, malformed(op, subject, err)
+		return ocispec.Descriptor{}, nil, r.registry.malformed(op, subject, err)
 	}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, manifest.MaxSize+1))
 	switch {
 	case err != nil:
 		return ocispec.Descriptor{}, nil, r.registry.failed(op, subject, err)
 	case len(content) > manifest.MaxSize:
-		return ocispec.Descriptor{}, nil, malformed(op, subject, fmt.Errorf("more than %d bytes", manifest.MaxSize))
+		return ocispec.Descriptor{}, nil, r.registry.malformed(op, subject, fmt.Errorf("more than %d bytes", manifest.MaxSize))
 	}
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}, content, nil
 }
 
 // manifestType reads the Content-Type of an answer that should be a manifest.
-func manifestType(resp *http.Response) (string, error) {
+func (r *Repository) manifestType(resp *http.Response) (string, error) {
 	said := resp.Header.Get("Content-Type")
 	mediaType, _, err := mime.ParseMediaType(said)
 	if err != nil || !manifest.IsManifest(mediaType) {
-		return "", fmt.Errorf("%w: Content-Type %.100q", manifest.ErrUnsupported, said)
+		return "", fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.secrets.tidy(said))
 	}
 	return mediaType, nil
 }
@@ -102,7 +102,7 @@ func (r *Repository) has(op string, d digest.Digest, resp *http.Response) (bool,
 	case resp.StatusCode != http.StatusOK:
 		return false, r.registry.refused(op, r.at(d), resp)
 	case said != "" && said != d.String():
-		return false, malformed(op, r.at(d), fmt.Errorf("digest %.100q", said))
+		return false, r.registry.malformed(op, r.at(d), fmt.Errorf("digest %q", r.registry.secrets.tidy(said)))
 	}
 	return true, nil
 }

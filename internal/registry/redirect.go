@@ -24,10 +24,10 @@ const maxRedirects = 5
 func (r *Registry) follow(req *http.Request, resp *http.Response, n need) (_ *http.Response, away bool, err error) {
 	at := req.URL
 	for hop := 0; isRedirect(resp); hop++ {
-		to, err := next(at, resp)
+		to, err := r.next(at, resp)
 		closeBody(resp)
 		if err == nil && hop == maxRedirects {
-			err = fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, to.Host)
+			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.secrets.tidy(to.Host))
 		}
 		if err != nil {
 			return nil, false, &Error{Err: err, kind: ErrRedirect}
@@ -66,18 +66,18 @@ func isRedirect(resp *http.Response) bool {
 
 // next reads where a redirect leads, if one may go there. Its text names hosts
 // and no more: the rest of a signed address is a secret.
-func next(from *url.URL, resp *http.Response) (*url.URL, error) {
+func (r *Registry) next(from *url.URL, resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	to, err := from.Parse(location)
 	switch {
 	case location == "" || err != nil || to.Host == "":
 		return nil, errors.New("redirect without an address")
 	case to.User != nil:
-		return nil, fmt.Errorf("redirect to %.100q with a password in the address", to.Host)
+		return nil, fmt.Errorf("redirect to %q with a password in the address", r.secrets.tidy(to.Host))
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("redirect to the scheme %.20q", to.Scheme)
+		return nil, fmt.Errorf("redirect to the scheme %q", r.secrets.tidy(to.Scheme))
 	case from.Scheme == "https" && to.Scheme != "https":
-		return nil, fmt.Errorf("redirect from https to http, on %.100q", to.Host)
+		return nil, fmt.Errorf("redirect from https to http, on %q", r.secrets.tidy(to.Host))
 	}
 	to.Fragment = ""
 	return to, nil
@@ -94,4 +94,18 @@ func originOf(u *url.URL) string {
 		host = "[" + host + "]"
 	}
 	return scheme + "://" + host
+}
+
+// A readable transport takes a Location away that is no address: net/http
+// would make an error of it that has all of it in its text.
+type readable struct{ base http.RoundTripper }
+
+func (s readable) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.base.RoundTrip(req)
+	if err == nil && isRedirect(resp) {
+		if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
+			resp.Header.Del("Location")
+		}
+	}
+	return resp, err
 }

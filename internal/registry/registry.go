@@ -119,7 +119,7 @@ func New(host string, o Options) (*Registry, error) {
 	}
 	r.transport = &resender{base: o.Transport, log: r.log}
 	r.client = &http.Client{
-		Transport: r.transport,
+		Transport: readable{r.transport},
 		// Redirects are ours to follow (redirect.go).
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -107,9 +107,9 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 	if resp.StatusCode != http.StatusOK {
 		return ocispec.Descriptor{}, r.registry.refused(op, subject, resp)
 	}
-	mediaType, err := manifestType(resp)
+	mediaType, err := r.manifestType(resp)
 	if err != nil {
-		return ocispec.Descriptor{}, malformed(op, subject, err)
+		return ocispec.Descriptor{}, r.registry.malformed(op, subject, err)
 	}
 	said := resp.Header.Get("Docker-Content-Digest")
 	if said == "" || resp.ContentLength < 0 { // both are optional: the content has to tell
@@ -118,7 +118,7 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 	}
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(said), Size: resp.ContentLength}
 	if err := d.Digest.Validate(); err != nil {
-		return ocispec.Descriptor{}, malformed(op, subject, fmt.Errorf("digest %.100q: %w", said, err))
+		return ocispec.Descriptor{}, r.registry.malformed(op, subject, fmt.Errorf("digest %q: %w", r.registry.secrets.tidy(said), err))
 	}
 	return d, nil
 }

@@ -60,7 +60,7 @@ func (t *token) usable(now time.Time) bool { return t.expires.IsZero() || now.Be
 type tokens struct {
 	mu    sync.Mutex
 	of    map[need]*token
-	locks map[string]*gate
+	locks map[any]*gate
 }
 
 // A gate lets one through at a time, and is there while it is used.
@@ -69,7 +69,7 @@ type gate struct {
 	users int
 }
 
-func newTokens() *tokens { return &tokens{of: map[need]*token{}, locks: map[string]*gate{}} }
+func newTokens() *tokens { return &tokens{of: map[need]*token{}, locks: map[any]*gate{}} }
 
 // find returns a token for a need, or nil. The right to push holds that to pull,
 // and a password is good for mounting from anywhere.
@@ -118,7 +118,7 @@ func (s *tokens) drop(t *token) {
 }
 
 // lock waits for its turn to get a token of a key, or for the end of the context.
-func (s *tokens) lock(ctx context.Context, key string) (unlock func(), err error) {
+func (s *tokens) lock(ctx context.Context, key any) (unlock func(), err error) {
 	s.mu.Lock()
 	g := s.locks[key]
 	if g == nil {

@@ -61,7 +61,7 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 		if resp.StatusCode != http.StatusCreated {
 			return r.registry.refused(op, subject, resp)
 		}
-		return sameDigest(op, subject, d.Digest, resp)
+		return r.sameDigest(op, subject, d.Digest, resp)
 	}
 }
 
@@ -90,7 +90,7 @@ func (r *Repository) location(op, subject string, resp *http.Response) (*url.URL
 	if resp.StatusCode != http.StatusAccepted {
 		return nil, r.registry.refused(op, subject, resp)
 	}
-	to, err := next(resp.Request.URL, resp)
+	to, err := r.registry.next(resp.Request.URL, resp)
 	if err != nil {
 		return nil, &Error{Op: op, Subject: subject, Err: err, kind: ErrRedirect}
 	}
@@ -132,9 +132,9 @@ func isLost(resp *http.Response) bool {
 }
 
 // sameDigest compares what a registry says it has stored with what was sent.
-func sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
+func (r *Repository) sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
 	if said := resp.Header.Get("Docker-Content-Digest"); said != "" && said != d.String() {
-		return malformed(op, subject, fmt.Errorf("stored as %.100q", said))
+		return r.registry.malformed(op, subject, fmt.Errorf("stored as %q", r.registry.secrets.tidy(said)))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	switch {
 	case resp.StatusCode == http.StatusCreated:
 		defer closeBody(resp)
-		return true, sameDigest(op, subject, d.Digest, resp)
+		return true, r.sameDigest(op, subject, d.Digest, resp)
 	case resp.StatusCode == http.StatusAccepted:
 		return false, r.cancel(ctx, op, subject, resp)
 	case from == r.name && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):

@@ -99,7 +99,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 		stop()
 		<-ended
 		if t.Failed() {
-			t.Logf("the registry's log:\n%s", s.log)
+			t.Logf("the end of the registry's log:\n%s", tail([]byte(s.log.String())))
 		}
 	})
 	late := time.NewTimer(startTime)

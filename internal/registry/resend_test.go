@@ -1,0 +1,151 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/registrytest"
+)
+
+// front is a server before a registry that spoils the first so many requests
+// of a method whose path has a text in it.
+func front(t *testing.T, to, method, path string, first int32, spoil http.HandlerFunc) (url string, spoilt *atomic.Int32) {
+	t.Helper()
+	spoilt = new(atomic.Int32)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == method && strings.Contains(r.URL.Path, path) && spoilt.Add(1) <= first {
+			spoil(w, r)
+			return
+		}
+		forward(w, r, to)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, spoilt
+}
+
+func status(code int, retryAfter string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.WriteHeader(code)
+	}
+}
+
+func TestUploadIsSentAgain(t *testing.T) {
+	real := registrytest.Start(t)
+	content := bytes.Repeat([]byte("0123456789"), 300_000)
+	d := describe(content, "")
+	for name, test := range map[string]struct {
+		method string
+		first  int32
+		spoil  http.HandlerFunc
+		opened int
+	}{
+		"session refused":      {"POST", 2, status(429, "0"), 1},
+		"session in trouble":   {"POST", 1, status(503, "0"), 1},
+		"upload refused":       {"PUT", 1, status(429, "0"), 2},
+		"upload in trouble":    {"PUT", 2, status(502, "0"), 3},
+		"session is forgotten": {"PUT", 1, status(404, "0"), 2},
+		"connection breaks": {"PUT", 1, func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}, 2},
+		// The registry has half of it by then, in a session of no more use.
+		"half of it arrives": {"PUT", 1, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			r = r.WithContext(ctx)
+			r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, 1<<20), &canceling{cancel}))
+			forward(w, r, real.URL())
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := front(t, real.URL(), test.method, "/blobs/uploads/", test.first, test.spoil)
+			s := connect(t, url, "", "")
+			r := s.repository(t, "mirror/"+strings.ReplaceAll(name, " ", "-"))
+			times := 0
+			if err := r.Upload(t.Context(), d, opened(content, &times)); err != nil {
+				t.Fatalf("%v\n%s", err, s.log)
+			}
+			if times < test.opened {
+				t.Errorf("opened %d times, want %d", times, test.opened)
+			}
+			if has, err := r.HasBlob(t.Context(), d); !has || err != nil {
+				t.Errorf("not there: %v, %v", has, err)
+			}
+		})
+	}
+}
+
+type canceling struct{ cancel func() }
+
+func (c *canceling) Read([]byte) (int, error) {
+	c.cancel()
+	return 0, errors.New("broken off")
+}
+
+func TestPushesAreSentAgain(t *testing.T) {
+	real := registrytest.Start(t)
+	url, _ := front(t, real.URL(), "PUT", "/manifests/", 2, status(503, "0"))
+	r := connect(t, url, "", "").repository(t, "mirror/base")
+	push(t, r, ocispec.Manifest{}, "v1", []byte("{}"), []byte("layer"))
+	url, spoilt := front(t, real.URL(), "POST", "/blobs/uploads/", 1, status(429, "0"))
+	done, err := connect(t, url, "", "").repository(t, "mirror/other").Mount(t.Context(), describe([]byte("layer"), ""), r.Name())
+	if !done || err != nil || spoilt.Load() != 2 {
+		t.Errorf("mount: %v, %v, asked %d times", done, err, spoilt.Load())
+	}
+}
+
+// A server that stays in trouble is given up on, and a wait for it ends with the
+// context.
+func TestSendingAgainEnds(t *testing.T) {
+	url, asked := front(t, "", "POST", "/", 1000, status(503, "0"))
+	s := connect(t, url, "", "")
+	d := describe([]byte("x"), "")
+	err := s.repository(t, "mirror/base").Upload(t.Context(), d, opened([]byte("x"), nil))
+	if err == nil || !strings.Contains(err.Error(), "503") || asked.Load() != 5 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	url, _ = front(t, "", "POST", "/", 1000, func(w http.ResponseWriter, r *http.Request) {
+		status(503, "100")(w, r)
+		cancel()
+	})
+	err = connect(t, url, "", "").repository(t, "mirror/base").Upload(ctx, d, opened([]byte("x"), nil))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
+// A registry that says it has stored something else is not believed.
+func TestStoredUnderAnotherDigest(t *testing.T) {
+	lie := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("1", 64))
+		w.WriteHeader(http.StatusCreated)
+	}
+	real := registrytest.Start(t)
+	content := []byte("content")
+	url, _ := front(t, real.URL(), "PUT", "/blobs/uploads/", 1, lie)
+	err := connect(t, url, "", "").repository(t, "mirror/base").Upload(t.Context(), describe(content, ""), opened(content, nil))
+	malformed(t, "blob", err)
+	url, _ = front(t, real.URL(), "PUT", "/manifests/", 1, lie)
+	err = connect(t, url, "", "").repository(t, "mirror/base").PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "v1")
+	malformed(t, "manifest", err)
+	url, _ = front(t, real.URL(), "POST", "/blobs/uploads/", 1, lie)
+	_, err = connect(t, url, "", "").repository(t, "mirror/base").Mount(t.Context(), describe(content, ""), "mirror/other")
+	malformed(t, "mount", err)
+}

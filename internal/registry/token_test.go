@@ -1,0 +1,228 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// closed makes an organization of n private repositories with an image each,
+// and a robot that may read all but those left out.
+func closed(n int, without ...int) (d *quaytest.Dataset, names []string) {
+	d = quaytest.SampleDataset()
+	var content quaytest.Manifest
+	for _, m := range d.Manifests {
+		if m.Repository == private {
+			content = m
+			break
+		}
+	}
+	bot := quaytest.Robot{Name: "closed+bot", Token: "closed-robot-token"}
+	d.Organizations = append(d.Organizations, quaytest.Organization{Name: "closed", Enabled: true})
+	left := map[int]bool{}
+	for _, i := range without {
+		left[i] = true
+	}
+	for i := range n {
+		name := fmt.Sprintf("image-%03d", i)
+		d.Repositories = append(d.Repositories, quaytest.Repository{Namespace: "closed", Name: name, State: "NORMAL",
+			Tags: []quaytest.Tag{{Name: tag, Digest: content.Digest, StartMS: 1_700_000_000_000}}})
+		m := content
+		m.Repository = "closed/" + name
+		d.Manifests = append(d.Manifests, m)
+		names = append(names, m.Repository)
+		if !left[i] {
+			bot.Reads = append(bot.Reads, m.Repository)
+		}
+	}
+	d.Robots = append(d.Robots, bot)
+	return d, names
+}
+
+func closedServer(t *testing.T, d *quaytest.Dataset) *quaytest.Server {
+	t.Helper()
+	q, err := quaytest.NewServer(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	return q
+}
+
+// resolveAll asks for the tag in all repositories at once, twice.
+func resolveAll(t *testing.T, s *server, names []string) (errs map[string]error) {
+	t.Helper()
+	errs = map[string]error{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 2 {
+		for _, name := range names {
+			r := s.repository(t, name)
+			all.Go(func() {
+				_, err := r.Resolve(t.Context(), tag)
+				mu.Lock()
+				defer mu.Unlock()
+				errs[name] = err
+			})
+		}
+	}
+	all.Wait()
+	return errs
+}
+
+// Several scopes in one request: doc/quay-api.md section 5. 75 repositories are
+// three tokens, however many ask at once.
+func TestOneTokenForMany(t *testing.T) {
+	d, names := closed(75)
+	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
+	s.Expect(names...)
+	s.Expect(names...)
+	for name, err := range resolveAll(t, s, names) {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n != 3 {
+		t.Errorf("%d tokens asked for, want 3", n)
+	}
+	if s.lookups.n != 3 {
+		t.Errorf("%d credentials looked up, want 3", s.lookups.n)
+	}
+	for _, req := range s.seen.log {
+		if strings.Contains(req.URL.RawQuery, "push") {
+			t.Errorf("asks to push: %s", req.URL)
+		}
+	}
+}
+
+// Without Expect each repository has a token of its own.
+func TestOneTokenForEach(t *testing.T) {
+	d, names := closed(4)
+	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
+	for name, err := range resolveAll(t, s, names) {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n != 4 {
+		t.Errorf("%d tokens asked for, want 4", n)
+	}
+}
+
+// What a token does not grant is seen in the token (doc/quay-api.md section 5),
+// and does not keep the others from theirs.
+func TestSomeOfABatchAreDenied(t *testing.T) {
+	d, names := closed(20, 3, 7)
+	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
+	s.Expect(names...)
+	for name, err := range resolveAll(t, s, names) {
+		if denied := name == names[3] || name == names[7]; errors.Is(err, registry.ErrDenied) != denied || !denied && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n > 8 { // one for the batch, and some for each of the two, asked twice
+		t.Errorf("%d tokens asked for", n)
+	}
+}
+
+// A batch that has a disabled namespace or a name that is none in it is refused
+// as a whole (405 and 400: doc/quay-api.md section 5); so is one that is too
+// large for the token server (the mirror registry takes ten scopes). Halves of
+// it are asked for.
+func TestRefusedBatchIsHalved(t *testing.T) {
+	for _, status := range []int{400, 405, 413} {
+		d, names := closed(12)
+		q := closedServer(t, d)
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.URL.Query()["scope"]) > 10 {
+				w.WriteHeader(status)
+				return
+			}
+			forward(w, r, q.URL())
+		}))
+		t.Cleanup(front.Close)
+		s := connect(t, front.URL, "closed+bot", "closed-robot-token")
+		s.Expect(names...)
+		for name, err := range resolveAll(t, s, names) {
+			if err != nil {
+				t.Errorf("%d: %s: %v", status, name, err)
+			}
+		}
+		if n := s.seen.count("/v2/auth"); n != 3 {
+			t.Errorf("%d: %d tokens asked for", status, n)
+		}
+	}
+}
+
+// A token lives for an hour, as it says itself (doc/quay-api.md section 5); one
+// that the server does not take any more is replaced at once.
+func TestRefusedTokenIsReplaced(t *testing.T) {
+	d, names := closed(3)
+	first, second := closedServer(t, d), closedServer(t, d) // which does not take the first one's tokens
+	to := first
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { forward(w, r, to.URL()) }))
+	t.Cleanup(front.Close)
+	s := connect(t, front.URL, "closed+bot", "closed-robot-token")
+	s.Expect(names...)
+	r := s.repository(t, names[0])
+	for range 3 {
+		if _, err := r.Resolve(t.Context(), tag); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n != 1 {
+		t.Errorf("%d tokens asked for, want 1", n)
+	}
+	to = second
+	if _, err := r.Resolve(t.Context(), tag); err != nil {
+		t.Error(err)
+	}
+	if n := s.seen.count("/v2/auth"); n != 2 {
+		t.Errorf("%d tokens asked for, want 2", n)
+	}
+}
+
+// Where nobody is let in without a token, public repositories need one too.
+func TestNoAnonymousAccess(t *testing.T) {
+	s := sample(t, robot, robotSecret, quaytest.WithQuirk("no-anonymous", ""))
+	s.Expect(public, "stackfleet/haproxy")
+	for _, name := range []string{public, "stackfleet/haproxy"} {
+		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n != 1 {
+		t.Errorf("%d tokens asked for, want 1", n)
+	}
+}
+
+// forward passes a request on to another server, which sees the host that the
+// client asked for.
+func forward(w http.ResponseWriter, r *http.Request, to string) {
+	out, err := http.NewRequestWithContext(r.Context(), r.Method, to+r.URL.RequestURI(), r.Body)
+	if err != nil {
+		panic(err)
+	}
+	out.Header, out.Host, out.ContentLength = r.Header.Clone(), r.Host, r.ContentLength
+	resp, err := http.DefaultTransport.RoundTrip(out)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer resp.Body.Close()
+	for key, values := range resp.Header {
+		w.Header()[key] = values
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
