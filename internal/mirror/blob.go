@@ -19,6 +19,7 @@ type blob struct {
 	state   blobState
 	take    bool // the destination wants it
 	counted bool // among what has to be fetched
+	again   bool // the destination changed its mind: it may be staged
 	waiting []*part
 	rivals  []rival
 	sources []*source
@@ -231,7 +232,7 @@ func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	it.open++ // until all are entered
 	for _, b := range all {
 		if b.state == in {
-			b.take, b.counted = true, false
+			b.take, b.again, b.counted = true, true, false
 			l.enqueue(b)
 			b.waiting = append(b.waiting, it.parts[0])
 			it.open++

@@ -74,12 +74,10 @@ func remedyFor(err error) remedy {
 }
 
 const (
-	// maxBarren is how many attempts in a row may bring no new byte of a blob.
-	// The transport has its own retries before the header of an answer.
+	// maxBarren is how many attempts in a row may bring no new byte of a blob,
+	// or no manifest or list. The transport has its own retries before the
+	// header of an answer.
 	maxBarren = 5
-	// maxAsked is how often a manifest, or a list of what is attached, is asked
-	// for: its body may break off, which the transport does not see.
-	maxAsked = 3
 
 	minPause = 100 * time.Millisecond
 	maxPause = 3200 * time.Millisecond
@@ -104,7 +102,7 @@ func pause(ctx context.Context, n int) error {
 func insist(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || ctx.Err() != nil || n == maxAsked || final(err) {
+		if err == nil || ctx.Err() != nil || n == maxBarren || final(err) {
 			return err
 		}
 		if err := pause(ctx, n); err != nil {

@@ -41,6 +41,15 @@ func (r *copying) fetching(q *queue[*blob], buffer int) {
 // fetch brings a blob into its partial file, and leaves the rest to settle, so
 // that no connection waits for a disk.
 func (r *copying) fetch(b *blob, buf []byte) {
+	if b.again {
+		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.ends(staged(err)) {
+			return
+		} else if have {
+			r.here.Add(b.Size)
+			r.ledger.settling.push(parcel{blob: b})
+			return
+		}
+	}
 	select {
 	case r.open <- struct{}{}:
 	case <-r.link.Done():

@@ -1,0 +1,160 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A picky destination is a layout's, with a will of its own.
+type picky struct {
+	mirror.Destination
+	mu       sync.Mutex
+	wants    func(ocispec.Descriptor) bool
+	commit   func(mirror.Staged) error
+	taken    map[digest.Digest]string
+	twice    bool // may be given a blob again
+	finished int
+}
+
+func (p *picky) Wants(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
+	if p.wants != nil && !p.wants(d) {
+		return false, nil
+	}
+	return p.Destination.Wants(ctx, i, d)
+}
+
+func (p *picky) Take(_ context.Context, i mirror.Image, d ocispec.Descriptor) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken == nil {
+		p.taken = map[digest.Digest]string{}
+	}
+	if before := p.taken[d.Digest]; before != "" && !p.twice {
+		return errors.New("taken twice, before for " + before)
+	}
+	if there, err := p.Staging().Has(context.Background(), d); err != nil || !there {
+		return errors.New("taken and not staged")
+	}
+	p.taken[d.Digest] = i.Reference()
+	return nil
+}
+
+func (p *picky) Commit(ctx context.Context, s mirror.Staged) error {
+	if p.commit != nil {
+		if err := p.commit(s); err != nil {
+			return err
+		}
+	}
+	return p.Destination.Commit(ctx, s)
+}
+
+func (p *picky) Finish(context.Context) error { p.finished++; return nil }
+
+func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	l := newLayout(t, t.TempDir())
+	to := &picky{Destination: mirror.ToLayout(l)}
+	images := s.images(quaytest.SampleTag)
+	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole(t, l, r, len(images))
+	if len(to.taken) != r.Blobs || to.finished != 1 {
+		t.Errorf("took %d of %d blobs, finished %d times", len(to.taken), r.Blobs, to.finished)
+	}
+}
+
+// A destination that was mistaken about what it has gets it after all.
+func TestCommitThatFindsSomethingMissing(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	l := newLayout(t, t.TempDir())
+	to := &picky{Destination: mirror.ToLayout(l), wants: func(d ocispec.Descriptor) bool { return d.Size < 50_000 }}
+	to.commit = func(s mirror.Staged) error {
+		var missing mirror.MissingError
+		for _, d := range s.Blobs {
+			if there, err := l.Has(context.Background(), d); err != nil || !there {
+				missing.Blobs = append(missing.Blobs, d)
+			}
+		}
+		if missing.Blobs != nil {
+			return &missing
+		}
+		return nil
+	}
+	images := s.images(quaytest.SampleTag)
+	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole(t, l, r, len(images))
+	if r.Fetched != r.Bytes {
+		t.Errorf("fetched %d of %d", r.Fetched, r.Bytes)
+	}
+}
+
+func TestCommitThatIsNeverContent(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	l := newLayout(t, t.TempDir())
+	to := &picky{Destination: mirror.ToLayout(l), twice: true}
+	to.commit = func(s mirror.Staged) error { return &mirror.MissingError{Blobs: s.Blobs} }
+	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(s.images(quaytest.SampleTag)[:2]))
+	if err != nil || r.Failed != 2 || !strings.Contains(r.Images[0].Error, "lacks") {
+		t.Errorf("%v\n%s", err, show(t, r))
+	}
+	if r.Fetched != r.Bytes {
+		t.Errorf("fetched %d of %d: what is staged is not fetched again", r.Fetched, r.Bytes)
+	}
+}
+
+// A destination's trouble with one image is that image's, and a disk's ends the
+// whole.
+func TestCommitThatFails(t *testing.T) {
+	images := func(s *site) []mirror.Image { return s.images(quaytest.SampleTag) }
+	for _, test := range []struct {
+		name  string
+		err   error
+		whole bool
+	}{
+		{"refused", errors.New("refused"), false},
+		{"full disk", syscall.ENOSPC, true},
+		{"file", &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSite(t, quaytest.SampleDataset())
+			to := &picky{Destination: mirror.ToLayout(newLayout(t, t.TempDir()))}
+			struck := images(s)[3].Reference()
+			to.commit = func(s mirror.Staged) error {
+				if s.Reference() == struck {
+					return test.err
+				}
+				return nil
+			}
+			r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images(s)))
+			switch {
+			case test.whole && (!errors.Is(err, test.err) || to.finished != 0 || r.Failed == 0):
+				t.Errorf("%v, finished %d times", err, to.finished)
+			case !test.whole && (err != nil || failed(r) != struck || to.finished != 1):
+				t.Errorf("%v, failed %s", err, failed(r))
+			}
+			if r.Complete || !strings.Contains(failed(r), struck) {
+				t.Errorf("have\n%s", show(t, r))
+			}
+		})
+	}
+}

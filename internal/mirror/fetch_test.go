@@ -1,0 +1,238 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// small is a release that takes no time to copy.
+func small() *quaytest.Dataset {
+	return quaytest.Release(6, quaytest.ReleaseOptions{Base: 400 << 10, Group: 300 << 10, Groups: 2, Own: 200 << 10})
+}
+
+// Faults that go away cost time and no image.
+func TestFaultsThatGoAway(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options []quaytest.Option
+		plain   bool // faults that the transport does not see, or is not there to see
+		stall   time.Duration
+		ranges  bool // nothing has to come twice
+	}{
+		{"cut in mid body, three times", quirks("cut-first", "3", "blob-range", ""), true, 0, true},
+		{"cut in mid body, and no ranges", quirks("cut", "3:/v2/**/blobs/*"), true, 0, false},
+		{"cut manifests", quirks("cut", "3:/v2/**/manifests/*"), true, 0, true},
+		{"stall", quirks("stall-first", "1", "blob-range", ""), true, 200 * time.Millisecond, true},
+		{"cut by object storage", append(quirks("cut", "2:/blobs/**"), quaytest.WithObjectStorage()), true, 0, true},
+		{"object storage that ignores ranges", append(quirks("cut", "3:/blobs/**", "storage-ignores-range", ""), quaytest.WithObjectStorage()), true, 0, false},
+		{"outage", quirks("outage", "20"), false, 0, true},
+		{"a page of a dead backend", quirks("html-502", "7"), false, 0, true},
+		{"a blob of wrong bytes now and then", quirks("wrong-bytes", "5:/v2/**/blobs/*"), true, 0, false},
+		{"an endless blob now and then", quirks("endless", "5:/v2/**/blobs/*"), true, 0, false},
+		{"a truncated blob now and then", quirks("truncated", "5:/v2/**/blobs/*"), true, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, small(), test.options...)
+			s.plain = test.plain
+			l := newLayout(t, t.TempDir())
+			o := s.options()
+			o.Stall = test.stall
+			images := s.images("2025.1")
+			r := copyTo(t, l, o, images)
+			whole(t, l, r, len(images))
+			if test.ranges && (r.Retried != 0 || r.Fetched != r.Bytes) {
+				t.Errorf("%d bytes of %d came for nothing", r.Retried, r.Fetched)
+			}
+			if r.Fetched != r.Bytes+r.Retried {
+				t.Errorf("fetched %d, unique are %d, in vain were %d", r.Fetched, r.Bytes, r.Retried)
+			}
+			if s.server.Stats().Classes["blob"].Requests <= int64(r.Blobs) && test.plain && !strings.Contains(test.name, "manifests") && !strings.Contains(test.name, "storage") {
+				t.Error("the fault never showed")
+			}
+		})
+	}
+}
+
+// quirks are options by name and value.
+func quirks(pairs ...string) []quaytest.Option {
+	var options []quaytest.Option
+	for p := range slices.Chunk(pairs, 2) {
+		options = append(options, quaytest.WithQuirk(p[0], p[1]))
+	}
+	return options
+}
+
+// Faults that stay cost those images that are struck, and no other. Nothing
+// false gets a blob's name.
+func TestFaultsThatStay(t *testing.T) {
+	const struck = "/v2/release/image-000001/blobs/*"
+	for _, test := range []struct {
+		name, quirk, value, says string
+		options                  []quaytest.Option
+		all                      bool
+	}{
+		{"wrong bytes", "wrong-bytes", struck, "does not match", nil, false},
+		{"truncated", "truncated", struck, "", nil, false},
+		{"endless", "endless", struck, "", nil, false},
+		{"gone", "html-404", struck, "404", nil, false},
+		{"lapsed addresses", "storage-lapsed", "", "403", []quaytest.Option{quaytest.WithObjectStorage()}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, small(), append(test.options, quaytest.WithQuirk(test.quirk, test.value))...)
+			s.plain = true
+			l := newLayout(t, t.TempDir())
+			images := s.images("2025.1")
+			r := copyTo(t, l, s.options(), images)
+			want := images[1].Reference()
+			if test.all {
+				var names []string
+				for _, i := range images {
+					names = append(names, i.Reference())
+				}
+				want = strings.Join(names, " ")
+			}
+			if failed(r) != want || r.Complete {
+				t.Fatalf("failed %q, want %q", failed(r), want)
+			}
+			for _, i := range r.Images {
+				if i.Status == mirror.Failed && (!strings.Contains(i.Error, "sha256:") || !strings.Contains(i.Error, test.says)) {
+					t.Errorf("error %q does not name the blob, or %q", i.Error, test.says)
+				}
+			}
+			again := newSite(t, small())
+			for i := range images {
+				images[i].Host = again.host
+			}
+			whole(t, l, copyTo(t, l, again.options(), images), len(images))
+		})
+	}
+}
+
+// A blob that one repository has broken comes from another one that has it.
+func TestAnotherRepositoryHasTheBlob(t *testing.T) {
+	for _, quirk := range []string{"wrong-bytes", "html-404", "fail-first"} {
+		t.Run(quirk, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			shared := strings.Repeat("shared ", 20_000)
+			y.tag("one", "v1", y.image("one", "linux/amd64", shared))
+			y.tag("two", "v1", y.image("two", "linux/amd64", shared))
+			layer := digest.FromString(shared).String()
+			value := "/v2/yard/one/blobs/" + layer
+			if quirk == "fail-first" {
+				value = "100:403:" + value
+			}
+			// The answers wait until both images are known.
+			s := newSite(t, y.data, quaytest.WithQuirk(quirk, value), quaytest.WithLatency(50*time.Millisecond))
+			s.plain = true
+			l := newLayout(t, t.TempDir())
+			whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 2)
+		})
+	}
+}
+
+// Each answer brings half of what is left, more often than attempts may bring
+// nothing: as long as something comes, it goes on.
+func TestProgressIsPatience(t *testing.T) {
+	data := quaytest.Release(1, quaytest.ReleaseOptions{Base: 8 << 20, Group: 16 << 10, Own: 16 << 10})
+	s := newSite(t, data, quirks("cut-first", "12", "blob-range", "")...)
+	s.plain = true
+	l := newLayout(t, t.TempDir())
+	var resumed atomic.Int64
+	o := s.options()
+	o.Observe = func(e mirror.Event) {
+		if e.Kind == mirror.BlobRetried {
+			resumed.Add(1)
+		}
+	}
+	r := copyTo(t, l, o, s.images("2025.1")[:1])
+	whole(t, l, r, 1)
+	if n := resumed.Load(); n < 6 || r.Retries != int(n) || r.Retried != 0 {
+		t.Errorf("%d attempts failed, the report says %d, and %d bytes in vain", n, r.Retries, r.Retried)
+	}
+}
+
+// Two manifests give one blob two sizes: the one that lies fails, whichever
+// comes first.
+func TestSizesThatContradict(t *testing.T) {
+	for _, first := range []string{"honest", "liar"} {
+		t.Run(first+" first", func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			layer := strings.Repeat("layer ", 10_000)
+			honest := y.image("honest", "linux/amd64", layer)
+			y.tag("honest", "v1", honest)
+			for i := range y.data.Manifests {
+				m := y.data.Manifests[i]
+				if m.Digest != honest.Digest.String() {
+					continue
+				}
+				text := strings.Replace(m.Content, `"size":60000`, `"size":70000`, 1)
+				if text == m.Content {
+					t.Fatal("the size is not there to be changed")
+				}
+				d := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromString(text)}
+				y.data.Manifests = append(y.data.Manifests, quaytest.Manifest{
+					Repository: "yard/liar", Digest: d.Digest.String(), MediaType: m.MediaType, Content: text,
+				})
+				y.tag("liar", "v1", d)
+			}
+			y.blob("liar", "", layer)
+			for _, b := range y.data.Blobs {
+				if b.Repository == "yard/honest" {
+					b.Repository = "yard/liar"
+					if !slices.ContainsFunc(y.data.Blobs, func(o quaytest.Blob) bool { return o.Repository == b.Repository && o.Digest == b.Digest }) {
+						y.data.Blobs = append(y.data.Blobs, b)
+					}
+				}
+			}
+			s := newSite(t, y.data, quaytest.WithLatency(20*time.Millisecond))
+			l := newLayout(t, t.TempDir())
+			images := s.images("v1")
+			o := s.options()
+			if first == "liar" {
+				slices.Reverse(images)
+			}
+			o.Jobs = 1
+			r := copyTo(t, l, o, images)
+			if failed(r) != s.host+"/yard/liar:v1" || r.Copied != 1 {
+				t.Errorf("have\n%s", show(t, r))
+			}
+		})
+	}
+}
+
+// A disk that has no room for what is planned is told of before it is full.
+func TestNoRoomIsToldInTime(t *testing.T) {
+	y := newYard(t)
+	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
+	d := y.manifest("huge", ocispec.MediaTypeImageManifest, map[string]any{
+		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
+		"config": y.blob("huge", ocispec.MediaTypeImageConfig, "{}"),
+		"layers": []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromString("huge"), Size: 1 << 40}},
+	})
+	y.tag("huge", "v1", d)
+	s := newSite(t, y.data, quaytest.WithLatency(100*time.Millisecond))
+	l := newLayout(t, t.TempDir())
+	if free, err := l.Free(); err != nil || free >= 1<<40 {
+		t.Skipf("the disk has room for %d bytes (%v)", free, err)
+	}
+	r, err := mirror.New(mirror.ToLayout(l), s.options()).Copy(t.Context(), slices.Values(s.images("v1")))
+	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
+		t.Errorf("error %v", err)
+	}
+}

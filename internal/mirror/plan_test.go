@@ -1,0 +1,93 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+func plan(t *testing.T, l *layout.Layout, o mirror.Options, images []mirror.Image) mirror.Plan {
+	t.Helper()
+	p, err := mirror.New(mirror.ToLayout(l), o).Plan(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlanSaysWhatACopyTakes(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	dir := t.TempDir()
+	l := newLayout(t, dir)
+	images := s.images(quaytest.SampleTag)
+	p := plan(t, l, s.options(), images)
+	if sent := s.blobBytes(); sent != 0 {
+		t.Errorf("a plan fetched %d bytes of blobs", sent)
+	}
+	if len(p.Images) != len(images) || p.Missing != p.Bytes || p.Present != 0 || p.Free <= 0 || p.Shared <= p.Bytes {
+		t.Errorf("plan %+v", p)
+	}
+	r := copyTo(t, l, s.options(), images)
+	if p.Bytes != r.Bytes || p.Missing != r.Fetched || p.Blobs != r.Blobs || p.Shared != r.Saved {
+		t.Errorf("planned %d bytes, %d missing, %d blobs, %d shared; the copy took %d, %d, %d, %d",
+			p.Bytes, p.Missing, p.Blobs, p.Shared, r.Bytes, r.Fetched, r.Blobs, r.Saved)
+	}
+	for i, planned := range p.Images {
+		if copied := r.Images[i]; planned.Reference() != copied.Reference || planned.Bytes != copied.Bytes || planned.Digest != copied.Digest {
+			t.Errorf("planned %+v, copied %+v", planned, copied)
+		}
+	}
+
+	before := s.server.Stats().Requests
+	again := plan(t, l, s.options(), images)
+	if again.Missing != 0 || again.Present != p.Bytes || again.Bytes != p.Bytes {
+		t.Errorf("after the copy: %+v", again)
+	}
+	for _, i := range again.Images {
+		if !i.Present || i.Missing != 0 {
+			t.Errorf("%s is not there", i.Reference())
+		}
+	}
+	if asked := s.server.Stats().Requests - before; asked != 0 {
+		t.Errorf("%d requests for what is there", asked)
+	}
+}
+
+func TestPlanWritesNothing(t *testing.T) {
+	y, _, _ := multi(t)
+	y.tag("single", "v1", y.image("single", "linux/amd64", "layer"))
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64")
+	p := plan(t, l, o, s.images("v1"))
+	for _, i := range p.Images {
+		if i.Err != nil || len(i.Platforms) != 1 || i.Platforms[0].Architecture != "amd64" {
+			t.Errorf("planned %+v", i)
+		}
+	}
+	blobs, err := filepath.Glob(filepath.Join(l.Dir(), "blobs", "*", "*"))
+	if err != nil || len(blobs) > 0 {
+		t.Errorf("a plan left %v (%v)", blobs, err)
+	}
+	whole(t, l, copyTo(t, l, o, s.images("v1")), 2)
+}
+
+func TestPlanNamesWhatFails(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	images := s.images(quaytest.SampleTag)[:2]
+	images[0].Repository = "stackfleet/nothing-here"
+	p := plan(t, newLayout(t, t.TempDir()), s.options(), images)
+	bad := slices.IndexFunc(p.Images, func(i mirror.PlannedImage) bool { return strings.Contains(i.Repository, "nothing") })
+	if p.Images[bad].Err == nil || p.Images[1-bad].Err != nil || p.Images[1-bad].Missing == 0 {
+		t.Errorf("plan %+v", p.Images)
+	}
+}

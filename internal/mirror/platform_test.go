@@ -1,0 +1,221 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// platforms reads a list such as "linux/amd64,linux/arm64".
+func platforms(t *testing.T, mode mirror.IndexMode, list string) mirror.Platforms {
+	t.Helper()
+	p := mirror.Platforms{Index: mode}
+	for s := range strings.SplitSeq(list, ",") {
+		one, err := mirror.ParsePlatform(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Only = append(p.Only, one)
+	}
+	return p
+}
+
+// multi is a yard with one index of three images and an attestation of each
+// of two of them.
+func multi(t *testing.T) (y *yard, index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
+	y = newYard(t)
+	children = map[string]ocispec.Descriptor{}
+	var list []ocispec.Descriptor
+	for _, p := range []string{"linux/amd64", "linux/arm64/v8", "linux/arm/v7"} {
+		children[p] = y.image("multi", p, "shared", "layer of "+p)
+		list = append(list, children[p])
+	}
+	for _, p := range []string{"linux/amd64", "linux/arm64/v8"} {
+		a := y.image("multi", "unknown/unknown", "attestation of "+p)
+		a.Annotations = map[string]string{"vnd.docker.reference.digest": children[p].Digest.String()}
+		children["attestation "+p] = a
+		list = append(list, a)
+	}
+	index = y.index("multi", list...)
+	y.tag("multi", "v1", index)
+	return y, index, children
+}
+
+func TestSparseIndexKeepsItsDigest(t *testing.T) {
+	y, index, children := multi(t)
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Platforms = platforms(t, mirror.SparseIndex, "linux/arm64")
+	r := copyTo(t, l, o, s.images("v1"))
+	whole(t, l, r, 1)
+	if e, _ := l.Image(s.host + "/yard/multi:v1"); e.Descriptor.Digest != index.Digest || r.Images[0].As != "" {
+		t.Errorf("the entry is %s, the report says %q, and the index is %s", e.Descriptor.Digest, r.Images[0].As, index.Digest)
+	}
+	for name, d := range children {
+		there, err := l.Has(t.Context(), d)
+		if err != nil || there != strings.Contains(name, "arm64") {
+			t.Errorf("%s is there: %v (%v)", name, there, err)
+		}
+	}
+	if want := []string{"linux/arm64/v8"}; !slices.Equal(r.Images[0].Platforms, want) {
+		t.Errorf("platforms %v", r.Images[0].Platforms)
+	}
+
+	before := s.server.Stats().Requests
+	if r := copyTo(t, l, o, s.images("v1")); r.Present != 1 || s.server.Stats().Requests != before {
+		t.Errorf("the same again: %d requests\n%s", s.server.Stats().Requests-before, show(t, r))
+	}
+	o.Platforms = platforms(t, mirror.SparseIndex, "linux/arm64,linux/arm/v7")
+	whole(t, l, copyTo(t, l, o, s.images("v1")), 1)
+	if there, err := l.Has(t.Context(), children["linux/arm/v7"]); err != nil || !there {
+		t.Errorf("a platform that was chosen later is not there (%v)", err)
+	}
+}
+
+func TestRewrittenIndexIsNewAndTheSameEachTime(t *testing.T) {
+	y, index, children := multi(t)
+	y.tag("multi", cosign(index, ".sig"), y.artifact("multi", nil, "signature"))
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64,linux/arm/v7")
+	r := copyTo(t, l, o, s.images("v1"))
+	whole(t, l, r, 1)
+	e, _ := l.Image(s.host + "/yard/multi:v1")
+	if e.Descriptor.Digest == index.Digest || r.Images[0].As != e.Descriptor.Digest || r.Images[0].Digest != index.Digest {
+		t.Fatalf("the entry is %s, and the report says\n%s", e.Descriptor.Digest, show(t, r))
+	}
+	if got := r.Images[0].Signatures; got != (mirror.Signatures{Found: 1}) || len(r.Images[0].Notes) != 1 {
+		t.Errorf("signatures %+v, notes %q: the index is not what was signed", got, r.Images[0].Notes)
+	}
+	content, err := l.Read(t.Context(), e.Descriptor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manifest.Parse(e.Descriptor.MediaType, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []ocispec.Descriptor
+	for _, name := range []string{"linux/amd64", "linux/arm/v7", "attestation linux/amd64"} {
+		want = append(want, children[name])
+	}
+	if diff := cmp.Diff(want, m.Children); diff != "" {
+		t.Errorf("children: %s", diff)
+	}
+	if m.Annotations["a"] != "<kept>" {
+		t.Errorf("annotations %v", m.Annotations)
+	}
+
+	before := s.server.Stats().Requests
+	if r := copyTo(t, l, o, s.images("v1")); r.Present != 1 || r.Images[0].As != e.Descriptor.Digest || s.server.Stats().Requests != before {
+		t.Errorf("the same again: %d requests\n%s", s.server.Stats().Requests-before, show(t, r))
+	}
+}
+
+func TestIndexOfWhichAllIsChosenStaysAsItIs(t *testing.T) {
+	y, index, _ := multi(t)
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64,linux/arm64,linux/arm")
+	whole(t, l, copyTo(t, l, o, s.images("v1")), 1)
+	if e, _ := l.Image(s.host + "/yard/multi:v1"); e.Descriptor.Digest != index.Digest {
+		t.Errorf("the entry is %s", e.Descriptor.Digest)
+	}
+}
+
+func TestNestedIndex(t *testing.T) {
+	y := newYard(t)
+	inner := y.index("deep", y.image("deep", "linux/amd64", "a"), y.image("deep", "windows/amd64", "w"))
+	other := y.index("deep", y.image("deep", "windows/arm64", "x"))
+	y.tag("deep", "v1", y.index("deep", inner, other))
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64")
+	r := copyTo(t, l, o, s.images("v1"))
+	whole(t, l, r, 1)
+	if want := []string{"linux/amd64"}; !slices.Equal(r.Images[0].Platforms, want) {
+		t.Errorf("platforms %v", r.Images[0].Platforms)
+	}
+	for _, content := range []string{"a", "w", "x"} {
+		there, err := l.Has(t.Context(), ocispec.Descriptor{Digest: digest.FromString(content), Size: 1})
+		if err != nil || there != (content == "a") {
+			t.Errorf("layer %s is there: %v (%v)", content, there, err)
+		}
+	}
+}
+
+func TestIndexesNestedTooDeepAreRefused(t *testing.T) {
+	y := newYard(t)
+	d := y.image("deep", "linux/amd64", "a")
+	d.Platform = nil
+	for range 5 {
+		d = y.index("deep", d)
+	}
+	y.tag("deep", "v1", d)
+	s := newSite(t, y.data)
+	r := copyTo(t, newLayout(t, t.TempDir()), s.options(), s.images("v1"))
+	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, "nested") {
+		t.Errorf("have\n%s", show(t, r))
+	}
+}
+
+func TestPlatformThatIsNotThere(t *testing.T) {
+	y, _, _ := multi(t)
+	y.tag("single", "v1", y.image("single", "linux/arm64", "layer"))
+	s := newSite(t, y.data)
+	o := s.options()
+	for _, test := range []struct {
+		list, repository, says string
+	}{
+		{"linux/s390x", "multi", "linux/amd64, linux/arm64/v8, linux/arm/v7"},
+		{"linux/arm/v6", "multi", "linux/amd64, linux/arm64/v8, linux/arm/v7"},
+		{"linux/amd64", "single", "linux/arm64"},
+	} {
+		for _, mode := range []mirror.IndexMode{mirror.SparseIndex, mirror.RewrittenIndex} {
+			o.Platforms = platforms(t, mode, test.list)
+			r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
+			i := r.Images[slices.IndexFunc(r.Images, func(i mirror.ImageReport) bool { return strings.Contains(i.Reference, test.repository) })]
+			if i.Status != mirror.Failed || !strings.Contains(i.Error, test.says) {
+				t.Errorf("%s of %s: %s %q", test.list, test.repository, i.Status, i.Error)
+			}
+		}
+	}
+	o.Platforms = platforms(t, mirror.SparseIndex, "linux/arm64/v8")
+	l := newLayout(t, t.TempDir())
+	r := copyTo(t, l, o, s.images("v1"))
+	whole(t, l, r, 2)
+	if r.Fetched != r.Bytes {
+		t.Errorf("fetched %d of %d", r.Fetched, r.Bytes)
+	}
+}
+
+func TestParsePlatform(t *testing.T) {
+	for s, want := range map[string]ocispec.Platform{
+		"linux/amd64":  {OS: "linux", Architecture: "amd64"},
+		"linux/arm/v7": {OS: "linux", Architecture: "arm", Variant: "v7"},
+	} {
+		if got, err := mirror.ParsePlatform(s); err != nil || got.OS != want.OS || got.Architecture != want.Architecture || got.Variant != want.Variant {
+			t.Errorf("%s: %+v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "linux", "linux/", "/amd64", "linux/amd64/v1/x", "Linux/amd64", "linux/amd64,linux/arm64", "linux/../etc"} {
+		if got, err := mirror.ParsePlatform(s); err == nil {
+			t.Errorf("%q is taken for %+v", s, got)
+		}
+	}
+}

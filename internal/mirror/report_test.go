@@ -1,0 +1,156 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// report is one in which every field says something.
+func report() mirror.Report {
+	return mirror.Report{
+		Destination: "oci:kolla", Error: "interrupted",
+		Images: []mirror.ImageReport{{
+			Reference: "quay.io/org/a:1", Destination: "quay.io/org/a:1", Status: mirror.Copied,
+			Digest: digest.FromString("a"), As: digest.FromString("b"), Notes: []string{"left behind"},
+			Platforms: []string{"linux/amd64"}, Bytes: 10, Fetched: 5, Signatures: mirror.Signatures{Found: 3, Copied: 1, Missing: 2},
+		}, {
+			Reference: "localhost:5000/org/deep/b:1", Destination: "b", Status: mirror.Failed, Digest: digest.FromString("c"), Error: "<gone>",
+		}, {
+			Reference: "host/org/b@" + digest.FromString("d").String(), Status: mirror.Failed,
+		}, {
+			Reference: "quay.io/org/c:1", Status: mirror.Present,
+		}},
+		Unknown: []mirror.UnknownReport{{Reference: "quay.io/org/d:1", Reason: "rate limited", Error: "429"}, {Reference: "quay.io/org/d:1-*", Reason: "failed"}},
+		Copied:  1, Present: 1, Failed: 2, Blobs: 3, Bytes: 4, Fetched: 5, Saved: 6, Retried: 7, Retries: 8, Uploaded: 9, Mounted: 10,
+		SignaturesFound: 3, SignaturesCopied: 1, SignaturesMissing: 2,
+		Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC), Elapsed: 1234 * time.Millisecond,
+	}
+}
+
+func TestReportRoundTrip(t *testing.T) {
+	want := report()
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := mirror.ReadReport(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is empty is an empty array in JSON.
+	for i := range got.Images {
+		if len(got.Images[i].Notes) == 0 {
+			got.Images[i].Notes = nil
+		}
+		if len(got.Images[i].Platforms) == 0 {
+			got.Images[i].Platforms = nil
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Every key is always there, and is a key of doc/copy.md.
+func TestReportKeys(t *testing.T) {
+	keys := func(v any) []string { return slices.Sorted(maps.Keys(v.(map[string]any))) }
+	for _, r := range []mirror.Report{{Images: []mirror.ImageReport{{}}, Unknown: []mirror.UnknownReport{{}}}, report()} {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have map[string]any
+		if err := json.Unmarshal(text, &have); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Fields(`blobs bytes complete copied destination elapsed_seconds error failed fetched images mounted present retried
+			retries saved signatures started unknown uploaded`)
+		if got := keys(have); !slices.Equal(got, want) {
+			t.Errorf("keys %v", got)
+		}
+		want = strings.Fields("as bytes destination digest error fetched notes platforms reference signatures status")
+		if got := keys(have["images"].([]any)[0]); !slices.Equal(got, want) {
+			t.Errorf("keys of an image %v", got)
+		}
+		if got := keys(have["unknown"].([]any)[0]); !slices.Equal(got, []string{"error", "reason", "reference"}) {
+			t.Errorf("keys of what is unknown %v", got)
+		}
+		if r.Elapsed != 0 && (have["elapsed_seconds"] != 1.234 || have["started"] != "2025-04-02T09:00:00Z") {
+			t.Errorf("times %v %v", have["elapsed_seconds"], have["started"])
+		}
+	}
+}
+
+func TestFailedImages(t *testing.T) {
+	want := []mirror.Image{
+		{Host: "localhost:5000", Repository: "org/deep/b", Tag: "1", Digest: digest.FromString("c")},
+		{Host: "host", Repository: "org/b", Digest: digest.FromString("d")},
+		{Host: "quay.io", Repository: "org/d", Tag: "1"},
+	}
+	if diff := cmp.Diff(want, report().FailedImages()); diff != "" {
+		t.Error(diff)
+	}
+	for _, bad := range []string{
+		"", "quay.io", "quay.io/org", "quay.io/org/a", "/org/a:1", "quay.io/org/../a:1", "quay.io/org/a:1/../../x", "quay.io/ORG/a:1",
+		"quay.io/org/a:", "quay.io/org/a@sha256:1", "quay.io/org/a@", "quay.io/org/a:1\x1b[2J",
+	} {
+		r := mirror.Report{Images: []mirror.ImageReport{{Reference: bad, Status: mirror.Failed}}}
+		if got := r.FailedImages(); len(got) > 0 {
+			t.Errorf("%q is taken for %+v", bad, got)
+		}
+	}
+}
+
+func TestWhatIsNoReport(t *testing.T) {
+	for _, text := range []string{
+		"", "null", "[]", "{}", "7", `{"results":[],"complete":true}`, `{"schemaVersion":2,"manifests":[]}`,
+		`{"destination":"x","complete":true,"images":[{"reference":"a","status":"well"}],"copied":0,"failed":0}`,
+		`{"destination":"x","complete":true,"images":[{"status":"failed"}],"copied":0,"failed":0}`,
+		`{"destination":"x","complete":true,"images":[],"copied":0,"failed":0}{}`,
+		`{"destination":"x","complete":true,"images":[],"copied":0,"fai`,
+	} {
+		if r, err := mirror.ReadReport(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "report") {
+			t.Errorf("%s: %+v, %v", text, r, err)
+		}
+	}
+}
+
+func FuzzReadReport(f *testing.F) {
+	text, err := json.Marshal(report())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(text))
+	f.Add(`{"destination":"x","complete":true,"images":[],"copied":0,"failed":0}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := mirror.ReadReport(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, i := range r.FailedImages() {
+			if strings.Contains(i.Repository, "..") || strings.ContainsAny(i.Reference(), "\x1b \n") {
+				t.Errorf("%+v", i)
+			}
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mirror.ReadReport(bytes.NewReader(again)); err != nil {
+			t.Errorf("%s: %v", again, err)
+		}
+	})
+}
