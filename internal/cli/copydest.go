@@ -96,11 +96,11 @@ func refuseDests(patterns []string) error {
 
 // An opened is a destination that is open.
 type opened struct {
-	mirror.Destination
 	dest
-	layout *layout.Layout // that is ours to close; nil for an archive
-	made   string         // folder that was not there before; ""
-	clear  string         // staging folder to remove when nothing failed; ""
+	destination mirror.Destination
+	layout      *layout.Layout // that is ours to close; nil for an archive
+	made        string         // folder that was not there before; ""
+	clear       string         // staging folder to remove when nothing failed; ""
 }
 
 // open opens a destination, for this process alone. It may make a folder;
@@ -115,14 +115,14 @@ func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
 	case ociFolder:
 		o.made = missing(d.path)
 		if o.layout, err = a.openLayout(d.path, f.check); err == nil {
-			o.Destination = mirror.ToLayout(o.layout)
+			o.destination = mirror.ToLayout(o.layout)
 		}
 	case ociArchive:
 		o.made = missing(d.path + ".quayside")
-		o.Destination, err = mirror.ToOCIArchive(d.path)
+		o.destination, err = mirror.ToOCIArchive(d.path)
 	case dockerArchive:
 		o.made = missing(d.path + ".quayside")
-		o.Destination, err = mirror.ToDockerArchive(d.path)
+		o.destination, err = mirror.ToDockerArchive(d.path)
 	case dockerRegistry:
 		err = a.openRegistry(o, f, r)
 	}
@@ -159,7 +159,7 @@ func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
 	if o.layout, err = a.openLayout(o.clear, f.check); err != nil {
 		return err
 	}
-	if o.Destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
+	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
 		return errors.Join(usagef("destination %q: %w", o.text, err), o.layout.Close())
 	}
 	return nil
@@ -175,8 +175,8 @@ func missing(dir string) string {
 
 // close lets go of the destination, and tells where blobs are kept that did not get there.
 func (o *opened) close(t *talk, whole, dry bool) error {
-	staging := o.Staging().Dir()
-	err := o.Destination.Close()
+	staging := o.destination.Staging().Dir()
+	err := o.destination.Close()
 	if o.layout != nil {
 		err = errors.Join(err, o.layout.Close())
 	}

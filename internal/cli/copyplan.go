@@ -63,7 +63,7 @@ func (c *copying) plan(ctx context.Context) error {
 	}
 	if found.Free >= 0 && need > found.Free && why == "" {
 		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
-			report.Bytes(need), c.to.Staging().Dir(), report.Bytes(found.Free))
+			report.Bytes(need), c.to.destination.Staging().Dir(), report.Bytes(found.Free))
 	}
 	if err := c.printPlan(found, code, why); err != nil {
 		return err

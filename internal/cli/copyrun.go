@@ -58,17 +58,17 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 
-	destination, err := a.open(to, f, h.registries)
+	into, err := a.open(to, f, h.registries)
 	if err != nil {
 		return err
 	}
-	c := &copying{a: a, flags: f, hunt: h, to: destination, out: out, log: log}
+	c := &copying{a: a, flags: f, hunt: h, to: into, out: out, log: log}
 	options.Registry = h.registries.source
 	options.Logger = a.talk.log
 	options.Observe = log.tell
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
-	c.copier = mirror.New(destination, options)
+	c.copier = mirror.New(into.destination, options)
 	if f.dryRun {
 		return c.plan(ctx)
 	}

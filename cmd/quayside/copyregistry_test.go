@@ -1,0 +1,138 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// carries tells whether a registry has a manifest under a tag with a digest.
+func carries(t *testing.T, s *registrytest.Server, login bool, repository, digest string) bool {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, s.URL()+"/v2/"+repository+"/manifests/"+releaseTag, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json")
+	if login {
+		req.SetBasicAuth(registrytest.User, registrytest.Secret)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK && resp.Header.Get("Docker-Content-Digest") == digest
+}
+
+// A copy from registry to registry moves each byte once each way, keeps digests
+// and leaves no staging folder behind.
+func TestCopyToARegistry(t *testing.T) {
+	to := registrytest.Start(t)
+	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3})
+	staging, file := t.TempDir(), filepath.Join(t.TempDir(), "report.json")
+	args := []string{"copy", source.pattern(), "docker://" + to.Host() + "/kolla", "--plain-http", "--staging", staging}
+
+	mustRun(t, 0, append(args, "--dry-run")...)
+	if left, err := os.ReadDir(to.Dir()); err != nil || len(left) > 0 || source.copied() > 100_000 {
+		t.Errorf("a dry run wrote %v (%v), and fetched %d bytes", left, err, source.copied())
+	}
+	args = append(args, "--report", file)
+	mustRun(t, 0, args...)
+	for name, digest := range source.digests() {
+		repository, _, _ := strings.Cut(filepath.Base(name), ":")
+		if !carries(t, to, false, "kolla/"+repository, digest) {
+			t.Errorf("%s is not there with its digest", name)
+		}
+	}
+	var report struct {
+		Uploaded, Mounted, Fetched int64
+		Signatures                 struct{ Copied int }
+	}
+	read(t, file, &report)
+	if report.Uploaded == 0 || report.Uploaded > source.unique || report.Mounted == 0 || report.Signatures.Copied != 2 {
+		t.Errorf("%+v, of %d unique bytes", report, source.unique)
+	}
+	if left, err := os.ReadDir(staging); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	before := source.copied()
+	said := mustRun(t, 0, args...)
+	if !strings.Contains(said, "0 copied, 6 already there") || source.copied() != before {
+		t.Errorf("the second run is not for nothing:\n%s", said)
+	}
+	mustRun(t, 0, "copy", source.pattern(), "docker://"+to.Host(), "--map", "release/image-*=renamed/*", "--plain-http", "--staging", staging)
+	for name, digest := range source.digests() {
+		repository, _, _ := strings.Cut(filepath.Base(name), ":")
+		if !carries(t, to, false, "renamed/"+strings.TrimPrefix(repository, "image-"), digest) {
+			t.Errorf("%s is not there by its new name", name)
+		}
+	}
+}
+
+// read reads JSON.
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What docker login has stored is used, and shown nowhere; without it nothing
+// is fetched in vain.
+func TestCopyToARegistryWithAPassword(t *testing.T) {
+	to := registrytest.Start(t, registrytest.WithPassword())
+	source := startRelease(t, 2, quaytest.ReleaseOptions{})
+	staging, login := t.TempDir(), filepath.Join(t.TempDir(), "auth.json")
+	args := []string{"copy", source.pattern(), "docker://" + to.Host() + "/kolla", "--plain-http", "--staging", staging, "-vv"}
+
+	said := mustRun(t, 5, args...)
+	if !strings.Contains(said, "login") || !strings.Contains(said, "2 failed") {
+		t.Errorf("it does not say what to do:\n%s", said)
+	}
+	secret := base64.StdEncoding.EncodeToString([]byte(registrytest.User + ":" + registrytest.Secret))
+	if err := os.WriteFile(login, []byte(`{"auths":{"`+to.Host()+`":{"auth":"`+secret+`"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t.Context(), t, append(args, "--events", filepath.Join(staging, "events"), "--report", filepath.Join(staging, "report"))...)
+	cmd.Env = append(cmd.Env, "REGISTRY_AUTH_FILE="+login)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for name, digest := range source.digests() {
+		repository, _, _ := strings.Cut(filepath.Base(name), ":")
+		if !carries(t, to, true, "kolla/"+repository, digest) {
+			t.Errorf("%s is not there with its digest", name)
+		}
+	}
+	files, err := os.ReadDir(staging)
+	if err != nil || len(files) != 2 {
+		t.Errorf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(staging, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, text...)
+	}
+	if strings.Contains(string(out), registrytest.Secret) || strings.Contains(string(out), secret) {
+		t.Error("the password is shown")
+	}
+}
