@@ -17,9 +17,11 @@
 // (flow.go), each answered in one place:
 //
 //   - May anything of this class go now? The gate (gate.go) closes after a
-//     refusal, for as long as the server says.
+//     refusal, for as long as the server says, unless the server refuses each
+//     request once, whatever else it admits (firsts.go).
 //   - Is too much on its way? The window (window.go) grows while latency stays
-//     flat.
+//     flat. Long bodies that are being read are not counted in it, and what
+//     their load does to latency is not held against the server.
 //   - Has the server's allowance room? The budget (budget.go) has a limit
 //     (limit.go) for each connection: a token bucket (bucket.go) that starts
 //     at the published rate, and learns from what is admitted and what is
@@ -33,7 +35,8 @@
 //
 //   - Only GET and HEAD are repeated. Being refused is no failure; other
 //     failures have a budget by number and by time.
-//   - What a server says to one class of paths says nothing of the others.
+//   - What a server says to one class of paths says nothing of the others. A
+//     Retry-After is never cut short for the request it was sent to.
 //   - A connection is dialled once for all that wait for it.
 //   - Every wait ends with its request's context, at once. There is no
 //     goroutine that outlives its request.

@@ -19,11 +19,13 @@ type flow struct {
 	class  class
 	queue  queue
 	gate   gate
+	firsts firsts
 	window window
 	budget *budget // nil until the first answer tells the protocol
 
 	inflight   int // requests sent and not done with
 	unanswered int // of these, those that no answer has begun to
+	long       int // of these, those whose long bodies are being read
 
 	sent, refused int64
 }
@@ -39,7 +41,7 @@ func (f *flow) next(now time.Time, usable func(lane int) bool) (*job, int, time.
 	if d := f.gate.wait(now, f.unanswered); d > 0 {
 		return nil, 0, d
 	}
-	if !f.window.admits(f.inflight) {
+	if !f.window.admits(f.inflight - f.long) {
 		f.release()
 		return nil, 0, never
 	}
@@ -104,4 +106,6 @@ type slot struct {
 	epoch    int    // of the window
 	sent     time.Time
 	answered bool
+	loaded   bool // long bodies were on their way when it was sent
+	long     bool // its own is one
 }

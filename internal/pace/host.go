@@ -33,6 +33,7 @@ type host struct {
 	timer   *time.Timer
 	closing []conn // to be closed outside the mutex
 
+	long    int // bodies of some size that are being read
 	jobs    int // so far
 	dials   int
 	retries int64
@@ -81,13 +82,17 @@ func (h *host) unlock() {
 func (h *host) acquire(ctx context.Context, j *job) turn {
 	j.turn = make(chan turn, 1)
 	h.mu.Lock()
+	f := h.flow(j.class)
+	if wait := time.Until(j.due); wait > 0 && f.firsts.on {
+		h.mu.Unlock()
+		return turn{wait: wait}
+	}
 	if j.number == 0 || j.refused > 1 {
 		// One that is refused again and again goes behind the others: it may
 		// be the only one.
 		h.jobs++
 		j.number = h.jobs
 	}
-	f := h.flow(j.class)
 	f.queue.push(j)
 	h.dispatch()
 	h.unlock()
@@ -116,8 +121,9 @@ func (h *host) flow(c class) *flow {
 		}
 	}
 	f := &flow{class: c, window: newWindow(h.mostInFlight())}
-	if h.major > 0 {
+	if h.major > 0 { // the connection is warm
 		f.budget = h.budget(c)
+		f.window.size = firstWindow
 	}
 	h.flows = append(h.flows, f)
 	return f
@@ -171,7 +177,7 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 
 // send gives j a slot on lane i.
 func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
-	s := &slot{flow: f, job: j, lane: h.lane(i), sent: now, epoch: f.window.epoch}
+	s := &slot{flow: f, job: j, lane: h.lane(i), sent: now, epoch: f.window.epoch, loaded: h.long > 0}
 	var dial bool
 	if s.link, dial = s.lane.take(now); dial {
 		s.dial = h.dial

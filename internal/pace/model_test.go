@@ -53,6 +53,7 @@ type settings struct {
 	workers   int           // requests it does at once, in the order they come; 0: any number
 	work      time.Duration // for a request
 	noise     float64       // of work: the part that varies
+	link      float64       // bytes a second that all bodies share; 0: any number
 
 	// answer, if it is set, may give a status of its own; 0 goes on.
 	answer func(m *model, req *http.Request, since time.Duration) (int, http.Header)
@@ -66,10 +67,13 @@ type model struct {
 	rng     *rand.Rand
 	address limiter
 	busy    []time.Time // until when each worker is
+	free    time.Time   // when the link has carried what is on it
 	broken  error       // of dials
 
 	dials, open, requests, refused int
 	inflight, peak                 int // on the whole
+	streams, streamPeak            int // bodies on the link
+	carried                        int64
 	connPeak                       int // on one connection
 	latencies                      []time.Duration
 }
@@ -194,6 +198,9 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := sleep(req.Context(), took+m.latency/2); err != nil {
 		return nil, err
 	}
+	if err := m.queued(req.Context()); err != nil {
+		return nil, err
+	}
 	if status == http.StatusTooManyRequests {
 		m.mu.Lock()
 		m.refused++
@@ -204,7 +211,9 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp := &http.Response{
 		StatusCode: status, Proto: "HTTP/2.0", ProtoMajor: 2, Header: header, Request: req,
-		Body: io.NopCloser(strings.NewReader("{}")), ContentLength: 2,
+	}
+	if resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader("{}")), 2; status == http.StatusOK {
+		resp.Body, resp.ContentLength = m.bodyFor(req.Context(), req)
 	}
 	if m.http1 {
 		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1

@@ -71,23 +71,42 @@ func (h *host) answered(s *slot, o outcome) {
 		h.arrived(s, o.resp, now)
 	}
 	h.warm(s)
-	if s.limit != nil && o.refusal == nil {
-		f.budget.answered(s.limit, s.sent, o.resp != nil)
+	stop := o.refusal != nil || o.down && o.after > 0
+	alone := o.resp != nil && (stop || !o.down) && h.alone(s, stop, now)
+	if s.limit != nil && (o.refusal == nil || alone) {
+		f.budget.answered(s.limit, s.sent, o.resp != nil && o.refusal == nil)
 	} else if s.limit != nil {
 		f.budget.refuse(s.limit, now, s.sent)
 	}
 	switch {
 	case o.refusal != nil:
 		f.refused++
-		h.shut(f, s, o.refusal, now)
+		if wait := s.job.postpone(o.refusal, now); alone {
+			h.log.Info("waiting to try again", "why", o.refusal.why(), "host", h.address, "path", s.job.req.URL.Path, "wait", wait.Round(time.Millisecond))
+		} else {
+			h.shut(f, s, o.refusal, now)
+		}
+	case o.down && alone:
 	case o.down:
-		f.window.failed(s.epoch)
+		f.window.failed(s.epoch, s.job.down)
 		f.gate.hold(now.Add(o.after))
 	case o.resp != nil:
 		f.gate.admit(s.sent)
-		f.window.answered(s.job.kind, s.epoch, o.latency, now)
+		f.window.answered(s.job.kind, s.epoch, o.latency, s.loaded || h.long > 0, now)
+		h.stream(s, o.resp)
 	}
 	h.dispatch()
+}
+
+// stream takes in that a body will be read for some time. The server has done
+// its part: the window is for those that it has not answered.
+func (h *host) stream(s *slot, resp *http.Response) {
+	if resp.ContentLength < longBody {
+		return
+	}
+	s.long = true
+	s.flow.long++
+	h.long++
 }
 
 // shut closes the gate of a flow. A caller who wants no retries waits for
@@ -190,6 +209,10 @@ func (h *host) drop(s *slot) {
 	}
 	s.flow.inflight--
 	s.link.inflight--
+	if s.long {
+		s.flow.long--
+		h.long--
+	}
 	if s.link.conn == nil && s.lane.link == s.link {
 		s.lane.link = nil // nothing came of the dial
 	}

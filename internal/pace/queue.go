@@ -45,6 +45,9 @@ func (q *queue) head() *job {
 	return nil
 }
 
+// all returns everything that waits.
+func (q *queue) all() []*job { return append(slices.Clone(q.listings), q.rest...) }
+
 // remove takes j out, and tells whether it was in.
 func (q *queue) remove(j *job) bool {
 	line := q.line(j)

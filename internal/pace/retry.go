@@ -16,7 +16,7 @@ const (
 	// MaxBroken is how often a request is repeated, at most, because its
 	// connection broke or its body could not be read: a server that is not
 	// there, or is not the one meant, is found out in some ten seconds.
-	MaxBroken = 5
+	MaxBroken = 6
 	// MaxDown is how often a request is repeated, at most, because of a 502,
 	// 503, 504 or 520: for some two minutes, in which a server restarts. One
 	// that answers 429 is up.
@@ -27,9 +27,13 @@ const (
 	// a connection after 1,000 requests (doc/quay-api.md section 6).
 	maxLost = 10
 
-	// Waits double from minWait to maxBackoff, unless the server names one.
-	minWait    = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
+	// Waits grow from minWait to maxBackoff, by waitGrowth each time, unless the
+	// server names one: what has passed in a moment is noticed at once, and ten
+	// waits are some two minutes. Up to afterJitter is added to a Retry-After.
+	minWait     = 30 * time.Millisecond
+	waitGrowth  = 3
+	maxBackoff  = 30 * time.Second
+	afterJitter = 500 * time.Millisecond
 )
 
 // A job is one request and its attempts. One goroutine drives it.
@@ -41,6 +45,7 @@ type job struct {
 	kind   kind
 	number int       // in the order of arrival at the host; 0 before
 	turn   chan turn // what it waited for
+	due    time.Time // when to come back, if its last refusal was for it alone
 
 	attempts                            int
 	refused, down, broken, lost, denied int       // attempts that ended so
@@ -50,9 +55,10 @@ type job struct {
 // A turn is what a job gets for waiting: a slot, or an end.
 type turn struct {
 	slot    *slot
-	err     error    // there is no connection, or the context has ended
-	dial    bool     // err is of a dial, which may go better next time
-	refusal *refusal // the class has been refused for too long
+	wait    time.Duration // come back after it
+	err     error         // there is no connection, or the context has ended
+	dial    bool          // err is of a dial, which may go better next time
+	refusal *refusal      // the class has been refused for too long
 }
 
 // RoundTrip sends req when its turn comes, and again while that is worth it. A
@@ -67,6 +73,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case turn.slot != nil:
 			o = t.attempt(turn.slot)
+		case turn.wait > 0:
+			if err := sleep(req.Context(), turn.wait); err != nil {
+				closeBody(req)
+				return nil, err
+			}
+			continue
 		case turn.refusal != nil:
 			closeBody(req)
 			return turn.refusal.answer(req)
@@ -134,15 +146,20 @@ func (j *job) next(o outcome) (wait time.Duration, again bool) {
 }
 
 // delay is the server's Retry-After with a little on top, so that not everyone
-// comes back at once, or a random part of a doubling wait.
+// comes back at once, or a growing wait less a random part of it, an eighth at
+// most.
 func (j *job) delay(resp *http.Response) time.Duration {
 	if resp != nil {
 		if after, ok := RetryAfter(resp.Header, time.Now()); ok {
-			return min(after+rand.N(minWait), j.o.MaxWait)
+			return min(after+rand.N(afterJitter), j.o.MaxWait)
 		}
 	}
-	d := min(minWait<<min(j.broken+j.down-1, 10), maxBackoff, j.o.MaxWait)
-	return d/2 + rand.N(d/2+1)
+	d := minWait
+	for range min(j.broken+j.down-1, 10) {
+		d *= waitGrowth
+	}
+	d = min(d, maxBackoff, j.o.MaxWait)
+	return d - rand.N(d/8+1)
 }
 
 // sleep waits for d, or until the context ends.

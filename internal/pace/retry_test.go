@@ -180,25 +180,32 @@ func (b *base) waits() []time.Duration {
 	return w
 }
 
-func TestWaitsDoubleWithJitter(t *testing.T) {
+// TestWaitsGrowWithJitter looks at a server that is down: the first waits are
+// so short that a fault of a moment costs one, and all of them are some two
+// minutes, in which a server restarts.
+func TestWaitsGrowWithJitter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		differ := false
 		var last []time.Duration
 		for range 5 {
 			b := &base{answers: []answer{{status: 503}}}
-			ask(t, t.Context(), pace.Options{Base: b, Retries: 9}, "GET")
-			longest := 500 * time.Millisecond
+			start := time.Now()
+			ask(t, t.Context(), pace.Options{Base: b, Retries: 20}, "GET")
+			if took := time.Since(start); took < 105*time.Second || took > 125*time.Second {
+				t.Errorf("given up after %v, want some two minutes", took)
+			}
+			longest := 30 * time.Millisecond
 			for i, w := range b.waits() {
-				if w < longest/2 || w > longest {
-					t.Errorf("wait %d is %v, want %v to %v", i+1, w, longest/2, longest)
+				if w < longest*7/8 || w > longest {
+					t.Errorf("wait %d is %v, want %v to %v", i+1, w, longest*7/8, longest)
 				}
-				longest = min(2*longest, 30*time.Second)
+				longest = min(3*longest, 30*time.Second)
 			}
 			differ = differ || last != nil && fmt.Sprint(last) != fmt.Sprint(b.waits())
 			last = b.waits()
 		}
-		if len(last) != 9 || !differ {
-			t.Errorf("%d waits, want 9; different each time: %v", len(last), differ)
+		if len(last) != pace.MaxDown || !differ {
+			t.Errorf("%d waits, want 10; different each time: %v", len(last), differ)
 		}
 	})
 }

@@ -22,9 +22,15 @@ const (
 	flat  = 1.5  // below it slow start goes on; to it the window shrinks
 	steep = 2.0  // above it the window shrinks
 
+	// longBody is how many bytes a body has that takes the link for itself.
+	longBody = 256 << 10
+
 	fewest  = 4                // answers that a decision is taken on
 	alone   = 3                // answers that the least latency is measured on
 	renewal = 10 * time.Second // how long a measured one is good for
+
+	futile = 3 // failures one at a time show that the window is not to blame
+	worse  = 6 // failures of one request show that it is
 )
 
 // A window bounds how many requests are in flight. It multiplies each round
@@ -44,6 +50,11 @@ type window struct {
 	count int // answers to requests of this epoch
 	kinds map[kind]*latency
 
+	loaded   bool      // in this epoch long bodies filled the link
+	lone     int       // failures since failures made requests go one at a time
+	last     time.Time // the last answer
+	deaf     time.Time // until then failures do not count
+	hears    bool      // they do for good
 	measured time.Time // when the least latencies were last known to be so; zero: never
 	saved    float64   // the size before measuring them; 0: not measuring
 }
@@ -70,11 +81,17 @@ func (w *window) admits(n int) bool {
 	return false
 }
 
-// answered takes in an answer that took d, to a request of an epoch.
-func (w *window) answered(k kind, epoch int, d time.Duration, now time.Time) {
+// answered takes in an answer that took d, to a request of an epoch. Loaded is
+// one that came while long bodies did.
+func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now time.Time) {
+	if w.last = now; w.lone >= futile && w.size == 1 && !w.hears {
+		w.next()
+		w.size, w.slow, w.lone, w.deaf = firstWindow, true, 0, now.Add(renewal)
+	}
 	if epoch != w.epoch {
 		return
 	}
+	w.loaded = w.loaded || loaded
 	warmup := len(w.kinds) == 0
 	l := w.kinds[k]
 	if l == nil {
@@ -98,7 +115,7 @@ func (w *window) answered(k kind, epoch int, d time.Duration, now time.Time) {
 
 // decide sets the size anew.
 func (w *window) decide(now time.Time) {
-	full := w.full
+	full, loaded := w.full, w.loaded
 	ratio := w.next()
 	switch {
 	case !full:
@@ -113,6 +130,8 @@ func (w *window) decide(now time.Time) {
 		}
 		w.size = min(by*w.size, connWindow)
 		w.slow = w.size < connWindow
+	case loaded && (ratio > even || w.measured.IsZero()):
+		// It takes its time because of what we read: the server may be quick.
 	case w.measured.IsZero() || ratio > flat && now.Sub(w.measured) > renewal:
 		w.saved, w.size = w.size, 1
 	case ratio > steep && w.size == 1:
@@ -141,7 +160,7 @@ func (w *window) next() (ratio float64) {
 		ratio += float64(l.n) / float64(w.count) * l.ratio()
 		l.sum, l.n = 0, 0
 	}
-	w.epoch, w.count, w.full = w.epoch+1, 0, false
+	w.epoch, w.count, w.full, w.loaded = w.epoch+1, 0, false, false
 	return ratio
 }
 
@@ -150,6 +169,11 @@ func (l *latency) ratio() float64 { return l.mean / (l.least + noise.Seconds()) 
 // restore ends the measuring of the least latencies, for which requests went
 // one at a time: in a queue that is always there they would not be seen.
 func (w *window) restore(now time.Time) {
+	if w.loaded {
+		w.next()
+		w.size, w.saved = w.saved, 0 // another time
+		return
+	}
 	queued := map[kind]float64{}
 	for k, l := range w.kinds {
 		queued[k] = l.mean
@@ -178,12 +202,25 @@ func (w *window) renew(now time.Time) {
 }
 
 // failed takes in that a server in trouble did not answer a request of an
-// epoch, or answered that it was.
-func (w *window) failed(epoch int) {
-	if epoch != w.epoch {
+// epoch, or answered that it was; the request had failed so often before.
+//
+// Fewer requests at once are to give the server room. When requests fail even
+// one at a time, while others go well, it is of no use: then failures do not
+// count for a while, unless that made it worse.
+func (w *window) failed(epoch, before int) {
+	deaf := w.last.Before(w.deaf) && !w.hears
+	if deaf && before >= worse {
+		w.hears, deaf = true, false
+	}
+	if deaf || epoch != w.epoch {
 		return // of a time that was dealt with
 	}
 	w.next()
-	w.size = max(1, max(w.size, w.saved)/2)
+	if w.size == 1 {
+		w.lone++
+	} else {
+		w.size = max(1, max(w.size, w.saved)/2)
+		w.lone = 0
+	}
 	w.slow, w.saved = false, 0
 }

@@ -38,7 +38,7 @@ func (l *loop) step() {
 	f := l.flight[0]
 	l.flight = l.flight[1:]
 	l.now = f.done
-	l.w.answered(f.k, f.epoch, l.now.Sub(f.sent), l.now)
+	l.w.answered(f.k, f.epoch, l.now.Sub(f.sent), false, l.now)
 }
 
 func TestTheWindowFindsTheServersCapacity(t *testing.T) {
@@ -94,13 +94,13 @@ func TestFailuresHalveTheWindow(t *testing.T) {
 	w.size, w.slow = 64, true
 	epoch := w.epoch
 	for range 20 {
-		w.failed(epoch) // of one round trip
+		w.failed(epoch, 0) // of one round trip
 	}
 	if w.size != 32 || w.slow {
 		t.Errorf("after failures: %+v", w)
 	}
 	for range 20 {
-		w.failed(w.epoch)
+		w.failed(w.epoch, 0)
 	}
 	if w.size != 1 {
 		t.Errorf("after many: %+v", w)
@@ -111,11 +111,42 @@ func TestFailuresHalveTheWindow(t *testing.T) {
 func TestAWindowThatIsNotFullStays(t *testing.T) {
 	w := newWindow(400)
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	w.answered(kind{}, w.epoch, 20*millisecond, now)
+	w.answered(kind{}, w.epoch, 20*millisecond, false, now)
 	for i := range 100 {
-		w.answered(kind{}, w.epoch, time.Duration(20+i)*millisecond, now)
+		w.answered(kind{}, w.epoch, time.Duration(20+i)*millisecond, false, now)
 	}
 	if w.size != firstWindow {
 		t.Errorf("%+v", w)
+	}
+}
+
+// TestFailuresThatFewerRequestsDoNotHelp: some fail even one at a time, while
+// others go well. It does not go on when a request fails again and again.
+func TestFailuresThatFewerRequestsDoNotHelp(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	shrink := func(w *window) {
+		for range 20 {
+			w.failed(w.epoch, 0)
+		}
+	}
+	w := newWindow(400)
+	w.answered(kind{}, w.epoch, 20*millisecond, false, now)
+	shrink(&w)
+	w.answered(kind{}, w.epoch, 20*millisecond, false, now)
+	if shrink(&w); w.size != firstWindow || !w.slow {
+		t.Errorf("failures shrink it to %v, though that is of no use", w.size)
+	}
+	now = now.Add(renewal)
+	w.answered(kind{}, w.epoch, 20*millisecond, false, now)
+	if shrink(&w); w.size != 1 {
+		t.Errorf("size %v, want to find out again", w.size)
+	}
+	for range 10 {
+		w.answered(kind{}, w.epoch, 20*millisecond, false, now)
+		w.failed(w.epoch, worse)
+		shrink(&w)
+	}
+	if w.size != 1 {
+		t.Errorf("size %v, though requests fail again and again", w.size)
 	}
 }
