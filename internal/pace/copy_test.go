@@ -237,14 +237,14 @@ func TestLongBodiesHoldNobodyBack(t *testing.T) {
 			long.Go(func() { fetch(t, rt, fmt.Sprintf("/v2/fleet/image/blobs/sha256:%d?size=200000000", i)) })
 		}
 		time.Sleep(time.Second)
-		if m.streams != 8 {
-			t.Errorf("%d bodies at once, want 8", m.streams)
+		if n := m.bodies(); n != 8 {
+			t.Errorf("%d bodies at once, want 8", n)
 		}
 		begin := time.Now()
 		together(60, func(i int) { must(t, rt, fmt.Sprintf("/v2/fleet/image/manifests/%d", i)) })
 		together(60, func(i int) { must(t, rt, fmt.Sprintf("/v2/fleet/image/blobs/sha256:config-%d", i)) })
-		if took := time.Since(begin); took > 4*time.Second || m.streams != 8 {
-			t.Errorf("120 small answers took %v, and %d bodies are left", took, m.streams)
+		if took, n := time.Since(begin), m.bodies(); took > 4*time.Second || n != 8 {
+			t.Errorf("120 small answers took %v, and %d bodies are left", took, n)
 		}
 		long.Wait()
 	})

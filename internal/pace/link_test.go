@@ -27,6 +27,13 @@ func (m *model) bodyFor(ctx context.Context, req *http.Request) (io.ReadCloser, 
 	return &carriedBody{ctx: ctx, m: m, left: size}, size
 }
 
+// bodies is how many are on the link.
+func (m *model) bodies() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.streams
+}
+
 // queued lets d of what is on the link pass before a header.
 func (m *model) queued(ctx context.Context) error {
 	m.mu.Lock()
