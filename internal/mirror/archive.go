@@ -57,9 +57,8 @@ type archive struct {
 	commit  func(ctx context.Context, s Staged) error
 
 	mu       sync.Mutex
-	pending  map[string]bool        // names that are not there, and were not committed yet
-	damaged  map[digest.Digest]bool // blobs of old whose content does not fit
-	finished bool                   // staging holds nothing that the archive has not
+	pending  map[string]bool // names that are not there, and were not committed yet
+	finished bool            // staging holds nothing that the archive has not
 }
 
 func openArchive(kind, file string) (*archive, error) {
@@ -77,7 +76,7 @@ func openArchive(kind, file string) (*archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, file, err)
 	}
-	a := &archive{kind: kind, file: file, staging: staging, pending: map[string]bool{}, damaged: map[digest.Digest]bool{}}
+	a := &archive{kind: kind, file: file, staging: staging, pending: map[string]bool{}}
 	a.commit = ToLayout(staging).Commit
 	a.old, err = openTarball(file)
 	if err == nil && a.old != nil && a.old.docker != a.docker() {
@@ -156,15 +155,13 @@ func (a *archive) note(i Image, there bool) {
 }
 
 // holds tells whether the blob is there, by its size: staged, or in the old
-// archive and not known to be damaged.
+// archive.
 func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
 		return there, staged(err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.old.has(d) && !a.damaged[d.Digest], nil
+	return a.old.has(d), nil
 }
 
 // Wants is false for a blob that is staged, or in the old archive with content
@@ -178,11 +175,6 @@ func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (boo
 		return true, nil
 	}
 	sound, err := a.old.sound(ctx, d)
-	if err == nil && !sound {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.damaged[d.Digest] = true
-	}
 	return !sound, err
 }
 
@@ -226,11 +218,9 @@ func (a *archive) Finish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w; what was fetched is kept in %s", err, a.staging.Dir())
 	}
-	changed := len(index) > 0
-	if a.old != nil {
-		if changed, err = a.changed(content, parts); err != nil {
-			return err
-		}
+	changed, err := a.changed(content, parts)
+	if err != nil {
+		return err
 	}
 	if changed {
 		if err := a.write(ctx, index, content, parts); err != nil {
@@ -243,17 +233,15 @@ func (a *archive) Finish(ctx context.Context) error {
 	return nil
 }
 
-// changed tells whether the old archive lacks anything, or has what is damaged.
+// changed tells whether the old archive has another index or lacks a part. Where
+// there is none, that is whether there is anything to write.
 func (a *archive) changed(content []byte, parts []ocispec.Descriptor) (bool, error) {
-	before, err := marshalIndex(a.old.index)
-	if err != nil {
-		return false, err
+	if a.old == nil {
+		return len(parts) > 0, nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !bytes.Equal(before, content) || slices.ContainsFunc(parts, func(d ocispec.Descriptor) bool {
-		return !a.old.has(d) || a.damaged[d.Digest]
-	}), nil
+	before, err := marshalIndex(a.old.index)
+	lacks := slices.ContainsFunc(parts, func(d ocispec.Descriptor) bool { return !a.old.has(d) })
+	return lacks || !bytes.Equal(before, content), err
 }
 
 // entries are the archive's images, in the order of their names: those of the

@@ -214,8 +214,11 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	if there, err := to.Has(t.Context(), image, image.Digest); there || err != nil {
 		t.Errorf("an image without a layer is there: %v, %v", there, err)
 	}
-	if err := to.Close(); err != nil {
-		t.Error(err)
+	if n := f.run(to, image); n != layer.Size {
+		t.Errorf("%d bytes were fetched, and %d are missing", n, layer.Size)
+	}
+	if !bytes.Contains(read(t, file), f.content[layer.Digest]) {
+		t.Error("the layer is not in the archive")
 	}
 }
 

@@ -100,7 +100,7 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 			}
 		}
 		if len(images) != 1 {
-			return image, fmt.Errorf("a docker archive holds one platform of an image, and %d are chosen of those there are (%s): choose one with --platform, or copy to oci-archive:",
+			return image, fmt.Errorf("a docker archive holds one platform of an image, and %d are chosen of those there are (%s): choose one with --platform, or copy to an oci-archive",
 				len(images), strings.Join(listed(m.Children), ", "))
 		}
 		image = images[0]
@@ -109,11 +109,11 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 		}
 	}
 	if what := noImage(m); what != "" {
-		return image, fmt.Errorf("a docker archive holds images, and this is %q: copy it to oci-archive:", what)
+		return image, fmt.Errorf("a docker archive holds images, and this is %q: copy it to an oci-archive", what)
 	}
 	for _, d := range m.Layers {
 		if !manifest.Distributable(d.MediaType) {
-			return image, errors.New("a docker archive needs all layers, and one of this image is not given out by registries: copy it to oci-archive:")
+			return image, errors.New("a docker archive needs all layers, and one of this image is not given out by registries: copy it to an oci-archive")
 		}
 	}
 	return image, nil

@@ -160,7 +160,7 @@ func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "all.tar")
 		to := opened(t, mirror.ToDockerArchive, file)
-		if _, err := f.bring(t.Context(), to, f.staged(image)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "oci-archive:") {
+		if _, err := f.bring(t.Context(), to, f.staged(image)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "oci-archive") {
 			t.Errorf("error is %v, and does not say %q and what to do", err, want)
 		}
 		if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {

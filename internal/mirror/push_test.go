@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/registrytest"
@@ -328,6 +329,56 @@ func TestPushFetchesAfterAll(t *testing.T) {
 	}
 	if r.Copied != 2 {
 		t.Errorf("%s", show(t, r))
+	}
+}
+
+// Many commits at once, of images whose blobs nobody took, upload each once.
+func TestPushUploadsOnceAmongMany(t *testing.T) {
+	p, f := newPort(t), sampleFleet(t, quaytest.SampleTag)
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := f.images[:8]
+	for _, i := range images {
+		i.Tag = "again" // the same repository, at the same time
+		images = append(slices.Clip(images), i)
+	}
+	var unique int64
+	for _, i := range images {
+		s := f.staged(i)
+		for _, d := range slices.Concat(s.Manifests, s.Blobs) {
+			have, err := to.Staging().Has(t.Context(), d)
+			if err == nil && !have {
+				err = to.Staging().Put(t.Context(), d, f.content[d.Digest])
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !have && !manifest.IsManifest(d.MediaType) {
+				unique += d.Size
+			}
+		}
+	}
+	var all sync.WaitGroup
+	for _, i := range images {
+		s := f.staged(i)
+		all.Go(func() {
+			if err := to.Commit(t.Context(), s); err != nil {
+				t.Errorf("%s: %v", i.Reference(), err)
+			}
+		})
+	}
+	all.Wait()
+	if got := p.wire.bytes.Load(); got != unique {
+		t.Errorf("uploaded %d bytes, and %d are unique", got, unique)
+	}
+	seen := map[string]bool{}
+	for _, r := range p.wire.sent("POST", "mount=") {
+		if seen[r] {
+			t.Errorf("asked twice: %s", r)
+		}
+		seen[r] = true
 	}
 }
 
