@@ -122,6 +122,8 @@ func sample(t *testing.T, user, secret string, opts ...quaytest.Option) *server 
 	return connect(t, q.URL(), user, secret)
 }
 
+func (s *server) url() string { return "http://" + s.Host() }
+
 func (s *server) repository(t *testing.T, name string) *registry.Repository {
 	t.Helper()
 	r, err := s.Repository(name)

@@ -1,0 +1,199 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// signed adds to the sample what signs one of its images: two of cosign's tags
+// and a referrer. It gives the image's digest and what should be found.
+func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want []registry.Attachment) {
+	d = quaytest.SampleDataset()
+	namespace, name, _ := strings.Cut(repository, "/")
+	for i := range d.Repositories {
+		r := &d.Repositories[i]
+		if r.Namespace != namespace || r.Name != name {
+			continue
+		}
+		for _, t := range r.Tags {
+			if t.Name == tag && t.EndMS == nil {
+				image = digest.Digest(t.Digest)
+			}
+		}
+		add := func(content string, subject bool) registry.Attachment {
+			m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/" + content,
+				Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{ocispec.DescriptorEmptyJSON}}
+			m.SchemaVersion = 2
+			if subject {
+				m.Subject = &ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: image, Size: 1}
+			}
+			text, _ := json.Marshal(m)
+			of := describe(text, ocispec.MediaTypeImageManifest)
+			d.Manifests = append(d.Manifests, quaytest.Manifest{Repository: repository, Digest: of.Digest.String(),
+				MediaType: of.MediaType, Content: string(text)})
+			if subject {
+				of.ArtifactType = m.ArtifactType
+			}
+			return registry.Attachment{Descriptor: of}
+		}
+		want = append(want, add("referrer", true))
+		for _, kind := range []string{".sig", ".sbom"} {
+			a := add(kind, false)
+			a.Tag = "sha256-" + image.Encoded() + kind
+			r.Tags = append(r.Tags, quaytest.Tag{Name: a.Tag, Digest: a.Descriptor.Digest.String(), StartMS: 1_750_000_000_000})
+			want = append(want, a)
+		}
+	}
+	return d, image, want
+}
+
+func TestAttachments(t *testing.T) {
+	for _, repository := range []string{public, private} {
+		data, image, want := signed(repository)
+		q, err := quaytest.NewServer(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(q.Close)
+		for name, test := range map[string]struct {
+			spoil http.HandlerFunc // for the listing of tags
+			heads int
+		}{
+			"listing":         {nil, 2},
+			"listing refused": {status(405, ""), 3},
+			// Servers that do not know the parameter "last" begin elsewhere.
+			"listing from the start": {tags(tag, "latest"), 3},
+			"listing out of order":   {tags(append(filler(), "a")...), 3},
+			"listing that is none":   {typed("application/json", "["), 3},
+		} {
+			first := int32(1)
+			if test.spoil == nil {
+				first = 0
+			}
+			url, _ := front(t, q.URL(), "GET", "/tags/list", first, test.spoil)
+			s := connect(t, url, robot, robotSecret)
+			r := s.repository(t, repository)
+			if repository == private { // so that the token is there
+				if _, err := r.Resolve(t.Context(), tag); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := s.seen.count("/manifests/")
+			got, err := r.Attachments(t.Context(), image)
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%s: %v %s", name, err, diff)
+			}
+			if n := s.seen.count("/manifests/") - before; n != test.heads {
+				t.Errorf("%s: %d requests for tags, want %d", name, n, test.heads)
+			}
+		}
+	}
+}
+
+func tags(names ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", `</v2/x/tags/list?last=x>; rel="next"`)
+		_ = json.NewEncoder(w).Encode(map[string]any{"tags": names})
+	}
+}
+
+func filler() (names []string) {
+	for i := range 16 {
+		names = append(names, fmt.Sprintf("v%02d", i))
+	}
+	return names
+}
+
+func TestNothingIsAttached(t *testing.T) {
+	s := sample(t, "", "")
+	r := s.repository(t, public)
+	d, err := r.Resolve(t.Context(), tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.seen.log)
+	if got, err := r.Attachments(t.Context(), d.Digest); len(got) != 0 || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if n := len(s.seen.log) - before; n != 2 {
+		t.Errorf("%d requests, want 2: referrers, and tags", n)
+	}
+	if got, err := r.Attachments(t.Context(), digest.FromString("not there")); len(got) != 0 || err != nil {
+		t.Errorf("to what is not there: %v, %v", got, err)
+	}
+}
+
+// A registry without a list of referrers (distribution) has them under the
+// fallback tag, which a push keeps up to date.
+func TestFallbackTag(t *testing.T) {
+	s := connect(t, registrytest.Start(t).URL(), "", "")
+	r := s.repository(t, "mirror/base")
+	image := push(t, r, ocispec.Manifest{}, "v1", []byte("{}"), []byte("layer"))
+	if got, err := r.Attachments(t.Context(), image.Digest); len(got) != 0 || err != nil {
+		t.Errorf("nothing yet: %v, %v", got, err)
+	}
+	var want []registry.Attachment
+	for _, kind := range []string{"application/one", "application/two"} {
+		d := push(t, r, ocispec.Manifest{ArtifactType: kind, Subject: &image}, "", []byte("{}"))
+		d.ArtifactType = kind
+		want = append(want, registry.Attachment{Descriptor: d})
+	}
+	sig := "sha256-" + image.Digest.Encoded() + ".sig"
+	want = append(want, registry.Attachment{Tag: sig, Descriptor: push(t, r, ocispec.Manifest{}, sig, []byte("{}"), []byte("signature"))})
+	got, err := r.Attachments(t.Context(), image.Digest)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	// Another client, which finds the index there.
+	again := connect(t, s.url(), "", "").repository(t, "mirror/base")
+	got, err = again.Attachments(t.Context(), image.Digest)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("another client: %v %s", err, diff)
+	}
+}
+
+// A list without an end, or of what is no descriptor, is refused.
+func TestHostileReferrers(t *testing.T) {
+	d := digest.FromString("image")
+	for name, one := range map[string]func(i int) string{
+		"too many":       func(i int) string { return digest.FromString(fmt.Sprint(i)).String() },
+		"no digest":      func(int) string { return "../../../etc/passwd" },
+		"endless copies": func(int) string { return d.String() },
+	} {
+		page := 0
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "/referrers/") {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			var index ocispec.Index
+			for range 100 {
+				page++
+				index.Manifests = append(index.Manifests, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest,
+					Digest: digest.Digest(one(page)), Size: 10})
+			}
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			w.Header().Set("Link", "<"+r.URL.Path+">; rel=next")
+			_ = json.NewEncoder(w).Encode(index)
+		})
+		_, err := connect(t, url, "", "").repository(t, "a/b").Attachments(t.Context(), d)
+		malformed(t, name, err)
+		if page > 2500 {
+			t.Errorf("%s: read %d", name, page)
+		}
+	}
+}

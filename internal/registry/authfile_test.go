@@ -1,0 +1,242 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/internal/registry"
+)
+
+// asks tells what credential a server is shown for a repository: it asks for a
+// password, and says no.
+func asks(t *testing.T, stored registry.Credentials, host, repository string) (user, secret string, err error) {
+	t.Helper()
+	c, err := stored.Credential(t.Context(), host, repository)
+	if err != nil || c.IsZero() {
+		return "", "", err
+	}
+	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if u, s, ok := r.BasicAuth(); ok {
+			user, secret = u, s
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	local := strings.TrimPrefix(at, "http://")
+	r, err := registry.New(local, registry.Options{PlainHTTP: true, Credentials: registry.ForHost(local, c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := r.Repository("a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = repo.Resolve(t.Context(), "v1")
+	return user, secret, nil
+}
+
+// home is a home directory with files in it, and the environment of its owner.
+func home(t *testing.T, files map[string]string, variables ...string) registry.Credentials {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A runtime directory, so that the machine's own is not looked into.
+	env := map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": filepath.Join(dir, "run")}
+	for i := 0; i < len(variables); i += 2 {
+		env[variables[i]] = filepath.Join(dir, filepath.FromSlash(variables[i+1]))
+	}
+	return registry.StoredCredentials(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+}
+
+// entries makes a file of pairs of key and user; the secret is secret-of-USER.
+func entries(pairs ...string) string {
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		auth := base64.StdEncoding.EncodeToString([]byte(pairs[i+1] + ":secret-of-" + pairs[i+1]))
+		all = append(all, fmt.Sprintf("%q:{%q:%q}", pairs[i], "auth", auth))
+	}
+	return `{"auths":{` + strings.Join(all, ",") + `}}`
+}
+
+func TestLongestNamespaceFirst(t *testing.T) {
+	stored := home(t, map[string]string{".docker/config.json": entries(
+		"quay.io/org/repo", "one", "quay.io/org", "two", "quay.io", "three", "example.com:5000/org", "four",
+		"https://old.example.com/v1/", "five", "https://index.docker.io/v1/", "six", "quay.io/org/nested/deep", "seven")})
+	for _, test := range [][3]string{
+		{"quay.io", "org/repo", "one"}, {"quay.io", "org/repo2", "two"}, {"quay.io", "org/repo/sub", "one"},
+		{"quay.io", "organization/repo", "three"}, {"quay.io", "org/nested/deep", "seven"}, {"quay.io", "org/nested", "two"},
+		{"example.com:5000", "org/x", "four"},
+		{"example.com:5000", "other/x", ""}, // what is for a namespace is not for the host
+		{"example.com", "org/x", ""}, {"old.example.com", "a/b", "five"},
+		{"docker.io", "library/x", "six"}, {"registry-1.docker.io", "library/x", "six"}, {"unknown.example.com", "a/b", ""},
+	} {
+		user, secret, err := asks(t, stored, test[0], test[1])
+		if err != nil || user != test[2] || user != "" && secret != "secret-of-"+user {
+			t.Errorf("%s/%s: %s %s %v, want %s", test[0], test[1], user, secret, err, test[2])
+		}
+	}
+}
+
+func TestWhichFile(t *testing.T) {
+	podman, docker := entries("quay.io", "podman"), entries("quay.io", "docker", "example.com", "docker")
+	for name, test := range map[string]struct {
+		files     map[string]string
+		variables []string
+		quay      string
+		example   string
+	}{
+		"none":        {nil, nil, "", ""},
+		"docker":      {map[string]string{".docker/config.json": docker}, nil, "docker", "docker"},
+		"docker's":    {map[string]string{"d/config.json": docker, ".docker/config.json": podman}, []string{"DOCKER_CONFIG", "d"}, "docker", "docker"},
+		"both":        {map[string]string{".docker/config.json": docker, "run/containers/auth.json": podman}, nil, "podman", "docker"},
+		"config":      {map[string]string{".docker/config.json": docker, ".config/containers/auth.json": podman}, nil, "podman", "docker"},
+		"elsewhere":   {map[string]string{"c/containers/auth.json": podman}, []string{"XDG_CONFIG_HOME", "c"}, "podman", ""},
+		"named":       {map[string]string{"x.json": podman, ".docker/config.json": docker}, []string{"REGISTRY_AUTH_FILE", "x.json"}, "podman", ""},
+		"empty":       {map[string]string{"run/containers/auth.json": " \n", ".docker/config.json": docker}, nil, "docker", "docker"},
+		"empty entry": {map[string]string{"run/containers/auth.json": `{"auths":{"quay.io":{}}}`, ".docker/config.json": docker}, nil, "docker", "docker"},
+	} {
+		stored := home(t, test.files, test.variables...)
+		for host, want := range map[string]string{"quay.io": test.quay, "example.com": test.example} {
+			if user, _, err := asks(t, stored, host, "org/repo"); err != nil || user != want {
+				t.Errorf("%s: %s: %q %v, want %q", name, host, user, err, want)
+			}
+		}
+	}
+}
+
+func TestBrokenFile(t *testing.T) {
+	for name, test := range map[string][2]string{
+		"no JSON":     {`{"auths":{"quay.io":{"auth":"hu5h"`, "config.json: no JSON"},
+		"not base64":  {`{"auths":{"quay.io":{"auth":"hu5h&"}}}`, `config.json: entry for "quay.io"`},
+		"no colon":    {`{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("hu5h")) + `"}}}`, `config.json: entry for "quay.io"`},
+		"other form":  {`{"auths":{"quay.io":{"auth":123456}}}`, "config.json: not in the form"},
+		"evil helper": {`{"credHelpers":{"quay.io":"../../hu5h"}}`, "no name of a credential helper"},
+		"no helper":   {`{"credsStore":"none-of-that-name"}`, "docker-credential-none-of-that-name, which is not installed"},
+	} {
+		_, _, err := asks(t, home(t, map[string]string{".docker/config.json": test[0]}), "quay.io", "org/repo")
+		if err == nil || !strings.Contains(err.Error(), test[1]) || strings.Contains(err.Error(), "hu5h") && name != "evil helper" || strings.Contains(err.Error(), "123456") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, _, err := asks(t, home(t, nil, "REGISTRY_AUTH_FILE", "gone.json"), "quay.io", "org/repo")
+	if err == nil || !strings.Contains(err.Error(), "$REGISTRY_AUTH_FILE") || !strings.Contains(err.Error(), "gone.json") {
+		t.Errorf("named and gone: %v", err)
+	}
+}
+
+// A program that keeps credentials is asked for the host, once for many
+// repositories; what is stored for a namespace comes before it.
+func TestHelper(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the helper is a shell script")
+	}
+	dir := t.TempDir()
+	script := `#!/bin/sh
+read host
+echo "$1 $host" >> '` + dir + `/asked'
+case "$host" in
+quay.io) echo '{"ServerURL":"quay.io","Username":"kept","Secret":"secret-of-kept"}' ;;
+broken.example.com) echo "hu5h: it is broken"; exit 1 ;;
+*) echo "credentials not found in native keychain"; exit 1 ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "docker-credential-quaysidetest"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	for _, setting := range []string{
+		`"credsStore":"quaysidetest"`,
+		`"credHelpers":{"quay.io":"quaysidetest","broken.example.com":"quaysidetest","other.example.com":"quaysidetest"}`,
+	} {
+		asked := filepath.Join(dir, "asked")
+		_ = os.Remove(asked)
+		stored := home(t, map[string]string{".docker/config.json": strings.TrimSuffix(entries("quay.io/org", "two", "other.example.com", "three"), "}") + "," + setting + "}"})
+		for _, test := range [][3]string{{"quay.io", "org/repo", "two"}, {"quay.io", "a/b", "kept"}, {"quay.io", "a/c", "kept"}, {"other.example.com", "a/b", "three"}} {
+			user, secret, err := asks(t, stored, test[0], test[1])
+			if err != nil || user != test[2] || secret != "secret-of-"+user {
+				t.Errorf("%s/%s: %s %s %v, want %s", test[0], test[1], user, secret, err, test[2])
+			}
+		}
+		_, _, err := asks(t, stored, "broken.example.com", "a/b")
+		if err == nil || strings.Contains(err.Error(), "hu5h") || !strings.Contains(err.Error(), "docker-credential-quaysidetest") {
+			t.Errorf("broken: %v", err)
+		}
+		if text, _ := os.ReadFile(asked); string(text) != "get quay.io\nget other.example.com\nget broken.example.com\n" {
+			t.Errorf("asked %q", text)
+		}
+	}
+}
+
+// An identity token buys tokens by the OAuth endpoint, in the body of a POST.
+func TestIdentityToken(t *testing.T) {
+	file := `{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("<token>:")) + `","identitytoken":"identity-hu5h"}}}`
+	c, err := home(t, map[string]string{".docker/config.json": file}).Credential(t.Context(), "quay.io", "a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token":
+			if r.Method != http.MethodPost || r.FormValue("refresh_token") != "identity-hu5h" || r.FormValue("scope") != "repository:a/b:pull" {
+				t.Errorf("%s %s", r.Method, r.Form)
+			}
+			_, _ = w.Write([]byte(`{"access_token":"opaque-token"}`))
+		case r.Header.Get("Authorization") != "Bearer opaque-token":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	host := strings.TrimPrefix(url, "http://")
+	r, err := registry.New(host, registry.Options{PlainHTTP: true, Credentials: registry.Chain{registry.ForHost("other", registry.NewCredential("a", "bcde")), registry.ForHost(host, c)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := r.Repository("a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has, err := repository.HasBlob(t.Context(), describe(nil, "")); !has || err != nil {
+		t.Errorf("%v, %v", has, err)
+	}
+}
+
+// FuzzAuthFile holds that no file makes it fail, or shows in an error.
+func FuzzAuthFile(f *testing.F) {
+	f.Add(entries("quay.io", "hu5huser"))
+	f.Add(`{"auths":{"quay.io":{"auth":"aHU1aA=="}}}`)
+	f.Add(`{"auths":{"quay.io":{"identitytoken":"hu5h"}},"credHelpers":{"x":"/"}}`)
+	f.Add(`{"auths":{"hu5h":1e99}}`)
+	f.Fuzz(func(t *testing.T, content string) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "f"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stored := registry.StoredCredentials(func(name string) (string, bool) {
+			return filepath.Join(dir, "f"), name == "REGISTRY_AUTH_FILE"
+		})
+		if strings.Contains(strings.ToLower(content), "cred") {
+			return // names programs, which it would run
+		}
+		_, err := stored.Credential(t.Context(), "quay.io", "org/repo")
+		if err != nil && strings.Contains(err.Error(), "hu5h") {
+			t.Errorf("shows %v", err)
+		}
+	})
+}
