@@ -3,7 +3,8 @@
 
 // Command copy measures how images of an organization are brought here, side
 // by side with peers and with the limit: the embedded Quay in a process of its
-// own, on loopback, TLS, all answers together at 100 MB/s.
+// own, on loopback, TLS, blobs by redirect to an object storage as quay.io has
+// them, all answers together at 100 MB/s.
 //
 //	go run ./bench/copy [-runs 3] [-peer-runs 3] [-peers crane,regctl,oras,skopeo] [-only TEXT] [-kills 100]
 //

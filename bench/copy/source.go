@@ -60,7 +60,7 @@ func startQuay(ctx context.Context, quaytest, dir string, port int, r release, f
 	}
 	args := append([]string{
 		"--listen", q.host, "--release", r.flag(), "--tls", "--ca-out", q.caFile,
-		"--quirk", "keepalive", "--stats", q.stats,
+		"--object-storage", "--quirk", "keepalive", "--stats", q.stats,
 	}, flags...)
 	q.cmd = exec.CommandContext(ctx, quaytest, args...)
 	q.cmd.Stderr = os.Stderr
