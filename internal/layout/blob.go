@@ -65,20 +65,11 @@ func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 
 // open opens a blob. ErrMissing.
 func (f folder) open(d digest.Digest) (*os.File, int64, error) {
-	file, err := os.Open(f.blob(d))
+	file, size, err := openFile(f.blob(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, ErrMissing
-	} else if err != nil {
-		return nil, 0, err
+		err = ErrMissing
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no file", file.Name())
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, file.Close())
-	}
-	return file, info.Size(), nil
+	return file, size, err
 }
 
 // Read returns the whole content of a small blob (a manifest, a configuration),
@@ -122,7 +113,7 @@ func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) 
 	if int64(len(content)) != d.Size || d.Digest.Algorithm().FromBytes(content) != d.Digest {
 		return l.failed("store "+d.Digest.String(), ErrCorrupt)
 	}
-	if there, err := l.same(d.Digest, content); there && err == nil {
+	if l.same(d.Digest, content) {
 		return nil
 	}
 	l.mu.Lock()
@@ -131,28 +122,17 @@ func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) 
 	l.mu.Unlock()
 	err := writeFile(temp, content)
 	if err == nil {
-		err = l.settle(temp, d)
+		if err = l.settle(temp, d); err != nil {
+			err = errors.Join(err, os.Remove(temp))
+		}
 	}
 	return l.failed("store "+d.Digest.String(), err)
 }
 
 // same tells whether a blob is there with just this content.
-func (f folder) same(d digest.Digest, content []byte) (bool, error) {
-	file, size, err := f.open(d)
-	if err != nil || size != int64(len(content)) {
-		return false, errors.Join(err, closed(file))
-	}
-	defer file.Close()
-	there, err := io.ReadAll(io.LimitReader(file, size+1))
-	return bytes.Equal(there, content), err
-}
-
-// closed closes a file that there may be.
-func closed(file *os.File) error {
-	if file == nil {
-		return nil
-	}
-	return file.Close()
+func (f folder) same(d digest.Digest, content []byte) bool {
+	there, err := readFile(f.blob(d), int64(len(content)))
+	return err == nil && bytes.Equal(there, content)
 }
 
 // settle gives a file that was hashed and synced its final name.

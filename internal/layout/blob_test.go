@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -156,16 +157,29 @@ func TestDescriptorLies(t *testing.T) {
 	}
 }
 
-// TestHasHashesOnce: many ask at once, one of them with a context that has ended.
+// ending is a context that ends when it has been asked some times.
+type ending struct {
+	context.Context
+	left atomic.Int32
+}
+
+func (e *ending) Err() error {
+	if e.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestHasHashesOnce: many ask at once, after one whose context ended on the way.
 func TestHasHashesOnce(t *testing.T) {
 	dir := t.TempDir()
 	b := content(1, 1<<20)
 	d := describe("", b)
 	l := open(t, dir, layout.Options{Check: true})
 	writeFile(t, blobFile(dir, d.Digest), b)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.Has(ended, d); !errors.Is(err, context.Canceled) {
+	soon := &ending{Context: t.Context()}
+	soon.left.Store(4)
+	if _, err := l.Has(soon, d); !errors.Is(err, context.Canceled) {
 		t.Errorf("context ended: %v", err)
 	}
 	var all sync.WaitGroup

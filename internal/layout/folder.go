@@ -78,12 +78,13 @@ func (f folder) failed(what string, err error) error {
 // state looks at the folder without changing anything. It refuses what is no
 // layout, and an oci-layout that cannot be read.
 func (f folder) state() (state, error) {
-	entries, err := os.ReadDir(string(f))
-	if errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
 		return nothing, nil
-	} else if errors.Is(err, syscall.ENOTDIR) {
+	} else if err == nil && !info.IsDir() {
 		return 0, fmt.Errorf("%w: it is a file", ErrNotLayout)
-	} else if err != nil {
+	}
+	entries, err := os.ReadDir(string(f))
+	if err != nil {
 		return 0, err
 	}
 	names := map[string]bool{}
@@ -139,7 +140,23 @@ func (f folder) clearTemporary() error {
 	if err := os.RemoveAll(f.own(temporary)); err != nil {
 		return err
 	}
-	return errors.Join(os.MkdirAll(f.own(temporary), 0o755), os.MkdirAll(f.own(partials), 0o755))
+	if err := errors.Join(noLink(f.own(partials)), os.MkdirAll(f.own(partials), 0o755)); err != nil {
+		return err
+	}
+	return os.Mkdir(f.own(temporary), 0o755)
+}
+
+// noLink refuses a link where a file or folder of ours is to be written: a layout
+// that came from elsewhere may have one that leads out of it. What is not there is fine.
+func noLink(name string) error {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is neither a file nor a folder; remove it", name)
+	}
+	return err
 }
 
 // writeFile writes a new file and syncs it. There is none when it fails.
@@ -158,18 +175,36 @@ func writeFile(name string, content []byte) error {
 	return nil
 }
 
+// openFile opens a file for reading and returns its size. Nothing else is
+// opened: a pipe would make it wait for ever.
+func openFile(name string) (*os.File, int64, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is no file", name)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = file.Stat(); err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
 // readFile reads a file of limit bytes at most.
 func readFile(name string, limit int64) ([]byte, error) {
-	file, err := os.Open(name)
+	file, size, err := openFile(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	var content bytes.Buffer
-	if info, err := file.Stat(); err == nil && info.Size() <= limit {
-		content.Grow(int(info.Size()) + bytes.MinRead)
-	}
-	if n, err := io.Copy(&content, io.LimitReader(file, limit+1)); err != nil {
+	content.Grow(int(min(size, limit)) + bytes.MinRead)
+	if n, err := content.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, err
 	} else if n > limit {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)

@@ -30,6 +30,9 @@ var (
 	ErrBusy      = errors.New("blob is being written")                 // by another goroutine
 )
 
+// errClosed is for a Layout that was closed.
+var errClosed = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
+
 // Options set up a Layout. The zero value works.
 type Options struct {
 	Check  bool         // hash a blob that is there, once, before it counts as there; else its size decides
@@ -157,7 +160,7 @@ func (l *Layout) usable(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return fmt.Errorf("layout %s: %w", l.folder, os.ErrClosed)
+		return errClosed
 	}
 	return ctx.Err()
 }

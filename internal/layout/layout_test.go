@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,12 +119,15 @@ func TestOthersEntriesStay(t *testing.T) {
 		entry(`, "annotations":{"org.opencontainers.image.ref.name":"latest","<&>":"\u003c"}`),
 		entry(`, "annotations":{"org.opencontainers.image.ref.name":"1","io.containerd.image.name":"docker.io/library/x:1"},"more":[1.50]`),
 	}
-	full := entry(`,"annotations":{"org.opencontainers.image.ref.name":"quay.io/org/b:1"}`)
+	named := func(name string) string {
+		return entry(`,"annotations":{"org.opencontainers.image.ref.name":"` + name + `"}`)
+	}
+	full := []string{named("quay.io/org/d:1"), named("quay.io/org/b:1"), named("quay.io/org/b:1")}
 	writeFile(t, filepath.Join(dir, "index.json"), []byte(`{"schemaVersion":2,"annotations":{"a":"b"},"zz":{"k": 1e3},"manifests":[`+
-		strings.Join(append(foreign, full), ",")+`]}`))
+		strings.Join(slices.Concat(foreign, full), ",")+`]}`))
 
 	l = open(t, dir, layout.Options{})
-	if images := l.Images(); len(images) != 1 || images[0].Name != "quay.io/org/b:1" {
+	if images := l.Images(); len(images) != 2 || images[0].Name != "quay.io/org/b:1" || images[1].Name != "quay.io/org/d:1" {
 		t.Errorf("images are %+v", images)
 	}
 	for _, name := range []string{"quay.io/org/c:1", "quay.io/org/a:1", "quay.io/org/b:1"} {
@@ -147,7 +151,7 @@ func TestOthersEntriesStay(t *testing.T) {
 		names = append(names, e.Annotations["org.opencontainers.image.ref.name"]+" "+e.Annotations["io.containerd.image.name"])
 	}
 	if diff := cmp.Diff([]string{" ", "latest ", "1 docker.io/library/x:1", "quay.io/org/a:1 quay.io/org/a:1",
-		"quay.io/org/b:1 quay.io/org/b:1", "quay.io/org/c:1 quay.io/org/c:1"}, names); diff != "" {
+		"quay.io/org/b:1 quay.io/org/b:1", "quay.io/org/c:1 quay.io/org/c:1", "quay.io/org/d:1 "}, names); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -159,4 +163,42 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestLinksAreNotFollowed: a layout that came from elsewhere may have links
+// where our files go, which lead to somebody's own.
+func TestLinksAreNotFollowed(t *testing.T) {
+	b := []byte("content")
+	d := describe("", b)
+	for _, name := range []string{"", "lock", "partial", "partial/sha256-" + d.Digest.Encoded()} {
+		dir, outside := t.TempDir(), t.TempDir()
+		own := filepath.Join(dir, ".quayside")
+		writeFile(t, filepath.Join(outside, "letter.txt"), []byte("dear"))
+		target := outside
+		if name == "lock" || strings.HasPrefix(name, "partial/") {
+			target = filepath.Join(outside, "letter.txt")
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(own, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(own, name)); err != nil {
+			t.Skip(err) // Windows, without the privilege
+		}
+		l, err := layout.Open(dir, layout.Options{})
+		if err == nil {
+			_, err = l.Partial(t.Context(), d)
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), "neither a file nor a folder") {
+			t.Errorf("%q: %v", name, err)
+		}
+		if entries, err := os.ReadDir(outside); len(entries) != 1 || err != nil {
+			t.Errorf("%q: it made %v, %v", name, entries, err)
+		}
+		if b, err := os.ReadFile(filepath.Join(outside, "letter.txt")); string(b) != "dear" || err != nil {
+			t.Errorf("%q: the letter is %q, %v", name, b, err)
+		}
+	}
 }

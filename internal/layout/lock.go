@@ -18,7 +18,7 @@ var errHeld = errors.New("held")
 // go of it, and so does the end of the process, however it ends. The file
 // stays: to remove it is to let two processes lock two files of one name.
 func (f folder) acquire() (*os.File, error) {
-	if err := os.MkdirAll(f.own(), 0o755); err != nil {
+	if err := errors.Join(noLink(f.own()), noLink(f.own(lockFile)), os.MkdirAll(f.own(), 0o755)); err != nil {
 		return nil, f.failed("cannot be written to", err)
 	}
 	file, err := os.OpenFile(f.own(lockFile), os.O_RDWR|os.O_CREATE, 0o644)

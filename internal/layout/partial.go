@@ -43,10 +43,8 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 		return nil, l.failed("begin "+d.Digest.String(), ErrBusy)
 	}
 	p := &Partial{l: l, want: d}
-	err := p.open(ctx)
-	if err != nil {
-		err = l.failed("begin "+d.Digest.String(), errors.Join(err, p.letGo()))
-		return nil, err
+	if err := p.open(ctx); err != nil {
+		return nil, p.failed("begin", errors.Join(err, p.letGo()))
 	}
 	return p, nil
 }
@@ -54,7 +52,11 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 // open opens the file and hashes what is there. More than the blob can have
 // is of no use.
 func (p *Partial) open(ctx context.Context) error {
-	file, err := os.OpenFile(p.l.partial(p.want.Digest), os.O_RDWR|os.O_CREATE, 0o644)
+	name := p.l.partial(p.want.Digest)
+	if err := noLink(name); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,9 @@ func (p *Partial) empty() error {
 
 // Commit checks size and digest, syncs, and gives the blob its final name. With
 // ErrCorrupt the content has been thrown away, and the Partial is empty and open.
-// It takes as long as the disk takes to sync, in which the link can be used by others.
+// Any other error ends the Partial for good, but one of the sync: then it is empty
+// and open, for what is on disk is not known. It takes as long as the disk takes
+// to sync, in which others can use the link.
 func (p *Partial) Commit() error {
 	if p.file == nil {
 		return p.failed("commit", os.ErrClosed)

@@ -125,6 +125,13 @@ func TestPartialRefusesWhatDoesNotFit(t *testing.T) {
 		t.Error(err)
 	}
 	checkWhole(t, dir)
+	long := d
+	long.Size++
+	p = begin(t, l, long, 0)
+	write(t, p, b)
+	if err := errors.Join(p.Commit(), p.Close()); !errors.Is(err, layout.ErrCorrupt) {
+		t.Errorf("it fits its digest, and not its size: %v", err)
+	}
 }
 
 // TestPartialOfAnotherRun finds in a partial file what a power cut may leave, or a

@@ -31,13 +31,18 @@ func unlock(file *os.File) error {
 	return os.NewSyscallError("flock", unix.Flock(int(file.Fd()), unix.LOCK_UN))
 }
 
-// syncFolder makes the names in a folder last.
+// syncFolder makes the names in a folder last. Some network file systems have no
+// such call and say EINVAL: they keep names as well as they do.
 func syncFolder(dir string) error {
 	file, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	err = file.Sync()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
+		err = nil
+	}
+	return errors.Join(err, file.Close())
 }
 
 // diskFull tells whether an error is of a disk or a quota that is used up.

@@ -56,10 +56,11 @@ func (e entry) copy() Entry {
 }
 
 // Tag makes name, a full reference, stand for the manifest, which is there with
-// all it points to; ErrMissing when the manifest is not. What the name stood for
-// before stays as a blob. It returns when the entry is on disk, after all that it points to. Many calls at once
-// share one write. Annotations of the descriptor are kept; see AnnotationIndex.
-// When the context ends before, the entry may still get there.
+// all it points to; ErrMissing when the manifest is not. What the name stood
+// for before stays as a blob. It returns when the entry is on disk, after all
+// that it points to. Many calls at once share one write. Annotations of the
+// descriptor are kept; see AnnotationIndex. When the context ends before, the
+// entry may still get there.
 func (l *Layout) Tag(ctx context.Context, e Entry) error {
 	if err := errors.Join(checkName(e.Name), manifest.Check(e.Descriptor), l.usable(ctx)); err != nil {
 		return l.failed("tag", err)
@@ -120,7 +121,7 @@ func (l *Layout) change(ctx context.Context, c change) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return os.ErrClosed
+		return errClosed
 	}
 	l.changes = append(l.changes, c)
 	if !l.writing {

@@ -139,6 +139,42 @@ func TestTagsShareAWrite(t *testing.T) {
 	}
 }
 
+// TestCloseWaitsForTags: what was asked for before Close is on disk after it.
+func TestCloseWaitsForTags(t *testing.T) {
+	dir := t.TempDir()
+	m := newImage(content(1, 100))
+	synctest.Test(t, func(t *testing.T) {
+		w := &written{Handler: slog.DiscardHandler, first: make(chan struct{})}
+		l := open(t, dir, layout.Options{Logger: slog.New(w)})
+		put(t, l, m, "")
+		ended, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := l.Tag(ended, layout.Entry{Name: "quay.io/org/a:1", Descriptor: m.root}); !errors.Is(err, context.Canceled) {
+				t.Errorf("context ended while it waited: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		all.Wait()
+		closed := make(chan error)
+		go func() { closed <- l.Close() }()
+		synctest.Wait()
+		select {
+		case err := <-closed:
+			t.Errorf("closed before it was written: %v", err)
+		default:
+			close(w.first)
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if names := checkWhole(t, dir); len(names) != 1 {
+		t.Errorf("names are %v", names)
+	}
+}
+
 // TestTagsAtOnce: whatever many goroutines tag and untag at once, each finds its
 // own on disk when a call returns, others' entries stay, and the order is by name.
 func TestTagsAtOnce(t *testing.T) {

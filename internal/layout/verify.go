@@ -159,7 +159,7 @@ func (v *verification) find(e entry, at link) {
 		f.err = ErrMissing
 	case err != nil:
 		f.err = err
-	default:
+	default: // what is no file is found out when it is opened
 		f.size = info.Size()
 		v.todo = append(v.todo, f)
 		v.total += f.size

@@ -171,6 +171,11 @@ func TestVerifyHostileLayout(t *testing.T) {
 			b, _ := json.Marshal(map[string]any{"schemaVersion": 2, "config": d})
 			return m.add(ocispec.MediaTypeImageManifest, b)
 		}, "size is 2, not 1152921504606846976"},
+		"a layer that calls itself an index": {func(m *image) ocispec.Descriptor {
+			d := m.add(index, []byte("<html>"))
+			b, _ := json.Marshal(map[string]any{"schemaVersion": 2, "config": d, "layers": []ocispec.Descriptor{d}})
+			return m.add(ocispec.MediaTypeImageManifest, b)
+		}, ""},
 		"deep": {func(m *image) ocispec.Descriptor {
 			d := m.add("x", []byte("end"))
 			for range 500 {
