@@ -110,11 +110,11 @@ func (a *archive) writeTar(ctx context.Context, w io.Writer, small []smallFile, 
 // writeBlob copies a blob, staged or from the old archive, and hashes it once more.
 func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor) error {
 	var from io.Reader
-	staged, size, err := a.staging.Blob(d.Digest)
+	blob, size, err := a.staging.Blob(d.Digest)
 	switch {
 	case err == nil:
-		defer staged.Close()
-		from = staged
+		defer blob.Close()
+		from = blob
 	case errors.Is(err, layout.ErrMissing) && a.old.has(d):
 		from, size = a.old.open(d.Digest), d.Size
 	default:
@@ -133,7 +133,7 @@ func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descr
 	switch {
 	case v.Verified():
 		return nil
-	case staged != nil:
+	case blob != nil:
 		return errors.Join(fmt.Errorf("staged blob %s was damaged since it came; it is removed: run again", d.Digest), a.staging.Delete(d.Digest))
 	default:
 		return fmt.Errorf("blob %s in the archive that is there is damaged: move the archive away and run again", d.Digest)

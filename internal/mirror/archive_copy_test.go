@@ -1,0 +1,88 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// archived copies images from a site to an archive.
+func archived(t *testing.T, open func(string) (mirror.Destination, error), file string, o mirror.Options, images []mirror.Image) mirror.Report {
+	t.Helper()
+	to := opened(t, open, file)
+	r, err := mirror.New(to, o).Copy(t.Context(), slices.Values(images))
+	if err := errors.Join(err, to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCopyToArchives(t *testing.T) {
+	s := newSite(t, smallRelease(6)) // some signed, some indexes
+	images := s.images("2025.1")
+	unique, _ := s.data.BlobBytes()
+	oci := filepath.Join(t.TempDir(), "all.tar")
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	r := archived(t, mirror.ToOCIArchive, oci, o, images)
+	if !r.Complete || s.blobBytes() != unique || r.SignaturesCopied == 0 {
+		t.Errorf("fetched %d bytes of %d\n%s", s.blobBytes(), unique, show(t, r))
+	}
+	if got := indexed(t, unpack(t, oci)); len(got) != len(images)+r.SignaturesCopied {
+		t.Errorf("archive has %d entries, for %d images and %d signatures", len(got), len(images), r.SignaturesCopied)
+	}
+	before := s.server.Stats().Requests
+	r = archived(t, mirror.ToOCIArchive, oci, o, images)
+	if r.Present != len(images) || s.server.Stats().Requests != before {
+		t.Errorf("once more: %d requests\n%s", s.server.Stats().Requests-before, show(t, r))
+	}
+	gone(t, oci+".quayside")
+
+	// Indexes fail before their blobs are fetched, unless a platform is chosen.
+	docker := filepath.Join(t.TempDir(), "all.tar")
+	fetched := s.blobBytes()
+	r = archived(t, mirror.ToDockerArchive, docker, o, images[:1])
+	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, "--platform") || s.blobBytes() != fetched {
+		t.Errorf("an index: %d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
+	}
+	o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "linux", Architecture: "amd64"}}, Index: mirror.SparseIndex}
+	r = archived(t, mirror.ToDockerArchive, docker, o, images)
+	if !r.Complete || r.SignaturesFound != 0 {
+		t.Errorf("docker archive:\n%s", show(t, r))
+	}
+	if got := indexed(t, unpack(t, docker)); len(got) != len(images) {
+		t.Errorf("docker archive has %d entries for %d images", len(got), len(images))
+	}
+	fetched = s.blobBytes()
+	r = archived(t, mirror.ToDockerArchive, docker, o, images)
+	if r.Present != len(images) || s.blobBytes() != fetched {
+		t.Errorf("once more: %d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
+	}
+	gone(t, docker+".quayside")
+}
+
+// A dry run leaves nothing behind.
+func TestPlanForAnArchive(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to := opened(t, mirror.ToOCIArchive, file)
+	images := s.images(quaytest.SampleTag)
+	p, err := mirror.New(to, s.options()).Plan(t.Context(), slices.Values(images))
+	if err := errors.Join(err, to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Images) != len(images) || p.Missing != p.Bytes {
+		t.Errorf("plan has %d images, %d of %d bytes missing", len(p.Images), p.Missing, p.Bytes)
+	}
+	gone(t, file, file+".quayside")
+}

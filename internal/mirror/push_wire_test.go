@@ -1,0 +1,139 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A wire is the transport to a destination, and knows what went over it.
+type wire struct {
+	base   *http.Transport
+	before func(*http.Request) error // called with each request; may be nil
+	bytes  atomic.Int64              // of blobs that were uploaded
+
+	mu       sync.Mutex
+	requests []string // method and path, with a query if there is one
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	w.requests = append(w.requests, r.Method+" "+r.URL.RequestURI())
+	w.mu.Unlock()
+	if w.before != nil {
+		if err := w.before(r); err != nil {
+			return nil, err
+		}
+	}
+	if r.Body != nil && strings.Contains(r.URL.Path, "/blobs/uploads/") {
+		r = r.Clone(r.Context())
+		r.Body = counted{r.Body, &w.bytes}
+	}
+	return w.base.RoundTrip(r)
+}
+
+type counted struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// sent lists the requests with a method whose paths have a part, in their order.
+func (w *wire) sent(method, part string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.requests), func(r string) bool {
+		return !strings.HasPrefix(r, method+" ") || !strings.Contains(r, part)
+	})
+}
+
+// A port is a registry to push to.
+type port struct {
+	*registry.Registry
+	wire *wire
+	dir  string
+}
+
+// newPort starts a registry.
+func newPort(t *testing.T, options ...registrytest.Option) *port {
+	t.Helper()
+	server := registrytest.Start(t, options...)
+	return openPort(t, server, nil)
+}
+
+func openPort(t *testing.T, server *registrytest.Server, who registry.Credentials) *port {
+	t.Helper()
+	w := &wire{base: &http.Transport{}}
+	t.Cleanup(w.base.CloseIdleConnections)
+	r, err := registry.New(server.Host(), registry.Options{PlainHTTP: true, Transport: w, Credentials: who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &port{r, w, server.Dir()}
+}
+
+// push copies images to the registry, beneath a prefix. Blobs are staged in a
+// folder of the run's own, unless there is one.
+func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) (mirror.Report, error) {
+	t.Helper()
+	rename, err := mirror.ParseRename(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := to.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	return mirror.New(to, o).Copy(ctx, slices.Values(images))
+}
+
+// pushed does the same, and everything must be copied.
+func (p *port) pushed(t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) mirror.Report {
+	t.Helper()
+	r, err := p.push(t.Context(), t, o, images, rules...)
+	if err != nil || !r.Complete {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	return r
+}
+
+// repository is that of an image beneath the prefix.
+func (p *port) repository(t *testing.T, i mirror.Image) *registry.Repository {
+	t.Helper()
+	_, name, _ := strings.Cut(i.Repository, "/")
+	r, err := p.Repository("mirror/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// smallRelease has images that share layers, and some signatures, SBOMs and indexes.
+func smallRelease(n int) *quaytest.Dataset {
+	return quaytest.Release(n, quaytest.ReleaseOptions{
+		Base: 40_000, Group: 20_000, Groups: 3, Own: 5_000, Signed: 3, Referrers: 4, Index: 5, Arm64: 3_000,
+	})
+}
