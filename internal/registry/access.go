@@ -127,6 +127,7 @@ func (a *attempt) GetToken(_ context.Context, _ string, scheme auth.Scheme, _ st
 	if t == nil || t == a.used || t.scheme != scheme {
 		return "", errdef.ErrNotFound
 	}
+	a.registry.batches.setPublic(a.need.repository, false) // or it would not be asked for
 	a.used = t
 	return t.value, nil
 }

@@ -215,14 +215,14 @@ func TestUploadElsewhere(t *testing.T) {
 
 // A server repeats what it was told wherever it can, and none of it comes out.
 func TestNoSecretComesOut(t *testing.T) {
-	const secret, token = `hu5h<&+/%s>"x"`, "t0ken-of-the-server"
+	const secret, token = `hu5h <&+/%s>"x"`, "t0ken-of-the-server"
 	forms := []string{"hu5h", "t0ken", base64.StdEncoding.EncodeToString([]byte(robot + ":" + secret)),
 		base64.StdEncoding.EncodeToString([]byte(secret)), url.QueryEscape(secret)}
 	quoted, _ := json.Marshal(secret)
 	said := []string{
 		`{"errors":[{"code":` + string(quoted) + `,"message":"you sent ` + string(quoted[1:len(quoted)-1]) + `"}]}`,
 		`{"errors":[{"code":"` + token + `","message":"` + strings.Repeat("x", 290) + token + `"}]}`,
-		`{"errors":[{"code":"DENIED","message":"t0ken-\u0000of-the-server t0ken-of-the-server"}]}`,
+		`{"errors":[{"code":"DENIED","message":"` + strings.Replace(string(quoted[1:len(quoted)-1]), " ", `\u0000`, 1) + `"}]}`,
 		`{"errors":[{"message":"` + forms[2] + " " + forms[3] + " " + forms[4] + `"}]}`,
 		"<title>" + secret + token + "</title>", secret + token,
 	}

@@ -18,7 +18,8 @@
 // # The map
 //
 // A [Registry] (this file) is a host, a [Repository] (repository.go) what
-// requests are made of: manifest.go, blob.go, upload.go, mount.go, attached.go.
+// requests are made of: manifest.go, blob.go, attached.go for pulling; upload.go,
+// mount.go, writable.go for pushing.
 // Each request goes down through
 //
 //   - client.go, which is the way in for our own requests and for oras';

@@ -4,6 +4,8 @@
 package registry_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -73,7 +77,7 @@ func resolveAll(t *testing.T, s *server, names []string) (errs map[string]error)
 				_, err := r.Resolve(t.Context(), tag)
 				mu.Lock()
 				defer mu.Unlock()
-				errs[name] = err
+				errs[name] = errors.Join(errs[name], err)
 			})
 		}
 	}
@@ -191,6 +195,115 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 	if n := s.seen.count("/v2/auth"); n != 2 {
 		t.Errorf("%d tokens asked for, want 2", n)
 	}
+	// The others had the same token: they need one more, together.
+	for _, name := range names[1:] {
+		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.seen.count("/v2/auth"); n != 3 {
+		t.Errorf("%d tokens asked for, want 3", n)
+	}
+}
+
+// A repository that was read without a token is asked for without one, also when
+// others of its batch need one.
+func TestPublicStaysWithoutToken(t *testing.T) {
+	s := sample(t, robot, robotSecret)
+	s.Expect(public, private)
+	for _, name := range []string{public, private, public} {
+		before := s.seen.withToken()
+		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
+			t.Error(err)
+		}
+		if sent := s.seen.withToken() - before; name == public && sent != 0 {
+			t.Errorf("%s: %d requests with an Authorization header", name, sent)
+		}
+	}
+	for _, req := range s.seen.log {
+		if strings.Contains(req.URL.RawQuery, "kolla-base") {
+			t.Errorf("asks for a token for what is public: %s", req.URL)
+		}
+	}
+}
+
+// answers is a transport that is a server.
+type answers func(req *http.Request) (status int, header, body string)
+
+func (f answers) RoundTrip(req *http.Request) (*http.Response, error) {
+	status, challenge, body := f(req)
+	resp := &http.Response{StatusCode: status, Request: req, Header: http.Header{}, Proto: "HTTP/1.1",
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+	if challenge != "" {
+		resp.Header.Set("WWW-Authenticate", challenge)
+	}
+	return resp, nil
+}
+
+// jwt makes a registry token in the form of a Quay's (doc/quay-api.md section 5).
+func jwt(issued time.Time, names ...string) string {
+	var access []map[string]any
+	for _, name := range names {
+		actions := []string{"pull"}
+		if strings.HasPrefix(name, "-") {
+			name, actions = name[1:], []string{}
+		}
+		access = append(access, map[string]any{"type": "repository", "name": name, "actions": actions})
+	}
+	payload, _ := json.Marshal(map[string]any{"iat": issued.Unix(), "exp": issued.Unix() + 3600, "access": access})
+	return "eyJ9." + base64.RawURLEncoding.EncodeToString(payload) + ".c2ln"
+}
+
+// What a token says of itself is read: for how long it lives, whatever the
+// time of day is on the server, and what it does not grant.
+func TestTokenIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tokens, refused int
+		r, err := registry.New("quay.io", registry.Options{Transport: answers(func(req *http.Request) (int, string, string) {
+			switch {
+			case req.URL.Path == "/v2/auth":
+				tokens++
+				return 200, "", fmt.Sprintf(`{"token":%q}`, jwt(time.Now().Add(-5*time.Hour), "a/b", "a/c", "-a/none"))
+			case req.Header.Get("Authorization") == "" || strings.Contains(req.URL.Path, "none"):
+				refused++
+				return 401, `Bearer realm="https://quay.io/v2/auth",service="quay.io"`, ""
+			}
+			return 200, "", ""
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Expect("a/b", "a/c", "a/none")
+		ask := func(name string) error {
+			repository, err := r.Repository(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = repository.HasBlob(t.Context(), describe(nil, ""))
+			return err
+		}
+		for _, step := range []struct {
+			after           time.Duration
+			name            string
+			tokens, refused int
+		}{
+			{0, "a/b", 1, 1},
+			{0, "a/c", 1, 1},
+			{58 * time.Minute, "a/b", 1, 1},
+			{90 * time.Second, "a/b", 2, 2},
+			{0, "a/c", 2, 2},
+			{0, "a/none", 3, 4}, // which is not asked for alone: the token has said no
+		} {
+			time.Sleep(step.after)
+			err := ask(step.name)
+			if denied := step.name == "a/none"; errors.Is(err, registry.ErrDenied) != denied || !denied && err != nil {
+				t.Errorf("%s: %v", step.name, err)
+			}
+			if tokens != step.tokens || refused != step.refused {
+				t.Errorf("%s after %v: %d tokens and %d refusals, want %d and %d", step.name, step.after, tokens, refused, step.tokens, step.refused)
+			}
+		}
+	})
 }
 
 // Where nobody is let in without a token, public repositories need one too.
