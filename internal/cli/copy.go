@@ -75,16 +75,16 @@ login and podman login have stored; to write, what is stored.`,
 	p.SortFlags = false
 	p.BoolVar(&f.dryRun, "dry-run", false, "print what would be copied, and how much, and fetch manifests only")
 	addLabel(cmd, &f.labels)
-	p.StringSliceVar(&f.platforms, "platform", nil, "platforms to take of an index, such as linux/amd64,linux/arm64 (default all)")
+	p.StringSliceVar(&f.platforms, "platform", nil, "`platforms` to take of an index, such as linux/amd64,linux/arm64 (default all)")
 	p.StringVar(&f.index, "index", "", "what becomes of an index of which some is left out: sparse (as it is) or rewrite (another digest)")
 	p.StringVar(&f.signatures, "signatures", string(mirror.SignaturesNew), "look for signatures: of new images, always or never")
 	p.IntVar(&f.transfers, "transfers", mirror.DefaultTransfers, "large blobs to fetch at once")
 	p.BoolVar(&f.check, "check", false, "hash blobs that are there before they count as there")
-	p.StringArrayVar(&f.maps, "map", nil, "name in the registry, as FROM=TO, such as 'openstack.kolla/*=mirror/*'; may be repeated")
-	p.StringVar(&f.staging, "staging", "", "folder where blobs wait for a registry (default quayside/staging in the user's cache folder)")
-	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report of an earlier run names as failed or unknown, instead of a pattern")
-	p.StringVar(&f.report, "report", "", "write the report as JSON to this file, too")
-	p.StringVar(&f.events, "events", "", "append what happens to this file, as a JSON object a line; - is standard error")
+	p.StringArrayVar(&f.maps, "map", nil, "name in the registry, as `FROM=TO`, such as 'openstack.kolla/*=mirror/*'; may be repeated")
+	p.StringVar(&f.staging, "staging", "", "`folder` where blobs wait for a registry (default quayside/staging in the user's cache folder)")
+	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report `file` of an earlier run names as failed or unknown, instead of a pattern")
+	p.StringVar(&f.report, "report", "", "write the report as JSON to this `file`, too")
+	p.StringVar(&f.events, "events", "", "append what happens to this `file`, as a JSON object a line; - is standard error")
 	p.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
 	a.addFailEmpty(cmd)
 	complete(cmd, "index", string(mirror.SparseIndex), string(mirror.RewrittenIndex))
@@ -121,8 +121,8 @@ func (f *copyFlags) options(to dest) (mirror.Options, error) {
 	}
 	chosen := len(o.Platforms.Only) > 0
 	switch {
-	case f.dryRun && f.report != "":
-		return o, usagef("--report is of what was copied, and --dry-run copies nothing: -o json prints the plan")
+	case f.dryRun && f.report+f.events != "":
+		return o, usagef("--report and --events tell of what was copied, and --dry-run copies nothing: -o json prints the plan")
 	case !slices.Contains([]mirror.SignatureMode{mirror.SignaturesNew, mirror.SignaturesAlways, mirror.SignaturesNever}, o.Signatures):
 		return o, usagef("--signatures is %q, and must be new, always or never", f.signatures)
 	case f.transfers < 1 || f.transfers > maxTransfers:

@@ -43,9 +43,11 @@ type plannedImage struct {
 
 // plan prints what a copy would do. It ends as a copy would that cannot be done.
 func (c *copying) plan(ctx context.Context) error {
-	bars := c.a.transfers(c.copier.Progress, c.searching.Load, c.log.loud())
+	meter := c.a.meter(false)
+	defer meter.stop()
+	c.hunt.show = meter.show
 	found, err := c.copier.Plan(ctx, c.images(ctx))
-	bars.stop()
+	meter.stop()
 	if closed := c.to.close(c.a.talk, false, true); err == nil {
 		err = closed
 	}

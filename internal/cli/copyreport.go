@@ -79,9 +79,13 @@ func (c *copying) print(r mirror.Report) error {
 	rows.flush()
 	fmt.Fprintf(c.a.out, "%d images to %s in %s: %d copied, %d already there, %d failed, %d unknown\n",
 		len(r.Images)+len(r.Unknown), report.Clean(c.to.text), r.Elapsed.Round(time.Millisecond), r.Copied, r.Present, r.Failed, len(r.Unknown))
-	rate := int64(float64(r.Fetched) / max(r.Elapsed.Seconds(), 0.001))
-	fmt.Fprintf(c.a.out, "%s in %d blobs; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), r.Blobs,
-		report.Bytes(r.Fetched), report.Bytes(rate), report.Bytes(r.Saved))
+	if r.Fetched == 0 {
+		fmt.Fprint(c.a.out, "nothing was fetched")
+	} else {
+		rate := int64(float64(r.Fetched) / max(r.Elapsed.Seconds(), 0.001))
+		fmt.Fprintf(c.a.out, "%s in %d blobs; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), r.Blobs,
+			report.Bytes(r.Fetched), report.Bytes(rate), report.Bytes(r.Saved))
+	}
 	if r.Retries > 0 {
 		fmt.Fprintf(c.a.out, "; %d times a blob was asked for again, %s came in vain", r.Retries, report.Bytes(r.Retried))
 	}

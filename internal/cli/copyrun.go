@@ -101,7 +101,7 @@ func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 
 // copy copies, and tells what came of it, however it ended.
 func (c *copying) copy(ctx context.Context) error {
-	bars := c.a.transfers(c.copier.Progress, c.searching.Load, c.log.loud())
+	bars := c.a.transfers(c.copier.Progress, c.words, c.log.loud())
 	done, err := c.copier.Copy(ctx, c.images(ctx))
 	bars.stop()
 	whole := err == nil && done.Failed == 0
@@ -126,6 +126,23 @@ func (c *copying) copy(ctx context.Context) error {
 		return &status{code: code}
 	}
 	return nil
+}
+
+// words tell of the images, for the progress.
+func (c *copying) words(p mirror.Progress) []string {
+	var parts []string
+	of := ""
+	if p.Planning {
+		of = " so far"
+		if s := c.searching.Load(); s != nil {
+			parts = append(parts, describe(*s))
+		}
+	}
+	parts = append(parts, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
+	if p.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", p.Failed))
+	}
+	return parts
 }
 
 // verdict gives the exit code, and the error of the whole: of the search, or of

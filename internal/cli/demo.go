@@ -5,7 +5,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +24,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `demo starts a small Quay inside this program, on a port of this machine that
 nobody else can reach, with a sample organization modelled on an OpenStack
 release. It runs real commands against it over real HTTP and shows each before
-it runs. It needs no network, no account and no config file.
+it runs. It needs no network, no account and no config file, and leaves nothing
+behind.
 
 With --serve it leaves the server running, to explore, until it is interrupted.`,
 		Example: "  quayside demo\n  quayside demo --serve",
@@ -50,8 +54,13 @@ type scene struct {
 	code  int // that the command must end with
 }
 
-func scenes() []scene {
+// asks tells whether the command asks a server.
+func (s scene) asks() bool { return s.args[0] != "verify" }
+
+// scenes lists them all. What they copy goes into a folder.
+func scenes(folder string) []scene {
 	const org, tag = quaytest.SampleOrganization, quaytest.SampleTag
+	layout := filepath.Join(folder, "layout")
 	return []scene{
 		{"Does a repository carry a tag? The exit code tells.", false, []string{"has", org + "/nova-api:" + tag}, exitDone},
 		{"This one stopped before the release: the answer is no.", false, []string{"has", org + "/sahara-api:" + tag}, exitNo},
@@ -66,15 +75,24 @@ func scenes() []scene {
 			[]string{"find", org + "/keystone*:" + tag}, exitDone},
 		{"The whole release. One repository vanishes between the listing and its check: it is unknown, not absent, and the exit code says so.", false,
 			[]string{"find", org + "/**:" + tag}, exitPart},
+		{"Some of it into a folder that all images share: what they have in common comes once.", false,
+			[]string{"copy", org + "/nova-*:" + tag, "oci:" + layout}, exitDone},
+		{"A second run fetches nothing.", false, []string{"copy", org + "/nova-*:" + tag, "oci:" + layout, "--quiet"}, exitDone},
+		{"Every byte of it fits its digest.", false, []string{"verify", layout}, exitDone},
 		{"A typo is not an empty organization.", false, []string{"find", "stackfleat/*:" + tag}, exitFailed},
 	}
 }
 
 // demo plays all scenes. The transcript is what this command is asked for, so
 // all of it goes to standard output.
-func (a *app) demo(ctx context.Context, url string) error {
+func (a *app) demo(ctx context.Context, url string) (err error) {
+	folder, err := os.MkdirTemp("", "quayside-demo-")
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	fmt.Fprintf(a.out, "A sample Quay listens on %s. Its organization is %s.\n", url, quaytest.SampleOrganization)
-	for _, s := range scenes() {
+	for _, s := range scenes(folder) {
 		code := a.play(ctx, s, url)
 		if err := a.out.Flush(); err != nil {
 			return err
@@ -91,6 +109,7 @@ func (a *app) demo(ctx context.Context, url string) error {
 $ quayside repos prometheus
 $ quayside has prometheus/node-exporter:latest
 $ quayside find 'quay.io/openstack.kolla/*:2025.1-ubuntu-noble'
+$ quayside copy 'quay.io/openstack.kolla/*:2025.1-ubuntu-noble' oci:kolla --dry-run
 
 # To explore the sample at leisure: quayside demo --serve
 `)
@@ -100,7 +119,10 @@ $ quayside find 'quay.io/openstack.kolla/*:2025.1-ubuntu-noble'
 // play shows a command as it would be typed, and runs it. It sees neither the
 // user's environment nor a config file.
 func (a *app) play(ctx context.Context, s scene, url string) int {
-	args := append([]string{s.args[0], "--server", url}, s.args[1:]...)
+	args := s.args
+	if s.asks() {
+		args = append([]string{s.args[0], "--server", url}, s.args[1:]...)
+	}
 	line := "quayside"
 	if s.token {
 		line = "QUAYSIDE_TOKEN=" + quaytest.SampleToken + " " + line

@@ -16,7 +16,7 @@ type label struct{ key, glob string }
 
 // addLabel adds the flag that chooses images by their labels.
 func addLabel(cmd *cobra.Command, to *[]string) {
-	cmd.Flags().StringArrayVar(to, "label", nil, "only images with this label, as KEY=GLOB; may be repeated, and then all have to hold")
+	cmd.Flags().StringArrayVar(to, "label", nil, "only images with this label, as `KEY=GLOB`; may be repeated, and then all have to hold")
 }
 
 func parseLabels(texts []string) ([]label, error) {

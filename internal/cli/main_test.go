@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,10 +109,12 @@ func TestInterruptedRunEndsAtOnce(t *testing.T) {
 // Interrupted before it began, the command asks nothing.
 func TestInterruptedBeforeItBegan(t *testing.T) {
 	s := serve(t)
+	folder := filepath.Join(t.TempDir(), "layout")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, args := range [][]string{
 		{"find", "stackfleet/*:2025.1"}, {"repos", "stackfleet"}, {"tags", "stackfleet/nova-api"}, {"has", "stackfleet/nova-api:2025.1"},
+		{"info", "stackfleet/nova-api:2025.1"}, {"copy", "stackfleet/nova-api:2025.1", "oci:" + folder},
 	} {
 		if code := command(ctx, io.Discard, io.Discard, nil, append(args, "--server", s.URL())...); code != 130 {
 			t.Errorf("%v: exit code %d", args, code)
@@ -119,6 +122,9 @@ func TestInterruptedBeforeItBegan(t *testing.T) {
 	}
 	if n := s.Stats().Requests; n != 0 {
 		t.Errorf("%d requests", n)
+	}
+	if _, err := os.Stat(folder); err == nil {
+		t.Error("a layout was made")
 	}
 }
 
@@ -141,6 +147,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 func TestStandardOutputThatFails(t *testing.T) {
 	s := serve(t)
 	full := errors.New("disk full")
+	folder := filepath.Join(t.TempDir(), "layout")
 	for _, args := range [][]string{
 		{"find", "stackfleet/nova-*:2025.1"},
 		{"find", "stackfleet/nova-*:2025.1", "-o", "ndjson"},
@@ -151,6 +158,13 @@ func TestStandardOutputThatFails(t *testing.T) {
 		{"has", "--help"},
 		{"version"},
 		{"completion", "bash"},
+		{"info", "stackfleet/nova-api:2025.1"},
+		{"info", "stackfleet/nova-api:2025.1", "-o", "json"},
+		{"copy", "stackfleet/nova-api:2025.1", "oci:" + folder},
+		{"copy", "stackfleet/nova-api:2025.1", "oci:" + folder, "-o", "json"},
+		{"copy", "stackfleet/nova-api:2025.1", "oci:" + folder, "--dry-run"},
+		{"verify", folder},
+		{"layout", "gc", folder},
 		{"demo"},
 	} {
 		var stderr bytes.Buffer

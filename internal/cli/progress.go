@@ -18,8 +18,12 @@ import (
 	"github.com/quayside/quayside/discover"
 )
 
-// lineEvery is how often progress is told where there is no screen to draw on.
-const lineEvery = 5 * time.Second
+const (
+	// lineEvery is how often progress is told where there is no screen to draw
+	// on, and frameEvery how often it is drawn where there is one.
+	lineEvery  = 5 * time.Second
+	frameEvery = 150 * time.Millisecond
+)
 
 // A meter shows how far a command is, on standard error: as a bar when that is
 // a terminal, as a line every few seconds when it is not, and not at all with
@@ -40,11 +44,7 @@ func (a *app) meter(streams bool) *meter {
 	if a.flags.quiet || a.screen == nil || a.talk.json || streams && a.showy {
 		return m
 	}
-	screen := mpb.WithConsoleWriter(&console{screen: a.screen})
-	if runtime.GOOS == "windows" { // has calls for what console does
-		screen = mpb.WithOutput(a.screen)
-	}
-	m.bars = mpb.New(screen, mpb.WithWidth(30), mpb.WithRefreshRate(150*time.Millisecond))
+	m.bars = newBars(a.screen)
 	m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 		if text := m.text.Load(); text != nil {
 			return *text
@@ -53,6 +53,15 @@ func (a *app) meter(streams bool) *meter {
 	})))
 	m.restore = a.talk.above(m.bars)
 	return m
+}
+
+// newBars makes room for bars on a screen.
+func newBars(screen *os.File) *mpb.Progress {
+	writer := mpb.WithConsoleWriter(&console{screen: screen})
+	if runtime.GOOS == "windows" { // has calls for what console does
+		writer = mpb.WithOutput(screen)
+	}
+	return mpb.New(writer, mpb.WithWidth(30), mpb.WithRefreshRate(frameEvery))
 }
 
 // show takes how far the command is.

@@ -5,7 +5,7 @@ package cli
 
 import (
 	"fmt"
-	"runtime"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,14 +14,13 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 
-	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
 )
 
 const (
-	frameEvery = 150 * time.Millisecond
 	// rateOver is the time that a rate is the mean of.
 	rateOver = 10 * time.Second
 	// maxBars is how many blobs have a bar of their own.
@@ -35,11 +34,12 @@ const (
 // for the whole and one for each blob on its way; elsewhere as a line every few
 // seconds. A goroutine of its own asks how far it is.
 type transfers struct {
-	talk      *talk
-	progress  func() mirror.Progress
-	searching func() *discover.Progress
-	samples   []sample
+	talk     *talk
+	progress func() mirror.Progress
+	words    func(mirror.Progress) []string // what comes before the bytes
+	samples  []sample
 
+	screen  *os.File
 	bars    *mpb.Progress // nil without bars
 	all     *bar
 	blobs   map[digest.Digest]*bar
@@ -56,8 +56,8 @@ type sample struct {
 }
 
 // transfers starts showing progress; silent does not. The caller stops it.
-func (a *app) transfers(progress func() mirror.Progress, searching func() *discover.Progress, silent bool) *transfers {
-	t := &transfers{talk: a.talk, progress: progress, searching: searching, blobs: map[digest.Digest]*bar{}, end: make(chan struct{})}
+func (a *app) transfers(progress func() mirror.Progress, words func(mirror.Progress) []string, silent bool) *transfers {
+	t := &transfers{talk: a.talk, progress: progress, words: words, blobs: map[digest.Digest]*bar{}, end: make(chan struct{})}
 	if a.flags.quiet || silent {
 		return t
 	}
@@ -83,11 +83,8 @@ func (a *app) transfers(progress func() mirror.Progress, searching func() *disco
 
 // draw puts the first bar on the screen.
 func (t *transfers) draw(a *app) {
-	screen := mpb.WithConsoleWriter(&console{screen: a.screen})
-	if runtime.GOOS == "windows" { // has calls for what console does
-		screen = mpb.WithOutput(a.screen)
-	}
-	t.bars = mpb.New(screen, mpb.WithWidth(30), mpb.WithRefreshRate(frameEvery))
+	t.screen = a.screen
+	t.bars = newBars(a.screen)
 	t.all = t.add(0)
 	t.restore = a.talk.above(t.bars)
 }
@@ -110,21 +107,26 @@ func (t *transfers) stop() {
 // line tells the whole in one line.
 func (t *transfers) line() { t.talk.note("%s", t.describe(t.progress())) }
 
-// frame brings the bars up to date.
+// frame brings the bars up to date. There are never more lines than the
+// terminal has, for what has scrolled off cannot be drawn over.
 func (t *transfers) frame() {
+	most := maxBars
+	if _, height, err := term.GetSize(int(t.screen.Fd())); err == nil {
+		most = min(most, height-2)
+	}
 	p := t.progress()
 	t.all.show(p.Fetched, max(p.Bytes, 1), t.describe(p))
 	shown := map[digest.Digest]bool{}
 	for _, r := range p.Running {
+		if r.Size < minBar || len(shown) >= most {
+			continue
+		}
+		shown[r.Digest] = true
 		b := t.blobs[r.Digest]
 		if b == nil {
-			if r.Size < minBar || len(t.blobs) >= maxBars {
-				continue
-			}
 			b = t.add(r.Size)
 			t.blobs[r.Digest] = b
 		}
-		shown[r.Digest] = true
 		b.show(r.Done, r.Size, describeBlob(r))
 	}
 	for d, b := range t.blobs {
@@ -159,21 +161,9 @@ func (b *bar) show(done, total int64, text string) {
 	b.SetCurrent(min(done, total))
 }
 
-// describe puts the progress of a copy in words.
+// describe puts how far it is in words.
 func (t *transfers) describe(p mirror.Progress) string {
-	var parts []string
-	if s := t.searching(); s != nil && p.Planning {
-		parts = append(parts, describe(*s))
-	}
-	of := ""
-	if p.Planning {
-		of = " so far"
-	}
-	parts = append(parts, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
-	if p.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d failed", p.Failed))
-	}
-	parts = append(parts, report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
+	parts := append(t.words(p), report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
 	if rate := t.rate(p); rate > 0 {
 		parts = append(parts, report.Bytes(int64(rate))+"/s")
 		if left := float64(p.Bytes-p.Fetched) / rate; !p.Planning && left > 0 {

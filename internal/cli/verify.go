@@ -77,7 +77,7 @@ func (a *app) verify(ctx context.Context, arg string, repair bool, output string
 	hashed := func() mirror.Progress {
 		return mirror.Progress{Fetched: done.Load(), Bytes: total.Load(), Elapsed: time.Since(begin)}
 	}
-	bars := a.transfers(hashed, nil, false)
+	bars := a.transfers(hashed, func(mirror.Progress) []string { return []string{"hashed"} }, false)
 	found, err := layout.Verify(ctx, dir, layout.VerifyOptions{Repair: repair, Progress: func(n, of int64) {
 		done.Store(n)
 		total.Store(of)
