@@ -1,0 +1,85 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A copy that adds to an archive and is killed leaves the archive as it was,
+// or finished.
+func TestKillsLeaveArchivesWhole(t *testing.T) {
+	source := startRelease(t, 12, quaytest.ReleaseOptions{}, quaytest.WithObjectStorage())
+	file := filepath.Join(t.TempDir(), "release.tar")
+	mustRun(t, 0, "copy", source.host+"/release/image-00000[0-3]:"+releaseTag, "oci-archive:"+file, "--plain-http")
+	before, err := os.ReadFile(file)
+	first := unpacked(t, file)
+	if err != nil || len(first) != 4 {
+		t.Fatalf("%d images to begin with, %v", len(first), err)
+	}
+	args := []string{"copy", source.pattern(), "oci-archive:" + file, "--plain-http"}
+	for killed := 0; killed < 10; {
+		instant := rand.N(200 * time.Millisecond)
+		finished := !kill(t, instant, args...)
+		there := unpacked(t, file)
+		switch {
+		case cmp.Equal(there, source.digests()): // once more from the beginning
+			if err := os.WriteFile(file, before, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case finished || !cmp.Equal(there, first):
+			t.Fatalf("finished: %v, killed after %v: %d images", finished, instant, len(there))
+		}
+		if !finished {
+			killed++
+		}
+	}
+	mustRun(t, 0, args...)
+	if diff := cmp.Diff(source.digests(), unpacked(t, file)); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+	if _, err := os.Stat(file + ".quayside"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it leaves its folder behind: %v", err)
+	}
+}
+
+// unpacked unpacks an archive and gives its images, as checkLayout does.
+func unpacked(t *testing.T, file string) map[string]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	dir := t.TempDir()
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return checkLayout(t, dir)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		name := filepath.Join(dir, filepath.FromSlash(h.Name))
+		content, err := io.ReadAll(r)
+		if err := errors.Join(err, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
