@@ -21,8 +21,8 @@ import (
 )
 
 // Has tells whether the blob is there, whole: by its size, or by its hash with
-// Options.Check, each blob once a process. What is there and damaged is removed, and
-// false. A blob of another size that does fit its digest stays: then the
+// Options.Check, each blob once a process. What is there and damaged is removed,
+// and false. A blob of another size that does fit its digest stays: then the
 // descriptor is wrong, and the error meets ErrCorrupt.
 func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
@@ -37,6 +37,7 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if info.Mode().IsRegular() && info.Size() == d.Size && !l.check {
 		return true, nil
 	}
+	l.distrust(d.Digest, info.Size())
 	size, err := l.checked(ctx, d.Digest)
 	if errors.Is(err, ErrMissing) || errors.Is(err, ErrCorrupt) {
 		return false, nil
@@ -89,7 +90,8 @@ func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 	return content, nil
 }
 
-// read reads a small blob that fits its digest.
+// read reads a small blob that fits its digest. Its size is bounded before it is
+// read: what a manifest says of it is not asked.
 func (f folder) read(d digest.Digest) ([]byte, error) {
 	content, err := readFile(f.blob(d), manifest.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,8 +106,9 @@ func (f folder) read(d digest.Digest) ([]byte, error) {
 }
 
 // Put stores a small blob whose content is at hand, and returns when that is on
-// disk. ErrCorrupt tells that it does not fit the descriptor. What is there already is compared
-// with it, and replaced when it is damaged.
+// disk. ErrCorrupt tells that it does not fit the descriptor. What is there
+// already is compared with it, and replaced when it is damaged. Many goroutines
+// may put the same blob.
 func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return l.failed("store a blob", err)
@@ -135,7 +138,9 @@ func (f folder) same(d digest.Digest, content []byte) bool {
 	return err == nil && bytes.Equal(there, content)
 }
 
-// settle gives a file that was hashed and synced its final name.
+// settle gives a file that was hashed and synced its final name. The name is
+// synced later, with others, before an index can lead to it. Nothing gets a name
+// after Close, when the lock may be another process's.
 func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
 	l.removal.Lock()
 	defer l.removal.Unlock()

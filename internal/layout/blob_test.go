@@ -137,6 +137,22 @@ func TestDamagedBlobs(t *testing.T) {
 	}
 }
 
+// TestDamagedMeanwhile: what this process has stored itself is not believed when
+// its size is another by now.
+func TestDamagedMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, layout.Options{})
+	b := content(1, 1000)
+	d := describe("", b)
+	if err := l.Put(t.Context(), d, b); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, blobFile(dir, d.Digest), b[:10])
+	if there, err := l.Has(t.Context(), d); there || err != nil {
+		t.Errorf("there: %v, %v", there, err)
+	}
+}
+
 // TestDescriptorLies: a manifest that says another size of a blob must not cost
 // others the blob.
 func TestDescriptorLies(t *testing.T) {

@@ -23,8 +23,9 @@ type check struct {
 	err  error
 }
 
-// checked hashes a blob, once, and returns its size. Who comes meanwhile waits.
-// What does not fit the digest is removed: ErrCorrupt.
+// checked hashes a blob, once, and returns its size. Who comes meanwhile waits,
+// and takes over when the first was cancelled. What does not fit the digest is
+// removed: ErrCorrupt. What failed is not remembered.
 func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 	for {
 		l.mu.Lock()
@@ -62,6 +63,23 @@ func (l *Layout) drop(d digest.Digest, c *check) {
 	}
 }
 
+// distrust forgets a check of a blob that has another size by now.
+func (l *Layout) distrust(d digest.Digest, size int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.checks[d]
+	if c == nil {
+		return
+	}
+	select {
+	case <-c.done:
+		if c.size != size {
+			delete(l.checks, d)
+		}
+	default: // it is being hashed
+	}
+}
+
 // forget makes the next Has of a blob look at it again.
 func (l *Layout) forget(d digest.Digest) {
 	l.mu.Lock()
@@ -78,7 +96,9 @@ func (l *Layout) known(d digest.Digest, size int64) {
 	l.checks[d] = c
 }
 
-// repair hashes a blob and removes it when it is damaged: ErrCorrupt.
+// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Hashing
+// takes long, and nobody is kept from committing meanwhile; what was committed in
+// the place of what was hashed is left alone.
 func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	file, size, err := l.open(d)
 	if err != nil {

@@ -9,10 +9,10 @@
 //
 // A layout is a folder (folder.go) with oci-layout, index.json and
 // blobs/<algorithm>/<hex>. What is not of the format is in one folder beside
-// blobs, .quayside, as containerd keeps its ingest folder: the lock (lock.go), a partial file
-// for each blob on its way, by digest, and temporary files. Inside blobs they
-// would be garbage to other tools: one removes whatever the index does
-// not lead to, in every folder of blobs.
+// blobs, .quayside, as containerd keeps its ingest folder: the lock (lock.go), a
+// partial file for each blob on its way, by digest, and temporary files. Inside
+// blobs they would be garbage to other tools: one removes whatever the index
+// does not lead to, in every folder of blobs.
 //
 // One process has a layout open for writing. Blobs come in whole (blob.go) or
 // piece by piece (partial.go). An image is there when the index names it
@@ -28,6 +28,7 @@
 //     as fsync goes it survives a power cut: each blob was synced when it
 //     was committed, the folders of new blobs are synced before an index that may
 //     name them is written, and that is synced, renamed, and its folder synced.
+//     Of blobs that another tool put there only the names are.
 //   - A partial file is not synced. What a power cut leaves of it is hashed again, and
 //     thrown away in the end if it does not fit.
 //   - What is there and fits its digest is never removed because a descriptor

@@ -108,8 +108,23 @@ func (l *Layout) prepare() error {
 			return err
 		}
 	}
+	l.distrustNames()
 	l.index, err = l.readIndex()
 	return err
+}
+
+// distrustNames has all folders synced before the first write of the index: a run
+// that was killed may have left names in them that are not on disk yet, and their
+// blobs count as there.
+func (l *Layout) distrustNames() {
+	l.renamed(filepath.Dir(string(l.folder)))
+	l.renamed(string(l.folder))
+	blobs := l.path(ocispec.ImageBlobsDir)
+	for _, dir := range []string{blobs, filepath.Join(blobs, "sha256"), filepath.Join(blobs, "sha384"), filepath.Join(blobs, "sha512")} {
+		if _, err := os.Stat(dir); err == nil {
+			l.renamed(dir)
+		}
+	}
 }
 
 // create makes what a layout needs. oci-layout comes first: from then on the
@@ -125,7 +140,6 @@ func (l *Layout) create() error {
 	if err := l.makeFolder(l.path(ocispec.ImageBlobsDir, string(digest.Canonical))); err != nil {
 		return err
 	}
-	l.renamed(string(l.folder))
 	return l.replace(ocispec.ImageIndexFile, newIndex().encode())
 }
 

@@ -7,6 +7,7 @@ package layout
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -31,11 +32,14 @@ func unlock(file *os.File) error {
 	return os.NewSyscallError("flock", unix.Flock(int(file.Fd()), unix.LOCK_UN))
 }
 
-// syncFolder makes the names in a folder last. Some network file systems have no
-// such call and say EINVAL: they keep names as well as they do.
+// syncFolder makes the names in a folder last, where that can be done: a folder
+// above the layout may be closed to reading, and some network file systems have
+// no such call and say EINVAL.
 func syncFolder(dir string) error {
 	file, err := os.Open(dir)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	err = file.Sync()
