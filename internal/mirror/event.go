@@ -23,8 +23,8 @@ type Event struct {
 // An EventKind says what happened.
 type EventKind string
 
-// The kinds. An image is planned and then copied or failed, or it was there
-// already; that is the last event of it.
+// The kinds. An image is copied, or failed, or was there already; before that it
+// is planned, once its manifests are known.
 const (
 	ImagePlanned EventKind = "image planned"
 	ImageCopied  EventKind = "image copied"

@@ -236,3 +236,19 @@ func TestNoRoomIsToldInTime(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// When an image has failed, nobody waits for its other blobs.
+func TestFailedImageHoldsNothingUp(t *testing.T) {
+	y := newYard(t)
+	slow, gone := strings.Repeat("slow ", 50_000), "gone"
+	y.tag("app", "v1", y.image("app", "linux/amd64", slow, gone))
+	at := func(content string) string { return "/v2/yard/app/blobs/" + digest.FromString(content).String() }
+	// Both are asked for before either is answered.
+	s := newSite(t, y.data, append(quirks("stall", at(slow), "fail-first", "100:403:"+at(gone)), quaytest.WithLatency(50*time.Millisecond))...)
+	l := newLayout(t, t.TempDir())
+	began := time.Now()
+	r := copyTo(t, l, s.options(), s.images("v1"))
+	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, digest.FromString(gone).String()) || time.Since(began) > 15*time.Second {
+		t.Errorf("after %v\n%s", time.Since(began), show(t, r))
+	}
+}

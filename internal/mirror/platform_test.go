@@ -174,6 +174,18 @@ func TestIndexesNestedTooDeepAreRefused(t *testing.T) {
 	}
 }
 
+func TestIndexThatTellsAnotherSizeIsRefused(t *testing.T) {
+	y := newYard(t)
+	d := y.image("app", "linux/amd64", "a")
+	d.Size++
+	y.tag("app", "v1", y.index("app", d))
+	s := newSite(t, y.data)
+	r := copyTo(t, newLayout(t, t.TempDir()), s.options(), s.images("v1"))
+	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, "as the index says") {
+		t.Errorf("have\n%s", show(t, r))
+	}
+}
+
 func TestPlatformThatIsNotThere(t *testing.T) {
 	y, _, _ := multi(t)
 	y.tag("single", "v1", y.image("single", "linux/arm64", "layer"))
