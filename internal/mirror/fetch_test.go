@@ -39,9 +39,9 @@ func TestFaultsThatGoAway(t *testing.T) {
 		{"object storage that ignores ranges", append(quirks("cut", "3:/blobs/**", "storage-ignores-range", ""), quaytest.WithObjectStorage()), true, 0, false},
 		{"outage", quirks("outage", "20"), false, 0, true},
 		{"a page of a dead backend", quirks("html-502", "7"), false, 0, true},
-		{"a blob of wrong bytes now and then", quirks("wrong-bytes", "5:/v2/**/blobs/*"), true, 0, false},
-		{"an endless blob now and then", quirks("endless", "5:/v2/**/blobs/*"), true, 0, false},
-		{"a truncated blob now and then", quirks("truncated", "5:/v2/**/blobs/*"), true, 0, false},
+		{"a blob of wrong bytes now and then", quirks("wrong-bytes", "13:/v2/**/blobs/*"), true, 0, false},
+		{"an endless blob now and then", quirks("endless", "13:/v2/**/blobs/*"), true, 0, false},
+		{"a truncated blob now and then", quirks("truncated", "13:/v2/**/blobs/*"), true, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +231,11 @@ func TestNoRoomIsToldInTime(t *testing.T) {
 	if free, err := l.Free(); err != nil || free >= 1<<40 {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
-	r, err := mirror.New(mirror.ToLayout(l), s.options()).Copy(t.Context(), slices.Values(s.images("v1")))
+	o := s.options()
+	o.Jobs, o.Signatures = 1, mirror.SignaturesNever // all is planned before the huge blob is answered
+	images := s.images("v1")
+	slices.Reverse(images)
+	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(images))
 	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
 		t.Errorf("error %v", err)
 	}
