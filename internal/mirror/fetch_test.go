@@ -232,10 +232,8 @@ func TestNoRoomIsToldInTime(t *testing.T) {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
 	o := s.options()
-	o.Jobs, o.Signatures = 1, mirror.SignaturesNever // all is planned before the huge blob is answered
-	images := s.images("v1")
-	slices.Reverse(images)
-	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(images))
+	o.Jobs = 1 // the huge one comes last: all is planned before its blob is answered
+	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(s.images("v1")))
 	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
 		t.Errorf("error %v", err)
 	}
