@@ -98,9 +98,8 @@ func refuseDests(patterns []string) error {
 type opened struct {
 	dest
 	destination mirror.Destination
-	layout      *layout.Layout // that is ours to close; nil for an archive
-	made        string         // folder that was not there before; ""
-	clear       string         // staging folder to remove when nothing failed; ""
+	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
+	made        bool           // the layout's folder was not there before
 }
 
 // open opens a destination, for this process alone. It may make a folder;
@@ -118,10 +117,8 @@ func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
 			o.destination = mirror.ToLayout(o.layout)
 		}
 	case ociArchive:
-		o.made = missing(d.path + ".quayside")
 		o.destination, err = mirror.ToOCIArchive(d.path)
 	case dockerArchive:
-		o.made = missing(d.path + ".quayside")
 		o.destination, err = mirror.ToDockerArchive(d.path)
 	case dockerRegistry:
 		err = a.openRegistry(o, f, r)
@@ -154,9 +151,9 @@ func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
 		folder = filepath.Join(folder, "quayside", "staging")
 	}
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
-	o.clear = filepath.Join(folder, hex.EncodeToString(sum[:8]))
-	o.made = missing(o.clear)
-	if o.layout, err = a.openLayout(o.clear, f.check); err != nil {
+	folder = filepath.Join(folder, hex.EncodeToString(sum[:8]))
+	o.made = missing(folder)
+	if o.layout, err = a.openLayout(folder, f.check); err != nil {
 		return err
 	}
 	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
@@ -165,27 +162,26 @@ func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
 	return nil
 }
 
-// missing returns a folder that is not there, or "".
-func missing(dir string) string {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return dir
-	}
-	return ""
+// missing tells whether a folder is not there.
+func missing(dir string) bool {
+	_, err := os.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
-// close lets go of the destination, and tells where blobs are kept that did not get there.
+// close lets go of the destination. A layout that a dry run made to look at,
+// and blobs that have all got to a registry, are removed; it tells where others
+// are kept.
 func (o *opened) close(t *talk, whole, dry bool) error {
 	staging := o.destination.Staging().Dir()
 	err := o.destination.Close()
-	if o.layout != nil {
+	switch {
+	case o.layout == nil:
+	case dry && o.made, whole && !dry && o.transport == dockerRegistry:
+		err = errors.Join(err, o.layout.Remove())
+	default:
 		err = errors.Join(err, o.layout.Close())
 	}
-	switch {
-	case dry && o.made != "": // nothing but an empty layout, made to look at it
-		err = errors.Join(err, os.RemoveAll(o.made))
-	case whole && o.clear != "" && !dry:
-		err = errors.Join(err, os.RemoveAll(o.clear))
-	case !whole && !dry && o.transport != ociFolder:
+	if _, gone := os.Stat(staging); !whole && !dry && o.transport != ociFolder && gone == nil {
 		t.note("what was fetched is kept in %s: the next run goes on from there", staging)
 	}
 	return err
