@@ -204,7 +204,7 @@ func WithTimeout(d time.Duration) Option {
 // WithRetries sets how often a request that failed is repeated at most, in
 // place of [DefaultRetries]. Of these, a 502, 503, 504 or 520 is repeated ten
 // times at most, and a connection that breaks or a 200 that is not JSON six
-// times. Waits grow from 30 ms to 30 s; a Retry-After is obeyed up to five
+// times. Waits grow from 20 ms to 30 s; a Retry-After is obeyed up to five
 // minutes; no attempt starts later than ten minutes after the first
 // failure. A 429 uses up none of them: it is repeated while the server admits
 // others, and for ten minutes when it admits none. With 0 the first failure is

@@ -27,14 +27,19 @@ const (
 	// a connection after 1,000 requests (doc/quay-api.md section 6).
 	maxLost = 10
 
-	// Waits grow from minWait to maxBackoff, by waitGrowth each time, unless the
-	// server names one: what has passed in a moment is noticed at once, and ten
-	// waits are some two minutes. Up to afterJitter is added to a Retry-After.
-	minWait     = 30 * time.Millisecond
-	waitGrowth  = 3
+	// maxBackoff is the longest wait that no server asked for, and up to
+	// afterJitter is added to one that it did.
 	maxBackoff  = 30 * time.Second
 	afterJitter = 500 * time.Millisecond
 )
+
+// waits are those before a request is repeated, the last one also before every
+// further time, unless the server names one. What passes in a moment is noticed
+// at once; six of them are some ten seconds, ten some two minutes.
+var waits = [...]time.Duration{
+	20 * time.Millisecond, 60 * time.Millisecond, 250 * time.Millisecond,
+	time.Second, 3 * time.Second, 8 * time.Second, 20 * time.Second, maxBackoff,
+}
 
 // A job is one request and its attempts. One goroutine drives it.
 type job struct {
@@ -154,11 +159,7 @@ func (j *job) delay(resp *http.Response) time.Duration {
 			return min(after+rand.N(afterJitter), j.o.MaxWait)
 		}
 	}
-	d := minWait
-	for range min(j.broken+j.down-1, 10) {
-		d *= waitGrowth
-	}
-	d = min(d, maxBackoff, j.o.MaxWait)
+	d := min(waits[min(j.broken+j.down, len(waits))-1], j.o.MaxWait)
 	return d - rand.N(d/8+1)
 }
 

@@ -194,12 +194,11 @@ func TestWaitsGrowWithJitter(t *testing.T) {
 			if took := time.Since(start); took < 105*time.Second || took > 125*time.Second {
 				t.Errorf("given up after %v, want some two minutes", took)
 			}
-			longest := 30 * time.Millisecond
-			for i, w := range b.waits() {
-				if w < longest*7/8 || w > longest {
+			for i, seconds := range []float64{0.02, 0.06, 0.25, 1, 3, 8, 20, 30, 30, 30} {
+				longest := time.Duration(seconds * float64(time.Second))
+				if w := b.waits()[i]; w < longest*7/8 || w > longest {
 					t.Errorf("wait %d is %v, want %v to %v", i+1, w, longest*7/8, longest)
 				}
-				longest = min(3*longest, 30*time.Second)
 			}
 			differ = differ || last != nil && fmt.Sprint(last) != fmt.Sprint(b.waits())
 			last = b.waits()
