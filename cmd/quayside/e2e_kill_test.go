@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -82,11 +83,15 @@ func kill(t *testing.T, instant time.Duration, args ...string) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), instant) // its end is SIGKILL
 	defer cancel()
 	cmd := command(ctx, t, args...)
-	if err := cmd.Run(); err == nil {
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := cmd.Run()
+	switch state := cmd.ProcessState; {
+	case state == nil && ctx.Err() != nil: // before it was started
+	case state == nil || state.Exited() && !state.Success():
+		t.Fatalf("%v failed by itself: %v\n%s", args, err, &said)
+	case state.Success(): // whether the kill came too late or not at all
 		return false
-	}
-	if ctx.Err() == nil {
-		t.Fatalf("%v failed by itself", args)
 	}
 	return true
 }

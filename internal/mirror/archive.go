@@ -211,12 +211,11 @@ func (a *archive) Close() error {
 		return nil
 	}
 	a.closed = true
-	dir := a.staging.Dir()
-	err := errors.Join(a.old.Close(), a.staging.Close())
-	if a.finished || isBare(dir) {
-		err = errors.Join(err, os.RemoveAll(dir))
+	err := a.old.Close()
+	if a.finished || isBare(a.staging.Dir()) {
+		return errors.Join(err, a.staging.Remove())
 	}
-	return err
+	return errors.Join(err, a.staging.Close())
 }
 
 // isBare tells whether a layout has no blob, not even a part of one.
