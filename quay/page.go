@@ -4,17 +4,28 @@
 package quay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"sync"
 )
 
 // pages yields the items of one page after another until there are no more. An
 // error is yielded once, with a zero item, and ends it. fetch returns a fresh
-// slice for page n, the first being 1.
-func pages[T any](yield func(T, error) bool, fetch func(n int) (items []T, more bool, err error)) {
+// slice for page n, the first being 1; it is called for one page at a time. With
+// ahead the next page is asked for while the items of one are yielded; what
+// is on its way when the loop breaks is called off.
+func pages[T any](ctx context.Context, ahead bool, yield func(T, error) bool, fetch func(ctx context.Context, n int) (items []T, more bool, err error)) {
+	if ahead {
+		ctx, stop := context.WithCancel(ctx)
+		next, wait := fetchAhead(ctx, fetch)
+		defer wait()
+		defer stop()
+		fetch = next
+	}
 	for n := 1; ; n++ {
-		items, more, err := fetch(n)
+		items, more, err := fetch(ctx, n)
 		if err != nil {
 			var zero T
 			yield(zero, err)
@@ -29,6 +40,42 @@ func pages[T any](yield func(T, error) bool, fetch func(n int) (items []T, more 
 			return
 		}
 	}
+}
+
+// fetchAhead returns a fetch whose pages are asked for one ahead, until ctx
+// ends; then wait is to be called. The goroutine that asks goes from one page to
+// the next without waiting for its turn among those that work on the page.
+func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n int) ([]T, bool, error)) (next func(context.Context, int) ([]T, bool, error), wait func()) {
+	type page struct {
+		items []T
+		more  bool
+	}
+	pages := make(chan page)
+	var ended error // of the goroutine, once pages is closed
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		defer close(pages)
+		for n, more := 1, true; more; n++ {
+			var p page
+			if p.items, p.more, ended = fetch(ctx, n); ended != nil {
+				return
+			}
+			select {
+			case pages <- p:
+			case <-ctx.Done():
+				ended = ctx.Err()
+				return
+			}
+			more = p.more
+		}
+	})
+	return func(context.Context, int) ([]T, bool, error) {
+		p, ok := <-pages
+		if !ok {
+			return nil, false, ended
+		}
+		return p.items, p.more, nil
+	}, asking.Wait
 }
 
 const (

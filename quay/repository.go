@@ -19,6 +19,11 @@ type RepositoryQuery struct {
 	Namespace    string // an organization or user; required; case-sensitive
 	LastModified bool   // fill in Repository.LastModified
 	Popularity   bool   // fill in Repository.Popularity
+
+	// Ahead asks for the next page while the repositories of one are handed
+	// out, so that a listing does not wait for its reader. To break off may
+	// then have cost one request more.
+	Ahead bool
 }
 
 // A State is what a server lets be done with a repository. Servers may know
@@ -76,7 +81,7 @@ func (c *Client) Repositories(ctx context.Context, q RepositoryQuery) iter.Seq2[
 			return
 		}
 		guard, cursor, total := newLoopGuard(), "", 0
-		pages(yield, func(n int) ([]Repository, bool, error) {
+		pages(ctx, q.Ahead, yield, func(ctx context.Context, n int) ([]Repository, bool, error) {
 			r := request{op: opList, subject: q.Namespace, target: q.target(cursor)}
 			body, err := c.get(ctx, r)
 			if err != nil {

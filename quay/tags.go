@@ -72,7 +72,7 @@ func (c *Client) Tags(ctx context.Context, repo RepoName, q TagQuery) iter.Seq2[
 			return
 		}
 		rows, total := newRows(q), 0
-		pages(yield, func(n int) ([]Tag, bool, error) {
+		pages(ctx, false, yield, func(ctx context.Context, n int) ([]Tag, bool, error) {
 			r := request{op: opTags, subject: repo.String(), target: q.target(repo, n)}
 			body, err := c.get(ctx, r)
 			if err != nil {

@@ -39,9 +39,9 @@ type budget struct {
 	trial *trial // nil: none is on
 }
 
-// pick finds the connection for the next request, among those that are usable,
-// or returns -1 and how long it takes until a limit lets it go.
-func (b *budget) pick(now time.Time, usable func(i int) bool) (best int, wait time.Duration) {
+// pick finds the connection for the next request, a listing or not, among those
+// that are usable, or returns -1 and how long it takes until a limit lets it go.
+func (b *budget) pick(now time.Time, listing bool, usable func(i int) bool) (best int, wait time.Duration) {
 	b.judge(now)
 	best, wait = -1, never
 	blocked := true
@@ -50,7 +50,7 @@ func (b *budget) pick(now time.Time, usable func(i int) bool) (best int, wait ti
 			continue
 		}
 		blocked = false
-		d := l.wait(now)
+		d := l.wait(now, listing)
 		wait = min(wait, d)
 		if d == 0 && (best < 0 || l.level > b.limits[best].level) {
 			best = i
@@ -70,6 +70,9 @@ func (b *budget) pick(now time.Time, usable func(i int) bool) (best int, wait ti
 	}
 	return -1, wait
 }
+
+// open tells whether no limit has shown.
+func (b *budget) open() bool { return b.limits[0].phase == open }
 
 // judge learns from refusals whose round is over.
 func (b *budget) judge(now time.Time) {
@@ -121,7 +124,7 @@ func (b *budget) grow(now time.Time, waiting int) bool {
 // widen takes one more connection into use where no limit has shown, and tells
 // whether it did.
 func (b *budget) widen(now time.Time) bool {
-	if len(b.limits) >= b.most || b.limits[0].phase != open {
+	if len(b.limits) >= b.most || !b.open() {
 		return false
 	}
 	b.limits = append(b.limits, b.limits[0].copy(now))

@@ -20,7 +20,8 @@
 //     refusal, for as long as the server says, unless the server refuses each
 //     request once, whatever else it admits (firsts.go).
 //   - Is too much on its way? The window (window.go) grows while latency stays
-//     flat. Long bodies that are being read are not counted in it, and what
+//     flat, and where no limit holds requests back it lets them leave evenly. A
+//     listing has a place of its own. Long bodies that are being read are not counted in it, and what
 //     their load does to latency is not held against the server.
 //   - Has the server's allowance room? The budget (budget.go) has a limit
 //     (limit.go) for each connection: a token bucket (bucket.go) that starts

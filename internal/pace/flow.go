@@ -26,13 +26,14 @@ type flow struct {
 	inflight   int // requests sent and not done with
 	unanswered int // of these, those that no answer has begun to
 	long       int // of these, those whose long bodies are being read
+	listings   int // of these, listings
 
 	sent, refused int64
 }
 
 // next returns the request that may go now, and on which lane; or nil and how
 // long to wait.
-func (f *flow) next(now time.Time, usable func(lane int) bool) (*job, int, time.Duration) {
+func (f *flow) next(now time.Time, usable func(lane int, listing bool) bool) (*job, int, time.Duration) {
 	j := f.queue.head()
 	if j == nil {
 		f.release()
@@ -41,21 +42,37 @@ func (f *flow) next(now time.Time, usable func(lane int) bool) (*job, int, time.
 	if d := f.gate.wait(now, f.unanswered); d > 0 {
 		return nil, 0, d
 	}
-	if !f.window.admits(f.inflight - f.long) {
+	if !f.window.admits(f.counted(j)) {
 		f.release()
 		return nil, 0, never
 	}
 	if f.budget == nil {
-		if !usable(0) {
+		if !usable(0, j.kind.listing) {
 			return nil, 0, never
 		}
 		return j, 0, 0
 	}
-	lane, wait := f.budget.pick(now, usable)
+	if f.budget.open() {
+		if d := f.window.space(j.kind, now); d > 0 {
+			return nil, 0, d
+		}
+	}
+	lane, wait := f.budget.pick(now, j.kind.listing, func(lane int) bool { return usable(lane, j.kind.listing) })
 	if lane < 0 {
 		return nil, 0, wait
 	}
 	return j, lane, 0
+}
+
+// counted is how many requests count against the window, for the next one. A
+// listing has a place of its own beside it, since its pages come one after the
+// other and bring the work of all others; unless requests are to go alone.
+func (f *flow) counted(next *job) int {
+	n := f.inflight - f.long
+	if next.kind.listing && f.listings == 0 && f.window.size > 1 {
+		n--
+	}
+	return n
 }
 
 // release takes in that it is not the budget that holds requests back.

@@ -31,10 +31,12 @@ type host struct {
 	lanes   []*lane
 	shared  *budget // of all classes, when the user chose a rate
 	timer   *time.Timer
-	closing []conn // to be closed outside the mutex
+	rings   time.Time // when the timer does; zero: it is not set
+	closing []conn    // to be closed outside the mutex
 
-	long    int // bodies of some size that are being read
-	jobs    int // so far
+	lists   bool // there was a listing: a place is kept for its next page
+	long    int  // bodies of some size that are being read
+	jobs    int  // so far
 	dials   int
 	retries int64
 	seed    maphash.Seed
@@ -65,6 +67,7 @@ func (h *host) usePool() {
 func (h *host) tick() {
 	h.mu.Lock()
 	defer h.unlock()
+	h.rings = time.Time{}
 	h.dispatch()
 }
 
@@ -93,6 +96,7 @@ func (h *host) acquire(ctx context.Context, j *job) turn {
 		h.jobs++
 		j.number = h.jobs
 	}
+	h.lists = h.lists || j.kind.listing
 	f.queue.push(j)
 	h.dispatch()
 	h.unlock()
@@ -141,18 +145,24 @@ func (h *host) mostInFlight() int {
 // dispatch sends what may be sent, and sets the timer for what may be later.
 func (h *host) dispatch() {
 	now, wait := time.Now(), never
-	h.retire(now)
+	h.trim(now)
 	for _, f := range h.flows {
 		wait = min(wait, h.drive(f, now))
 	}
 	if len(h.flows) > 1 { // no class is always the first
 		h.flows = append(h.flows[1:], h.flows[0])
 	}
-	if wait == never {
-		h.timer.Stop()
-	} else {
-		h.timer.Reset(wait)
+	h.wake(now, wait)
+}
+
+// wake sets the timer. One that rings for nothing does no harm, and most of the
+// time there is none to be set: to do so for each request costs more than it is.
+func (h *host) wake(now time.Time, wait time.Duration) {
+	if wait == never || !h.rings.IsZero() && h.rings.Sub(now) == wait {
+		return
 	}
+	h.rings = now.Add(wait)
+	h.timer.Reset(wait)
 }
 
 // drive sends what a flow may send, and returns when to look again.
@@ -160,10 +170,12 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.Budget) {
 		h.clear(f, turn{refusal: f.gate.last})
 	}
-	usable := func(lane int) bool { return h.lane(lane).usable() }
+	usable := func(lane int, listing bool) bool { return h.lane(lane).usable(listing || !h.lists) }
 	for {
 		j, i, wait := f.next(now, usable)
 		switch {
+		case j != nil && h.lane(i).gone():
+			h.retire(i, now)
 		case j != nil:
 			f.queue.remove(j)
 			j.turn <- turn{slot: h.send(f, j, i, now)}
@@ -187,8 +199,12 @@ func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
 		s.limit = f.budget.limits[i]
 		s.limit.take(now)
 	}
+	f.window.sent()
 	f.inflight++
 	f.unanswered++
+	if j.kind.listing {
+		f.listings++
+	}
 	f.sent++
 	if j.attempts > 0 {
 		h.retries++
@@ -215,29 +231,34 @@ func (h *host) lane(i int) *lane {
 // full tells whether all connections of a flow carry as much as they can.
 func (h *host) full(f *flow) bool {
 	for i := range f.width() {
-		if l := h.lane(i).link; l == nil || l.conn == nil || l.inflight < l.room {
+		if l := h.lane(i).link; l == nil || l.conn == nil || l.takes(!h.lists) {
 			return false
 		}
 	}
 	return true
 }
 
-// retire takes connections out of use that take no new requests, or that no
-// flow wants any more.
-func (h *host) retire(now time.Time) {
+// trim takes connections out of use that no flow wants any more.
+func (h *host) trim(now time.Time) {
 	wanted := 1
 	for _, f := range h.flows {
 		wanted = max(wanted, f.width())
 	}
-	for i, n := range h.lanes {
-		if n.link == nil || i < wanted && !n.link.gone() {
-			continue
-		}
-		h.abandon(n.link)
-		n.link = nil
-		for _, f := range h.flows {
-			f.renew(i, now)
-		}
+	for i := wanted; i < len(h.lanes); i++ {
+		h.retire(i, now)
+	}
+}
+
+// retire takes the connection of lane i out of use, if there is one.
+func (h *host) retire(i int, now time.Time) {
+	n := h.lanes[i]
+	if n.link == nil {
+		return
+	}
+	h.abandon(n.link)
+	n.link = nil
+	for _, f := range h.flows {
+		f.renew(i, now)
 	}
 }
 

@@ -30,9 +30,23 @@ type link struct {
 	retired  bool // takes no new requests; closed when the last is done
 }
 
-// usable tells whether one more request may be sent on the lane.
-func (n *lane) usable() bool {
-	return !n.warming && (n.link == nil || n.link.inflight < n.link.room)
+// usable tells whether one more request may be sent on the lane, and perhaps
+// into its last place.
+func (n *lane) usable(last bool) bool {
+	return !n.warming && (n.link == nil || n.link.takes(last))
+}
+
+// gone tells whether the lane's connection takes no new requests. To ask is not
+// free: it is done before one is sent.
+func (n *lane) gone() bool { return n.link != nil && n.link.gone() }
+
+// takes tells whether there is a place for one more request. The last one is
+// kept for a listing, which is not to wait behind those that it feeds.
+func (l *link) takes(last bool) bool {
+	if last || l.room <= firstWindow {
+		return l.inflight < l.room
+	}
+	return l.inflight < l.room-1
 }
 
 // take puts a request on the lane. It tells whether its holder is to dial.

@@ -46,7 +46,7 @@ func TestTheModelIsNeverAheadOfTheServer(t *testing.T) {
 		l, server := newLimit(a, true, now), limiter{}
 		for range 500 {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(100*millisecond)).Draw(t, "pause")))
-			if wait := l.wait(now); wait > 0 {
+			if wait := l.wait(now, false); wait > 0 {
 				now = now.Add(wait)
 			}
 			l.take(now)
@@ -68,7 +68,7 @@ func TestALimitIsFoundFromTwoRefusals(t *testing.T) {
 		l, server, rounds := newLimit(allowance{50, 100}, false, now), limiter{}, 0
 		for rounds < 2 {
 			l.judge(now)
-			if wait := l.wait(now); wait > 0 {
+			if wait := l.wait(now, false); wait > 0 {
 				now = now.Add(min(wait, millisecond))
 				continue
 			}

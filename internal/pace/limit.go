@@ -74,9 +74,10 @@ func noLimit(now time.Time) *limit {
 // fixed tells whether the rate may not be exceeded.
 func (l *limit) fixed() bool { return !math.IsInf(l.ceiling, 1) }
 
-// wait returns how long it is until the limit lets a request go; never is until
-// an answer comes. Somebody is waiting: it is not called when nobody is.
-func (l *limit) wait(now time.Time) time.Duration {
+// wait returns how long it is until the limit lets a request go, a listing or
+// not; never is until an answer comes. Somebody is waiting: it is not called when
+// nobody is. Probes do not hold up a listing.
+func (l *limit) wait(now time.Time, listing bool) time.Duration {
 	if l.phase == open {
 		return 0
 	}
@@ -85,7 +86,7 @@ func (l *limit) wait(now time.Time) time.Duration {
 		l.evidence, l.dark = rested(now), false
 	}
 	switch {
-	case l.phase == probing && l.extra > 0:
+	case l.phase == probing && (l.extra > 0 || listing):
 		return 0
 	case l.phase == probing:
 		return never
@@ -107,7 +108,7 @@ func (l *limit) take(now time.Time) {
 	switch l.phase {
 	case open:
 	case probing:
-		l.extra--
+		l.extra = max(l.extra-1, 0)
 	default:
 		l.bucket.take(now)
 	}

@@ -209,6 +209,9 @@ func (h *host) drop(s *slot) {
 	}
 	s.flow.inflight--
 	s.link.inflight--
+	if s.job.kind.listing {
+		s.flow.listings--
+	}
 	if s.long {
 		s.flow.long--
 		h.long--

@@ -84,7 +84,11 @@ type Transport struct {
 	o     Options
 	mu    sync.Mutex
 	hosts map[string]*host // by scheme://host:port
+	known map[origin]*host // the same, as addresses spell them
 }
+
+// An origin is where a URL leads, as it is written.
+type origin struct{ scheme, host string }
 
 // New returns a Transport with o's defaults filled in.
 func New(o Options) *Transport {
@@ -107,7 +111,7 @@ func New(o Options) *Transport {
 		o.Connections = DefaultConnections
 	}
 	o.Connections = min(o.Connections, MaxConnections)
-	return &Transport{o: o, hosts: map[string]*host{}}
+	return &Transport{o: o, hosts: map[string]*host{}, known: map[origin]*host{}}
 }
 
 // chosen is the allowance that the user asked for.
@@ -128,14 +132,19 @@ func (o *Options) dialer(u *url.URL) dialer {
 
 // host returns what is known of the server of a URL.
 func (t *Transport) host(u *url.URL) *host {
-	key := u.Scheme + "://" + hostPort(u)
+	written := origin{u.Scheme, u.Host}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h := t.hosts[key]
-	if h == nil {
+	h := t.known[written]
+	if h != nil {
+		return h
+	}
+	key := u.Scheme + "://" + hostPort(u)
+	if h = t.hosts[key]; h == nil {
 		h = newHost(&t.o, u)
 		t.hosts[key] = h
 	}
+	t.known[written] = h
 	return h
 }
 

@@ -1,0 +1,125 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package quay_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+func ahead(ctx context.Context, c *quay.Client, namespace string) func(yield func(quay.Repository, error) bool) {
+	return c.Repositories(ctx, quay.RepositoryQuery{Namespace: namespace, Ahead: true})
+}
+
+// TestListAheadAsksBeforeItsReaderGoesOn: the reader holds the first repository
+// until the second page has been asked for. The third waits for the reader.
+func TestListAheadAsksBeforeItsReaderGoesOn(t *testing.T) {
+	var asked atomic.Int64
+	second := make(chan struct{})
+	url := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		n := int(asked.Add(1))
+		if n == 2 {
+			close(second)
+		}
+		fmt.Fprint(w, listing(n*10, 2, []string{"b", "c", ""}[n-1]))
+	})
+	var got []string
+	for r, err := range ahead(t.Context(), client(t, url), "org") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, r.Name); len(got) == 1 {
+			select {
+			case <-second:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the second page is not asked for")
+			}
+		}
+		if n := asked.Load(); n > int64(len(got)+1)/2+1 {
+			t.Errorf("%d pages asked for at repository %d", n, len(got))
+		}
+	}
+	if fmt.Sprint(got) != "[r10 r11 r20 r21 r30 r31]" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestListAheadIsTheSameList, page by page and with the error in its place.
+func TestListAheadIsTheSameList(t *testing.T) {
+	s := embedded(t)
+	c := client(t, s.URL())
+	want, wantErr := drain(t, list(c, "harbourline"))
+	got, err := drain(t, ahead(t.Context(), c, "harbourline"))
+	if fmt.Sprint(got) != fmt.Sprint(want) || err != nil || wantErr != nil || len(got) <= 100 {
+		t.Errorf("%d repositories, %v; want %d, %v", len(got), err, len(want), wantErr)
+	}
+	s = embedded(t, quaytest.WithQuirk("repeat-cursor", ""))
+	got, err = drain(t, ahead(t.Context(), client(t, s.URL()), "harbourline"))
+	wantError(t, err, "malformed", "page 2", "circles")
+	if len(got) != 100 {
+		t.Errorf("%d repositories before the error, want 100", len(got))
+	}
+}
+
+// TestListAheadCallsOffWhatItsReaderLeaves: nothing is left behind.
+func TestListAheadCallsOffWhatItsReaderLeaves(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	calledOff := make(chan struct{})
+	second := make(chan struct{})
+	url := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("next_page") == "" {
+			fmt.Fprint(w, listing(0, 2, "b"))
+			return
+		}
+		close(second)
+		<-r.Context().Done()
+		close(calledOff)
+	})
+	c := client(t, url)
+	for range ahead(t.Context(), c, "org") {
+		<-second
+		break
+	}
+	<-calledOff
+	c.Close()
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http.(*Server).Serve"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"))
+}
+
+// TestListAheadEndsWithTheContext, with an error that says what was attempted.
+func TestListAheadEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	second := make(chan struct{})
+	url := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("next_page") == "" {
+			fmt.Fprint(w, listing(0, 2, "b"))
+			return
+		}
+		close(second)
+		<-r.Context().Done()
+	})
+	n := 0
+	var last error
+	for _, err := range ahead(ctx, client(t, url), "org") {
+		if last = err; err == nil {
+			n++
+			<-second
+			cancel()
+		}
+	}
+	if n != 2 || last == nil || ctx.Err() == nil {
+		t.Errorf("%d repositories, then %v", n, last)
+	}
+	wantError(t, last, "canceled", "list repositories", "org", "canceled")
+}
