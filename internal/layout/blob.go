@@ -148,15 +148,25 @@ func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
 		return err
 	}
 	final := l.blob(d.Digest)
-	dir := filepath.Dir(final)
-	if err := l.makeFolder(dir); err != nil {
+	if err := l.makeFolder(filepath.Dir(final)); err != nil {
 		return err
 	}
+	if err := l.rename(temp, final); err != nil {
+		return err
+	}
+	l.known(d.Digest, d.Size)
+	return nil
+}
+
+// rename gives a file its name and notes that the folder is to be synced, both
+// at once: whoever finds the blob there may tag an image of it at that instant.
+func (l *Layout) rename(temp, final string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := os.Rename(temp, final); err != nil {
 		return err
 	}
-	l.renamed(dir)
-	l.known(d.Digest, d.Size)
+	l.unsynced[filepath.Dir(final)] = true
 	return nil
 }
 

@@ -37,7 +37,8 @@
 //     knows, are kept byte by byte. An entry is an image of ours by its full
 //     reference; one without a name or with a bare tag is another tool's.
 //   - No name from a manifest becomes a path before its digest was checked.
-//   - Nothing is held in memory but manifests, one at a time, and the index.
+//   - Nothing is held in memory but the index, one manifest at a time, and, while
+//     Verify and Collect run, what the manifests list.
 //
 // The decisions and what was measured are in doc/adr/0009-layout-on-disk.md.
 package layout

@@ -181,13 +181,18 @@ func (l *Layout) usable(ctx context.Context) error {
 
 // makeFolder makes a folder and those above it.
 func (l *Layout) makeFolder(dir string) error {
+	var above []string // of those that are made
 	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		l.renamed(filepath.Dir(at))
+		above = append(above, filepath.Dir(at))
 	}
-	return os.MkdirAll(dir, 0o755)
+	err := os.MkdirAll(dir, 0o755)
+	for _, one := range above { // not before: a sync between would be none of them
+		l.renamed(one)
+	}
+	return err
 }
 
 // renamed notes that a folder has a name that is not synced yet.

@@ -4,8 +4,13 @@
 package layout
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // removedSuffix is at the end of the name of a folder that is being removed.
@@ -14,10 +19,14 @@ const removedSuffix = ".removed"
 // Remove closes the layout and removes its folder. A kill leaves the layout as
 // it was, or a new one can be made in its place: the folder gets another name
 // first, while it is locked, and what is left under that name goes with the
-// next Remove. Partials are to be closed before.
+// next Remove. Partials are to be closed before. After Close it refuses: the
+// folder may be another process's by then.
 func (l *Layout) Remove() error {
+	if err := l.usable(context.Background()); err != nil {
+		return l.failed("remove", err)
+	}
 	gone := string(l.folder) + removedSuffix
-	if err := os.RemoveAll(gone); err != nil {
+	if err := clearRemoved(gone); err != nil {
 		return errors.Join(l.failed("remove", err), l.Close())
 	}
 	l.writer.Wait()
@@ -29,4 +38,23 @@ func (l *Layout) Remove() error {
 		}
 	}
 	return l.failed("remove", os.RemoveAll(gone))
+}
+
+// clearRemoved removes what is left of a layout under its other name. A folder
+// that has anything else in it is somebody's, and stays.
+func clearRemoved(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case ownFolder, ocispec.ImageLayoutFile, ocispec.ImageIndexFile, ocispec.ImageBlobsDir:
+		default:
+			return fmt.Errorf("%s is in the way, and not of a layout: it has %.100q in it", dir, e.Name())
+		}
+	}
+	return os.RemoveAll(dir)
 }

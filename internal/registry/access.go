@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"oras.land/oras-go/v2/errdef"
@@ -88,6 +89,7 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 			return c.oras(), err
 		},
 		ClientID: r.userAgent,
+		Header:   http.Header{"User-Agent": {r.userAgent}}, // of requests for a token, too
 		// BlockedRealmPrefixes is left at its default: a registry elsewhere
 		// cannot send credentials to this machine or to a cloud's metadata.
 	}
@@ -95,15 +97,23 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 	for _, name := range a.others {
 		scopes = append(scopes, pullScope(name))
 	}
-	return client.Do(req.WithContext(auth.AppendScopesForHost(req.Context(), req.URL.Host, scopes...)))
+	resp, err := client.Do(req.WithContext(auth.AppendScopesForHost(req.Context(), req.URL.Host, scopes...)))
+	var of *url.Error
+	if cause := errors.Unwrap(err); cause != nil && !errors.As(err, &of) {
+		err = cause // oras puts the whole address before it, such as that of an upload session
+	}
+	return resp, err
 }
 
 // isAnothers tells whether a token that turned out not to be good for the
 // repository may have been bought with another's credentials, or did not say
 // what it is good for. What says itself that it does not grant the repository,
-// for its own credentials, is no better alone.
+// for its own credentials, is no better alone, and neither is its own password.
 func (a *attempt) isAnothers() bool {
-	return a.registry.batches.several(a.batch) && a.used != nil && !(a.fetched && a.used.denies(a.need))
+	if a.used == nil || a.fetched && (a.used.denies(a.need) || a.used.scheme == auth.SchemeBasic) {
+		return false
+	}
+	return a.registry.batches.several(a.batch)
 }
 
 // errMoved ends an attempt that is to be made again.

@@ -5,6 +5,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -163,6 +164,42 @@ func TestFallbackTag(t *testing.T) {
 	got, err = again.Attachments(t.Context(), image.Digest)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("another client: %v %s", err, diff)
+	}
+}
+
+// A page in place of the index under the fallback tag is a dead backend's, and
+// no answer (doc/quay-api.md section 3): it does not say that nothing is attached,
+// and a push does not begin the index anew, which would cost what is in it.
+func TestPageInPlaceOfTheFallbackTag(t *testing.T) {
+	real := registrytest.Start(t)
+	r := connect(t, real.URL(), "", "").repository(t, "mirror/base")
+	image := push(t, r, ocispec.Manifest{}, "v1", []byte("{}"), []byte("layer"))
+	first := push(t, r, ocispec.Manifest{ArtifactType: "application/one", Subject: &image}, "", []byte("{}"))
+	url, _ := front(t, real.URL(), "GET", "/manifests/sha256-", 2, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusNotFound)
+	})
+	again := connect(t, url, "", "").repository(t, "mirror/base")
+	if got, err := again.Attachments(t.Context(), image.Digest); err == nil || errors.Is(err, registry.ErrNotFound) || !strings.Contains(err.Error(), "page") {
+		t.Errorf("%v, %v", got, err)
+	}
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/two", Subject: &image,
+		Config: describe([]byte("{}"), ocispec.MediaTypeImageConfig), Layers: []ocispec.Descriptor{}}
+	m.SchemaVersion = 2
+	content, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := describe(content, m.MediaType)
+	if err := again.PushManifest(t.Context(), second, content, ""); err == nil {
+		t.Error("pushed, with an index that could not be read")
+	}
+	if err := again.PushManifest(t.Context(), second, content, ""); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	got, err := r.Attachments(t.Context(), image.Digest)
+	if err != nil || len(got) != 2 || got[0].Descriptor.Digest != first.Digest || got[1].Descriptor.Digest != second.Digest {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -126,8 +126,9 @@ func (r *Registry) failed(op, subject string, err error) error {
 		if e.Op != "" { // of a token
 			return &Error{Op: op, Subject: subject, Err: e}
 		}
-		e.Op, e.Subject = op, subject // of a redirect
-		return e
+		own := *e // others may have been given the same
+		own.Op, own.Subject = op, subject
+		return &own
 	}
 	if said := new(errcode.ErrorResponse); errors.As(err, &said) {
 		return r.answered(op, subject, said)
@@ -159,15 +160,16 @@ func (r *Registry) answered(op, subject string, said *errcode.ErrorResponse) *Er
 // cause is the error that a request failed with, fit to be shown: without the
 // URL, which can be a signed one, and without secrets.
 func (r *Registry) cause(err error) error {
-	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, end) {
-			return end
-		}
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
 	}
 	if of := new(url.Error); errors.As(err, &of) {
 		err = of.Err
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if inner == context.DeadlineExceeded { // itself: errors.Is takes a network's timeout for it
+			return inner
+		}
 		if r.secrets.shown(fmt.Sprintf("%v %+v", inner, inner)) {
 			return errors.New("the server repeats a secret, and what it said is left out")
 		}

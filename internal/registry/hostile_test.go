@@ -185,8 +185,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// An upload to another host goes without credentials, and from https to http not at
-// all, which TestRedirects shows by the same code for pulls.
+// An upload to another host goes without credentials; from https to http it does
+// not go at all, which TestRedirectsOverTLS shows.
 func TestUploadElsewhere(t *testing.T) {
 	content := []byte("content")
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {

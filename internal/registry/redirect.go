@@ -37,7 +37,7 @@ func (r *Registry) follow(req *http.Request, resp *http.Response, n need) (_ *ht
 		if err != nil {
 			return nil, false, &Error{Err: errors.New("redirect to an address that is none"), kind: ErrRedirect}
 		}
-		for _, key := range []string{"Accept", "Accept-Encoding", "Range", "User-Agent"} {
+		for _, key := range []string{"Accept", "Accept-Encoding", "Range"} {
 			if values := req.Header.Values(key); len(values) > 0 {
 				again.Header[key] = values
 			}

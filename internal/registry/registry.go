@@ -28,7 +28,8 @@
 //   - access.go and token.go: which token serves, for which repositories at
 //     once (batch.go, claims.go), and whose credential buys it (credential.go,
 //     authfile.go);
-//   - resend.go: pushes are sent again when their body can be had again.
+//   - resend.go: pushes are sent again when their body can be had again;
+//   - stall.go: a body that stays silent is given up.
 //
 // # What it upholds
 //
@@ -118,7 +119,7 @@ func New(host string, o Options) (*Registry, error) {
 		secrets:      &secrets{},
 		repositories: map[string]*Repository{},
 	}
-	r.transport = &resender{base: o.Transport, log: r.log}
+	r.transport = &resender{base: watched{o.Transport}, log: r.log}
 	r.client = &http.Client{
 		Transport: readable{r.transport},
 		// Redirects are ours to follow (redirect.go).

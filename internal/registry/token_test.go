@@ -260,6 +260,9 @@ func TestTokenIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tokens, refused int
 		r, err := registry.New("quay.io", registry.Options{Transport: answers(func(req *http.Request) (int, string, string) {
+			if said := req.Header.Values("User-Agent"); len(said) != 1 || said[0] != "quayside" {
+				t.Errorf("%s is asked for by %q", req.URL.Path, said)
+			}
 			switch {
 			case req.URL.Path == "/v2/auth":
 				tokens++
@@ -304,6 +307,20 @@ func TestTokenIsRead(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A password that is refused is not sent again because of others in the batch:
+// some servers count.
+func TestRefusedPasswordIsSentOnce(t *testing.T) {
+	s := connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}), robot, robotSecret)
+	s.Expect("a/b", "a/c")
+	_, err := s.repository(t, "a/b").Resolve(t.Context(), tag)
+	if n := s.seen.withToken(); n != 1 || !errors.Is(err, registry.ErrDenied) {
+		t.Errorf("sent %d times, and %v", n, err)
+	}
 }
 
 // Where nobody is let in without a token, public repositories need one too.
