@@ -71,6 +71,40 @@ func TestCopyToArchives(t *testing.T) {
 	gone(t, docker+".quayside")
 }
 
+// Attestations in an index have no place in a docker archive, and are not
+// fetched for it. What is there is found, with a platform chosen and without.
+func TestDockerArchiveWithoutAttestations(t *testing.T) {
+	y, _, _ := multi(t)
+	amd64 := y.image("one", "linux/amd64", "layer of one")
+	attestation := y.image("one", "unknown/unknown", "attestation of one")
+	attestation.Annotations = map[string]string{"vnd.docker.reference.digest": amd64.Digest.String()}
+	y.tag("one", "v1", y.index("one", amd64, attestation))
+	s := newSite(t, y.data)
+	o := s.options()
+	images := s.images("v1")
+	for _, test := range []struct {
+		platforms mirror.Platforms
+		images    []mirror.Image
+		blobs     int
+	}{
+		{mirror.Platforms{}, images[1:], 2},
+		{platforms(t, mirror.SparseIndex, "linux/amd64"), images, 5},
+		{platforms(t, mirror.RewrittenIndex, "linux/amd64"), images, 5},
+	} {
+		file := filepath.Join(t.TempDir(), "all.tar")
+		o.Platforms = test.platforms
+		r := archived(t, mirror.ToDockerArchive, file, o, test.images)
+		if !r.Complete || r.Copied != len(test.images) || r.Blobs != test.blobs {
+			t.Errorf("%+v:\n%s", test.platforms, show(t, r))
+		}
+		fetched := s.blobBytes()
+		r = archived(t, mirror.ToDockerArchive, file, o, test.images)
+		if r.Present != len(test.images) || s.blobBytes() != fetched {
+			t.Errorf("%+v, once more: %d bytes were fetched\n%s", test.platforms, s.blobBytes()-fetched, show(t, r))
+		}
+	}
+}
+
 // A dry run leaves nothing behind.
 func TestPlanForAnArchive(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())

@@ -294,6 +294,25 @@ func TestArchiveEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestArchiveThatCannotBeReplaced(t *testing.T) {
+	f := sampleFleet(t, quaytest.SampleTag)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to := opened(t, mirror.ToOCIArchive, file)
+	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(file, "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Finish(t.Context()); err == nil || !strings.Contains(err.Error(), file+".quayside") {
+		t.Errorf("finish: %v", err)
+	}
+	if err := to.Close(); err != nil {
+		t.Error(err)
+	}
+	gone(t, file+".quayside.new")
+}
+
 // A sparse index lacks images on purpose; another one must have all.
 func TestArchiveOfASparseIndex(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)

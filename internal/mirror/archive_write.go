@@ -55,18 +55,24 @@ func (a *archive) write(ctx context.Context, index []ocispec.Descriptor, content
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = a.replace(beside)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(beside))
 	}
-	// A file that is open cannot be replaced everywhere.
-	if err := a.old.Close(); err != nil {
-		return err
-	}
-	a.old = nil
-	if err := os.Rename(beside, a.file); err != nil {
-		return err
-	}
 	return syncFolder(filepath.Dir(a.file))
+}
+
+// replace puts the new file in the place of the old one. A file that is open
+// cannot be replaced everywhere.
+func (a *archive) replace(beside string) error {
+	old := a.old
+	a.old = nil
+	if err := old.Close(); err != nil {
+		return err
+	}
+	return os.Rename(beside, a.file)
 }
 
 // A smallFile is one whose content is at hand.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -26,8 +27,9 @@ type blob struct {
 	first   *item
 
 	// Written by the goroutine that fetches it.
-	at      int // index of the source
-	corrupt int // contents thrown away
+	at      int   // index of the source
+	corrupt int   // contents thrown away
+	earlier int64 // bytes in its partial file that came in an earlier run, at most
 	err     error
 }
 
@@ -41,6 +43,7 @@ const (
 	lost     // no source has it; or nobody waited for it any more
 )
 
+// A rival says that a blob has another size. One of the two is wrong, and
 // which one shows when the first is in.
 type rival struct {
 	part *part
@@ -48,6 +51,7 @@ type rival struct {
 	from *source
 }
 
+// need says that a part needs a blob, which a repository has. When nobody did
 // before, the caller gets the blob and asks whether it has to be fetched.
 func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.mu.Lock()
@@ -55,7 +59,7 @@ func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.each += d.Size
 	b := l.blobs[d.Digest]
 	if b == nil {
-		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}}
+		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, earlier: maxBlob}
 		l.blobs[d.Digest] = b
 		l.bytes += d.Size
 		p.item.open++
@@ -115,6 +119,7 @@ func (l *ledger) enqueue(b *blob) {
 	}
 }
 
+// asked enters what came of asking: whether the destination wants the blob, and
 // whether it is staged.
 func (l *ledger) asked(b *blob, wanted, staged bool) {
 	l.mu.Lock()
@@ -151,6 +156,7 @@ func (l *ledger) source(b *blob) *source {
 	return b.sources[b.at]
 }
 
+// elsewhere turns to the next repository that has a blob. It is false when
 // there is none.
 func (l *ledger) elsewhere(b *blob) bool {
 	l.mu.Lock()
@@ -169,6 +175,7 @@ func (l *ledger) requeue(b *blob) {
 	l.enqueue(b)
 }
 
+// heir returns the first image that waits for a blob and can still come to a
 // good end: the destination takes the blob for it. nil when there is none.
 func (l *ledger) heir(b *blob) *part {
 	l.mu.Lock()
@@ -179,11 +186,12 @@ func (l *ledger) heir(b *blob) *part {
 	return nil
 }
 
+// fetched counts what came of a blob over the wire for the image that needed it
 // first.
 func (l *ledger) fetched(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
-	b.first.fetched += b.Size
+	b.first.fetched += b.Size - b.earlier
 }
 
 // finishBlob ends a blob: it is in, or with an error it cannot be had.
@@ -217,6 +225,7 @@ func (l *ledger) resolve(b *blob, err error) {
 	}
 }
 
+// fetchAfterAll makes an image that was ready wait for blobs again, which its
 // destination turned out to need. It is false when they are not blobs of it.
 func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	l.mu.Lock()
@@ -234,12 +243,26 @@ func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 		if b.state == in {
 			b.take, b.again, b.counted = true, true, false
 			l.enqueue(b)
-			b.waiting = append(b.waiting, it.parts[0])
-			it.open++
-			continue
 		}
-		l.want(b, it.parts[0], b.Descriptor, b.sources[0])
+		for _, p := range it.needing(b.Digest) {
+			l.want(b, p, b.Descriptor, b.sources[0])
+		}
 	}
 	l.lower(it)
 	return true
+}
+
+// needing returns the parts of an image that a blob is of; the image itself
+// when it is of none. What is attached can be missing, and the image cannot.
+func (it *item) needing(d digest.Digest) []*part {
+	var parts []*part
+	for _, p := range it.parts {
+		if p.err == nil && slices.ContainsFunc(p.tree.blobs, func(b ocispec.Descriptor) bool { return b.Digest == d }) {
+			parts = append(parts, p)
+		}
+	}
+	if parts == nil {
+		return it.parts[:1]
+	}
+	return parts
 }

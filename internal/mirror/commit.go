@@ -11,8 +11,9 @@ import (
 
 // commit gives a destination an image all of which is in.
 func (r *copying) commit(it *item) {
-	// The entry of a sparse index tells which of its images were chosen.
-	if it.present && len(it.parts) == 1 && !it.parts[0].tree.sparse {
+	// The entry of a sparse index in a layout tells which of its images were
+	// chosen; a registry has no such entry.
+	if it.present && len(it.parts) == 1 && (it.doubtful || !it.parts[0].tree.sparse) {
 		r.ledger.finish(it, Present, nil)
 		return
 	}

@@ -10,6 +10,11 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
 )
 
 // A Copier copies images to one destination. It is for one run: one Plan or one
@@ -73,17 +78,46 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 	return r.report(err), err
 }
 
+// has asks the destination for an image. doubtful, which is false then, says that
+// it has an index by this digest, and perhaps not all that was chosen of it: an
+// earlier run may have left it out. hasPart tells.
+func (c *Copier) has(ctx context.Context, i Image, root digest.Digest) (there, doubtful bool, err error) {
+	there, err = c.to.Has(ctx, i, root)
+	to, doubts := c.to.(interface{ mayLack(Image) bool })
+	if there && doubts && c.o.Platforms.Index == SparseIndex && to.mayLack(i) {
+		return false, true, err
+	}
+	return there, false, err
+}
+
 // hasPart tells whether the destination has those images of an index that were
 // chosen. Has alone cannot tell: it knows the index of the source only.
 func (c *Copier) hasPart(ctx context.Context, i Image, t tree) (bool, error) {
-	if !t.sparse {
-		return c.to.Has(ctx, i, t.root.Digest)
-	}
 	to, ok := c.to.(interface {
 		hasStaged(context.Context, Staged) (bool, error)
 	})
-	if !ok {
+	switch {
+	case ok:
+		return to.hasStaged(ctx, t.staged(i))
+	case t.sparse:
 		return false, nil
 	}
-	return to.hasStaged(ctx, t.staged(i))
+	return c.to.Has(ctx, i, t.root.Digest)
+}
+
+// wants asks whether the destination needs a blob. That it cannot tell may be
+// one image's trouble, and others need the blob too: whoever takes it will see.
+func (c *Copier) wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
+	wanted, err := c.to.Wants(ctx, i, d)
+	if err == nil || ends(err) || ctx.Err() != nil || errors.Is(err, layout.ErrCorrupt) {
+		return wanted, err
+	}
+	c.o.Logger.DebugContext(ctx, "cannot tell whether the destination has a blob", "digest", d.Digest, "error", err)
+	return true, nil
+}
+
+// keepsSignatures tells whether the destination has a place for signatures.
+func (c *Copier) keepsSignatures() bool {
+	to, ok := c.to.(SignatureKeeper)
+	return !ok || to.KeepsSignatures()
 }

@@ -69,7 +69,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	if !c.copy.CompareAndSwap(nil, r) {
 		return nil, errors.New("this Copier has had its run")
 	}
-	r.ledger.home, r.ledger.tell = r.home, r.tellEnd
+	r.ledger.home, r.ledger.tell = r.home, r.tell
 	r.ctx, r.stop = context.WithCancelCause(outer)
 	r.link, r.hangUp = context.WithCancel(r.ctx)
 	return r, nil
@@ -163,18 +163,4 @@ func (r *copying) planned() {
 		r.stop(fmt.Errorf("%d bytes are still to be fetched into %s, and the disk has room for %d: free %d bytes, and run it again",
 			missing, r.staging.Dir(), free, missing-free))
 	}
-}
-
-// tellEnd tells of the end of an image.
-func (r *copying) tellEnd(it *item) {
-	e := Event{Image: it.reference, Digest: it.root, Bytes: it.size}
-	switch it.status {
-	case Copied:
-		e.Kind = ImageCopied
-	case Present:
-		e.Kind = ImagePresent
-	default:
-		e.Kind, e.Error = ImageFailed, it.err.Error()
-	}
-	r.tell(e)
 }

@@ -108,6 +108,30 @@ func TestCommitThatFindsSomethingMissing(t *testing.T) {
 	}
 }
 
+// What is attached and turns out to be missing is not the image's failure.
+func TestCommitThatLacksASignature(t *testing.T) {
+	y := newYard(t)
+	root := y.image("app", "linux/amd64", "a")
+	y.tag("app", "v1", root)
+	y.tag("app", cosign(root, ".sig"), y.artifact("app", nil, "signature"))
+	content := y.blob("app", "application/vnd.example.signature", "signature")
+	s := newSite(t, y.data, quaytest.WithQuirk("wrong-bytes", "/v2/yard/app/blobs/"+content.Digest.String()))
+	to := &picky{Destination: mirror.ToLayout(newLayout(t, t.TempDir()))}
+	to.wants = func(d ocispec.Descriptor) bool { return d.Digest != content.Digest }
+	to.commit = func(s mirror.Staged) error {
+		if len(s.Attached) > 0 {
+			return &mirror.MissingError{Blobs: []ocispec.Descriptor{content}}
+		}
+		return nil
+	}
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	r, err := mirror.New(to, o).Copy(t.Context(), slices.Values(s.images("v1")))
+	if err != nil || r.Copied != 1 || r.Images[0].Signatures != (mirror.Signatures{Found: 1, Missing: 1}) {
+		t.Errorf("%v\n%s", err, show(t, r))
+	}
+}
+
 func TestCommitThatIsNeverContent(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())

@@ -31,9 +31,10 @@ const dockerKind = "docker-archive:"
 //   - One platform of an image. Of an index, the one image that is staged is
 //     taken; with more, the image fails and is told what platforms there are.
 //   - Images only, with all their layers: no charts. Signatures of an image are
-//     left out; KeepsSignatures is false.
-//   - Names with tags. An image known by digest alone has no name when it was
-//     loaded.
+//     left out, and attestations in an index; KeepsSignatures is false.
+//   - Names that docker reads: with one that it does not, it loads none of the
+//     images that follow. An image known by digest alone has no name when it
+//     was loaded.
 //
 // An image out of an index is looked at again in each run, as the platform may
 // be another one now: two manifests are asked for, and no blob.
@@ -63,7 +64,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	if err != nil {
 		return err
 	}
-	s.Root, s.Manifests, s.Attached = image, []ocispec.Descriptor{image}, nil
+	s.Root, s.Manifests, s.Attached, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
 	return a.archive.Commit(ctx, s)
 }
 
@@ -84,6 +85,9 @@ func (a *dockerArchive) hasStaged(ctx context.Context, s Staged) (bool, error) {
 // choose returns the image to load.
 func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descriptor, error) {
 	image := s.Root
+	if err := checkRepository(s.Repository); err != nil {
+		return image, fmt.Errorf("a docker archive has names that docker reads, and %w: copy it to an oci-archive", err)
+	}
 	m, err := a.parse(ctx, s.Root)
 	if err != nil {
 		return image, err

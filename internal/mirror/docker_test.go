@@ -169,6 +169,11 @@ func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
 		gone(t, file)
 	}
 	to := opened(t, mirror.ToDockerArchive, filepath.Join(t.TempDir(), "all.tar"))
+	odd := f.named("keystone")
+	odd.Repository += "-" // a name on a Quay, and none in docker
+	if _, err := f.bring(t.Context(), to, f.staged(odd)); err == nil || !strings.Contains(err.Error(), odd.Repository) {
+		t.Errorf("a name that docker does not read: %v", err)
+	}
 	if k, ok := to.(mirror.SignatureKeeper); !ok || k.KeepsSignatures() {
 		t.Error("a docker archive keeps signatures, it says")
 	}

@@ -117,7 +117,7 @@ func final(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError
 	switch {
-	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound):
+	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:
 		return answer.Status != http.StatusNotFound

@@ -61,10 +61,13 @@ func (r *copying) fetch(b *blob, buf []byte) {
 		r.ends(staged(err))
 		return
 	}
+	b.earlier = min(b.earlier, p.Size())
 	r.here.Add(p.Size())
 	if err = r.fill(b, p, buf); err == nil {
-		r.ledger.settling.push(parcel{b, p})
-		return
+		if r.ledger.settling.push(parcel{b, p}) {
+			return
+		}
+		err = context.Cause(r.link) // everyone was sent home
 	}
 	r.here.Add(-p.Size())
 	if err := p.Close(); err != nil {
@@ -139,9 +142,16 @@ func (r *copying) retry(b *blob, err error) {
 
 // reset throws away what is there of a blob.
 func (r *copying) reset(b *blob, p *layout.Partial) error {
-	r.vain.Add(p.Size())
-	r.here.Add(-p.Size())
+	r.wasted(b, p.Size())
 	return staged(p.Reset())
+}
+
+// wasted counts what is thrown away of a blob. What came in an earlier run was
+// not fetched in this one.
+func (r *copying) wasted(b *blob, size int64) {
+	r.vain.Add(size - b.earlier)
+	r.here.Add(-size)
+	b.earlier = 0
 }
 
 // attempt asks for a blob once, from where its partial file ends, and writes

@@ -4,8 +4,10 @@
 package mirror_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
@@ -252,5 +255,157 @@ func TestFailedImageHoldsNothingUp(t *testing.T) {
 	r := copyTo(t, l, s.options(), s.images("v1"))
 	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, digest.FromString(gone).String()) || time.Since(began) > 15*time.Second {
 		t.Errorf("after %v\n%s", time.Since(began), show(t, r))
+	}
+}
+
+// What an earlier run had fetched is not counted again.
+func TestEarlierBytesAreNotCounted(t *testing.T) {
+	layer := strings.Repeat("layer ", 20_000)
+	wrong := strings.Repeat("wrong ", 20_000)
+	for name, earlier := range map[string]string{"good": layer[:50_000], "bad": wrong, "bad beginning": wrong[:50_000]} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.tag("app", "v1", y.image("app", "linux/amd64", layer))
+			s := newSite(t, y.data, quirks("blob-range", "")...)
+			l := newLayout(t, t.TempDir())
+			p, err := l.Partial(t.Context(), y.blob("app", ocispec.MediaTypeImageLayerGzip, layer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Write([]byte(earlier)); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r := copyTo(t, l, s.options(), s.images("v1"))
+			whole(t, l, r, 1)
+			want, vain := r.Bytes, int64(0)
+			switch name {
+			case "good":
+				want -= 50_000
+			case "bad beginning": // the rest came before it was known
+				vain = 70_000
+			}
+			if r.Fetched != want+vain || r.Retried != vain || r.Images[0].Fetched != want {
+				t.Errorf("fetched %d, in vain %d, for the image %d; want %d, %d, %d", r.Fetched, r.Retried, r.Images[0].Fetched, want+vain, vain, want)
+			}
+		})
+	}
+}
+
+// A held transport waits with some requests until something has happened.
+type held struct {
+	base  http.RoundTripper
+	until func(path string) // returns when the request may go; may take note of it
+	after func(path string) // called with the answer
+}
+
+func (h held) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.until(r.URL.Path)
+	defer h.after(r.URL.Path)
+	return h.base.RoundTrip(r)
+}
+
+// options are the site's, over the transport.
+func (h held) options(s *site) mirror.Options {
+	o := s.options()
+	base := &http.Transport{}
+	s.t.Cleanup(base.CloseIdleConnections)
+	h.base = base
+	o.Registry = func(host string) (*registry.Registry, error) {
+		return registry.New(host, registry.Options{PlainHTTP: true, Transport: h})
+	}
+	return o
+}
+
+// An image that has failed is not said to be planned afterwards.
+func TestFailedIsTheLastEvent(t *testing.T) {
+	y := newYard(t)
+	amd64, arm64 := y.image("app", "linux/amd64", "gone"), y.image("app", "linux/arm64", "layer")
+	y.tag("app", "v1", y.index("app", amd64, arm64))
+	at := "/v2/yard/app/blobs/" + digest.FromString("gone").String()
+	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:"+at))
+	over := make(chan struct{})
+	o := held{
+		until: func(path string) {
+			if strings.HasSuffix(path, "/manifests/"+arm64.Digest.String()) {
+				<-over
+			}
+		},
+		after: func(string) {},
+	}.options(s)
+	var kinds []mirror.EventKind
+	o.Observe = func(e mirror.Event) {
+		if strings.HasPrefix(string(e.Kind), "image ") {
+			kinds = append(kinds, e.Kind)
+		}
+		if e.Kind == mirror.ImageFailed {
+			close(over)
+		}
+	}
+	copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
+	if !slices.Equal(kinds, []mirror.EventKind{mirror.ImageFailed}) {
+		t.Errorf("events %q", kinds)
+	}
+}
+
+// Two images have one configuration, and are looked at together. One repository
+// refuses it, which is nothing to the other.
+func TestConfigurationOfTwoRepositories(t *testing.T) {
+	y := newYard(t)
+	for _, name := range []string{"one", "two"} {
+		y.tag(name, "v1", y.artifact(name, nil, name))
+	}
+	s := newSite(t, y.data, quaytest.WithLatency(50*time.Millisecond),
+		quaytest.WithQuirk("fail-first", "100:403:/v2/yard/one/blobs/"+digest.FromString("{}").String()))
+	asked, ready := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	o := held{
+		until: func(path string) {
+			switch {
+			case strings.HasSuffix(path, "/yard/one/blobs/"+digest.FromString("{}").String()):
+				once.Do(func() { close(asked) })
+				<-ready // and 50 ms of latency
+			case strings.Contains(path, "/yard/two/manifests/"):
+				<-asked
+			}
+		},
+		after: func(path string) {
+			if strings.Contains(path, "/yard/two/manifests/") {
+				close(ready)
+			}
+		},
+	}.options(s)
+	o.Platforms = platforms(t, mirror.SparseIndex, "linux/amd64")
+	r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
+	for _, i := range r.Images {
+		if refused := strings.Contains(i.Error, "403"); refused != strings.Contains(i.Reference, "/one:") {
+			t.Errorf("%s: %s", i.Reference, i.Error)
+		}
+	}
+}
+
+// Who is refused is not asked again.
+func TestRefusedTokenIsAskedForOnce(t *testing.T) {
+	y := newYard(t)
+	y.tag("app", "v1", y.image("app", "linux/amd64", "a"))
+	s := newSite(t, y.data)
+	images := s.images("v1")
+	y.data.Repositories[0].Public = false
+	s = newSite(t, y.data)
+	images[0].Host = s.host
+	o := s.options()
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	o.Registry = func(host string) (*registry.Registry, error) {
+		return registry.New(host, registry.Options{
+			PlainHTTP: true, Transport: base, Credentials: registry.ForHost(host, registry.NewCredential("$oauthtoken", "none-of-this-server")),
+		})
+	}
+	r := copyTo(t, newLayout(t, t.TempDir()), o, images)
+	if n := s.server.Stats().Classes["auth"].Requests; r.Failed != 1 || n != 1 {
+		t.Errorf("%d requests for a token\n%s", n, show(t, r))
 	}
 }

@@ -6,6 +6,7 @@ package mirror
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/opencontainers/go-digest"
 
@@ -40,7 +41,7 @@ func (i Image) Reference() string {
 func (i Image) check() error {
 	namespace, name, _ := strings.Cut(i.Repository, "/")
 	switch {
-	case i.Host == "" || strings.ContainsAny(i.Host, "/@ "):
+	case i.Host == "" || strings.ContainsAny(i.Host, "/@ ") || strings.ContainsFunc(i.Host, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return fmt.Errorf("image %q: %q is no registry's host", i.Reference(), i.Host)
 	case ref.ValidNamespace(namespace) != nil || ref.ValidRepository(name) != nil:
 		return fmt.Errorf("image %q: %q is no repository: want namespace/name", i.Reference(), i.Repository)

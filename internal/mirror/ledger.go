@@ -31,10 +31,10 @@ type ledger struct {
 	wanted    int64 // of blobs that have to be fetched, fetched ones too
 	done      int   // images copied or present
 	failed    int
-	ended     []*item // that nobody was told of
+	ended     []Event // ends of images that nobody was told of
 
 	home func()      // called when every image had its turn
-	tell func(*item) // told of each image that has ended, without the lock
+	tell func(Event) // told of the end of each image, without the lock
 }
 
 // unlock ends a turn with the lock, and tells what has ended meanwhile.
@@ -42,8 +42,8 @@ func (l *ledger) unlock() {
 	ended := l.ended
 	l.ended = nil
 	l.mu.Unlock()
-	for _, it := range ended {
-		l.tell(it)
+	for _, e := range ended {
+		l.tell(e)
 	}
 }
 
@@ -70,9 +70,9 @@ type item struct {
 	// it, and later another commits it.
 	root      digest.Digest // at the source
 	present   bool          // at the destination, before
+	doubtful  bool          // the destination has its index, and perhaps not all that was chosen of it
 	rewritten bool
 	platforms []string
-	size      int64
 	rounds    int // of commits that found something missing
 	left      int // attached, and left behind
 	lacking   int // lists of what is attached that could not be read
@@ -84,6 +84,7 @@ type item struct {
 	over    bool
 	status  Status
 	err     error
+	size    int64
 	fetched int64
 }
 
@@ -96,7 +97,6 @@ type part struct {
 	err  error // why it cannot be had
 }
 
-// A rival says that a blob has another size. One of the two is wrong, and
 // add enters an image; nil when its name was there before.
 func (l *ledger) add(i Image, name string) *item {
 	l.mu.Lock()
@@ -136,14 +136,17 @@ func (l *ledger) count(p *part, d ocispec.Descriptor, fetched bool) {
 	}
 }
 
-// need says that a part needs a blob, which a repository has. When nobody did
-// asked enters what came of asking: whether the destination wants the blob, and
+// measure enters the size of an image. It is false when the image has ended.
+func (l *ledger) measure(it *item, size int64) (going bool) {
+	l.mu.Lock()
+	defer l.unlock()
+	it.size = size
+	return !it.over
+}
+
 // alive tells whether a part can still come to a good end.
 func (p *part) alive() bool { return p.err == nil && !p.item.over }
 
-// elsewhere turns to the next repository that has a blob. It is false when
-// heir returns the first image that waits for a blob and can still come to a
-// fetched counts a blob that came over the wire for the image that needed it
 // drop marks a part that cannot be had.
 func (l *ledger) drop(p *part, err error) {
 	l.mu.Lock()
@@ -170,7 +173,6 @@ func (l *ledger) lower(it *item) {
 	}
 }
 
-// fetchAfterAll makes an image that was ready wait for blobs again, which its
 // finish ends an image.
 func (l *ledger) finish(it *item, s Status, err error) {
 	l.mu.Lock()
@@ -190,8 +192,22 @@ func (l *ledger) end(it *item, s Status, err error) {
 		l.done++
 	}
 	l.open--
-	l.ended = append(l.ended, it)
+	l.ended = append(l.ended, it.ending())
 	l.closeWhenDone()
+}
+
+// ending tells of the end of an image.
+func (it *item) ending() Event {
+	e := Event{Image: it.reference, Digest: it.root, Bytes: it.size}
+	switch it.status {
+	case Copied:
+		e.Kind = ImageCopied
+	case Present:
+		e.Kind = ImagePresent
+	default:
+		e.Kind, e.Error = ImageFailed, it.err.Error()
+	}
+	return e
 }
 
 // closeWhenDone sends everyone home when every image had its turn.

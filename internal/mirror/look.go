@@ -4,12 +4,9 @@
 package mirror
 
 import (
-	"errors"
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/quayside/quayside/internal/layout"
 )
 
 // look finds something out about an image.
@@ -34,7 +31,7 @@ func (r *copying) look(l look) {
 
 // signatures tells whether what is attached to an image is looked for.
 func (r *copying) signatures(it *item) bool {
-	if to, ok := r.to.(SignatureKeeper); ok && !to.KeepsSignatures() {
+	if !r.keepsSignatures() {
 		return false
 	}
 	return r.o.Signatures == SignaturesAlways || r.o.Signatures == SignaturesNew && !it.present
@@ -54,13 +51,13 @@ func (r *copying) examine(it *item) (err error) {
 			return fmt.Errorf("tag %s: %w", it.Tag, err)
 		}
 	}
-	if it.present, err = r.to.Has(r.ctx, it.Image, it.root); err != nil {
+	if it.present, it.doubtful, err = r.has(r.ctx, it.Image, it.root); err != nil {
 		return err
 	}
 	if it.present && r.o.Signatures != SignaturesAlways {
 		return nil
 	}
-	if to, ok := r.to.(Preparer); ok && !it.present {
+	if to, ok := r.to.(Preparer); ok && !it.present && !it.doubtful {
 		if err := to.Prepare(r.ctx, it.Image); err != nil {
 			return err
 		}
@@ -68,8 +65,9 @@ func (r *copying) examine(it *item) (err error) {
 	image := it.parts[0]
 	need := func(d ocispec.Descriptor) { r.need(image, d, it.from) }
 	checker, checks := r.to.(Checker)
-	w := walker{shelf: r.shelf, from: it.from, platform: r.o.Platforms}
+	w := walker{shelf: r.shelf, from: it.from, bare: !r.keepsSignatures()}
 	if !it.present {
+		w.platform = r.o.Platforms // what is there stays as it is
 		w.manifest = func(d ocispec.Descriptor, fetched bool) { r.ledger.count(image, d, fetched) }
 		if !checks {
 			w.blob = need
@@ -78,7 +76,7 @@ func (r *copying) examine(it *item) (err error) {
 	if image.tree, err = w.walk(r.ctx, it.root); err != nil {
 		return err
 	}
-	it.size = image.tree.size
+	going := r.ledger.measure(it, image.tree.size)
 	if checks && !it.present {
 		if err := checker.Check(r.ctx, it.staged()); err != nil {
 			return err
@@ -91,12 +89,14 @@ func (r *copying) examine(it *item) (err error) {
 	for _, p := range image.tree.platforms {
 		it.platforms = append(it.platforms, platformText(p))
 	}
-	if !it.present && (it.rewritten || image.tree.sparse) {
+	if !it.present && (it.rewritten || image.tree.sparse || it.doubtful || checks) {
 		if it.present, err = r.hasPart(r.ctx, it.Image, image.tree); err != nil {
 			return err
 		}
 	}
-	r.tell(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: it.size})
+	if going {
+		r.tell(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})
+	}
 	return nil
 }
 
@@ -107,13 +107,7 @@ func (r *copying) need(p *part, d ocispec.Descriptor, from *source) {
 	if b == nil {
 		return
 	}
-	wanted, err := r.to.Wants(r.ctx, p.item.Image, d)
-	if err != nil && !r.ends(err) && !errors.Is(err, layout.ErrCorrupt) {
-		// It may be one image's trouble, and others need the blob too: whoever
-		// takes it will see.
-		r.o.Logger.DebugContext(r.ctx, "cannot tell whether the destination has a blob", "digest", d.Digest, "error", err)
-		wanted, err = true, nil
-	}
+	wanted, err := r.wants(r.ctx, p.item.Image, d)
 	have := false
 	if wanted && err == nil {
 		have, err = r.staging.Has(r.ctx, d)

@@ -69,11 +69,10 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	}
 	queue := newQueue[Image](nil)
 	defer context.AfterFunc(ctx, queue.close)()
-	var open, workers sync.WaitGroup
+	var workers sync.WaitGroup
 	for range c.o.Jobs {
 		workers.Go(func() {
 			drain(queue, func(i Image) {
-				defer open.Done()
 				if err := p.add(ctx, i); ends(err) {
 					stop(err)
 				}
@@ -90,13 +89,9 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 		}
 		names[i.Reference()] = true
 		c.sources.expect(i)
-		open.Add(1)
 		queue.push(i)
 	}
-	if ctx.Err() == nil {
-		open.Wait()
-	}
-	queue.close()
+	queue.end()
 	workers.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return Plan{}, err
@@ -128,17 +123,21 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 			return fmt.Errorf("tag %s: %w", i.Tag, err)
 		}
 	}
-	if i.Present, err = p.to.Has(ctx, i.Image, i.Digest); err != nil {
+	var doubtful bool
+	if i.Present, doubtful, err = p.has(ctx, i.Image, i.Digest); err != nil {
 		return err
 	}
-	w := walker{shelf: p.shelf, from: from, platform: p.o.Platforms}
+	w := walker{shelf: p.shelf, from: from, bare: !p.keepsSignatures()}
+	if !i.Present {
+		w.platform = p.o.Platforms
+	}
 	fetched := map[digest.Digest]bool{}
 	w.manifest = func(d ocispec.Descriptor, over bool) { fetched[d.Digest] = over }
 	t, err := w.walk(ctx, i.Digest)
 	if err != nil {
 		return err
 	}
-	if !i.Present && (t.sparse || t.root.Digest != i.Digest) {
+	if !i.Present && (doubtful || t.sparse || t.root.Digest != i.Digest) {
 		if i.Present, err = p.hasPart(ctx, i.Image, t); err != nil {
 			return err
 		}
@@ -210,7 +209,7 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 	if i.Present {
 		return false, nil
 	}
-	if wanted, err := p.to.Wants(ctx, i.Image, d); err != nil || !wanted {
+	if wanted, err := p.wants(ctx, i.Image, d); err != nil || !wanted {
 		return false, err
 	}
 	there, err := p.to.Staging().Has(ctx, d)

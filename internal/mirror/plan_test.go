@@ -4,10 +4,16 @@
 package mirror_test
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
@@ -89,5 +95,88 @@ func TestPlanNamesWhatFails(t *testing.T) {
 	bad := slices.IndexFunc(p.Images, func(i mirror.PlannedImage) bool { return strings.Contains(i.Repository, "nothing") })
 	if p.Images[bad].Err == nil || p.Images[1-bad].Err != nil || p.Images[1-bad].Missing == 0 {
 		t.Errorf("plan %+v", p.Images)
+	}
+}
+
+// An asked destination is a layout's, and tells that it was asked.
+type asked struct {
+	mirror.Destination
+	has   func()
+	wants func(mirror.Image) error
+}
+
+func (a asked) Has(ctx context.Context, i mirror.Image, root digest.Digest) (bool, error) {
+	a.has()
+	return a.Destination.Has(ctx, i, root)
+}
+
+func (a asked) Wants(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
+	if a.wants != nil {
+		if err := a.wants(i); err != nil {
+			return false, err
+		}
+	}
+	return a.Destination.Wants(ctx, i, d)
+}
+
+// A plan that is broken off does not wait for the images that had no turn.
+func TestCancelledPlanEnds(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset(), quaytest.WithLatency(20*time.Millisecond))
+	l := newLayout(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	images := s.images(quaytest.SampleTag)
+	fed, n := make(chan struct{}), 0
+	to := asked{Destination: mirror.ToLayout(l), has: func() {
+		<-fed
+		if n++; n == 3 { // two images later, and most are left
+			cancel()
+		}
+	}}
+	o := s.options()
+	o.Jobs = 1
+	ended := make(chan error, 1)
+	go func() {
+		_, err := mirror.New(to, o).Plan(ctx, func(yield func(mirror.Image) bool) {
+			defer close(fed)
+			for _, i := range images {
+				if !yield(i) {
+					return
+				}
+			}
+		})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it has not ended")
+	}
+}
+
+// That a blob cannot be asked for one image does not fail the others that need it.
+func TestPlanOneImagesTrouble(t *testing.T) {
+	s := newSite(t, quaytest.SampleDataset())
+	images := s.images(quaytest.SampleTag)
+	to := asked{Destination: mirror.ToLayout(newLayout(t, t.TempDir())), has: func() {}}
+	to.wants = func(i mirror.Image) error {
+		if i == images[0] {
+			return errors.New("a bad day")
+		}
+		return nil
+	}
+	o := s.options()
+	o.Jobs = 1 // the first one comes first
+	p, err := mirror.New(to, o).Plan(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range p.Images {
+		if i.Err != nil || i.Missing != i.Bytes {
+			t.Errorf("%s: %v", i.Reference(), i.Err)
+		}
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // platforms reads a list such as "linux/amd64,linux/arm64".
@@ -73,7 +75,7 @@ func TestSparseIndexKeepsItsDigest(t *testing.T) {
 	}
 
 	before := s.server.Stats().Requests
-	if r := copyTo(t, l, o, s.images("v1")); r.Present != 1 || s.server.Stats().Requests != before {
+	if r := copyTo(t, l, o, s.images("v1")); r.Present != 1 || r.Images[0].Bytes != 0 || s.server.Stats().Requests != before {
 		t.Errorf("the same again: %d requests\n%s", s.server.Stats().Requests-before, show(t, r))
 	}
 	o.Platforms = platforms(t, mirror.SparseIndex, "linux/arm64,linux/arm/v7")
@@ -155,6 +157,82 @@ func TestNestedIndex(t *testing.T) {
 		there, err := l.Has(t.Context(), ocispec.Descriptor{Digest: digest.FromString(content), Size: 1})
 		if err != nil || there != (content == "a") {
 			t.Errorf("layer %s is there: %v (%v)", content, there, err)
+		}
+	}
+}
+
+// An image that failed has no digest at the destination.
+func TestRewrittenIndexThatFails(t *testing.T) {
+	y, _, _ := multi(t)
+	at := "/v2/yard/multi/blobs/" + digest.FromString("shared").String()
+	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:"+at))
+	o := s.options()
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64")
+	if r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1")); r.Failed != 1 || r.Images[0].As != "" {
+		t.Errorf("have\n%s", show(t, r))
+	}
+}
+
+// An index that another lists twice is rewritten for both places.
+func TestIndexListedTwice(t *testing.T) {
+	y := newYard(t)
+	inner := y.index("deep", y.image("deep", "linux/amd64", "a"), y.image("deep", "windows/amd64", "w"))
+	y.tag("deep", "v1", y.index("deep", inner, inner))
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	o := s.options()
+	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64")
+	whole(t, l, copyTo(t, l, o, s.images("v1")), 1)
+}
+
+// A manifest that is a layer elsewhere in the image is read all the same.
+func TestManifestThatIsALayerToo(t *testing.T) {
+	y := newYard(t)
+	arm64 := y.image("app", "linux/arm64", "a")
+	amd64 := y.image("app", "linux/amd64", y.data.Manifests[0].Content)
+	y.tag("app", "v1", y.index("app", amd64, arm64))
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 1)
+}
+
+// Manifests are bounded, and layers do not count as such.
+func TestManifestsAreBounded(t *testing.T) {
+	y := newYard(t)
+	var layers []string
+	for i := range 1200 {
+		layers = append(layers, strings.Repeat("l", i+1))
+	}
+	y.tag("layers", "v1", y.index("layers", y.image("layers", "linux/amd64", layers[:997]...), y.image("layers", "linux/arm64", layers[997:]...)))
+	var images []ocispec.Descriptor
+	for _, l := range layers[:1000] {
+		images = append(images, y.image("images", "linux/amd64", l))
+	}
+	y.tag("images", "v1", y.index("images", images...))
+	s := newSite(t, y.data)
+	r := copyTo(t, newLayout(t, t.TempDir()), s.options(), s.images("v1"))
+	if r.Copied != 1 || failed(r) != s.host+"/yard/images:v1" || !strings.Contains(r.Images[0].Error, "more than 1000 manifests") {
+		t.Errorf("%d copied, failed %s: %s", r.Copied, failed(r), r.Images[0].Error)
+	}
+}
+
+// A destination that has all of an index keeps it, whatever is chosen later.
+func TestWholeIndexStaysAsItIs(t *testing.T) {
+	y, index, _ := multi(t)
+	y.tag("multi", cosign(index, ".sig"), y.artifact("multi", nil, "signature"))
+	s := newSite(t, y.data)
+	for _, mode := range []mirror.IndexMode{mirror.SparseIndex, mirror.RewrittenIndex} {
+		l := newLayout(t, t.TempDir())
+		copyTo(t, l, s.options(), s.images("v1"))
+		o := s.options()
+		o.Signatures = mirror.SignaturesAlways
+		o.Platforms = platforms(t, mode, "linux/arm64")
+		r := copyTo(t, l, o, s.images("v1"))
+		if i := r.Images[0]; i.Status != mirror.Present || i.As != "" || i.Signatures != (mirror.Signatures{Found: 1, Copied: 1}) {
+			t.Errorf("%s:\n%s", mode, show(t, r))
+		}
+		if e, _ := l.Image(s.host + "/yard/multi:v1"); e.Descriptor.Digest != index.Digest || e.Descriptor.Annotations[layout.AnnotationIndex] != "" {
+			t.Errorf("%s: the entry is %+v", mode, e.Descriptor)
 		}
 	}
 }

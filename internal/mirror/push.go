@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
 
@@ -79,7 +80,7 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	}
 	return &push{
 		registry: r, prefix: prefix, staging: staging, rename: rename,
-		targets: map[string]*target{}, claims: map[string]string{}, blobs: map[digest.Digest]*cargo{},
+		targets: map[string]*target{}, claims: map[string]string{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{},
 	}, nil
 }
 
@@ -95,6 +96,7 @@ type push struct {
 	mu      sync.Mutex
 	targets map[string]*target
 	claims  map[string]string // which image has a name
+	single  map[string]bool   // names that stand for an image, and for no index
 	blobs   map[digest.Digest]*cargo
 	refused bool // a mount was, and none was done
 }
@@ -166,7 +168,8 @@ func (p *push) claim(i Image) error {
 	return nil
 }
 
-// Has asks the registry what the tag stands for: one request. That it is denied
+// Has asks the registry what the tag stands for: one request. Of an index it does
+// not tell whether all is there that it lists: see mayLack. That it is denied
 // to look is no answer: some registries say so of a repository that a push
 // would make (doc/quay-api.md section 3). Prepare finds out.
 func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
@@ -185,7 +188,41 @@ func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, erro
 	if errors.Is(err, registry.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && d.Digest == root, unlessDenied(err)
+	if err != nil {
+		return false, unlessDenied(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.single[p.Name(i)] = !manifest.IsIndex(d.MediaType)
+	return d.Digest == root, nil
+}
+
+// mayLack tells whether an image that Has found may be an index of which the
+// registry has a part. Registries that take a sparse index do not tell it from
+// a whole one.
+func (p *push) mayLack(i Image) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.single[p.Name(i)]
+}
+
+// hasStaged tells whether the image is there with those of its images that were
+// chosen, by a request for each.
+func (p *push) hasStaged(ctx context.Context, s Staged) (bool, error) {
+	there, err := p.Has(ctx, s.Image, s.Root.Digest)
+	if err != nil || !there {
+		return false, err
+	}
+	t, err := p.target(s.Image)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range s.Manifests {
+		if there, err := t.HasManifest(ctx, d.Digest); err != nil || !there {
+			return false, unlessDenied(err)
+		}
+	}
+	return true, nil
 }
 
 // unlessDenied drops the error of a question that we were not allowed to ask.

@@ -16,6 +16,7 @@ type queue[T any] struct {
 	filled  sync.Cond
 	waiting ordered[T]
 	number  uint64
+	ended   bool
 	closed  bool
 }
 
@@ -27,27 +28,28 @@ func newQueue[T any](before func(a, b T) bool) *queue[T] {
 	return q
 }
 
-// push puts v in. A queue that is closed drops it.
-func (q *queue[T]) push(v T) {
+// push puts v in. It is false when the queue is closed: v was dropped.
+func (q *queue[T]) push(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return
+		return false
 	}
 	q.number++
 	heap.Push(&q.waiting, entry[T]{v, q.number})
 	q.filled.Signal()
+	return true
 }
 
 // pop waits for what is next. It is false once the queue is closed, whatever
-// is left in it.
+// is left in it, and once it is empty and nothing more is to come.
 func (q *queue[T]) pop() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting.entries) == 0 && !q.closed {
+	for len(q.waiting.entries) == 0 && !q.closed && !q.ended {
 		q.filled.Wait()
 	}
-	if q.closed {
+	if q.closed || len(q.waiting.entries) == 0 {
 		return v, false
 	}
 	return heap.Pop(&q.waiting).(entry[T]).value, true
@@ -63,6 +65,14 @@ func (q *queue[T]) rest() []T {
 	}
 	q.waiting.entries = nil
 	return left
+}
+
+// end says that nothing more is to come.
+func (q *queue[T]) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.filled.Broadcast()
 }
 
 // close ends every pop, now and later. It may be called twice.

@@ -146,10 +146,13 @@ func (it *item) report() ImageReport {
 		Reference: it.reference, Destination: it.name, Status: it.status, Digest: cmp.Or(it.root, it.Digest),
 		Platforms: it.platforms, Bytes: it.size, Fetched: it.fetched, Notes: it.notes,
 	}
+	if it.status == Present {
+		i.Bytes = 0
+	}
 	if it.err != nil {
 		i.Error = it.err.Error()
 	}
-	if it.rewritten {
+	if it.rewritten && it.status != Failed {
 		i.As = it.parts[0].tree.root.Digest
 	}
 	i.Signatures.Found = it.left + len(it.parts) - 1

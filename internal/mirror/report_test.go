@@ -105,7 +105,7 @@ func TestFailedImages(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "quay.io", "quay.io/org", "quay.io/org/a", "/org/a:1", "quay.io/org/../a:1", "quay.io/org/a:1/../../x", "quay.io/ORG/a:1",
-		"quay.io/org/a:", "quay.io/org/a@sha256:1", "quay.io/org/a@", "quay.io/org/a:1\x1b[2J",
+		"quay.io/org/a:", "quay.io/org/a@sha256:1", "quay.io/org/a@", "quay.io/org/a:1\x1b[2J", "quay.io\x1b[2J/org/a:1", "quay.io\n/org/a:1",
 	} {
 		r := mirror.Report{Images: []mirror.ImageReport{{Reference: bad, Status: mirror.Failed}}}
 		if got := r.FailedImages(); len(got) > 0 {

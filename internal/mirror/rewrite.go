@@ -23,7 +23,6 @@ func (w *walker) rewrite(ctx context.Context, was ocispec.Descriptor, content []
 		return was, fmt.Errorf("%s: rewriting the index: %w", was.Digest, err)
 	}
 	desc := ocispec.Descriptor{MediaType: was.MediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
-	w.tree.sparse = false
 	return desc, w.shelf.put(ctx, desc, text)
 }
 

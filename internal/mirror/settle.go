@@ -54,8 +54,7 @@ func (r *copying) place(b *blob, p *layout.Partial) bool {
 	if r.ends(staged(err)) || !errors.Is(err, layout.ErrCorrupt) {
 		return false
 	}
-	r.here.Add(-b.Size)
-	r.vain.Add(b.Size)
+	r.wasted(b, b.Size)
 	if b.corrupt++; b.corrupt > 1 && !r.ledger.elsewhere(b) {
 		r.ledger.finishBlob(b, fmt.Errorf("blob %s: %w", b.Digest, err))
 		return false

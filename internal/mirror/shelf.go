@@ -140,21 +140,27 @@ func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) (
 			return nil, err
 		}
 	}
-	got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
-		var content []byte
-		err := insist(ctx, func() (err error) {
-			content, err = s.small(ctx, from, d)
-			return err
+	for own := false; ; {
+		got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
+			own = true
+			var content []byte
+			err := insist(ctx, func() (err error) {
+				content, err = s.small(ctx, from, d)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			return content, s.put(ctx, d, content)
 		})
-		if err != nil {
+		if err == nil {
+			return got.([]byte), nil
+		}
+		if own || ctx.Err() != nil {
 			return nil, err
 		}
-		return content, s.put(ctx, d, content)
-	})
-	if err != nil {
-		return nil, err
+		// Another repository was asked, and that one's trouble is not this one's.
 	}
-	return got.([]byte), nil
 }
 
 // small fetches a blob into memory.

@@ -44,12 +44,20 @@ type walker struct {
 	shelf    shelf
 	from     *source
 	platform Platforms
+	bare     bool                                        // leaves out the attestations that an index lists
 	manifest func(d ocispec.Descriptor, fetched bool)    // told of each manifest; may be nil
 	blob     func(d ocispec.Descriptor)                  // told of each blob, as soon as it is known; may be nil
 	image    func(ocispec.Descriptor, manifest.Manifest) // told of each manifest that is no index; may be nil
 
-	seen map[digest.Digest]bool
-	tree tree
+	seen  map[digest.Digest]visited // manifests
+	blobs map[digest.Digest]bool
+	tree  tree
+}
+
+// visited is what came of a manifest.
+type visited struct {
+	desc ocispec.Descriptor
+	err  error
 }
 
 // errNotChosen is met by the error for what has none of the platforms that
@@ -58,22 +66,29 @@ var errNotChosen = errors.New("none of the platforms that were chosen")
 
 // walk reads the tree below a digest.
 func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
-	w.seen = map[digest.Digest]bool{}
+	w.seen, w.blobs = map[digest.Digest]visited{}, map[digest.Digest]bool{}
 	desc, err := w.visit(ctx, ocispec.Descriptor{Digest: root}, 0)
 	w.tree.root = desc
 	return w.tree, err
 }
 
-// visit reads a manifest and all below it. It returns its descriptor, which is
-// another one when an index had to be rewritten. want has a digest at least.
+// visit reads a manifest and all below it, once. It returns its descriptor, which
+// is another one when an index had to be rewritten. want has a digest at least.
 func (w *walker) visit(ctx context.Context, want ocispec.Descriptor, depth int) (ocispec.Descriptor, error) {
-	if w.seen[want.Digest] {
-		return want, nil
+	if before, ok := w.seen[want.Digest]; ok {
+		return before.desc, before.err
 	}
 	if len(w.seen) == maxManifests {
 		return want, fmt.Errorf("image has more than %d manifests", maxManifests)
 	}
-	w.seen[want.Digest] = true
+	w.seen[want.Digest] = visited{desc: want}
+	desc, err := w.read(ctx, want, depth)
+	w.seen[want.Digest] = visited{desc, err}
+	return desc, err
+}
+
+// read does so for the first time.
+func (w *walker) read(ctx context.Context, want ocispec.Descriptor, depth int) (ocispec.Descriptor, error) {
 	desc, content, fetched, err := w.shelf.manifest(ctx, w.from, want)
 	if err != nil {
 		return want, err
@@ -113,13 +128,13 @@ func (w *walker) keep(d ocispec.Descriptor) {
 
 // add enters a blob into the tree.
 func (w *walker) add(d ocispec.Descriptor) error {
-	if w.seen[d.Digest] {
+	if w.blobs[d.Digest] {
 		return nil
 	}
 	if d.Size > maxBlob {
 		return fmt.Errorf("blob %s is said to have %d bytes, and %d is the limit", d.Digest, d.Size, int64(maxBlob))
 	}
-	w.seen[d.Digest] = true
+	w.blobs[d.Digest] = true
 	d = ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 	w.tree.blobs = append(w.tree.blobs, d)
 	w.tree.size += d.Size
@@ -214,8 +229,8 @@ func listed(children []ocispec.Descriptor) []string {
 const attestationOf = "vnd.docker.reference.digest"
 
 // choose tells which entries of an index are copied: images of the platforms
-// that were chosen, attestations of these, and indexes, in which the same
-// question is asked again.
+// that were chosen, attestations of these if they are wanted, and indexes, in
+// which the same question is asked again.
 func (w *walker) choose(children []ocispec.Descriptor) []bool {
 	chosen := make([]bool, len(children))
 	images := map[string]bool{}
@@ -226,7 +241,9 @@ func (w *walker) choose(children []ocispec.Descriptor) []bool {
 		}
 	}
 	for i, c := range children {
-		chosen[i] = chosen[i] || images[c.Annotations[attestationOf]]
+		if of := c.Annotations[attestationOf]; of != "" {
+			chosen[i] = !w.bare && (chosen[i] || images[of])
+		}
 	}
 	return chosen
 }
