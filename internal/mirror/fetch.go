@@ -17,6 +17,9 @@ import (
 const (
 	heavyBuffer = 128 << 10 // of each worker, reused from blob to blob
 	lightBuffer = 32 << 10  // what fits into it is a small blob
+
+	// brisk is how much an attempt has to bring for the next to follow at once.
+	brisk = 64 << 10
 )
 
 // errStalled is the cause of the end of an attempt that brought no byte.
@@ -126,6 +129,9 @@ func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
 			t.move(from.name)
 		}
 		r.retry(b, err)
+		if p.Size()-before >= brisk {
+			continue // it goes on well, in pieces
+		}
 		if err := pause(r.link, barren); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/quayside/quayside/internal/manifest"
 )
@@ -37,42 +38,67 @@ type Attachment struct {
 	Descriptor ocispec.Descriptor
 }
 
+// opAttached is what is attempted, in errors.
+const opAttached = "list what is attached to"
+
 // Attachments lists what is attached to a manifest: its referrers, by the API or
 // by the fallback tag (oras does both), and what has a cosign tag, in the order
 // .sig, .att, .sbom. Nothing attached is an empty list and no error. What
 // is attached to the attached is not in it. More than a thousand are
 // refused, as [ErrMalformed].
 //
-// That is one request for the referrers, one for the tags, and one for each tag.
+// That is one request for the referrers and one for the tags, at the same time,
+// and one for each tag.
 func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attachment, error) {
-	const op = "list what is attached to"
 	if err := d.Validate(); err != nil {
-		return nil, &Error{Op: op, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
+		return nil, &Error{Op: opAttached, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
 	}
-	var found []Attachment
+	var referrers, tagged []Attachment
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		referrers, err = r.referrers(ctx, d)
+		return err
+	})
+	g.Go(func() (err error) {
+		tagged, err = r.cosigned(ctx, d)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return append(referrers, tagged...), nil
+}
+
+// referrers lists what says itself that it is attached to a manifest.
+func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
 	add := func(referrers []ocispec.Descriptor) error {
 		for _, one := range referrers {
 			if err := manifest.Check(one); err != nil {
-				return r.registry.malformed(op, r.at(d), err)
+				return r.registry.malformed(opAttached, r.at(d), err)
 			}
 			same := func(a Attachment) bool { return a.Descriptor.Digest == one.Digest }
 			if one.Digest != d && !slices.ContainsFunc(found, same) {
 				found = append(found, Attachment{Descriptor: one})
 			}
 			if len(found) > maxAttached {
-				return r.registry.malformed(op, r.at(d), fmt.Errorf("more than %d", maxAttached))
+				return r.registry.malformed(opAttached, r.at(d), fmt.Errorf("more than %d", maxAttached))
 			}
 		}
 		return nil
 	}
-	err := r.oras.Referrers(ctx, ocispec.Descriptor{Digest: d}, "", add)
-	if own := new(Error); errors.As(err, &own) && own.Op == op {
+	err = r.oras.Referrers(ctx, ocispec.Descriptor{Digest: d}, "", add)
+	if own := new(Error); errors.As(err, &own) && own.Op == opAttached {
 		return nil, own
 	}
 	if err != nil && !r.holdsNone(err) {
-		return nil, r.registry.failedInOras(op, r.at(d), err)
+		return nil, r.registry.failedInOras(opAttached, r.at(d), err)
 	}
-	tags, err := r.cosignTags(ctx, op, d)
+	return found, nil
+}
+
+// cosigned lists what has a tag of cosign's for a manifest.
+func (r *Repository) cosigned(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
+	tags, err := r.cosignTags(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +127,7 @@ func (r *Repository) holdsNone(err error) bool {
 // cosignTags gives those tags of cosign that a manifest may have: by a listing
 // those that it has, and all three when the registry has no listing that can be
 // relied on.
-func (r *Repository) cosignTags(ctx context.Context, op string, d digest.Digest) ([]string, error) {
+func (r *Repository) cosignTags(ctx context.Context, d digest.Digest) ([]string, error) {
 	name := d.Algorithm().String() + "-" + d.Encoded()
 	var tags []string
 	for _, kind := range cosignKinds {
@@ -113,12 +139,12 @@ func (r *Repository) cosignTags(ctx context.Context, op string, d digest.Digest)
 	query := url.Values{"n": {strconv.Itoa(cosignPage)}, "last": {last}}
 	resp, _, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)
 	if err != nil {
-		return nil, r.registry.failed(op, r.at(d), err)
+		return nil, r.registry.failed(opAttached, r.at(d), err)
 	}
 	defer closeBody(resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTagList))
 	if err != nil {
-		return nil, r.registry.failed(op, r.at(d), err)
+		return nil, r.registry.failed(opAttached, r.at(d), err)
 	}
 	var list struct{ Tags []string }
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &list) != nil {

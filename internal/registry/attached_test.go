@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -236,5 +237,29 @@ func TestHostileReferrers(t *testing.T) {
 		if page > 3000 {
 			t.Errorf("%s: read %d", name, page)
 		}
+	}
+}
+
+// Referrers and tags are asked for at the same time: each answer waits for the
+// other's question.
+func TestBothListsAtOnce(t *testing.T) {
+	asked := map[string]chan struct{}{"referrers": make(chan struct{}), "tags": make(chan struct{})}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		own, other := "tags", "referrers"
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			own, other = other, own
+		}
+		close(asked[own])
+		select {
+		case <-asked[other]:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s are not asked for while %s are", other, own)
+		}
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+		fmt.Fprint(w, `{"schemaVersion": 2, "manifests": [], "tags": []}`)
+	})
+	found, err := connect(t, url, "", "").repository(t, "a/b").Attachments(t.Context(), digest.FromString("image"))
+	if err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", found, err)
 	}
 }
