@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"internal/registrytest": {},
 	"internal/registry": {
 		"internal/manifest", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
+		"golang.org/x/sync",
 	},
 	"internal/mirror": {
 		"internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",

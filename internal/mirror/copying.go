@@ -20,7 +20,8 @@ import (
 //	        \-> attached -^
 //
 // Jobs goroutines look at images and at what is attached to them; twice
-// Transfers fetch, half of them small blobs alone; Transfers settle, which is
+// Transfers fetch at once, half of them small blobs alone, and some more wait for
+// an answer that takes its time; Transfers settle, which is
 // where a disk is waited for; and a few commit. The ledger knows who is next.
 type copying struct {
 	*Copier
@@ -63,7 +64,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 		// Manifests go before signatures: they are what keeps the link busy.
 		looks:  newQueue(func(a, b look) bool { return !a.attached && b.attached }),
 		ledger: newLedger(),
-		open:   make(chan struct{}, 4*c.o.Transfers),
+		open:   make(chan struct{}, (2*lent+4)*c.o.Transfers),
 	}
 	r.shelf = newShelf(r.staging, false)
 	if !c.copy.CompareAndSwap(nil, r) {
@@ -84,8 +85,9 @@ func (r *copying) start() {
 		}
 	}
 	crew(r.o.Jobs, func() { drain(r.looks, r.look) })
-	crew(r.o.Transfers, func() { r.fetching(r.ledger.heavy, heavyBuffer) })
-	crew(r.o.Transfers, func() { r.fetching(r.ledger.light, lightBuffer) })
+	heavy, light := make(chan struct{}, r.o.Transfers), make(chan struct{}, r.o.Transfers)
+	crew(lent*r.o.Transfers, func() { r.fetching(r.ledger.heavy, heavy, heavyBuffer) })
+	crew(lent*r.o.Transfers, func() { r.fetching(r.ledger.light, light, lightBuffer) })
 	crew(r.o.Transfers, func() { drain(r.ledger.settling, r.settle) })
 	crew(commits, func() { drain(r.ledger.ready, r.commit) })
 }

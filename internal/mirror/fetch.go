@@ -31,19 +31,22 @@ type noAnswer struct{ error }
 
 func (e noAnswer) Unwrap() error { return e.error }
 
-// fetching is a worker: it fetches the blobs of a queue, one after another.
-func (r *copying) fetching(q *queue[*blob], buffer int) {
+// fetching is a worker: it fetches the blobs of a queue, one after another,
+// each when it is its turn.
+func (r *copying) fetching(q *queue[*blob], turns chan struct{}, buffer int) {
 	buf := make([]byte, buffer)
 	drain(q, func(b *blob) {
-		if r.ledger.start(b) {
-			r.fetch(b, buf)
+		t := turn{of: turns}
+		if t.take(r.link) && r.ledger.start(b) {
+			r.fetch(b, &t, buf)
 		}
+		t.give()
 	})
 }
 
 // fetch brings a blob into its partial file, and leaves the rest to settle, so
 // that no connection waits for a disk.
-func (r *copying) fetch(b *blob, buf []byte) {
+func (r *copying) fetch(b *blob, turn *turn, buf []byte) {
 	if b.again {
 		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.ends(staged(err)) {
 			return
@@ -66,7 +69,7 @@ func (r *copying) fetch(b *blob, buf []byte) {
 	}
 	b.earlier = min(b.earlier, p.Size())
 	r.here.Add(p.Size())
-	if err = r.fill(b, p, buf); err == nil {
+	if err = r.fill(b, p, turn, buf); err == nil {
 		if r.ledger.settling.push(parcel{b, p}) {
 			return
 		}
@@ -85,7 +88,7 @@ func (r *copying) fetch(b *blob, buf []byte) {
 // fill asks for a blob until its partial file has all of it. As long as attempts
 // bring something they go on, from where the last one ended; then other
 // repositories are asked.
-func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
+func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error {
 	from := r.ledger.source(b)
 	t := r.running.begin(b, from.name, p.Size())
 	defer r.running.end(t)
@@ -96,7 +99,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, buf []byte) error {
 	}
 	for barren := 0; p.Size() < b.Size; {
 		before := p.Size()
-		err := r.attempt(b, p, from, t, buf)
+		err := r.attempt(b, p, from, t, turn, buf)
 		if r.link.Err() != nil {
 			return context.Cause(r.link)
 		}
@@ -162,15 +165,18 @@ func (r *copying) wasted(b *blob, size int64) {
 
 // attempt asks for a blob once, from where its partial file ends, and writes
 // what comes. It ends when nothing came for Options.Stall.
-func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, buf []byte) error {
+func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *turn, buf []byte) error {
 	ctx, cancel := context.WithCancelCause(r.link)
 	defer cancel(nil)
 	offset := p.Size()
+	back := turn.lend(r.link)
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)
 	if err != nil {
+		back()
 		return noAnswer{err}
 	}
 	defer body.Close()
+	back()
 	if start < 0 || start > offset {
 		return fmt.Errorf("%w: it begins at byte %d, and %d was asked for", registry.ErrMalformed, start, offset)
 	}

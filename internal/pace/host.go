@@ -128,6 +128,9 @@ func (h *host) flow(c class) *flow {
 	if h.major > 0 { // the connection is warm
 		f.budget = h.budget(c)
 		f.window.size = firstWindow
+		for _, other := range h.flows { // the server is known to take so many
+			f.window.size = min(max(f.window.size, other.window.size), connWindow)
+		}
 	}
 	h.flows = append(h.flows, f)
 	return f

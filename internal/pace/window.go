@@ -133,7 +133,7 @@ func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now t
 	switch {
 	case warmup:
 		w.next()
-		w.size = firstWindow
+		w.size = max(w.size, firstWindow)
 	case w.saved > 0 && w.count >= alone:
 		w.restore(now)
 	case w.saved == 0 && w.count >= max(fewest, int(w.size/2)):

@@ -1,0 +1,54 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// lendAfter is how long an answer may take until another blob is asked for
+	// meanwhile: a server may have told us to come back in some seconds.
+	lendAfter = time.Second
+	// lent is how many workers there are for each turn.
+	lent = 4
+)
+
+// A turn is the leave to fetch a blob, of so many that there are at once. For one
+// goroutine.
+type turn struct {
+	of   chan struct{}
+	held bool
+}
+
+// take waits for a turn. It is false when the context ends.
+func (t *turn) take(ctx context.Context) bool {
+	select {
+	case t.of <- struct{}{}:
+		t.held = true
+	case <-ctx.Done():
+	}
+	return t.held
+}
+
+// give gives it back.
+func (t *turn) give() {
+	if t.held {
+		<-t.of
+		t.held = false
+	}
+}
+
+// lend lends the turn to another when an answer takes its time. back waits until
+// it is there again, or the context ends.
+func (t *turn) lend(ctx context.Context) (back func()) {
+	timer := time.AfterFunc(lendAfter, func() { <-t.of }) // holds one: never waits
+	return func() {
+		if !timer.Stop() {
+			t.held = false
+			t.take(ctx)
+		}
+	}
+}
