@@ -120,6 +120,9 @@ type Pace struct {
 	Connections int     // made so far
 	Limit       string  // the Rate is "published", "learned" or "chosen", or there is "none"; "" when not known
 	Rate        float64 // requests a second that the server is taken to admit; 0: no limit has shown
+
+	Held  bool          // requests wait now because the limit is used up
+	Pause time.Duration // they wait for so long still, since the server refused one; 0: not for that
 }
 
 // An Account is a Catalog whose caller may have a token. The server is asked

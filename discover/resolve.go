@@ -55,6 +55,7 @@ type Progress struct {
 	Absent     int
 	Unknown    int
 	Elapsed    time.Duration
+	Pace       Pace // how the server is asked now; zero when the catalog does not tell
 }
 
 // A Run is one pattern to resolve against a catalog.

@@ -208,7 +208,7 @@ func (c *crew) count(res Result) {
 }
 
 func (c *crew) progress() Progress {
-	return Progress{
+	p := Progress{
 		Listing:    c.listing.Load(),
 		Listed:     int(c.listed.Load()),
 		Candidates: int(c.waiting.Load()),
@@ -218,4 +218,8 @@ func (c *crew) progress() Progress {
 		Unknown:    c.sum.Unknown,
 		Elapsed:    time.Since(c.began),
 	}
+	if pacer, ok := c.catalog.(Pacer); ok {
+		p.Pace = pacer.Pace()
+	}
+	return p
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/quayside/quayside/internal/pace"
 )
@@ -113,6 +114,11 @@ type Pace struct {
 	// Rate is how many requests a second the server is taken to admit over
 	// all connections; 0 when no limit has shown.
 	Rate float64
+	// Held tells that requests wait now because the limit is used up.
+	Held bool
+	// Pause is how long they wait still since the server refused one; 0 when
+	// it is not for that.
+	Pause time.Duration
 }
 
 // Pace returns what is known by now of the server's limit on this API.
@@ -123,6 +129,7 @@ func (c *Client) Pace() Pace {
 		for _, class := range host.Classes {
 			if class.Class == "api" {
 				p.Limit, p.Rate = class.Known, class.Rate
+				p.Held, p.Pause = class.Held, class.Pause
 			}
 		}
 	}

@@ -36,8 +36,9 @@ type copyFlags struct {
 func (a *app) copyCommand() *cobra.Command {
 	var f copyFlags
 	cmd := &cobra.Command{
-		Use:   "copy PATTERN... DEST",
-		Short: "Copy the images that carry a tag",
+		Use:        "copy PATTERN... DEST",
+		Short:      "Copy the images that carry a tag",
+		SuggestFor: []string{"mirror", "pull", "sync"},
 		Long: `copy finds images as find does and brings them to DEST:
 
     oci:DIR                  a folder in the OCI image layout, shared by all images

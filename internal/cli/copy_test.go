@@ -30,7 +30,7 @@ func TestProgressOfACopyOffATerminal(t *testing.T) {
 				Fetched: int64(at.Seconds()) * 2e6, Elapsed: at,
 			}
 		}
-		c := &copying{}
+		c := &copying{hunt: &hunt{registries: &registries{a: a}}}
 		c.searching.Store(&discover.Progress{Listing: true, Listed: 300})
 		bars := a.transfers(p, c.words, false)
 		time.Sleep(16 * time.Second)

@@ -4,9 +4,11 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,36 +43,58 @@ type dest struct {
 func parseDest(text string, mapped bool) (dest, error) {
 	transport, rest, ok := strings.Cut(text, ":")
 	d := dest{text: text, transport: transport, path: rest}
+	name := fmt.Sprintf("destination %q", safe(text))
 	switch {
 	case !ok || !slices.Contains(transports(), transport):
-		return d, usagef("destination %q: it must be %s%s", text, transportList, likeDest(text, transport, rest))
+		return d, usagef("%s: it must be %s%s", name, transportList, likeDest(text, transport, rest))
 	case rest == "":
-		return d, usagef("destination %q: it ends where a name must follow: %s", text, transportList)
+		return d, usagef("%s: it ends where a name must follow: %s", name, transportList)
+	case transport != dockerRegistry && strings.Contains(filepath.Base(rest), ":"):
+		file, _, _ := strings.Cut(filepath.Base(rest), ":")
+		return d, usagef("%s: images keep their names, and other tools take what follows a colon for one: did you mean %s:%s?",
+			name, transport, filepath.Join(filepath.Dir(rest), file))
 	case transport != dockerRegistry:
 		return d, nil
 	}
 	rest, ok = strings.CutPrefix(rest, "//")
 	if !ok {
-		return d, usagef("destination %q: a registry is docker://HOST/PREFIX: did you mean docker://%s?", text, strings.TrimLeft(rest, "/"))
+		return d, usagef("%s: a registry is docker://HOST/PREFIX: did you mean docker://%s?", name, safe(strings.TrimLeft(rest, "/")))
 	}
 	d.host, d.prefix, _ = strings.Cut(rest, "/")
 	d.host, d.prefix = strings.ToLower(d.host), strings.Trim(d.prefix, "/")
 	switch {
-	case d.host == "" || strings.ContainsAny(d.host, "@*?{} "):
-		return d, usagef("destination %q: %q is no registry's host", text, d.host)
+	case safe(text) != text:
+		return d, usagef("%s: a name and a password have no place in it: docker login and podman login store them", name)
+	case d.host == "" || strings.ContainsAny(d.host, "*?{} "):
+		return d, usagef("%s: %q is no registry's host", name, d.host)
 	case strings.ContainsAny(d.prefix, ":@"):
-		return d, usagef("destination %q: a prefix has neither tag nor digest: images keep their own", text)
+		return d, usagef("%s: a prefix has neither tag nor digest: images keep their own", name)
 	case d.prefix == "" && !mapped:
-		return d, usagef("destination %q: say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", text, d.host)
+		return d, usagef("%s: say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", name, d.host)
 	}
 	return d, nil
+}
+
+// safe hides what may be a name and a password before a host.
+func safe(text string) string {
+	at := strings.LastIndexByte(text, '@')
+	if at < 0 || strings.HasPrefix(text[at:], "@sha") { // a digest
+		return text
+	}
+	begin, _, ok := strings.Cut(text[:at], "//")
+	if ok {
+		begin += "//"
+	} else {
+		begin = ""
+	}
+	return begin + "[redacted]" + text[at:]
 }
 
 // likeDest says what may have been meant by a destination of no transport.
 func likeDest(text, transport, rest string) string {
 	for _, known := range transports() {
 		if rest != "" && distance(strings.ToLower(transport), known) <= 2 {
-			return ": did you mean " + known + ":" + rest + "?"
+			return ": did you mean " + known + ":" + safe(rest) + "?"
 		}
 	}
 	switch {
@@ -88,7 +112,7 @@ func likeDest(text, transport, rest string) string {
 func refuseDests(patterns []string) error {
 	for _, p := range patterns {
 		if transport, _, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
-			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", p)
+			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", safe(p))
 		}
 	}
 	return nil
@@ -100,11 +124,12 @@ type opened struct {
 	destination mirror.Destination
 	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
 	made        bool           // the layout's folder was not there before
+	above       []string       // nor these, the lowest first, that a user has named
 }
 
 // open opens a destination, for this process alone. It may make a folder;
-// nothing is sent.
-func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
+// nothing leaves this machine.
+func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*opened, error) {
 	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
 	}
@@ -112,7 +137,7 @@ func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
 	var err error
 	switch d.transport {
 	case ociFolder:
-		o.made = missing(d.path)
+		o.made, o.above = missing(d.path), missingAbove(d.path)
 		if o.layout, err = a.openLayout(d.path, f.check); err == nil {
 			o.destination = mirror.ToLayout(o.layout)
 		}
@@ -121,7 +146,7 @@ func (a *app) open(d dest, f copyFlags, r *registries) (*opened, error) {
 	case dockerArchive:
 		o.destination, err = mirror.ToDockerArchive(d.path)
 	case dockerRegistry:
-		err = a.openRegistry(o, f, r)
+		err = a.openRegistry(ctx, o, f, r)
 	}
 	if err != nil {
 		return nil, err
@@ -134,12 +159,12 @@ func (a *app) openLayout(dir string, check bool) (*layout.Layout, error) {
 }
 
 // openRegistry opens a registry, and the folder where its blobs are staged.
-func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
+func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *registries) error {
 	rename, err := mirror.ParseRename(f.maps)
 	if err != nil {
 		return usagef("--map: %w", err)
 	}
-	to, err := r.destination(o.host)
+	to, err := r.destination(ctx, o.host)
 	if err != nil {
 		return usagef("destination %q: %w", o.text, err)
 	}
@@ -157,7 +182,11 @@ func (a *app) openRegistry(o *opened, f copyFlags, r *registries) error {
 		return err
 	}
 	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
-		return errors.Join(usagef("destination %q: %w", o.text, err), o.layout.Close())
+		err = usagef("destination %q: %w", o.text, err)
+		if o.made {
+			return errors.Join(err, o.layout.Remove())
+		}
+		return errors.Join(err, o.layout.Close())
 	}
 	return nil
 }
@@ -168,16 +197,43 @@ func missing(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// close lets go of the destination. A layout that a dry run made to look at,
-// and blobs that have all got to a registry, are removed; it tells where others
-// are kept.
+// missingAbove lists the folders above one that are not there, the lowest first.
+func missingAbove(dir string) (all []string) {
+	for at := filepath.Dir(filepath.Clean(dir)); missing(at); at = filepath.Dir(at) {
+		all = append(all, at)
+	}
+	return all
+}
+
+// bare tells whether a layout holds nothing, not even a part of a blob.
+func bare(dir string) bool {
+	nothing := true
+	err := filepath.WalkDir(dir, func(_ string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() || slices.Contains([]string{"oci-layout", "index.json", "lock"}, f.Name()) {
+			return err
+		}
+		nothing = false
+		return fs.SkipAll
+	})
+	return nothing && err == nil
+}
+
+// close lets go of the destination. A layout that was made to look at or in
+// vain, and blobs that have all got to a registry, are removed; it tells where
+// others are kept.
 func (o *opened) close(t *talk, whole, dry bool) error {
 	staging := o.destination.Staging().Dir()
+	staged := o.transport == dockerRegistry
 	err := o.destination.Close()
 	switch {
 	case o.layout == nil:
-	case dry && o.made, whole && !dry && o.transport == dockerRegistry:
+	case dry && o.made, !dry && whole && staged, !dry && !whole && (o.made || staged) && bare(staging):
 		err = errors.Join(err, o.layout.Remove())
+		for _, dir := range o.above {
+			if os.Remove(dir) != nil { // somebody has put something into it
+				break
+			}
+		}
 	default:
 		err = errors.Join(err, o.layout.Close())
 	}

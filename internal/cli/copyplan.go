@@ -43,11 +43,14 @@ type plannedImage struct {
 
 // plan prints what a copy would do. It ends as a copy would that cannot be done.
 func (c *copying) plan(ctx context.Context) error {
-	meter := c.a.meter(false)
+	meter := c.a.meter(false, c.aside)
 	defer meter.stop()
 	c.hunt.show = meter.show
 	found, err := c.copier.Plan(ctx, c.images(ctx))
 	meter.stop()
+	if err != nil {
+		found.Free = -1 // nobody asked
+	}
 	if closed := c.to.close(c.a.talk, false, true); err == nil {
 		err = closed
 	}
@@ -74,6 +77,7 @@ func (c *copying) plan(ctx context.Context) error {
 		return nil
 	}
 	c.hunt.tell()
+	c.tellIdle()
 	for _, i := range found.Images {
 		if i.Err != nil {
 			c.a.talk.warn("failed: %s: %v", i.Reference(), i.Err)
@@ -86,6 +90,14 @@ func (c *copying) plan(ctx context.Context) error {
 		return &status{code: code}
 	}
 	return nil
+}
+
+// aside tells what goes on when the search is over.
+func (c *copying) aside() []string {
+	if c.searched.Load() {
+		return append([]string{"fetching manifests"}, c.hunt.aside()...)
+	}
+	return c.hunt.aside()
 }
 
 func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
@@ -120,6 +132,8 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 			missing, note = "", i.Err.Error()
 		case i.Present:
 			note = "already there"
+		case len(c.flags.maps) > 0:
+			note = "as " + i.Name
 		}
 		rows.add(i.Reference(), strings.Join(platforms(i.Platforms), ","), fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, note)
 	}

@@ -7,10 +7,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -20,6 +22,9 @@ import (
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
+
+// unfinished begins the error of an image that had no turn when the whole ended.
+const unfinished = "not finished: "
 
 // finished completes the report of a copy with what the command knows besides:
 // what the search could not tell, and why the whole was not done.
@@ -71,7 +76,7 @@ func (c *copying) print(r mirror.Report) error {
 		if i.Bytes > 0 { // it was looked into
 			size = report.Bytes(i.Bytes)
 		}
-		rows.add(string(i.Status), size, i.Reference, remark(i))
+		rows.add(string(i.Status), size, i.Reference, remark(i, r.Error))
 	}
 	for _, gap := range r.Unknown {
 		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
@@ -96,10 +101,12 @@ func (c *copying) print(r mirror.Report) error {
 	return nil
 }
 
-// remark is what is special about an image's copy.
-func remark(i mirror.ImageReport) string {
+// remark is what is special about an image's copy, but for why the whole ended.
+func remark(i mirror.ImageReport, why string) string {
 	var words []string
-	if i.Error != "" {
+	if rest, ok := strings.CutPrefix(i.Error, unfinished); ok && (why == interrupted || strings.Contains(why, rest)) {
+		words = append(words, "not finished") // why is told once
+	} else if i.Error != "" {
 		words = append(words, i.Error)
 	}
 	if i.As != "" {
@@ -128,46 +135,73 @@ func (r rows) flush() { _ = r.w.Flush() }
 // A reportFile is where --report goes: beside the file first, so that it is
 // there as before or whole. Nil is none.
 type reportFile struct {
-	name string
-	temp *os.File
+	name   string
+	device bool // or a pipe: written to as it is
 }
 
-// newReportFile makes sure that the report can be written, before anything is done.
+// newReportFile makes sure that the report can be written, before anything is
+// done. It leaves nothing: another run may want the same file.
 func newReportFile(name string) (*reportFile, error) {
-	if name == "" {
+	switch name {
+	case "":
 		return nil, nil
+	case "-":
+		return nil, usagef("--report takes the name of a file: -o json writes the report to standard output")
 	}
-	temp, err := os.OpenFile(name+".partial", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f := &reportFile{name: name}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, usagef("--report: %s is a folder: name a file in it", name)
+	case err == nil && !info.Mode().IsRegular():
+		f.device = true
+		return f, nil
+	case err == nil:
+		if f.name, err = filepath.EvalSymlinks(name); err != nil { // the file, and not the link, is replaced
+			return nil, usagef("--report: %w", err)
+		}
+	}
+	temp, err := f.temp()
 	if err != nil {
 		return nil, usagef("--report: %w", err)
 	}
-	return &reportFile{name, temp}, nil
+	if err := errors.Join(temp.Close(), os.Remove(temp.Name())); err != nil {
+		return nil, usagef("--report: %w", err)
+	}
+	return f, nil
+}
+
+// temp makes the file beside the report.
+func (f *reportFile) temp() (*os.File, error) {
+	return os.OpenFile(fmt.Sprintf("%s.%d.partial", f.name, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 }
 
 func (f *reportFile) write(r mirror.Report) error {
-	if f == nil {
+	switch {
+	case f == nil:
 		return nil
+	case f.device:
+		to, err := os.OpenFile(f.name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(printJSON(to, r), to.Close())
 	}
-	err := printJSON(f.temp, r)
+	temp, err := f.temp()
+	if err != nil {
+		return err
+	}
+	err = printJSON(temp, r)
 	if err == nil {
-		err = f.temp.Sync()
+		err = temp.Sync()
 	}
-	if err = cmp.Or(err, f.temp.Close()); err == nil {
-		err = os.Rename(f.temp.Name(), f.name)
+	if err = cmp.Or(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), f.name)
 	}
 	if err != nil {
-		_ = os.Remove(f.temp.Name())
+		_ = os.Remove(temp.Name())
 	}
-	f.temp = nil
 	return err
-}
-
-// discard removes what was not written to its end.
-func (f *reportFile) discard() {
-	if f != nil && f.temp != nil {
-		_ = f.temp.Close()
-		_ = os.Remove(f.temp.Name())
-	}
 }
 
 // failedTargets reads what an earlier run's report names as failed or unknown.
@@ -181,6 +215,9 @@ func (a *app) failedTargets(file string) ([]target, error) {
 	earlier, err := mirror.ReadReport(f)
 	if err != nil {
 		return nil, usagef("--failed-from %s: %w", file, err)
+	}
+	if earlier.Error != "" {
+		a.talk.warn("the run that %s is of ended early: what it had not come to is not named in it: %s", file, earlier.Error)
 	}
 	var targets []target
 	again := map[string]bool{}

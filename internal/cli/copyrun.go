@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -48,7 +50,6 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	defer out.discard()
 	log, err := a.newEvents(f.events)
 	if err != nil {
 		return err
@@ -58,11 +59,11 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 
-	into, err := a.open(to, f, h.registries)
+	into, err := a.open(ctx, to, f, h.registries)
 	if err != nil {
 		return err
 	}
-	c := &copying{a: a, flags: f, hunt: h, to: into, out: out, log: log}
+	c := &copying{a: a, flags: f, hunt: h, to: into, out: out, log: log, idle: idleRules(f.maps)}
 	options.Registry = h.registries.source
 	options.Logger = a.talk.log
 	options.Observe = log.tell
@@ -85,17 +86,48 @@ type copying struct {
 	out    *reportFile
 	log    *events
 
+	idle map[string]mirror.Rename // rules of --map that have fitted no image so far
+
 	searching atomic.Pointer[discover.Progress]
+	searched  atomic.Bool // all images were found
 }
 
 // images are the images to copy, while they are found.
 func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	return func(yield func(mirror.Image) bool) {
 		for i := range c.hunt.images(ctx) {
+			for rule, rename := range c.idle {
+				if rename(mirrored(i).Repository) != "" {
+					delete(c.idle, rule)
+				}
+			}
 			if !yield(mirrored(i)) {
 				return
 			}
 		}
+		c.searched.Store(true)
+	}
+}
+
+// idleRules are the rules of --map, each by itself.
+func idleRules(rules []string) map[string]mirror.Rename {
+	idle := map[string]mirror.Rename{}
+	for _, rule := range rules {
+		if rename, err := mirror.ParseRename([]string{rule}); err == nil { // all were read together before
+			idle[rule] = rename
+		}
+	}
+	return idle
+}
+
+// tellIdle warns of rules that fit nothing: the images have got other names than
+// was meant.
+func (c *copying) tellIdle() {
+	if c.hunt.found == 0 || !c.searched.Load() {
+		return
+	}
+	for _, rule := range slices.Sorted(maps.Keys(c.idle)) {
+		c.a.talk.warn("--map %s fits no image: FROM is an image's ORG/REPO, or the beginning of it and a star", rule)
 	}
 }
 
@@ -105,6 +137,9 @@ func (c *copying) copy(ctx context.Context) error {
 	done, err := c.copier.Copy(ctx, c.images(ctx))
 	bars.stop()
 	whole := err == nil && done.Failed == 0
+	if code, _ := c.hunt.verdict(); code != exitDone && c.to.transport == ociFolder {
+		whole = false
+	}
 	closed := c.to.close(c.a.talk, whole, false)
 	if err == nil && closed != nil {
 		err = closed
@@ -128,21 +163,23 @@ func (c *copying) copy(ctx context.Context) error {
 	return nil
 }
 
-// words tell of the images, for the progress.
-func (c *copying) words(p mirror.Progress) []string {
-	var parts []string
+// words tell of the images, and of what holds them up, for the progress.
+func (c *copying) words(p mirror.Progress) (before, after []string) {
 	of := ""
 	if p.Planning {
 		of = " so far"
-		if s := c.searching.Load(); s != nil {
-			parts = append(parts, describe(*s))
+		if s := c.searching.Load(); s != nil && !c.searched.Load() {
+			before = append(before, describe(*s))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
+	before = append(before, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
 	if p.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d failed", p.Failed))
+		before = append(before, fmt.Sprintf("%d failed", p.Failed))
 	}
-	return parts
+	if why := c.hunt.registries.pressure(); why != "" {
+		after = append(after, why)
+	}
+	return before, after
 }
 
 // verdict gives the exit code, and the error of the whole: of the search, or of
@@ -154,7 +191,7 @@ func (c *copying) verdict(ctx context.Context, well, failed int, err error) (cod
 	case errors.As(context.Cause(ctx), &late):
 		return exitFailed, late.Error()
 	case ctx.Err() != nil:
-		return exitInterrupted, "interrupted"
+		return exitInterrupted, interrupted
 	case err != nil:
 		return exitFailed, err.Error()
 	case well == 0 && failed > 0 && code == exitDone:
@@ -183,6 +220,7 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 		}
 	}
 	c.hunt.tell()
+	c.tellIdle()
 	if c.hunt.found == 0 && why == "" {
 		t.note("no image was found to copy")
 	}
@@ -197,8 +235,17 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 // counted puts what went wrong in a few words, or in none.
 func counted(r mirror.Report) string {
 	var parts []string
-	if r.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d images failed", r.Failed, len(r.Images)))
+	undone := 0
+	for _, i := range r.Images {
+		if i.Status == mirror.Failed && strings.HasPrefix(i.Error, unfinished) {
+			undone++
+		}
+	}
+	if n := r.Failed - undone; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d images failed", n, len(r.Images)))
+	}
+	if undone > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d images not finished", undone, len(r.Images)))
 	}
 	if n := len(r.Unknown); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d unknown", n))

@@ -5,9 +5,11 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/quayside/quayside/internal/registry"
@@ -27,6 +29,9 @@ const (
 	exitInterrupted = 130
 )
 
+// interrupted says why a command ended that was told to.
+const interrupted = "interrupted"
+
 // ExitCodes describes the exit codes, one a line, for help and manual pages.
 func ExitCodes() string {
 	return strings.Join([]string{
@@ -45,13 +50,34 @@ func ExitCodes() string {
 // advise adds to an error what the command line can do about it. token tells
 // whether there is one already.
 func advise(err error, token bool) error {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
+	case untrusted:
 		return fmt.Errorf("%w; --ca-file adds one", err)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w; or use --plain-http", err)
 	}
 	if errors.Is(err, quay.ErrUnauthenticated) && !token {
 		return fmt.Errorf("%w; a token is given in $QUAYSIDE_TOKEN or with --token-file", err)
 	}
 	return err
+}
+
+// remedy says what the command line can do about an error of a registry's
+// connection, or nothing.
+func remedy(host string, err error) string {
+	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
+	case untrusted:
+		return fmt.Sprintf("the certificate of %s is signed by an authority that is not known here: --ca-file adds one", host)
+	case speaksHTTP(err):
+		return fmt.Sprintf("%s answers in plain HTTP: plain_http in the config file speaks it, or --plain-http to a source", host)
+	}
+	return ""
+}
+
+// speaksHTTP tells whether the error is that TLS was answered in HTTP.
+func speaksHTTP(err error) bool {
+	record, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && string(record.RecordHeader[:]) == "HTTP/"
 }
 
 // A status is an error that has its own exit code. Without a cause it has

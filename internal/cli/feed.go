@@ -39,7 +39,7 @@ type tally struct {
 // them, in words that help.
 func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	streams := f.options.Format.Streams()
-	meter := f.a.meter(streams)
+	meter := f.a.meter(streams, f.aside)
 	defer meter.stop()
 	var failed error
 	for r, err := range records {
@@ -67,6 +67,15 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	return failed
 }
 
+// aside tells why requests wait.
+func (f *feed[R]) aside() []string {
+	p := f.link.client.Pace()
+	if why := pressure(p.Held, p.Rate, p.Pause); why != "" {
+		return []string{why}
+	}
+	return nil
+}
+
 func (f *feed[R]) end(ctx context.Context, failed error) error {
 	s := f.link.client.Stats()
 	end := report.Ending{Complete: failed == nil, Summary: tally{f.count, report.Requests{
@@ -78,7 +87,7 @@ func (f *feed[R]) end(ctx context.Context, failed error) error {
 	case errors.As(context.Cause(ctx), &late):
 		end.Error = late.Error()
 	case errors.Is(failed, context.Canceled):
-		end.Error = "interrupted"
+		end.Error = interrupted
 	default:
 		end.Error = failed.Error()
 	}

@@ -17,8 +17,9 @@ func (a *app) findCommand() *cobra.Command {
 	var all bool
 	var labels []string
 	cmd := &cobra.Command{
-		Use:   "find PATTERN...",
-		Short: "Find the images that carry a tag",
+		Use:        "find PATTERN...",
+		Short:      "Find the images that carry a tag",
+		SuggestFor: []string{"search"},
 		Long: `find lists the repositories of an organization, leaves out what the listing
 already answers, asks for the tag in those that are left, and prints the images
 that carry it. What could not be found out is named on standard error and makes
@@ -89,7 +90,7 @@ func (a *app) find(ctx context.Context, args, labels []string, all bool) error {
 	}
 	h.all = all
 	streams := options.Format.Streams()
-	meter := a.meter(streams)
+	meter := a.meter(streams, h.aside)
 	defer meter.stop()
 	h.show = meter.show
 	var images report.Images

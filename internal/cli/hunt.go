@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -65,6 +66,8 @@ type hunt struct {
 	show       func(discover.Progress)
 	unknown    func(report.Gap) // told of each; or nil
 	seen       map[string]bool  // what was yielded or named already, when several targets may repeat it
+	looked     atomic.Int64     // images that were looked into
+	cut        atomic.Bool      // an image was not, as the command was told to end
 
 	// What came of it, to be read when the sequence has ended.
 	found   int // present images, with the labels
@@ -106,11 +109,13 @@ func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) bool) bool {
 	gaps := len(h.summary.Gaps)
 	wanted := true
+	verdicts := map[string]int{}
 	take := func(results iter.Seq[report.Image]) {
 		if len(h.labels) > 0 {
 			results = parallel(ctx, inspections, results, h.label)
 		}
 		for i := range results {
+			verdicts[i.Verdict]++
 			if wanted = h.take(i, yield); !wanted {
 				return
 			}
@@ -135,7 +140,14 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 			}
 		}
 	})
-	o := h.gapped(outcomeOf(ctx, p.Namespace, run.Summary(), run.Err(), l), gaps)
+	err := run.Err()
+	if err == nil && h.cut.Load() {
+		err = ctx.Err()
+	}
+	o := h.gapped(outcomeOf(ctx, p.Namespace, run.Summary(), err, l), gaps)
+	if len(h.labels) > 0 { // which the search knows nothing of
+		o.search.Present, o.search.Unknown = verdicts[report.Present], verdicts[report.Unknown]
+	}
 	h.told = append(h.told, o)
 	h.summary.Add(o.search)
 	return wanted
@@ -158,13 +170,17 @@ func byDigest(t target) report.Image {
 }
 
 // label keeps a present image's verdict when it has the labels. It is "" when
-// it has not, and Unknown when that could not be found out.
+// it has not or the command ends meanwhile, and Unknown when that could not be
+// found out.
 func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 	if i.Verdict != report.Present {
 		return i
 	}
 	info, err := h.inspect(ctx, i)
 	switch {
+	case ctx.Err() != nil:
+		h.cut.Store(true)
+		i.Verdict = ""
 	case err != nil:
 		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(err.Error(), mirrored(i).Reference()+": ")
 	case !labelled(info, h.labels):
@@ -175,6 +191,7 @@ func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 
 // inspect fetches what an image is made of. Its errors name the image.
 func (h *hunt) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
+	defer h.looked.Add(1)
 	r, err := h.registries.source(i.Host)
 	if err != nil {
 		return mirror.Info{}, fmt.Errorf("%s: %w", mirrored(i).Reference(), err)
@@ -185,6 +202,17 @@ func (h *hunt) inspect(ctx context.Context, i report.Image) (mirror.Info, error)
 // mirrored names an image for a copy.
 func mirrored(i report.Image) mirror.Image {
 	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: digest.Digest(i.Digest)}
+}
+
+// aside tells what goes on besides the search, and why its requests wait.
+func (h *hunt) aside() (parts []string) {
+	if n := h.looked.Load(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d looked into", n))
+	}
+	if why := h.registries.pressure(); why != "" {
+		parts = append(parts, why)
+	}
+	return parts
 }
 
 // take counts one verdict and hands it on. It returns false when nobody reads any more.
@@ -233,5 +261,8 @@ func (h *hunt) tell() {
 		if o.search.Pattern != "" {
 			o.tell(h.a.talk)
 		}
+	}
+	for _, remedy := range h.registries.remedies() {
+		h.a.talk.note("hint: %s", remedy)
 	}
 }

@@ -21,8 +21,9 @@ func (a *app) infoCommand() *cobra.Command {
 	var output string
 	var labels []string
 	cmd := &cobra.Command{
-		Use:   "info PATTERN|IMAGE...",
-		Short: "Tell what images are made of",
+		Use:        "info PATTERN|IMAGE...",
+		Short:      "Tell what images are made of",
+		SuggestFor: []string{"inspect"},
 		Long: `info tells of each image its digest, its platforms, its layers with their sizes
 as they are transferred, when it was made, and its labels. It fetches manifests
 and configurations, and no layer.
@@ -68,7 +69,7 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 	if err != nil {
 		return err
 	}
-	meter := a.meter(false)
+	meter := a.meter(false, h.aside)
 	defer meter.stop()
 	h.show = meter.show
 	infos, failed := []mirror.Info{}, []looked{}
@@ -102,8 +103,10 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 // afterInfo says what could not be told, and gives the exit code.
 func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked) error {
 	h.tell()
-	code, _ := h.verdict()
+	code, first := h.verdict()
 	switch {
+	case ctx.Err() != nil && first != "":
+		return &status{code: code} // it was told
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case code == exitDone && told == 0 && len(failed) == 0:

@@ -15,12 +15,13 @@ import (
 
 func (a *app) layoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "layout",
-		Short:   "Look after an image layout",
-		Long:    "layout has the commands that keep the folder of oci:DIR tidy.",
-		Example: "  quayside layout gc kolla --dry-run",
-		Args:    a.subcommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:        "layout",
+		Short:      "Look after an image layout",
+		SuggestFor: []string{"gc"},
+		Long:       "layout has the commands that keep the folder of oci:DIR tidy.",
+		Example:    "  quayside layout gc kolla --dry-run",
+		Args:       a.subcommand,
+		RunE:       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.gcCommand())
 	return cmd
@@ -60,7 +61,10 @@ func (a *app) collect(ctx context.Context, arg string, dry bool, output string) 
 	if output != "text" && output != "json" {
 		return usagef("--output is %q, and must be text or json", output)
 	}
-	dir := layoutFolder(arg)
+	dir, err := layoutFolder(arg)
+	if err != nil {
+		return err
+	}
 	found, err := layout.Collect(ctx, dir, dry)
 	if err != nil {
 		return err

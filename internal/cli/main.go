@@ -89,6 +89,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
 	err := root.ExecuteContext(ctx)
+	a.talk.json = a.talk.json || a.flags.logFormat == "json" // also of a command line that is wrong
 	if flushed := a.out.Flush(); flushed != nil {
 		if brokenPipe(flushed) {
 			return exitDone // the reader had enough
@@ -101,7 +102,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil, errors.As(err, &s) && s.cause == nil:
 	case code == exitInterrupted:
-		a.talk.fail("interrupted")
+		a.talk.fail(interrupted)
 	default:
 		a.talk.fail("%v", err)
 	}

@@ -82,7 +82,10 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 	if err == nil && slices.Contains(without, f) {
 		err = errors.New("output format " + name + " does not fit this command")
 	}
-	if err != nil {
+	switch {
+	case err != nil && a.config.Defaults.Output != nil && name == *a.config.Defaults.Output:
+		return report.Options{}, usagef("config: defaults.output: %w; -o chooses another", err)
+	case err != nil:
 		return report.Options{}, usagef("%w", err)
 	}
 	return report.Options{Format: f}, nil

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,14 +25,19 @@ const (
 	// on, and frameEvery how often it is drawn where there is one.
 	lineEvery  = 5 * time.Second
 	frameEvery = 150 * time.Millisecond
+	// shortPause is how long a wait is that is told; a shorter one would only
+	// flicker.
+	shortPause = time.Second
 )
 
-// A meter shows how far a command is, on standard error: as a bar when that is
+// A meter shows how far a search is, on standard error: as a bar when that is
 // a terminal, as a line every few seconds when it is not, and not at all with
-// --quiet. Its methods are called from one goroutine.
+// --quiet. A goroutine of its own does, so that it goes on while all wait.
 type meter struct {
-	talk *talk
-	told time.Time // when the last line was written
+	talk   *talk
+	aside  func() []string // what else is to be told; or nil
+	latest atomic.Pointer[discover.Progress]
+	halt   func() // nil: nothing is shown
 
 	bars    *mpb.Progress // nil without a bar
 	bar     *mpb.Bar
@@ -39,20 +46,46 @@ type meter struct {
 }
 
 // meter starts showing progress. The caller stops it.
-func (a *app) meter(streams bool) *meter {
-	m := &meter{talk: a.talk, told: time.Now()}
-	if a.flags.quiet || a.screen == nil || a.talk.json || streams && a.showy {
-		return m
+func (a *app) meter(streams bool, aside func() []string) *meter {
+	m := &meter{talk: a.talk, aside: aside}
+	switch {
+	case a.flags.quiet:
+	case a.screen == nil || a.talk.json || streams && a.showy:
+		m.halt = every(lineEvery, m.line)
+	default:
+		m.bars = newBars(a.screen)
+		m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			if text := m.text.Load(); text != nil {
+				return *text
+			}
+			return ""
+		})))
+		m.restore = a.talk.above(m.bars)
+		m.halt = every(frameEvery, m.frame)
 	}
-	m.bars = newBars(a.screen)
-	m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-		if text := m.text.Load(); text != nil {
-			return *text
-		}
-		return ""
-	})))
-	m.restore = a.talk.above(m.bars)
 	return m
+}
+
+// every calls f so often, from a goroutine that the function it returns ends.
+func every(d time.Duration, f func()) (stop func()) {
+	end := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		ticks := time.NewTicker(d)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				f()
+			case <-end:
+				return
+			}
+		}
+	})
+	return func() {
+		close(end)
+		group.Wait()
+	}
 }
 
 // newBars makes room for bars on a screen.
@@ -64,29 +97,48 @@ func newBars(screen *os.File) *mpb.Progress {
 	return mpb.New(writer, mpb.WithWidth(30), mpb.WithRefreshRate(frameEvery))
 }
 
-// show takes how far the command is.
-func (m *meter) show(p discover.Progress) {
-	switch {
-	case m.bar != nil:
-		text := describe(p)
-		m.text.Store(&text)
-		m.bar.SetTotal(int64(max(p.Candidates, 1)), false)
-		m.bar.SetCurrent(int64(p.Checked))
-	case time.Since(m.told) >= lineEvery:
-		m.told = time.Now()
-		m.talk.note("%s", describe(p))
+// show takes how far the search is. Safe for concurrent use.
+func (m *meter) show(p discover.Progress) { m.latest.Store(&p) }
+
+// words puts all there is to tell in words, or in none.
+func (m *meter) words() string {
+	var parts []string
+	if p := m.latest.Load(); p != nil {
+		parts = append(parts, describe(*p))
+	}
+	if m.aside != nil {
+		parts = append(parts, m.aside()...)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (m *meter) line() {
+	if text := m.words(); text != "" {
+		m.talk.note("%s", text)
 	}
 }
 
-// stop takes the bar off the screen.
+func (m *meter) frame() {
+	text := m.words()
+	m.text.Store(&text)
+	if p := m.latest.Load(); p != nil {
+		m.bar.SetTotal(int64(max(p.Candidates, 1)), false)
+		m.bar.SetCurrent(int64(p.Checked))
+	}
+}
+
+// stop takes the bar off the screen. A second time does nothing.
 func (m *meter) stop() {
-	if m.bar == nil {
+	if m.halt == nil {
 		return
 	}
-	m.bar.Abort(true)
-	m.bars.Wait()
-	m.restore()
-	m.bar = nil
+	m.halt()
+	m.halt = nil
+	if m.bar != nil {
+		m.bar.Abort(true)
+		m.bars.Wait()
+		m.restore()
+	}
 }
 
 // A console is the screen a bar is drawn on. Before it goes up to draw over what
@@ -125,8 +177,28 @@ func describe(p discover.Progress) string {
 		text += fmt.Sprintf(", %d unknown", p.Unknown)
 	}
 	if left := p.Candidates - p.Checked; !p.Listing && left > 0 && p.Checked > 0 {
-		each := p.Elapsed / time.Duration(p.Checked)
-		text += fmt.Sprintf(", about %s left", (each * time.Duration(left)).Round(time.Second))
+		d := p.Elapsed / time.Duration(p.Checked) * time.Duration(left)
+		if p.Pace.Held && p.Pace.Rate > 0 { // what came before did not wait as long
+			d = max(d, time.Duration(float64(left)/p.Pace.Rate*float64(time.Second)))
+		}
+		text += fmt.Sprintf(", about %s left", d.Round(time.Second))
+	}
+	if why := pressure(p.Pace.Held, p.Pace.Rate, p.Pace.Pause); why != "" {
+		text += ", " + why
 	}
 	return text
+}
+
+// pressure says why requests wait: for a limit with its rate, in requests a
+// second, or after a refusal. It is "" when they do not, or not for long.
+func pressure(held bool, rate float64, pause time.Duration) string {
+	switch {
+	case pause >= shortPause:
+		return fmt.Sprintf("waiting %s after a refusal", (pause + time.Second - 1).Truncate(time.Second))
+	case held && rate >= 10:
+		return fmt.Sprintf("held to about %.0f requests a second", rate)
+	case held && rate > 0:
+		return fmt.Sprintf("held to about %.2g requests a second", rate)
+	}
+	return ""
 }

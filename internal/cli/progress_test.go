@@ -11,21 +11,46 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 func TestProgressOffATerminalIsALineEveryFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr bytes.Buffer
 		a := newApp(nil, nil, &stderr, nil)
-		m := a.meter(false)
-		defer m.stop()
+		m := a.meter(false, nil)
 		start := time.Now()
 		for range 60 { // twelve seconds
 			time.Sleep(200 * time.Millisecond)
 			m.show(discover.Progress{Listed: 10, Candidates: 9, Checked: 3, Present: 2, Elapsed: time.Since(start)})
 		}
+		m.stop()
 		want := "quayside: 10 listed, 3 of 9 checked, 2 found, about 10s left\n" +
 			"quayside: 10 listed, 3 of 9 checked, 2 found, about 20s left\n"
+		if got := stderr.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// When nothing more is heard of the search it is told all the same, with what
+// goes on besides.
+func TestProgressGoesOnWhileAllWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr bytes.Buffer
+		a := newApp(nil, nil, &stderr, nil)
+		begin := time.Now()
+		m := a.meter(false, func() []string {
+			if time.Since(begin) < 6*time.Second {
+				return nil
+			}
+			return []string{"3 looked into"}
+		})
+		time.Sleep(11 * time.Second)
+		m.show(discover.Progress{Listed: 10})
+		time.Sleep(5 * time.Second)
+		m.stop()
+		want := "quayside: 3 looked into\nquayside: 10 listed, 3 looked into\n"
 		if got := stderr.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -38,7 +63,7 @@ func TestProgressIsSilentWhenQuiet(t *testing.T) {
 		a := newApp(nil, nil, &stderr, nil)
 		a.flags.quiet = true
 		a.talk.setup(a.flags, false, false)
-		m := a.meter(false)
+		m := a.meter(false, nil)
 		defer m.stop()
 		time.Sleep(time.Minute)
 		m.show(discover.Progress{Listed: 10})
@@ -55,7 +80,17 @@ func TestProgressInWords(t *testing.T) {
 		"9 listed, 0 of 9 checked, 0 found":           {Listed: 9, Candidates: 9},
 		"9 listed, 3 of 9 checked, 1 found, 2 unknown, about 1m0s left": {
 			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Unknown: 2, Elapsed: 30 * time.Second},
-		"9 listed, 9 of 9 checked, 9 found": {Listed: 9, Candidates: 9, Checked: 9, Present: 9, Elapsed: time.Second},
+		"9 listed, 9 of 9 checked, 9 found": {Listed: 9, Candidates: 9, Checked: 9, Present: 9, Elapsed: time.Second,
+			Pace: discover.Pace{Limit: "published", Rate: 50}},
+		"0 listed so far, held to about 1234 requests a second": {Listing: true, Pace: discover.Pace{Held: true, Rate: 1234.5}},
+		"0 listed so far, held to about 4.8 requests a second":  {Listing: true, Pace: discover.Pace{Held: true, Rate: 4.81}},
+		"9 listed, 3 of 9 checked, 1 found, about 1m0s left, held to about 48 requests a second": {
+			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Elapsed: 30 * time.Second,
+			Pace: discover.Pace{Held: true, Rate: 48.2, Pause: 300 * time.Millisecond}},
+		"900 listed, 100 of 900 checked, 1 found, about 40s left, held to about 20 requests a second": {
+			Listed: 900, Candidates: 900, Checked: 100, Present: 1, Elapsed: time.Second, Pace: discover.Pace{Held: true, Rate: 20}},
+		"9 listed, 0 of 9 checked, 0 found, waiting 12s after a refusal": {
+			Listed: 9, Candidates: 9, Pace: discover.Pace{Held: true, Rate: 48, Pause: 11200 * time.Millisecond}},
 	}
 	for want, progress := range tests {
 		if got := describe(progress); got != want {
@@ -74,5 +109,51 @@ func TestTalkShowsNoControlCharacters(t *testing.T) {
 		if strings.ContainsAny(text, "\x1b\x07\r") {
 			t.Errorf("%s: %q", format, text)
 		}
+	}
+}
+
+// What holds a run up is in its progress: the server's limit, and the wait that
+// it asks for.
+func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
+	limits, err := quaytest.ParseLimits("h1=20/4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		options []quaytest.Option
+		told    func(discover.Pace) bool
+	}{
+		"limit": {[]quaytest.Option{quaytest.WithLimits(limits)}, func(p discover.Pace) bool {
+			return p.Held && p.Rate > 5 && p.Rate < 40
+		}},
+		"refusal": {[]quaytest.Option{quaytest.WithQuirk("fail-first", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
+			func(p discover.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := quaytest.NewServer(quaytest.SampleDataset(), c.options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			var stderr bytes.Buffer
+			a := newApp(nil, nil, &stderr, func(string) (string, bool) { return "", false })
+			a.flags = flags{server: s.URL(), connections: 1, jobs: 50}
+			defer a.hangUp()
+			targets, err := a.parseTargets([]string{"stackfleet/**:2025.1"}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := a.hunt(t.Context(), targets, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := false
+			h.show = func(p discover.Progress) { told = told || c.told(p.Pace) }
+			for range h.images(t.Context()) {
+			}
+			if !told {
+				t.Error("it is not told")
+			}
+		})
 	}
 }

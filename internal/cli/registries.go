@@ -4,16 +4,24 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -22,8 +30,12 @@ import (
 // (doc/quay-api.md, "Recorded").
 const applicationUser = "$oauthtoken"
 
+// helloTime is how long a registry on this machine may take to say hello.
+const helloTime = 2 * time.Second
+
 // registries are the registries that images are pulled from: the servers that
-// the arguments name. Safe for concurrent use.
+// the arguments name. Safe for concurrent use, but for destination, which is
+// called before the others.
 type registries struct {
 	a      *app
 	stored registry.Credentials
@@ -78,8 +90,8 @@ func (r *registries) source(host string) (*registry.Registry, error) {
 
 // destination returns the registry of a host that images go to. What is
 // stored for it may write; a token that was given for reading is the last resort.
-func (r *registries) destination(host string) (*registry.Registry, error) {
-	o, err := r.a.destinationOrigin(host)
+func (r *registries) destination(ctx context.Context, host string) (*registry.Registry, error) {
+	o, err := r.a.destinationOrigin(ctx, host)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +105,9 @@ func (r *registries) destination(host string) (*registry.Registry, error) {
 }
 
 // destinationOrigin tells how a registry that is no source is reached. It is
-// not HTTP by --plain-http unless it is on this machine: what is pushed is
-// pushed with a password.
-func (a *app) destinationOrigin(host string) (origin, error) {
+// not HTTP by --plain-http: what is pushed is pushed with a password. On this
+// machine HTTP is spoken to whoever answers in it.
+func (a *app) destinationOrigin(ctx context.Context, host string) (origin, error) {
 	chosen, _, err := a.chosen()
 	if err != nil || hostOf(chosen.url) == host {
 		return chosen, err
@@ -104,10 +116,67 @@ func (a *app) destinationOrigin(host string) (origin, error) {
 		return a.entryOrigin(name, *entry), nil
 	}
 	o := origin{url: "https://" + host, caFile: a.flags.caFile}
-	if a.flags.plainHTTP && loopback("http://"+host) {
+	if loopback("http://"+host) && (a.flags.plainHTTP || plain(ctx, host)) {
 		o.url = "http://" + host
 	}
 	return o, nil
+}
+
+// plain tells whether a host of this machine answers the beginning of TLS with
+// HTTP. It is told nothing else.
+func plain(ctx context.Context, host string) bool {
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		return false // at the port of HTTPS
+	}
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	var d tls.Dialer
+	conn, err := d.DialContext(ctx, "tcp", host)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return speaksHTTP(err)
+}
+
+// pressure says which registry makes requests wait, and why, or "".
+func (r *registries) pressure() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var most pace.ClassStats
+	host := ""
+	for _, c := range r.a.carriers {
+		for _, h := range c.pace.Stats() {
+			for _, class := range h.Classes {
+				if order := cmp.Or(cmp.Compare(class.Pause, most.Pause), cmp.Compare(waiting(class), waiting(most))); order > 0 {
+					host, most = h.Host, class
+				}
+			}
+		}
+	}
+	if why := pressure(most.Held, most.Rate, most.Pause); why != "" {
+		return why + " by " + report.Clean(host)
+	}
+	return ""
+}
+
+// remedies are what can be done about errors that were met.
+func (r *registries) remedies() (all []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(r.a.carriers)) {
+		if text := r.a.carriers[key].remedy.Load(); text != nil {
+			all = append(all, *text)
+		}
+	}
+	return all
+}
+
+// waiting is how many requests a limit holds back.
+func waiting(c pace.ClassStats) int {
+	if c.Held {
+		return c.Waiting
+	}
+	return 0
 }
 
 // registry makes the registry of a host. Nothing is sent.
@@ -127,8 +196,16 @@ func (a *app) registry(host string, o origin, credentials registry.Credentials) 
 
 // A carrier carries the registry traffic of one host, and of where it redirects to.
 type carrier struct {
-	base *http.Transport
-	pace *pace.Transport
+	base   *http.Transport
+	pace   *pace.Transport
+	remedy atomic.Pointer[string] // what can be done about an error that was met
+}
+
+// observe looks at an attempt.
+func (c *carrier) observe(e pace.Event) {
+	if text := remedy(e.Request.URL.Host, e.Err); text != "" {
+		c.remedy.Store(&text)
+	}
 }
 
 func (c *carrier) close() {
@@ -152,14 +229,16 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 		}
 	}
 	base := registry.NewTransport(roots)
-	c := &carrier{base, pace.New(pace.Options{
+	c := &carrier{base: base}
+	c.pace = pace.New(pace.Options{
 		Base:        base,
 		Retries:     quay.DefaultRetries,
 		Logger:      a.talk.log,
 		Rate:        a.flags.rate,
 		Burst:       float64(a.flags.burst),
 		Connections: a.flags.connections,
-	})}
+		Observe:     c.observe,
+	})
 	a.carriers[key] = c
 	return c, nil
 }

@@ -17,8 +17,9 @@ import (
 
 func (a *app) reposCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "repos ORG",
-		Short: "List the repositories of an organization or user",
+		Use:        "repos ORG",
+		Short:      "List the repositories of an organization or user",
+		SuggestFor: []string{"list", "ls"},
 		Long: `repos lists the repositories you may see: the public ones, and with a token the
 private ones its user may read.`,
 		Example: `  # All repositories, as a table.

@@ -29,7 +29,7 @@ func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err er
 	case err != nil && errors.As(context.Cause(ctx), &late):
 		o.err, o.code = late, exitFailed
 	case errors.Is(err, context.Canceled):
-		o.err, o.code = errors.New("interrupted"), exitInterrupted
+		o.err, o.code = errors.New(interrupted), exitInterrupted
 	case err != nil:
 		o.err, o.code = advise(err, l.client.HasToken()), exitCode(err)
 	case s.Namespace == discover.NamespaceNotFound:
@@ -37,6 +37,8 @@ func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err er
 		o.hints = nil // they say the same
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
+	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
+		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.host), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}
@@ -66,7 +68,7 @@ func searchOf(s discover.Summary, l *link) report.Search {
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Pace: report.Pace(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
+		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
 		Counts: report.Counts{
 			Listed: s.Listed, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
@@ -75,6 +77,10 @@ func searchOf(s discover.Summary, l *link) report.Search {
 			Elapsed: report.Elapsed(s.Elapsed),
 		},
 	}
+}
+
+func paceOf(p discover.Pace) report.Pace {
+	return report.Pace{Protocol: p.Protocol, Connections: p.Connections, Limit: p.Limit, Rate: p.Rate}
 }
 
 // tell says on standard error how the pattern fared.

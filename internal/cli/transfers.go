@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +35,7 @@ const (
 type transfers struct {
 	talk     *talk
 	progress func() mirror.Progress
-	words    func(mirror.Progress) []string // what comes before the bytes
+	words    func(mirror.Progress) (before, after []string) // what stands around the bytes
 	samples  []sample
 
 	screen  *os.File
@@ -45,8 +44,7 @@ type transfers struct {
 	blobs   map[digest.Digest]*bar
 	restore func()
 
-	end   chan struct{}
-	group sync.WaitGroup
+	halt func() // nil: nothing is shown
 }
 
 // A sample is how many bytes were there at a time.
@@ -56,28 +54,16 @@ type sample struct {
 }
 
 // transfers starts showing progress; silent does not. The caller stops it.
-func (a *app) transfers(progress func() mirror.Progress, words func(mirror.Progress) []string, silent bool) *transfers {
-	t := &transfers{talk: a.talk, progress: progress, words: words, blobs: map[digest.Digest]*bar{}, end: make(chan struct{})}
-	if a.flags.quiet || silent {
-		return t
-	}
-	every, show := lineEvery, t.line
-	if a.screen != nil && !a.talk.json {
+func (a *app) transfers(progress func() mirror.Progress, words func(mirror.Progress) (before, after []string), silent bool) *transfers {
+	t := &transfers{talk: a.talk, progress: progress, words: words, blobs: map[digest.Digest]*bar{}}
+	switch {
+	case a.flags.quiet || silent:
+	case a.screen == nil || a.talk.json:
+		t.halt = every(lineEvery, t.line)
+	default:
 		t.draw(a)
-		every, show = frameEvery, t.frame
+		t.halt = every(frameEvery, t.frame)
 	}
-	t.group.Go(func() {
-		ticks := time.NewTicker(every)
-		defer ticks.Stop()
-		for {
-			select {
-			case <-ticks.C:
-				show()
-			case <-t.end:
-				return
-			}
-		}
-	})
 	return t
 }
 
@@ -91,8 +77,9 @@ func (t *transfers) draw(a *app) {
 
 // stop takes the bars off the screen, and ends the goroutine.
 func (t *transfers) stop() {
-	close(t.end)
-	t.group.Wait()
+	if t.halt != nil {
+		t.halt()
+	}
 	if t.bars == nil {
 		return
 	}
@@ -163,14 +150,15 @@ func (b *bar) show(done, total int64, text string) {
 
 // describe puts how far it is in words.
 func (t *transfers) describe(p mirror.Progress) string {
-	parts := append(t.words(p), report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
+	before, after := t.words(p)
+	parts := append(before, report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
 	if rate := t.rate(p); rate > 0 {
 		parts = append(parts, report.Bytes(int64(rate))+"/s")
 		if left := float64(p.Bytes-p.Fetched) / rate; !p.Planning && left > 0 {
 			parts = append(parts, fmt.Sprintf("about %s left", time.Duration(left*float64(time.Second)).Round(time.Second)))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, after...), ", ")
 }
 
 // rate is how many bytes a second came lately; 0 when that is not known.

@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,19 @@ ends with 3 as well: until then the layout is not whole.`,
 }
 
 // layoutFolder takes a folder also as copy names it, oci:DIR.
-func layoutFolder(arg string) string { return strings.TrimPrefix(arg, ociFolder+":") }
+func layoutFolder(arg string) (string, error) {
+	transport, dir, named := strings.Cut(arg, ":")
+	switch {
+	case !named || !slices.Contains(transports(), transport):
+		dir = arg
+	case transport != ociFolder:
+		return "", usagef("%q is no folder: a layout is given as DIR or oci:DIR", arg)
+	}
+	if missing(dir) {
+		return "", fmt.Errorf("layout %s: there is no such folder", dir)
+	}
+	return dir, nil
+}
 
 // A verification is what verify writes as JSON.
 type verification struct {
@@ -71,13 +84,18 @@ func (a *app) verify(ctx context.Context, arg string, repair bool, output string
 	if output != "text" && output != "json" {
 		return usagef("--output is %q, and must be text or json", output)
 	}
-	dir := layoutFolder(arg)
+	dir, err := layoutFolder(arg)
+	if err != nil {
+		return err
+	}
 	var done, total atomic.Int64
 	begin := time.Now()
 	hashed := func() mirror.Progress {
 		return mirror.Progress{Fetched: done.Load(), Bytes: total.Load(), Elapsed: time.Since(begin)}
 	}
-	bars := a.transfers(hashed, func(mirror.Progress) []string { return []string{"hashed"} }, false)
+	bars := a.transfers(hashed, func(mirror.Progress) (before, after []string) {
+		return []string{"hashed"}, nil
+	}, false)
 	found, err := layout.Verify(ctx, dir, layout.VerifyOptions{Repair: repair, Progress: func(n, of int64) {
 		done.Store(n)
 		total.Store(of)

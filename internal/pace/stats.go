@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // HostStats tells what was sent to one server, and what was learned of it.
@@ -32,6 +33,10 @@ type ClassStats struct {
 	Window   int     // requests that may be in flight
 	Requests int64
 	Refused  int64
+
+	Waiting int           // requests that wait for their turn
+	Held    bool          // they do because the limit is used up
+	Pause   time.Duration // they do for so long still, since the server refused one; 0: not for that
 }
 
 // Stats returns a snapshot, in the order of the hosts' names.
@@ -56,7 +61,11 @@ func (h *host) stats() HostStats {
 		}
 	}
 	for _, f := range h.flows {
-		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused}
+		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused, Waiting: f.queue.len()}
+		if c.Waiting > 0 {
+			c.Held = f.budget != nil && !f.budget.held.IsZero()
+			c.Pause = max(time.Until(f.gate.until), 0)
+		}
 		if f.budget != nil {
 			first := f.budget.limits[0]
 			c.Known, c.Counts = first.phase.String(), f.budget.scope.String()
