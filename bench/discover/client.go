@@ -49,9 +49,17 @@ func quayside(flags ...string) runner {
 			"find", at.namespace + "/*:" + at.tag, "--server", at.url, "--ca-file", at.caFile,
 			"--output", "refs", "--quiet", "--config", os.DevNull,
 		}, flags...)
-		out, err := output(exec.CommandContext(ctx, at.binaries.quayside, args...))
+		cmd := exec.CommandContext(ctx, at.binaries.quayside, args...)
+		cmd.Env = at.environment()
+		out, err := output(cmd)
 		return bytes.Count(out, []byte("\n")), err
 	}
+}
+
+// environment has a command know one certificate authority. To read the system's
+// takes longer than some discoveries.
+func (t target) environment() []string {
+	return append(os.Environ(), "SSL_CERT_FILE="+t.caFile, "SSL_CERT_DIR="+filepath.Join(filepath.Dir(t.caFile), "none"))
 }
 
 //go:embed peer.py
@@ -64,7 +72,7 @@ func peer(threads int) client {
 		run: func(ctx context.Context, at target) (int, error) {
 			cmd := exec.CommandContext(ctx, at.binaries.python, "-c", peerProgram,
 				at.url+"/api/v1", at.namespace, "*", at.tag, strconv.Itoa(threads))
-			cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+at.caFile)
+			cmd.Env = at.environment()
 			out, err := output(cmd)
 			if err != nil {
 				return 0, err

@@ -26,7 +26,11 @@ type Partial struct {
 	file *os.File // nil: closed or committed
 	hash hash.Hash
 	size int64
+	told int64 // bytes that the system was told to write early
 }
+
+// early is how many bytes more make it worth while to tell the system.
+const early = 512 << 10
 
 // Partial opens the partial file of a blob, with what an earlier attempt, of
 // this process or of one before, has left there. Its prefix is hashed, which ends with the
@@ -98,6 +102,10 @@ func (p *Partial) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.hash.Write(b[:n])
 	p.size += int64(n)
+	if more := p.size - p.told; more >= early {
+		writeEarly(p.file, p.told, more)
+		p.told = p.size
+	}
 	return n, p.failed("write", err)
 }
 
@@ -111,7 +119,7 @@ func (p *Partial) Reset() error {
 
 func (p *Partial) empty() error {
 	p.hash.Reset()
-	p.size = 0
+	p.size, p.told = 0, 0
 	_, err := p.file.Seek(0, io.SeekStart)
 	return errors.Join(p.file.Truncate(0), err)
 }

@@ -10,8 +10,8 @@ import (
 
 const (
 	// lendAfter is how long an answer may take until another blob is asked for
-	// meanwhile: a server may have told us to come back in some seconds.
-	lendAfter = time.Second
+	// meanwhile: a server may have told us to come back later.
+	lendAfter = 300 * time.Millisecond
 	// lent is how many workers there are for each turn.
 	lent = 4
 )
