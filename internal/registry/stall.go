@@ -15,23 +15,57 @@ import (
 // front end waits for its backend as long (doc/quay-api.md section 6).
 const maxSilence = time.Minute
 
-// errSilent is the error of a body that was given up.
-var errSilent = errors.New("no byte came for a minute")
+// Errors of a body that was given up: that came, and that was sent.
+var (
+	errSilent = errors.New("no byte came for a minute")
+	errDeaf   = errors.New("no byte was taken for a minute")
+)
 
-// A watched transport gives up bodies that stay silent. The system finds out
-// when a connection is dead, but not when a server just holds it open.
+// A watched transport gives up bodies that stay silent, and uploads that nobody
+// reads. The system finds out when a connection is dead, but not when a server
+// just holds it open.
 type watched struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	sent := req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		deaf := time.AfterFunc(maxSilence, func() { cancel(errDeaf) })
+		deaf.Stop() // it may have to wait for its turn
+		sent.Body = &watchedUpload{req.Body, deaf}
+	}
+	resp, err := t.base.RoundTrip(sent)
 	if err != nil {
+		if context.Cause(ctx) == errDeaf {
+			err = errDeaf
+		}
 		cancel(nil)
 		return nil, err
 	}
 	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel}
 	return resp, nil
+}
+
+// A watchedUpload is a body that is sent. From its end on, it is the transport's
+// bound on the header of an answer that counts.
+type watchedUpload struct {
+	io.ReadCloser
+	deaf *time.Timer
+}
+
+func (u *watchedUpload) Read(p []byte) (int, error) {
+	u.deaf.Stop() // to read from the disk may take its time
+	n, err := u.ReadCloser.Read(p)
+	if err == nil {
+		u.deaf.Reset(maxSilence)
+	}
+	return n, err
+}
+
+func (u *watchedUpload) Close() error {
+	u.deaf.Stop()
+	return u.ReadCloser.Close()
 }
 
 // A watchedBody is a body and the context of its exchange, which ends a Read

@@ -59,6 +59,58 @@ func TestSilentBodyIsGivenUp(t *testing.T) {
 	}
 }
 
+// A registry that stops reading an upload is not waited for without end, and one
+// that reads slowly, or late, is.
+func TestUploadThatNobodyReads(t *testing.T) {
+	content := strings.Repeat("x", 10)
+	for name, test := range map[string]struct {
+		begin, every time.Duration
+		reads        int // of the content, then it stops
+		want         string
+	}{
+		"slow":  {0, 50 * time.Second, 11, ""},
+		"late":  {time.Hour, 0, 11, ""},
+		"stops": {0, time.Second, 3, "no byte was taken"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sent := 0
+			reg, err := registry.New("quay.io", registry.Options{Transport: roundTrips(func(req *http.Request) (*http.Response, error) {
+				resp := &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Header: http.Header{"Location": {"/v2/a/b/blobs/uploads/1"}}, Request: req}
+				if req.Method != http.MethodPut {
+					return resp, nil
+				}
+				sent++
+				time.Sleep(test.begin)
+				for range test.reads {
+					if _, err := req.Body.Read(make([]byte, 1)); err == io.EOF {
+						resp.StatusCode = http.StatusCreated
+						return resp, nil
+					}
+					time.Sleep(test.every)
+				}
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := reg.Repository("a/b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = r.Upload(t.Context(), describe([]byte(content), ""), opened([]byte(content), nil))
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, sent %d times", name, err, sent)
+			}
+		})
+	}
+}
+
+// roundTrips is an http.RoundTripper made of a function.
+type roundTrips func(req *http.Request) (*http.Response, error)
+
+func (f roundTrips) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 // dripping is a body that brings a byte each so often.
 type dripping struct {
 	ctx   context.Context
