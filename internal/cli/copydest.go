@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -164,7 +165,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *regis
 	if err != nil {
 		return usagef("--map: %w", err)
 	}
-	to, err := r.destination(ctx, o.host)
+	to, at, err := r.destination(ctx, o.host)
 	if err != nil {
 		return usagef("destination %q: %w", o.text, err)
 	}
@@ -183,12 +184,28 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *regis
 	}
 	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
 		err = usagef("destination %q: %w", o.text, err)
+	} else if err = a.reach(ctx, o.host, at); err != nil {
+		err = unreached(o.dest, err)
+	}
+	if err != nil {
 		if o.made {
 			return errors.Join(err, o.layout.Remove())
 		}
 		return errors.Join(err, o.layout.Close())
 	}
 	return nil
+}
+
+// unreached says that a registry gives no answer, and what can be done about it.
+func unreached(d dest, err error) error {
+	advice := "check the host and its port, and that a registry runs there"
+	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
+	case untrusted:
+		advice = "--ca-file adds an authority to trust"
+	case speaksHTTP(err):
+		advice = fmt.Sprintf("it answers in plain HTTP: name %s in the config file with plain_http: true", d.host)
+	}
+	return fmt.Errorf("destination %q gives no answer, and nothing was copied: %w; %s", d.text, err, advice)
 }
 
 // missing tells whether a folder is not there.

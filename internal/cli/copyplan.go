@@ -77,12 +77,15 @@ func (c *copying) plan(ctx context.Context) error {
 		return nil
 	}
 	c.hunt.tell()
+	c.tellTraffic()
 	c.tellIdle()
+	var failures []failure
 	for _, i := range found.Images {
 		if i.Err != nil {
-			c.a.talk.warn("failed: %s: %v", i.Reference(), i.Err)
+			failures = append(failures, failure{i.Reference(), i.Name, i.Err.Error()})
 		}
 	}
+	c.a.talk.failures(failures)
 	if why != "" && !c.hunt.toldAlready(why) {
 		c.a.talk.fail("%s", why)
 	}

@@ -211,15 +211,18 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 		return // told at the end of the command
 	}
 	if ended && (c.flags.output != "text" || !c.a.showy) {
+		var failures []failure
 		for _, i := range r.Images {
 			if i.Status == mirror.Failed {
-				t.warn("failed: %s: %s", i.Reference, i.Error)
+				failures = append(failures, failure{i.Reference, i.Destination, i.Error})
 			} else if i.Signatures.Missing > 0 {
 				t.warn("%s: signatures are missing: %s", i.Reference, strings.Join(i.Notes, "; "))
 			}
 		}
+		t.failures(failures)
 	}
 	c.hunt.tell()
+	c.tellTraffic()
 	c.tellIdle()
 	if c.hunt.found == 0 && why == "" {
 		t.note("no image was found to copy")

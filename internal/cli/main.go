@@ -12,7 +12,8 @@
 //   - flags.go, config.go, server.go: what was asked for, of which server, with
 //     which token. A token goes to the one host it belongs to.
 //   - hunt.go, label.go, parallel.go: from arguments to images, as a sequence that
-//     several commands share. registries.go: the registries they are pulled from.
+//     several commands share. registries.go: the registries they are pulled from,
+//     traffic.go: what that cost these.
 //   - copydest.go, copyrun.go, copyplan.go, copyreport.go, events.go: the parts of copy.
 //   - output.go: standard output, which is data. talk.go, progress.go,
 //     transfers.go and summary.go: standard error, which is talk.

@@ -33,9 +33,17 @@ const applicationUser = "$oauthtoken"
 // helloTime is how long a registry on this machine may take to say hello.
 const helloTime = 2 * time.Second
 
+// How long a destination is waited for that does not answer the first question:
+// an attempt, and all of them. What passes in a moment is no reason to give up.
+const (
+	reachRetries = 3
+	reachTime    = 20 * time.Second
+	reachBudget  = 5 * time.Second
+)
+
 // registries are the registries that images are pulled from: the servers that
 // the arguments name. Safe for concurrent use, but for destination, which is
-// called before the others.
+// called before the others. traffic.go tells what was sent to them.
 type registries struct {
 	a      *app
 	stored registry.Credentials
@@ -90,10 +98,11 @@ func (r *registries) source(host string) (*registry.Registry, error) {
 
 // destination returns the registry of a host that images go to. What is
 // stored for it may write; a token that was given for reading is the last resort.
-func (r *registries) destination(ctx context.Context, host string) (*registry.Registry, error) {
+// It returns how the host is reached, too.
+func (r *registries) destination(ctx context.Context, host string) (*registry.Registry, origin, error) {
 	o, err := r.a.destinationOrigin(ctx, host)
 	if err != nil {
-		return nil, err
+		return nil, o, err
 	}
 	credentials := registry.Chain{r.stored}
 	if l := r.links[host]; l != nil {
@@ -101,7 +110,28 @@ func (r *registries) destination(ctx context.Context, host string) (*registry.Re
 		token := registry.NewCredential(applicationUser, l.origin.token.Reveal())
 		credentials = append(credentials, registry.ForHost(host, token))
 	}
-	return r.a.registry(host, o, credentials)
+	opened, err := r.a.registry(host, o, credentials)
+	return opened, o, err
+}
+
+// reach finds out whether anything answers at a host, by one question that is
+// not repeated for long. Any answer will do.
+func (a *app) reach(ctx context.Context, host string, o origin) error {
+	c, err := a.carrier(host, o)
+	if err != nil {
+		return err
+	}
+	asking := pace.New(pace.Options{
+		Base: c.base, Retries: reachRetries, Timeout: reachTime, MaxWait: time.Second, Budget: reachBudget, Logger: a.talk.log,
+	})
+	defer asking.CloseIdleConnections()
+	r, err := registry.New(host, registry.Options{
+		Transport: asking, PlainHTTP: strings.HasPrefix(o.url, "http:"), UserAgent: userAgent(), Logger: a.talk.log,
+	})
+	if err != nil {
+		return err
+	}
+	return r.Ping(ctx)
 }
 
 // destinationOrigin tells how a registry that is no source is reached. It is
@@ -196,6 +226,7 @@ func (a *app) registry(host string, o origin, credentials registry.Credentials) 
 
 // A carrier carries the registry traffic of one host, and of where it redirects to.
 type carrier struct {
+	host   string // as it was asked for
 	base   *http.Transport
 	pace   *pace.Transport
 	remedy atomic.Pointer[string] // what can be done about an error that was met
@@ -229,7 +260,7 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 		}
 	}
 	base := registry.NewTransport(roots)
-	c := &carrier{base: base}
+	c := &carrier{host: host, base: base}
 	c.pace = pace.New(pace.Options{
 		Base:        base,
 		Retries:     quay.DefaultRetries,

@@ -63,7 +63,7 @@ type Layout struct {
 // Open opens the layout in a folder, or makes one where there is nothing: in an
 // empty folder or a missing one. Errors meet ErrLocked, which names the other
 // process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
-// refused, and stays as it is.
+// refused, and stays as it is. A folder that it made is gone again when it fails.
 func Open(dir string, o Options) (*Layout, error) {
 	l := &Layout{
 		folder:   folder(filepath.Clean(dir)),
@@ -79,18 +79,49 @@ func Open(dir string, o Options) (*Layout, error) {
 	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
 		return nil, l.failed("open", err)
 	}
+	made := missing(dir)
 	if err := l.makeFolder(dir); err != nil {
+		removeEmpty(made)
 		return nil, l.failed("make", err)
 	}
 	lock, err := l.acquire()
 	if err != nil {
+		if len(made) > 0 { // what another process has locked is not empty, and stays
+			removeEmpty(append([]string{l.own()}, made...))
+		}
 		return nil, err
 	}
 	l.lock = lock
 	if err := l.prepare(); err != nil {
-		return nil, errors.Join(l.failed("open", err), release(lock))
+		err = l.failed("open", err)
+		if len(made) == 0 {
+			return nil, errors.Join(err, release(lock))
+		}
+		err = errors.Join(err, l.Remove())
+		removeEmpty(made[1:])
+		return nil, err
 	}
 	return l, nil
+}
+
+// missing lists a folder and those above it that are not there, the lowest first.
+func missing(dir string) (all []string) {
+	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		all = append(all, at)
+	}
+	return all
+}
+
+// removeEmpty removes folders, the lowest first, up to one that has something in it.
+func removeEmpty(dirs []string) {
+	for _, dir := range dirs {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
 }
 
 // prepare finishes a layout that is new or half made, and reads its index. The
@@ -181,16 +212,10 @@ func (l *Layout) usable(ctx context.Context) error {
 
 // makeFolder makes a folder and those above it.
 func (l *Layout) makeFolder(dir string) error {
-	var above []string // of those that are made
-	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
-		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		above = append(above, filepath.Dir(at))
-	}
+	made := missing(dir)
 	err := os.MkdirAll(dir, 0o755)
-	for _, one := range above { // not before: a sync between would be none of them
-		l.renamed(one)
+	for _, one := range made { // not before: a sync between would be none of them
+		l.renamed(filepath.Dir(one))
 	}
 	return err
 }

@@ -32,6 +32,34 @@ func mount(t *testing.T, options string) string {
 	return dir
 }
 
+// A layout for which there is no room leaves nothing behind, and not what was
+// there before either.
+func TestOpenOnAFullDisk(t *testing.T) {
+	disk := mount(t, "size=64k")
+	writeFile(t, filepath.Join(disk, "mine", "ballast"), make([]byte, 4<<10))
+	ballast, err := os.Create(filepath.Join(disk, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = ballast.Write(make([]byte, 4<<10))
+	}
+	if err := ballast.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join("new", "folder", "layout"), filepath.Join("mine", "layout")} {
+		_, err := layout.Open(filepath.Join(disk, dir), layout.Options{})
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	for dir, want := range map[string]int{disk: 2, filepath.Join(disk, "mine"): 1} {
+		if left, err := os.ReadDir(dir); err != nil || len(left) != want {
+			t.Errorf("%s has %v, %v", dir, left, err)
+		}
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(mount(t, "size=1m"), "layout")
 	l := open(t, dir, layout.Options{})

@@ -62,10 +62,13 @@ func openArchive(kind, file string) (*archive, error) {
 	if file == "" {
 		return nil, fmt.Errorf("%s names no file", kind)
 	}
-	if info, err := os.Stat(filepath.Dir(file)); err != nil {
-		return nil, fmt.Errorf("%s%s: %w", kind, file, err)
+	dir := filepath.Dir(file)
+	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s%s: the archive cannot be made, for the folder %s is not there: make it first", kind, file, dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, file, err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s%s: %s is no folder", kind, file, filepath.Dir(file))
+		return nil, fmt.Errorf("%s%s: the archive cannot be made, for %s is no folder: name another", kind, file, dir)
 	}
 	// The lock comes before the look at the file that another process may be
 	// about to replace.
@@ -77,10 +80,10 @@ func openArchive(kind, file string) (*archive, error) {
 	a.commit = ToLayout(staging).Commit
 	a.old, err = openTarball(file)
 	if err == nil && a.old != nil && a.old.docker != a.docker() {
-		err = errors.New("is an archive of the other kind, oci-archive or docker-archive")
+		err = errors.New("it is an archive of the other kind, oci-archive or docker-archive")
 	}
 	if err != nil {
-		err = fmt.Errorf("%s%s: what is there is not replaced: %w; name another file, or move it away", kind, file, err)
+		err = fmt.Errorf("%s%s: images cannot be added to what is there: %w; name another file, or move it away", kind, file, err)
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil

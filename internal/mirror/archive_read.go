@@ -60,8 +60,10 @@ func openTarball(file string) (*tarball, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is no regular file")
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder")
+	} else if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
 	}
 	if err != nil {
 		_ = f.Close()
@@ -95,10 +97,10 @@ func readTarball(r tarSource, size int64) (*tarball, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("is no whole tar: %w", err)
+			return nil, fmt.Errorf("it is no whole tar: %w", err)
 		}
 		if n == maxArchiveEntries {
-			return nil, fmt.Errorf("has more than %d entries", maxArchiveEntries)
+			return nil, fmt.Errorf("it has more than %d entries", maxArchiveEntries)
 		}
 		if h.Typeflag != tar.TypeReg {
 			continue
@@ -108,7 +110,7 @@ func readTarball(r tarSource, size int64) (*tarball, error) {
 			return nil, err
 		}
 		if h.Size > size-offset {
-			return nil, fmt.Errorf("ends within %.100q", h.Name)
+			return nil, fmt.Errorf("it ends within %.100q", h.Name)
 		}
 		at := section{offset, h.Size}
 		switch name := path.Clean(h.Name); name {
@@ -125,7 +127,7 @@ func readTarball(r tarSource, size int64) (*tarball, error) {
 		}
 	}
 	if !isLayout || index == nil {
-		return nil, errors.New("is a tar without an image layout in it")
+		return nil, errors.New("it is a tar without an image layout in it")
 	}
 	return t, t.readIndex(*index)
 }
@@ -133,7 +135,7 @@ func readTarball(r tarSource, size int64) (*tarball, error) {
 // readIndex reads index.json.
 func (t *tarball) readIndex(at section) error {
 	if at.size > maxArchiveIndex {
-		return fmt.Errorf("has an index.json of %d bytes, and %d is the limit", at.size, maxArchiveIndex)
+		return fmt.Errorf("it has an index.json of %d bytes, and %d is the limit", at.size, maxArchiveIndex)
 	}
 	content := make([]byte, at.size)
 	if _, err := t.at.ReadAt(content, at.offset); err != nil {

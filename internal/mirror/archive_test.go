@@ -240,10 +240,10 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	}{
 		"a text":          {mirror.ToOCIArchive, text, "is no whole tar"},
 		"half a tar":      {mirror.ToOCIArchive, half, "half.tar"},
-		"a folder":        {mirror.ToOCIArchive, dir, "no regular file"},
+		"a folder":        {mirror.ToOCIArchive, dir, "images cannot be added to what is there: it is a folder; name another file"},
 		"the other kind":  {mirror.ToOCIArchive, docker, "of the other kind"},
 		"the other kind ": {mirror.ToDockerArchive, oci, "of the other kind"},
-		"no folder":       {mirror.ToOCIArchive, filepath.Join(dir, "none", "x.tar"), "none"},
+		"no folder":       {mirror.ToOCIArchive, filepath.Join(dir, "none", "x.tar"), "none is not there: make it first"},
 		"no name":         {mirror.ToDockerArchive, "", "names no file"},
 	} {
 		before, _ := os.ReadFile(test.file)

@@ -17,7 +17,7 @@
 //
 // # The map
 //
-// A [Registry] (this file) is a host, a [Repository] (repository.go) what
+// A [Registry] (this file; ping.go: is it there) is a host, a [Repository] (repository.go) what
 // requests are made of: manifest.go, blob.go, attached.go for pulling; upload.go,
 // mount.go, writable.go for pushing.
 // Each request goes down through

@@ -248,6 +248,11 @@ HTTP/2.0, connections: 4, learned limit: about 12.5 requests a second`
 	if diff := cmp.Diff(lines, one.String()); diff != "" {
 		t.Error(diff)
 	}
+	for rate, want := range map[float64]string{1000: "about 1000 r", 1234.5: "about 1230 r", 198.4: "about 198 r", 0.25: "about 0.25 r"} {
+		if text := (report.Pace{Protocol: "HTTP/2.0", Limit: "chosen", Rate: rate}).String(); !strings.Contains(text, want) {
+			t.Errorf("%v requests a second: %s", rate, text)
+		}
+	}
 	one.Finished = true
 	if text := one.String(); strings.Contains(text, "not finished") {
 		t.Error(text)

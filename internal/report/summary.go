@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -49,7 +50,15 @@ func (p Pace) String() string {
 	case "none":
 		return text + ", no limit met"
 	}
-	return fmt.Sprintf("%s, %s limit: about %.3g requests a second", text, p.Limit, p.Rate)
+	return fmt.Sprintf("%s, %s limit: about %s requests a second", text, p.Limit, plain(p.Rate))
+}
+
+// plain writes a number with three digits that count, and no exponent.
+func plain(n float64) string {
+	if rounded, err := strconv.ParseFloat(strconv.FormatFloat(n, 'g', 3, 64), 64); err == nil {
+		n = rounded
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 // The words for what a server made of the token.
@@ -130,12 +139,8 @@ func (p Search) String() string {
 	if !p.Finished {
 		b.WriteString(": not finished")
 	}
-	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, refused with 429: %d",
-		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.Refused)
-	if p.Requests.Retries > 0 {
-		fmt.Fprintf(&b, ", repeated: %d", p.Requests.Retries)
-	}
-	fmt.Fprintf(&b, "; token: %s", p.Token)
+	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, %s; token: %s",
+		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.trouble(), p.Token)
 	if p.Pace.Protocol != "" {
 		fmt.Fprintf(&b, "\n%v", p.Pace)
 	}

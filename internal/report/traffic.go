@@ -1,0 +1,46 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Traffic is what was sent to a registry, or to a server that it redirects to,
+// such as object storage.
+type Traffic struct {
+	Registry string
+	Host     string   // of the other server; "" is the registry itself
+	Requests Requests // Total, Refused and Retries
+	Pace     Pace     // its Limit is "" when none was learned or chosen
+	Class    string   // of the paths that the limit is for; "" is all
+}
+
+// String puts it in a line for people, in the words of a search.
+func (t Traffic) String() string {
+	var b strings.Builder
+	if t.Host == "" {
+		fmt.Fprintf(&b, "registry %s: ", t.Registry)
+	} else {
+		fmt.Fprintf(&b, "%s, for registry %s: ", t.Host, t.Registry)
+	}
+	fmt.Fprintf(&b, "requests: %d, %s", t.Requests.Total, t.Requests.trouble())
+	if t.Pace.Protocol != "" {
+		fmt.Fprintf(&b, "; %v", t.Pace)
+		if t.Class != "" {
+			fmt.Fprintf(&b, " (%s)", t.Class)
+		}
+	}
+	return b.String()
+}
+
+// trouble says how many requests were refused, and how many sent again.
+func (r Requests) trouble() string {
+	text := fmt.Sprintf("refused with 429: %d", r.Refused)
+	if r.Retries > 0 {
+		text += fmt.Sprintf(", repeated: %d", r.Retries)
+	}
+	return text
+}
