@@ -222,19 +222,6 @@ func missingAbove(dir string) (all []string) {
 	return all
 }
 
-// bare tells whether a layout holds nothing, not even a part of a blob.
-func bare(dir string) bool {
-	nothing := true
-	err := filepath.WalkDir(dir, func(_ string, f fs.DirEntry, err error) error {
-		if err != nil || f.IsDir() || slices.Contains([]string{"oci-layout", "index.json", "lock"}, f.Name()) {
-			return err
-		}
-		nothing = false
-		return fs.SkipAll
-	})
-	return nothing && err == nil
-}
-
 // close lets go of the destination. A layout that was made to look at or in
 // vain, and blobs that have all got to a registry, are removed; it tells where
 // others are kept.
@@ -244,7 +231,7 @@ func (o *opened) close(t *talk, whole, dry bool) error {
 	err := o.destination.Close()
 	switch {
 	case o.layout == nil:
-	case dry && o.made, !dry && whole && staged, !dry && !whole && (o.made || staged) && bare(staging):
+	case dry && o.made, !dry && whole && staged, !dry && !whole && (o.made || staged) && o.layout.Bare():
 		err = errors.Join(err, o.layout.Remove())
 		for _, dir := range o.above {
 			if os.Remove(dir) != nil { // somebody has put something into it

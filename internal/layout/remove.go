@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -38,6 +40,19 @@ func (l *Layout) Remove() error {
 		}
 	}
 	return l.failed("remove", os.RemoveAll(gone))
+}
+
+// Bare tells whether the layout has nothing in it, not even a part of a blob.
+func (l *Layout) Bare() bool {
+	bare := true
+	err := filepath.WalkDir(string(l.folder), func(_ string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() || slices.Contains([]string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, lockFile}, f.Name()) {
+			return err
+		}
+		bare = false
+		return fs.SkipAll
+	})
+	return bare && err == nil
 }
 
 // clearRemoved removes what is left of a layout under its other name. A folder

@@ -24,6 +24,18 @@ func TestRemove(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !l.Bare() {
+			t.Error("a new layout is not bare")
+		}
+		b := content(1, 10)
+		p := begin(t, l, describe("", b), 0)
+		write(t, p, b[:5])
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l.Bare() {
+			t.Error("with a part of a blob it is bare")
+		}
 		if err := l.Remove(); err != nil {
 			t.Fatal(err)
 		}

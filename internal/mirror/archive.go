@@ -215,21 +215,8 @@ func (a *archive) Close() error {
 	}
 	a.closed = true
 	err := a.old.Close()
-	if a.finished || isBare(a.staging.Dir()) {
+	if a.finished || a.staging.Bare() {
 		return errors.Join(err, a.staging.Remove())
 	}
 	return errors.Join(err, a.staging.Close())
-}
-
-// isBare tells whether a layout has no blob, not even a part of one.
-func isBare(dir string) bool {
-	bare := true
-	err := filepath.WalkDir(dir, func(_ string, f fs.DirEntry, err error) error {
-		if err != nil || f.IsDir() || slices.Contains([]string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, "lock"}, f.Name()) {
-			return err
-		}
-		bare = false
-		return fs.SkipAll
-	})
-	return bare && err == nil
 }

@@ -24,7 +24,7 @@
 //     goroutines meet.
 //   - look.go, walk.go, shelf.go, rewrite.go, config.go: what an image is made
 //     of, and which of it was chosen. attach.go: what is attached to it.
-//   - fetch.go, settle.go, commit.go: the rest of the way. fault.go: which error
+//   - fetch.go, turn.go, settle.go, commit.go: the rest of the way. fault.go: which error
 //     is of a request, of an image, or of the whole.
 //   - source.go: where images come from. destination.go: where they go; layout.go,
 //     archive.go, docker.go and push.go are such, and rename.go their --map.
