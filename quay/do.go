@@ -4,6 +4,7 @@
 package quay
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,10 +71,17 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, c.unanswered(ctx, r, err)
 	}
-	if !json.Valid(body) {
+	if !isObject(body) && !json.Valid(body) {
 		return nil, c.unreadable(r, body)
 	}
 	return body, nil
+}
+
+// isObject tells whether a body begins and ends as an object of JSON does. The
+// transport has looked at all of it, and who decodes it will.
+func isObject(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) > 1 && body[0] == '{' && body[len(body)-1] == '}'
 }
 
 // validate tells the transport which 200s are worth another try.

@@ -132,8 +132,8 @@ func (q RepositoryQuery) target(cursor string) string {
 }
 
 type repositoryPage struct {
-	Repositories []json.RawMessage `json:"repositories"`
-	NextPage     *string           `json:"next_page"` // absent on the last page
+	Repositories []repositoryWire `json:"repositories"`
+	NextPage     *string          `json:"next_page"` // absent on the last page
 }
 
 type repositoryWire struct {
@@ -163,7 +163,7 @@ func (s *stamp) UnmarshalJSON(data []byte) error {
 func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cursor string, err error) {
 	var page repositoryPage
 	if err := decode(body, &page); err != nil {
-		return nil, "", err
+		return nil, "", wrongRow(body, "repositories", "repository", func(w *repositoryWire) *string { return w.Name }, err)
 	}
 	if page.Repositories == nil {
 		return nil, "", errors.New("repositories is missing")
@@ -172,12 +172,8 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 		return nil, "", errors.New("next_page is empty")
 	}
 	repos = make([]Repository, 0, len(page.Repositories))
-	for i, raw := range page.Repositories {
-		var w repositoryWire
-		err := decode(raw, &w)
-		if err == nil {
-			err = w.check(q)
-		}
+	for i, w := range page.Repositories {
+		err := w.check(q)
 		var r Repository
 		if err == nil {
 			r, err = w.repository()

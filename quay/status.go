@@ -6,6 +6,7 @@ package quay
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -160,9 +161,10 @@ func (c *Client) unreadable(r request, body []byte) *Error {
 
 // malformed makes the error for a 200 that cannot be understood or trusted.
 func (c *Client) malformed(r request, err error) *Error {
-	return &Error{
-		Op: r.op, Subject: r.subject, Status: http.StatusOK,
-		Err:  fmt.Errorf("malformed answer: %w", c.core.cause(err)),
-		kind: ErrMalformed,
+	e := &Error{Op: r.op, Subject: r.subject, Status: http.StatusOK, kind: ErrMalformed}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		err, e.Hint = errors.New("the answer is not JSON"), c.core.hintServer()
 	}
+	e.Err = fmt.Errorf("malformed answer: %w", c.core.cause(err))
+	return e
 }

@@ -5,7 +5,6 @@ package quay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -140,9 +139,9 @@ type tagPage struct {
 // The fields of doc/quay-api.md section 2. Those that are never absent there,
 // but for size, are needed; tagWire.tag says so.
 type tagPageWire struct {
-	Tags          []json.RawMessage `json:"tags"`
-	Page          *int              `json:"page"`
-	HasAdditional *bool             `json:"has_additional"`
+	Tags          []tagWire `json:"tags"`
+	Page          *int      `json:"page"`
+	HasAdditional *bool     `json:"has_additional"`
 }
 
 type tagWire struct {
@@ -165,21 +164,16 @@ type tagWire struct {
 func decodeTags(body []byte) (tagPage, error) {
 	var w tagPageWire
 	if err := decode(body, &w); err != nil {
-		return tagPage{}, err
+		return tagPage{}, wrongRow(body, "tags", "tag", func(w *tagWire) *string { return w.Name }, err)
 	}
 	if w.Tags == nil {
 		return tagPage{}, errors.New("tags is missing")
 	}
 	page := tagPage{tags: make([]Tag, 0, len(w.Tags)), number: w.Page, more: w.HasAdditional}
-	for i, raw := range w.Tags {
-		var w tagWire
-		err := decode(raw, &w)
-		var t Tag
-		if err == nil {
-			t, err = w.tag()
-		}
+	for i, row := range w.Tags {
+		t, err := row.tag()
 		if err != nil {
-			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(w.Name))
+			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.Name))
 		}
 		page.tags = append(page.tags, t)
 	}
