@@ -9,13 +9,16 @@ import (
 )
 
 func (b *bencher) header() {
-	fmt.Println("| work | tool | wall | wall / limit | wall / expected | bytes pulled / unique | pushed / unique | requests an image | peak memory | failed | lost | goal |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| work | tool | wall | wall / limit | wall / quayside | wall / expected | bytes pulled / unique | pushed / unique | requests an image | peak memory | failed | lost | goal |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 }
 
 // row prints what came of one tool.
 func (b *bencher) row(w work, r result, rows []result) {
-	expected, pushed, lost := "-", "-", fmt.Sprint(r.lost())
+	expected, beside, pushed, lost := "-", "-", "-", fmt.Sprint(r.lost())
+	if first := rows[0]; !first.peer {
+		beside = fmt.Sprintf("%.2f", r.wall.Seconds()/first.wall.Seconds())
+	}
 	if r.expected > 0 {
 		expected = fmt.Sprintf("%.2f", r.wall.Seconds()/r.expected.Seconds())
 	}
@@ -34,7 +37,7 @@ func (b *bencher) row(w work, r result, rows []result) {
 		lost += ": " + r.why.Error()
 	}
 	fmt.Println("|", strings.Join([]string{
-		w.name, r.title(), fmt.Sprintf("%.2f s", r.wall.Seconds()), fmt.Sprintf("%.2f", r.wall.Seconds()/r.limit.Seconds()), expected,
+		w.name, r.title(), fmt.Sprintf("%.2f s", r.wall.Seconds()), fmt.Sprintf("%.2f", r.wall.Seconds()/r.limit.Seconds()), beside, expected,
 		fmt.Sprintf("%.2f", r.pulled()), pushed, fmt.Sprintf("%.2f", r.requests()), memory,
 		clean(failed), clean(lost), w.goals.judge(r, rows),
 	}, " | "), "|")

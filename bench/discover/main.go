@@ -47,8 +47,8 @@ func bench(ctx context.Context, runs, peerRuns int, only string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("| scenario | client | wall | limit | wall / limit | requests | requests/s | 429 | connections | median answer | found | goal |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| scenario | client | wall | limit | wall / limit | wall / quayside | requests | requests/s | 429 | connections | median answer | found | goal |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
 			continue
@@ -120,12 +120,17 @@ func (s scenario) measure(ctx context.Context, bins binaries, dir string, runs, 
 		if limit == 0 {
 			limit = best
 		}
-		fmt.Println(s.row(r, limit), s.goals.judge(r, limit, rows), "|")
+		fmt.Println(s.row(r, limit, rows[0]), s.goals.judge(r, limit, rows), "|")
 	}
 	return nil
 }
 
-func (s scenario) row(r result, limit time.Duration) string {
+// row prints what came of one client, beside the first one, which is quayside.
+func (s scenario) row(r result, limit time.Duration, first result) string {
+	beside := "-"
+	if !first.peer && !first.ceiling {
+		beside = fmt.Sprintf("%.2f", r.wall.Seconds()/first.wall.Seconds())
+	}
 	ratio := "-"
 	if limit > 0 {
 		ratio = fmt.Sprintf("%.2f", r.wall.Seconds()/limit.Seconds())
@@ -134,8 +139,8 @@ func (s scenario) row(r result, limit time.Duration) string {
 	if r.err != nil {
 		found = "gave up: " + r.err.Error()
 	}
-	return fmt.Sprintf("| %s | %s | %.2f s | %.2f s | %s | %d | %.0f | %d (%.1f %%) | %d | %v | %s |",
-		s.name, r.name, r.wall.Seconds(), limit.Seconds(), ratio, r.requests, float64(r.requests)/r.wall.Seconds(),
+	return fmt.Sprintf("| %s | %s | %.2f s | %.2f s | %s | %s | %d | %.0f | %d (%.1f %%) | %d | %v | %s |",
+		s.name, r.name, r.wall.Seconds(), limit.Seconds(), ratio, beside, r.requests, float64(r.requests)/r.wall.Seconds(),
 		r.refused, 100*float64(r.refused)/float64(max(r.requests, 1)), r.dials, r.median, found)
 }
 
