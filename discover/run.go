@@ -138,7 +138,7 @@ func (c *crew) list() {
 			return
 		}
 	}
-	if c.ctx.Err() == nil {
+	if c.ctx.Err() == nil && c.outer.Err() == nil { // the outer one ends a moment before
 		c.listedAll = true
 		c.options.Logger.InfoContext(c.ctx, "listed", "namespace", c.pattern.Namespace,
 			"repositories", c.listed.Load(), "candidates", c.waiting.Load())
