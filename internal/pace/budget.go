@@ -37,6 +37,7 @@ type budget struct {
 
 	scope scope
 	trial *trial // nil: none is on
+	vague bool   // one failed, at a rate that was not known well
 }
 
 // pick finds the connection for the next request, a listing or not, among those
@@ -79,6 +80,8 @@ func (b *budget) judge(now time.Time) {
 	for _, l := range b.limits {
 		if l.judge(now) && len(b.limits) > 1 {
 			b.merge(now, now) // it was no allowance of its own
+			first := b.limits[0]
+			first.search(first.rate, now)
 			return
 		}
 	}
@@ -103,15 +106,16 @@ func (b *budget) release() { b.held = time.Time{} }
 func (b *budget) grow(now time.Time, waiting int) bool {
 	first := b.limits[0]
 	switch {
-	case len(b.limits) >= b.most || b.trial != nil || !first.resting():
+	case len(b.limits) >= b.most || b.trial != nil || !first.known(b.part()):
 		return false
 	case b.held.IsZero() || now.Sub(b.held) < holdUp || float64(waiting) < backlog*b.rate():
 		return false
 	case b.scope == unknown:
+		second := first.copy(now)
+		second.burst = max(1, second.burst/2) // it may be wrong, and a refusal would be misread
+		second.level, second.rest = second.burst/4, now.Add(longRest)
 		b.trial = newTrial(first, now)
-		l := first.copy(now)
-		l.level = l.burst / 8
-		b.limits = append(b.limits, l)
+		b.limits = append(b.limits, second)
 		return true
 	}
 	before := len(b.limits)
@@ -139,7 +143,8 @@ func (b *budget) answered(l *limit, sent time.Time, admitted bool) {
 		return
 	}
 	last := b.limits[len(b.limits)-1]
-	last.level = max(last.level, last.burst-b.trial.size)
+	last.burst = b.limits[0].burst
+	last.level = max(last.level, last.burst-b.trial.size())
 	b.conclude(byConnection)
 }
 
@@ -150,10 +155,25 @@ func (b *budget) refuse(l *limit, now, sent time.Time) bool {
 		b.limits = b.limits[:1] // one is enough to learn with
 	}
 	first := l.refuse(now, sent)
-	if b.trial != nil && !sent.Before(b.trial.began) {
+	switch {
+	case b.trial == nil || sent.Before(b.trial.began):
+	case b.trial.passed(sent):
+		b.conclude(byConnection)
+	case !b.vague && !b.limits[0].known(surePart):
+		b.merge(now, sent)
+		b.scope, b.vague = unknown, true // once more, when it is
+	default:
 		b.merge(now, sent)
 	}
 	return first
+}
+
+// part is by which part of it a rate may be wrong for a trial to begin.
+func (b *budget) part() float64 {
+	if b.vague {
+		return surePart
+	}
+	return goodPart
 }
 
 // renew takes in that the server closed connection i, and a new one took its
@@ -166,10 +186,12 @@ func (b *budget) renew(i int, now time.Time) {
 	switch {
 	case b.scope == byConnection:
 		l.refresh(now)
-	case b.scope == unknown && b.trial == nil && !b.held.IsZero() && l.resting():
-		if t := newTrial(l, now); t.size < l.burst {
-			b.trial = t
-			l.level += t.size
+	case b.scope == unknown && b.trial == nil && !b.held.IsZero() && l.known(b.part()):
+		b.trial = newTrial(l, now)
+		if size := b.trial.size(); size < l.burst {
+			l.level += size
+		} else {
+			b.conclude(unknown) // it would not fit
 		}
 	}
 }

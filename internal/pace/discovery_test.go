@@ -98,8 +98,8 @@ func simulate(t *testing.T, s settings, o Options, d discovery) (r result) {
 		rt := r.client(o)
 		r.wall, r.missing = d.run(t, rt)
 		r.stats = rt.Stats()
-		if n := r.open; !s.http1 && n != r.stats[0].Connections {
-			t.Errorf("%d connections are open, and %d known", n, r.stats[0].Connections)
+		if n := r.usable(); !s.http1 && n != r.stats[0].Connections {
+			t.Errorf("%d connections take requests, and %d are known", n, r.stats[0].Connections)
 		}
 		rt.CloseIdleConnections()
 		if r.open != 0 && !s.http1 {

@@ -17,6 +17,10 @@ type evidence struct {
 	last     time.Time // when the last request was sent of those refused since; zero: none was
 	admitted int       // requests sent after from, but not after last
 	later    int       // requests sent after last
+
+	first time.Time // when the first request was sent of those refused since
+	since int       // requests sent after first
+	until time.Time // when the last of these was sent
 }
 
 // rested is the evidence about a server that has not been asked for a while.
@@ -32,6 +36,12 @@ func refused(from time.Time, rate float64) evidence {
 
 // admit counts a request that was admitted.
 func (e *evidence) admit(sent time.Time) {
+	if !e.first.IsZero() && sent.After(e.first) {
+		e.since++
+		if sent.After(e.until) {
+			e.until = sent
+		}
+	}
 	switch {
 	case !sent.After(e.from):
 	case !e.last.IsZero() && !sent.After(e.last):
@@ -43,6 +53,9 @@ func (e *evidence) admit(sent time.Time) {
 
 // refuse takes in a refusal.
 func (e *evidence) refuse(sent time.Time) {
+	if e.first.IsZero() {
+		e.first = sent
+	}
 	if e.last.IsZero() || sent.After(e.last) {
 		e.admitted += e.later
 		e.last, e.later = sent, 0
@@ -53,6 +66,17 @@ func (e *evidence) refuse(sent time.Time) {
 func (e *evidence) seconds() float64 {
 	took := e.last.Sub(e.from).Seconds()
 	return max(took-e.wasted, took/2, 0.001)
+}
+
+// least returns the least rate that the server can have: its bucket was full
+// when it first refused a request, and so much was admitted since. It is 0 when
+// that tells too little.
+func (e *evidence) least() float64 {
+	took := e.until.Sub(e.first).Seconds()
+	if e.since < fewSince || took <= 0 {
+		return 0
+	}
+	return float64(e.since-2) / took
 }
 
 // next begins anew with the last refusal, and the rate that is used from now on.

@@ -15,7 +15,9 @@ type lessons struct {
 	evidence
 	cut   time.Time // when a refusal last came; what was sent before is of its round
 	due   bool      // its round has still to be judged
+	moot  bool      // the round says nothing of the rate: others filled the bucket
 	spare float64   // tokens the bucket had then, and the server had not
+	sized bool      // the server's bucket is known to be no larger
 	dark  bool      // nothing was admitted in the round before
 
 	// The rate rests until the time rest. Then it grows, each second by the
@@ -35,6 +37,9 @@ const (
 
 	trialRate = 0.75 // of the rate is used in a trial
 	goodPart  = 0.4  // a rate that is wrong by no more is fit for one
+	surePart  = 0.1  // that one proves that there is one allowance
+
+	fewSince = 6 // requests tell a rate
 )
 
 // judge learns from a round with refusals, once nothing of it is on its way. It
@@ -45,8 +50,18 @@ func (l *limit) judge(now time.Time) (surprise bool) {
 		return false
 	}
 	l.due = false
+	if l.moot {
+		l.moot = false
+		l.refill(now)
+		l.resume(now)
+		return false
+	}
 	n := float64(l.admitted)
 	measured := n / l.evidence.seconds()
+	expected := l.rate
+	if l.brimful {
+		expected = measured
+	}
 	switch {
 	case n == 0:
 		l.black(now)
@@ -55,6 +70,11 @@ func (l *limit) judge(now time.Time) (surprise bool) {
 		l.search(l.rate/2, now)
 	case l.phase == open:
 		l.search(measured/2, now)
+	case l.least() > 1.2*expected:
+		// The rate is higher than that, so the bucket is smaller: by how much
+		// is not known, and the next round tells.
+		l.burst, l.sized = max(1, min(l.burst*0.8, n+float64(l.later-l.since))), false
+		l.settle(max(l.least(), l.rate*0.9), 2/float64(l.since), 0, now)
 	case l.brimful && measured <= l.evidence.rate*1.01:
 		l.settle(measured*below, 1/n+l.paused/l.evidence.seconds(), 2*l.last.Sub(l.from), now)
 	case l.brimful:
@@ -65,10 +85,11 @@ func (l *limit) judge(now time.Time) (surprise bool) {
 	case n >= 0.9*l.burst-1 && l.tried > 0:
 		l.settle(l.rate, 1, 0, now) // the burst is larger than expected: what else is?
 	case n >= 0.9*l.burst-1:
+		l.sized = true
 		l.settle(l.rate, 1/n, longRest, now) // as expected
 	default:
 		surprise = n < l.burst/2
-		l.burst = max(1, n-margin(n))
+		l.burst, l.sized = max(1, n-margin(n)), true
 		l.search(l.rate/2, now)
 	}
 	if l.spare > 1 && l.phase != open {
@@ -78,10 +99,15 @@ func (l *limit) judge(now time.Time) (surprise bool) {
 	l.phase, l.dark = learned, false
 	l.refill(now)
 	l.level = min(l.level, l.burst/2) // the burst may be wrong as well
+	l.resume(now)
+	return surprise
+}
+
+// resume begins anew with the last refusal, after the pause that followed it.
+func (l *limit) resume(now time.Time) {
 	l.next(l.rate)
 	l.paused = now.Sub(l.cut).Seconds()
 	l.wasted = max(0, l.paused-(l.burst+margin(l.burst))/l.rate)
-	return surprise
 }
 
 // black takes in that nothing at all was admitted. That is an outage and tells
@@ -126,9 +152,18 @@ func (l *limit) grow(now time.Time) {
 	l.set(l.rate*(1+l.growth*hurry*step), now)
 }
 
-// resting tells whether the limit is known well enough to build on.
-func (l *limit) resting() bool {
-	return l.phase == learned && l.part <= goodPart || l.phase == believed && l.fixed()
+// known tells whether the limit is, up to a part of its rate.
+func (l *limit) known(part float64) bool {
+	return l.phase == learned && l.part <= part || l.phase == believed && l.fixed()
+}
+
+// highest is the rate that the server may have, at most, as far as is known.
+func (l *limit) highest() float64 {
+	rate := l.rate
+	if l.frozen {
+		rate /= trialRate
+	}
+	return rate * (1 + l.part/2) / below
 }
 
 // freeze keeps the rate where it cannot be what is refused: a trial is on.
@@ -149,6 +184,7 @@ func (l *limit) thaw() {
 // sent then was refused.
 func (l *limit) rebase(now, sent time.Time) {
 	l.drain(now)
-	l.phase, l.cut, l.due = learned, now, false
+	l.phase, l.cut, l.due, l.moot = learned, now, true, true
 	l.evidence = refused(sent, l.rate)
+	l.last = sent
 }

@@ -154,10 +154,19 @@ func (l *limit) refuse(now, sent time.Time) bool {
 	return true
 }
 
-// slack is how many requests the server may admit at once although the bucket
-// is empty: it began with a few more, and leaks a little faster.
-func (l *limit) slack(now time.Time) float64 {
-	return min(margin(l.burst)+1+(1-below)*l.rate*now.Sub(l.from).Seconds(), l.burst)
+// credit is how many requests the server admits at once, at most. Of a bucket
+// that was full all is known but the time of the last leak; one that was empty
+// began with a few more than the client's.
+func (l *limit) credit(now time.Time) float64 {
+	took := now.Sub(l.from).Seconds()
+	if l.brimful {
+		credit := max(1, 1+l.highest()*took-float64(l.admitted+l.later))
+		if l.sized {
+			credit = min(credit, l.burst+margin(l.burst)+1)
+		}
+		return credit
+	}
+	return max(l.level, 0) + min(margin(l.burst)+1+(1-below)*l.rate*took, l.burst)
 }
 
 // copy returns the limit of another connection to the same server.

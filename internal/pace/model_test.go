@@ -70,6 +70,8 @@ type model struct {
 	free    time.Time   // when the link has carried what is on it
 	broken  error       // of dials
 
+	conns []*modelConn
+
 	dials, open, requests, refused int
 	inflight, peak                 int // on the whole
 	streams, streamPeak            int // bodies on the link
@@ -106,9 +108,11 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 		return nil, err
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &modelConn{m: m, used: time.Now()}
 	m.open++
-	m.mu.Unlock()
-	return &modelConn{m: m, used: time.Now()}, nil
+	m.conns = append(m.conns, c)
+	return c, nil
 }
 
 // RoundTrip makes the model a base with connections of its own.
@@ -161,7 +165,8 @@ type modelConn struct {
 	limiter
 	inflight, served int
 	used             time.Time
-	closed           bool
+	closed           bool // by the server
+	shut             bool // by the client
 }
 
 var errGone = errors.New("http2: client conn not usable")
@@ -246,5 +251,18 @@ func (c *modelConn) Close() error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	c.m.open--
+	c.shut = true
 	return nil
+}
+
+// usable is how many connections there are that take requests.
+func (m *model) usable() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.conns {
+		if !c.shut && !c.gone() {
+			n++
+		}
+	}
+	return n
 }
