@@ -43,7 +43,7 @@ func TestAnyServer(t *testing.T) {
 			if ratio > most || r.missing > 0 {
 				t.Errorf("want at most %.1f of the limit, and nothing missing: %d are", most, r.missing)
 			}
-			if few := 100 + r.requests/20; r.model.refused > few {
+			if few := 100 + r.requests/8; r.model.refused > few {
 				t.Errorf("want at most %d refused", few)
 			}
 			for _, c := range r.stats[0].Classes {
