@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -122,4 +123,37 @@ func TestListAheadEndsWithTheContext(t *testing.T) {
 		t.Errorf("%d repositories, then %v", n, last)
 	}
 	wantError(t, last, "canceled", "list repositories", "org", "canceled")
+}
+
+// TestListAheadThatIsCancelledWhileAPageWaits: the page that waited for its
+// reader is handed out, as without Ahead, and then comes an error of this
+// package's own.
+func TestListAheadThatIsCancelledWhileAPageWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		pages := endless(500)
+		polite := transport(func(r *http.Request) (*http.Response, error) {
+			if r.Context().Err() != nil {
+				return nil, r.Context().Err()
+			}
+			return pages(r)
+		})
+		c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: polite}))
+		n := 0
+		for _, err := range ahead(ctx, c, "org") {
+			if err != nil {
+				wantError(t, err, "canceled", "list repositories org")
+				continue
+			}
+			if n++; n == 1 {
+				synctest.Wait() // the second page is there
+				cancel()
+				synctest.Wait()
+			}
+		}
+		if n != 200 {
+			t.Errorf("%d repositories, want two pages", n)
+		}
+	})
 }

@@ -112,7 +112,7 @@ func (c *core) observe(e pace.Event) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", e.Request.Method),
-		slog.String("url", e.Request.URL.Redacted()),
+		slog.String("url", c.redact(e.Request.URL.Redacted())),
 		slog.Int("status", e.Status),
 		slog.Duration("duration", e.Duration),
 		slog.String("protocol", e.Proto),

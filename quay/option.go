@@ -190,7 +190,9 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithTimeout bounds one attempt of a request, its body included, in place of
 // [DefaultTimeout]. An attempt that takes longer is repeated as a broken
-// connection is. What bounds a call as a whole is its context.
+// connection is. Whatever d is, an answer has to begin within 65 s, unless
+// [WithHTTPClient] brought a transport. What bounds a call as a whole is its
+// context.
 func WithTimeout(d time.Duration) Option {
 	return func(s *settings) error {
 		if d <= 0 {
@@ -220,8 +222,9 @@ func WithRetries(n int) Option {
 }
 
 // WithRate makes the client send so many requests a second at most, in place of
-// what it learns of the server, over one connection. A burst of requests may
-// go at once before that; 0 leaves the published burst.
+// what it learns of the server, over one connection; 0 leaves it to what it
+// learns. So many requests as burst may go at once before that; 0 is one
+// second's worth or, without a rate, the published burst.
 func WithRate(perSecond float64, burst int) Option {
 	return func(s *settings) error {
 		if perSecond < 0 || math.IsInf(perSecond, 0) || math.IsNaN(perSecond) || burst < 0 {

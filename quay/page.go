@@ -18,10 +18,8 @@ import (
 // is on its way when the loop breaks is called off.
 func pages[T any](ctx context.Context, ahead bool, yield func(T, error) bool, fetch func(ctx context.Context, n int) (items []T, more bool, err error)) {
 	if ahead {
-		ctx, stop := context.WithCancel(ctx)
-		next, wait := fetchAhead(ctx, fetch)
-		defer wait()
-		defer stop()
+		next, leave := fetchAhead(ctx, fetch)
+		defer leave()
 		fetch = next
 	}
 	for n := 1; ; n++ {
@@ -42,14 +40,17 @@ func pages[T any](ctx context.Context, ahead bool, yield func(T, error) bool, fe
 	}
 }
 
-// fetchAhead returns a fetch whose pages are asked for one ahead, until ctx
-// ends; then wait is to be called. The goroutine that asks goes from one page to
-// the next without waiting for its turn among those that work on the page.
-func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n int) ([]T, bool, error)) (next func(context.Context, int) ([]T, bool, error), wait func()) {
+// fetchAhead returns a fetch whose pages are asked for one ahead, until leave is
+// called, which returns when nothing is on its way any more. The goroutine that
+// asks goes from one page to the next without waiting for its turn among those
+// that work on the page. When ctx ends it is fetch that says so.
+func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n int) ([]T, bool, error)) (next func(context.Context, int) ([]T, bool, error), leave func()) {
 	type page struct {
 		items []T
 		more  bool
 	}
+	ctx, stop := context.WithCancel(ctx)
+	left := make(chan struct{})
 	pages := make(chan page)
 	var ended error // of the goroutine, once pages is closed
 	var asking sync.WaitGroup
@@ -62,20 +63,25 @@ func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n in
 			}
 			select {
 			case pages <- p:
-			case <-ctx.Done():
-				ended = ctx.Err()
+			case <-left:
 				return
 			}
 			more = p.more
 		}
 	})
-	return func(context.Context, int) ([]T, bool, error) {
+	next = func(context.Context, int) ([]T, bool, error) {
 		p, ok := <-pages
 		if !ok {
 			return nil, false, ended
 		}
 		return p.items, p.more, nil
-	}, asking.Wait
+	}
+	leave = func() {
+		close(left)
+		stop()
+		asking.Wait()
+	}
+	return next, leave
 }
 
 const (

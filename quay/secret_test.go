@@ -122,3 +122,25 @@ func TestPrintingAClientHidesTheToken(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTokenInARedirect: a server may lead to an address of its own that
+// repeats the token. It is followed, and not logged.
+func TestTheTokenInARedirect(t *testing.T) {
+	base := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		if !r.URL.Query().Has("t") {
+			w.Header().Set("Location", "/again/"+url.PathEscape(hush)+"?t="+url.QueryEscape(hush))
+			w.WriteHeader(307)
+			return
+		}
+		fmt.Fprint(w, listing(0, 1, ""))
+	})
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	repos, err := drain(t, list(client(t, base, quay.WithToken(hush), quay.WithLogger(logger)), "org"))
+	if err != nil || len(repos) != 1 {
+		t.Errorf("%v, %v", repos, err)
+	}
+	if shows(log.String()) || !strings.Contains(log.String(), "/again/[redacted]?t=[redacted]") {
+		t.Errorf("logged:\n%s", log.String())
+	}
+}

@@ -82,6 +82,9 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 		return Tag{}, err
 	}
 	page, err := decodeTags(body)
+	if err == nil && len(page.tags) == 0 && value(page.more) {
+		err = errors.New("there is no tag, and has_additional is true")
+	}
 	if err != nil {
 		return Tag{}, c.malformed(r, err)
 	}

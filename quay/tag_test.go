@@ -173,6 +173,7 @@ func TestTagOfAnotherName(t *testing.T) {
 		{"does not say whether there is more", []string{`{"tags": [` + row("name", `"V1"`) + `]}`, tagList(false, "v1")}, "none"},
 		{"limit ignored, too", []string{tagList(false, "V1", "v1")}, "none"},
 		{"never the same", []string{tagList(true, "V1"), tagList(true)}, "malformed"},
+		{"none, and more of them", []string{tagList(true)}, "malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := 0

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/quayside/quayside/ref"
@@ -143,10 +142,10 @@ func TestErrorShowsWhatIsNoSecret(t *testing.T) {
 // An error is made in time that grows with the input, whatever it holds.
 func TestErrorOfHostileInput(t *testing.T) {
 	for _, part := range []string{"token=", "%3d", "?token=&since=", "a@", "&a=", "\xff", "[", "{", "?", "/", ":"} {
-		start := time.Now()
-		text := syntaxError(t, strings.Repeat(part, 1<<20/len(part))).Error()
-		if took := time.Since(start); took > 3*time.Second || len(text) > 1000 {
-			t.Errorf("%q repeated: %d bytes after %v", part, len(text), took)
-		}
+		inNoTime(t, func() {
+			if text := syntaxError(t, strings.Repeat(part, 1<<20/len(part))).Error(); len(text) > 1000 {
+				t.Errorf("%q repeated: %d bytes", part, len(text))
+			}
+		})
 	}
 }

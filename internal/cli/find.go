@@ -143,6 +143,7 @@ func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Optio
 		return nil // told at the end of the command
 	}
 	h.tell()
+	h.tellTraffic()
 	switch {
 	case err != nil:
 		return err

@@ -47,7 +47,7 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
 	p.IntVar(&f.connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
 	p.Float64Var(&f.rate, "rate", 0, "requests a second at most (default what the server admits)")
-	p.IntVar(&f.burst, "burst", 0, "requests at once before --rate holds (default what Quay publishes)")
+	p.IntVar(&f.burst, "burst", 0, "requests at once before the rate holds (default one second of --rate, or what Quay publishes)")
 	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
 	p.CountVarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")

@@ -100,10 +100,13 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 	return a.afterInfo(ctx, h, len(infos), failed)
 }
 
-// afterInfo says what could not be told, and gives the exit code.
+// afterInfo says what could not be told, and gives the exit code. Images that
+// were looked into and lack the labels are part of the answer.
 func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked) error {
 	h.tell()
+	h.tellTraffic()
 	code, first := h.verdict()
+	some := int(h.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":
 		return &status{code: code} // it was told
@@ -111,9 +114,9 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 		return context.Cause(ctx)
 	case code == exitDone && told == 0 && len(failed) == 0:
 		return a.empty() // the labels left nothing
-	case len(failed) > 0 && told == 0 && code == exitDone:
+	case len(failed) > 0 && !some && code == exitDone:
 		code = exitCode(failed[0].err)
-	case len(failed) > 0 && (told > 0 || code == exitDone):
+	case len(failed) > 0 && some:
 		code = exitPart
 	}
 	for _, l := range failed {

@@ -91,12 +91,13 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.talk)
 	err := root.ExecuteContext(ctx)
 	a.talk.json = a.talk.json || a.flags.logFormat == "json" // also of a command line that is wrong
-	if flushed := a.out.Flush(); flushed != nil {
-		if brokenPipe(flushed) {
-			return exitDone // the reader had enough
-		}
+	switch flushed := a.out.Flush(); {
+	case flushed == nil:
+	case !brokenPipe(flushed):
 		a.talk.fail("cannot write to standard output: %v", flushed)
 		return exitFailed
+	case err == nil, brokenPipe(err):
+		return exitDone // the reader had enough
 	}
 	code := exitCode(err)
 	var s *status

@@ -196,3 +196,87 @@ func TestReaderThatLeavesStopsTheRun(t *testing.T) {
 		t.Errorf("%d requests for one line", n)
 	}
 }
+
+// A reader that leaves makes no yes of a no, and no success of a failure.
+func TestReaderThatLeavesHidesNoFailure(t *testing.T) {
+	s := serve(t, quaytest.WithQuirk("html-500", "/api/v1/repository/stackfleet/horizon/tag/"))
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"has", "stackfleet/sahara-api:2025.1"}, 1, ""},
+		{[]string{"has", "stackfleet/horizon:2025.1", "-o", "json"}, 5, "500"},
+		{[]string{"tags", "stackfleet/horizon", "-o", "json"}, 5, "500"},
+		{[]string{"repos", "stackfleat", "-o", "json"}, 5, `no organization or user is named "stackfleat"`},
+	} {
+		var stderr bytes.Buffer
+		code := command(t.Context(), failing{io.ErrClosedPipe}, &stderr, nil, append(test.args, "--server", s.URL(), "-q")...)
+		if code != test.code || !strings.Contains(stderr.String(), test.says) || test.says == "" && stderr.Len() > 0 {
+			t.Errorf("%v: exit code %d, stderr %q", test.args, code, &stderr)
+		}
+	}
+}
+
+// What looking into images cost their registry has a line, as in a copy; what
+// asked a registry nothing has none.
+func TestRegistryTrafficIsTold(t *testing.T) {
+	s := serve(t, quaytest.WithQuirk("fail-first", "1:503:/v2/stackfleet/nova-api/manifests/**"))
+	label := []string{"--label", "org.opencontainers.image.version=2025.*"}
+	line := regexp.MustCompile(`(?m)^quayside: registry 127\.0\.0\.1:\d+: requests: [1-9]\d*, refused with 429: 0, repeated: 1; HTTP/1\.1, connections: [1-9]\d*$`)
+	plain := regexp.MustCompile(`(?m)^quayside: registry `)
+	for _, test := range []struct {
+		args []string
+		want *regexp.Regexp
+		n    int
+	}{
+		{[]string{"find", "stackfleet/nova-api:2025.1"}, plain, 0},
+		{append(label, "find", "stackfleet/nova-api:2025.1"), line, 1},
+		{[]string{"info", "stackfleet/nova-api:2025.1"}, plain, 1}, // the server has failed it already
+		{append(label, "info", "stackfleet/nova-api:2025.1", "-q"), plain, 0},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := command(t.Context(), &stdout, &stderr, nil, append(test.args, "--server", s.URL())...)
+		if n := len(test.want.FindAllString(stderr.String(), -1)); code != 0 || n != test.n {
+			t.Errorf("%v: exit code %d, %d lines, want %d\n%s", test.args, code, n, test.n, &stderr)
+		}
+	}
+}
+
+// Images that lack the label were looked into all the same: when another could
+// not be, that is an answer in part, in info as in find.
+func TestImagesWithoutTheLabelAreAnAnswer(t *testing.T) {
+	s := serve(t, quaytest.WithQuirk("fail-first", "9:403:/v2/stackfleet/nova-api/manifests/**"))
+	for _, name := range []string{"info", "find"} {
+		var stderr bytes.Buffer
+		code := command(t.Context(), io.Discard, &stderr, nil, name, "stackfleet/nova-*:2025.1", "--label", "nobody=*", "--server", s.URL())
+		if code != 3 || !strings.Contains(stderr.String(), "stackfleet/nova-api:2025.1: ") {
+			t.Errorf("%s: exit code %d\n%s", name, code, &stderr)
+		}
+	}
+}
+
+// Twice verbose, every request is logged, those to a registry and to where it
+// redirects too, and no credential.
+func TestRegistryRequestsAreLogged(t *testing.T) {
+	s := serve(t, quaytest.WithObjectStorage())
+	for _, verbose := range []string{"-v", "-vv"} {
+		var stderr bytes.Buffer
+		code := command(t.Context(), io.Discard, &stderr, map[string]string{"QUAYSIDE_TOKEN": quaytest.SampleToken},
+			"info", "stackfleet/keystone-ldap:2025.1", "--server", s.URL(), verbose)
+		if code != 0 {
+			t.Fatalf("exit code %d\n%s", code, &stderr)
+		}
+		for _, logged := range []string{`/v2/auth status=200 `, `/v2/stackfleet/keystone-ldap/manifests/\S+ status=200 `, `/blobs/q/sha256/\S+ status=200 `} {
+			found := regexp.MustCompile(`msg="http exchange" method=GET url=http://\S+` + logged).MatchString(stderr.String())
+			if found != (verbose == "-vv") {
+				t.Errorf("%s: %q is logged: %v\n%s", verbose, logged, found, &stderr)
+			}
+		}
+		for _, secret := range []string{quaytest.SampleToken, "Signature", "eyJ"} {
+			if strings.Contains(stderr.String(), secret) {
+				t.Errorf("%s shows %q:\n%s", verbose, secret, &stderr)
+			}
+		}
+	}
+}

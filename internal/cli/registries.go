@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -123,6 +124,7 @@ func (a *app) reach(ctx context.Context, host string, o origin) error {
 	}
 	asking := pace.New(pace.Options{
 		Base: c.base, Retries: reachRetries, Timeout: reachTime, MaxWait: time.Second, Budget: reachBudget, Logger: a.talk.log,
+		Observe: c.logged,
 	})
 	defer asking.CloseIdleConnections()
 	r, err := registry.New(host, registry.Options{
@@ -229,14 +231,34 @@ type carrier struct {
 	host   string // as it was asked for
 	base   *http.Transport
 	pace   *pace.Transport
+	log    *slog.Logger
 	remedy atomic.Pointer[string] // what can be done about an error that was met
 }
 
 // observe looks at an attempt.
 func (c *carrier) observe(e pace.Event) {
+	c.logged(e)
 	if text := remedy(e.Request.URL.Host, e.Err); text != "" {
 		c.remedy.Store(&text)
 	}
+}
+
+// logged logs an attempt in the words of package quay. It leaves out headers and
+// the query, which is a credential where a registry redirects to.
+func (c *carrier) logged(e pace.Event) {
+	url := *e.Request.URL
+	url.User, url.RawQuery = nil, ""
+	attrs := []slog.Attr{
+		slog.String("method", e.Request.Method), slog.String("url", url.String()), slog.Int("status", e.Status),
+		slog.Duration("duration", e.Duration), slog.String("protocol", e.Proto),
+	}
+	if e.Attempt > 1 {
+		attrs = append(attrs, slog.Int("attempt", e.Attempt))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	}
+	c.log.LogAttrs(e.Request.Context(), slog.LevelDebug, "http exchange", attrs...)
 }
 
 func (c *carrier) close() {
@@ -260,7 +282,7 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 		}
 	}
 	base := registry.NewTransport(roots)
-	c := &carrier{host: host, base: base}
+	c := &carrier{host: host, base: base, log: a.talk.log}
 	c.pace = pace.New(pace.Options{
 		Base:        base,
 		Retries:     quay.DefaultRetries,

@@ -54,9 +54,9 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	f := &feed[report.Repository]{a: a, options: options, link: l, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
-		known := false
+		known := true // on every page: a token may lapse between two
 		for r, err := range l.catalog.Repositories(ctx, namespace) {
-			known = known || r.CallerKnown
+			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
 				Host: l.host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
 				State: r.State, LastModified: r.LastModified,
@@ -109,7 +109,11 @@ func parseNamespace(arg string) (host, namespace string, err error) {
 		return "", arg, ref.ValidNamespace(arg)
 	}
 	p, err := ref.ParsePattern(arg)
-	if err == nil && !strings.HasSuffix(p.String(), p.Namespace+"/*:latest") {
+	switch {
+	case err != nil:
+	case !p.Token.IsZero():
+		err = usagef("repos takes no token in its argument: give it in $QUAYSIDE_TOKEN or with --token-file")
+	case !strings.HasSuffix(p.String(), p.Namespace+"/*:latest"):
 		err = usagef("repos needs an organization, and %s says more: tags lists the tags of a repository, find those of many", arg)
 	}
 	return p.Host, p.Namespace, err

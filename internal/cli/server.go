@@ -59,7 +59,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if host != hostOf(chosen.url) {
 		o, err = a.originOf(ctx, host, token)
 	} else if o.token = token; token.IsZero() {
-		o.token, err = a.tokenOfChosen(ctx, entry)
+		o.token, err = a.tokenOfChosen(ctx, host, entry)
 	}
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (a *app) chosen() (origin, *configServer, error) {
 	if !strings.Contains(name, "://") {
 		o.url = a.scheme() + name
 	} else if a.flags.plainHTTP && strings.HasPrefix(name, "https:") {
-		return origin{}, nil, usagef("--plain-http contradicts --server %s", name)
+		return origin{}, nil, usagef("--plain-http contradicts the https:// of --server")
 	}
 	// The same server may be configured under another name.
 	key, entry := a.configured(func(_, url string) bool { return sameOrigin(url, o.url) })
@@ -183,7 +183,7 @@ func (a *app) entryOrigin(name string, entry configServer) origin {
 
 // tokenOfChosen finds the token of --server's server: of --token-file, then of
 // the config file's entry, which knows whose it is, then of the environment.
-func (a *app) tokenOfChosen(ctx context.Context, entry *configServer) (ref.Secret, error) {
+func (a *app) tokenOfChosen(ctx context.Context, host string, entry *configServer) (ref.Secret, error) {
 	given, _ := a.env("QUAYSIDE_TOKEN")
 	switch {
 	case a.flags.tokenFile != "":
@@ -192,7 +192,7 @@ func (a *app) tokenOfChosen(ctx context.Context, entry *configServer) (ref.Secre
 		if given != "" && entry.TokenEnv != "QUAYSIDE_TOKEN" {
 			a.talk.note("the config file names a token for this server: it is used in place of $QUAYSIDE_TOKEN")
 		}
-		return a.tokenOfEntry(ctx, a.flags.server, *entry)
+		return a.tokenOfEntry(ctx, host, *entry)
 	}
 	return ref.NewSecret(strings.TrimSpace(given)), nil
 }

@@ -6,6 +6,8 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,3 +93,63 @@ func TestTokenGoesToItsServerOnly(t *testing.T) {
 }
 
 func host(s *quaytest.Server) string { return strings.TrimPrefix(s.URL(), "http://") }
+
+// What is wrong with a command line is told without the secrets in it.
+func TestUsageErrorsShowNoSecret(t *testing.T) {
+	config := writeFile(t, "config.yaml", "servers: {quay.example: {token_env: NOT_SET}}")
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"repos", "quay.io/stackfleet/nova-*?token=hush"}, "repos takes no token in its argument"},
+		{[]string{"repos", "quay.io/stackfleet?token=hush"}, "repos takes no token in its argument"},
+		{[]string{"repos", "stackfleet?token=hush"}, "organization: "},
+		{[]string{"tags", "quay.io/stackfleet/nova-api?token=hush"}, "no query"},
+		{[]string{"has", "quay.io/stackfleet/nova-api:1?token=hush"}, "no query"},
+		{[]string{"find", "quay.io/stackfleet/UPPER:1?token=hush"}, "upper case"},
+		{[]string{"info", "quay.io/stackfleet/UPPER:1?token=hush"}, "upper case"},
+		{[]string{"repos", "stackfleet", "--server", "https://me:hush@quay.example"}, "token_env NOT_SET is not set"},
+		{[]string{"repos", "stackfleet", "--server", "https://me:hush@quay.example.org"}, "user information"},
+		{[]string{"repos", "stackfleet", "--server", "https://quay.example.org?token=hush", "--plain-http"}, "--plain-http contradicts"},
+		{[]string{"repos", "stackfleet", "-thush"}, "unknown shorthand flag"},
+		{[]string{"repos", "stackfleet", "--token-file", "hush"}, "--token-file takes the name of a file"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := command(t.Context(), &stdout, &stderr, nil, append(test.args, "--config", config, "-vv")...)
+		if code != 2 || !strings.Contains(stderr.String(), test.says) || stdout.Len() > 0 {
+			t.Errorf("%q: exit code %d\n%s%s", test.args, code, &stdout, &stderr)
+		}
+		if strings.Contains(stderr.String(), "hush") {
+			t.Errorf("%q shows the secret:\n%s", test.args, &stderr)
+		}
+	}
+}
+
+// A token that the server no longer knows on a later page of the listing hides
+// private repositories: the answer is not complete.
+func TestTokenThatLapsesWhileListing(t *testing.T) {
+	d := quaytest.Fleet(150, quaytest.FleetOptions{Private: 30})
+	d.Users = []quaytest.User{{Name: "admiral", Enabled: true}}
+	d.Organizations[0].Owners = []string{"admiral"}
+	d.Tokens = []quaytest.Token{{Name: "token-of-admiral", User: "admiral", Scope: "repo:read"}}
+	h, err := quaytest.NewHandler(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("next_page") {
+			r.Header.Del("Authorization") // an expired token counts as none: doc/quay-api.md section 3
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	for _, args := range [][]string{{"repos", "fleet"}, {"find", "fleet/*:2025.1"}} {
+		var stdout, stderr bytes.Buffer
+		code := command(t.Context(), &stdout, &stderr, map[string]string{"QUAYSIDE_TOKEN": "token-of-admiral"},
+			append(args, "--server", s.URL, "-o", "json")...)
+		if code != 3 && code != 4 || !strings.Contains(stdout.String(), `"complete":false`) || !strings.Contains(stderr.String(), "the server") {
+			t.Errorf("%q: exit code %d\n%.300s\n%s", args, code, &stdout, &stderr)
+		}
+	}
+}

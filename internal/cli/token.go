@@ -6,9 +6,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/quayside/quayside/ref"
 )
@@ -23,6 +27,9 @@ func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
 	in := a.stdin
 	if file != "-" {
 		f, err := os.Open(file)
+		if wrong, ok := errors.AsType[*fs.PathError](err); ok && !strings.ContainsAny(file, `/\`) {
+			err = fmt.Errorf("%w; --token-file takes the name of a file, and not the token", wrong.Err) // which it may be
+		}
 		if err != nil {
 			return ref.Secret{}, usagef("token file: %w", err)
 		}

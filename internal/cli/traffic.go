@@ -59,9 +59,12 @@ func sameHost(registry, host string) bool {
 	return registry == host || strings.TrimSuffix(registry, ":443") == host || strings.TrimSuffix(registry, ":80") == host
 }
 
-// tellTraffic says on standard error what the copy cost its registries.
-func (c *copying) tellTraffic() {
-	for _, t := range c.hunt.registries.traffic() {
-		c.a.talk.note("%v", t)
+// tellTraffic says on standard error what looking into images, or a copy of them,
+// cost their registries.
+func (h *hunt) tellTraffic() {
+	for _, t := range h.registries.traffic() {
+		h.a.talk.note("%v", t)
 	}
 }
+
+func (c *copying) tellTraffic() { c.hunt.tellTraffic() }
