@@ -82,12 +82,51 @@ func TestCopyToAReadOnlyFolder(t *testing.T) {
 	}
 }
 
-// A whole layout on a disk that cannot be written can be verified.
-func TestVerifyAReadOnlyLayout(t *testing.T) {
-	source := startRelease(t, 2, quaytest.ReleaseOptions{})
-	disk := mount(t, 8<<20)
-	dir := filepath.Join(disk, "layout")
-	mustRun(t, 0, "copy", source.pattern(), "oci:"+dir, "--plain-http")
+// On a disk that cannot be written what is there can be looked at: a layout and
+// an archive, whole, and for what is missing of them.
+func TestLookAtAReadOnlyDisk(t *testing.T) {
+	source := startRelease(t, 3, quaytest.ReleaseOptions{})
+	disk := mount(t, 24<<20)
+	dir, file := filepath.Join(disk, "layout"), filepath.Join(disk, "release.tar")
+	two := source.host + "/release/image-00000[01]:" + releaseTag
+	mustRun(t, 0, "copy", two, "oci:"+dir, "--plain-http")
+	mustRun(t, 0, "copy", two, "oci-archive:"+file, "--plain-http")
+	if err := os.WriteFile(filepath.Join(dir, "blobs", "sha256", strings.Repeat("0", 64)), []byte("lonely"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	remount(t, disk, syscall.MS_RDONLY, "")
 	mustRun(t, 0, "verify", dir)
+	if said := mustRun(t, 0, "layout", "gc", dir, "--dry-run"); !strings.Contains(said, "1 blobs and 0 partial files would be removed, 6B;") {
+		t.Errorf("what gc would do:\n%s", said)
+	}
+	mustRun(t, 5, "layout", "gc", dir)
+	for _, to := range []string{"oci:" + dir, "oci-archive:" + file} {
+		said := mustRun(t, 0, "copy", source.pattern(), to, "--plain-http", "--dry-run")
+		if strings.Count(said, "already there\n") != 2 || !strings.Contains(said, "3 images to "+to) {
+			t.Errorf("what a copy would do:\n%s", said)
+		}
+		if said := mustRun(t, 0, "copy", two, to, "--plain-http", "--dry-run"); !strings.Contains(said, " 0B are missing") {
+			t.Errorf("what a copy of what is there would do:\n%s", said)
+		}
+	}
+	mustRun(t, 0, "copy", two, "oci:"+filepath.Join(disk, "new", "layout"), "--plain-http", "--dry-run")
+}
+
+// An archive that has all that is asked for needs no room, and one that lacks
+// something needs it twice: staged, and in the archive.
+func TestRoomForAnArchive(t *testing.T) {
+	source := startRelease(t, 3, quaytest.ReleaseOptions{})
+	disk := mount(t, 4*source.unique)
+	file := filepath.Join(disk, "release.tar")
+	two := source.host + "/release/image-00000[01]:" + releaseTag
+	mustRun(t, 0, "copy", two, "oci-archive:"+file, "--plain-http")
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remount(t, disk, 0, fmt.Sprintf("size=%d", info.Size()*3/2))
+	mustRun(t, 0, "copy", two, "oci-archive:"+file, "--plain-http", "--dry-run")
+	if said := mustRun(t, 5, "copy", source.pattern(), "oci-archive:"+file, "--plain-http", "--dry-run"); !strings.Contains(said, "the disk is too small") {
+		t.Errorf("it does not say what is wrong:\n%s", said)
+	}
 }

@@ -5,9 +5,11 @@ package cli
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/internal/mirror"
@@ -76,7 +78,7 @@ login and podman login have stored; to write, what is stored.`,
 	p.SortFlags = false
 	p.BoolVar(&f.dryRun, "dry-run", false, "print what would be copied, and how much, and fetch manifests only")
 	addLabel(cmd, &f.labels)
-	p.StringSliceVar(&f.platforms, "platform", nil, "`platforms` to take of an index, such as linux/amd64,linux/arm64 (default all)")
+	p.StringSliceVar(&f.platforms, "platform", nil, "`platforms` to take of an index, such as linux/amd64,linux/arm64 (default all; this machine's for docker-archive:)")
 	p.StringVar(&f.index, "index", "", "what becomes of an index of which some is left out: sparse (as it is) or rewrite (another digest)")
 	p.StringVar(&f.signatures, "signatures", string(mirror.SignaturesNew), "look for signatures: of new images, always or never")
 	p.IntVar(&f.transfers, "transfers", mirror.DefaultTransfers, "large blobs to fetch at once")
@@ -105,6 +107,11 @@ func (f *copyFlags) arguments(cmd *cobra.Command, args []string) error {
 		return usagef("%s needs a pattern, such as 'ORG/*:TAG', and a destination: %s%s", cmd.CommandPath(), transportList, didYouMean(cmd))
 	}
 	return nil
+}
+
+// thisPlatform is the one whose images docker and podman run on this machine.
+func thisPlatform() ocispec.Platform {
+	return ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}
 }
 
 // options reads the flags into the options of a copy to a destination.
@@ -138,6 +145,8 @@ func (f *copyFlags) options(to dest) (mirror.Options, error) {
 		return o, usagef("--index does not fit docker-archive:, which has no indexes")
 	case chosen && to.transport == dockerArchive:
 		o.Platforms.Index = mirror.SparseIndex // one image of it is taken out
+	case to.transport == dockerArchive:
+		o.Platforms.One = thisPlatform()
 	case chosen && f.index == "":
 		return o, usagef("--platform leaves out some of an index: say with --index what becomes of it, sparse (as it is, digest and all, " +
 			"though some of it is not there) or rewrite (a new one, with another digest)")

@@ -128,26 +128,27 @@ type opened struct {
 	above       []string       // nor these, the lowest first, that a user has named
 }
 
-// open opens a destination, for this process alone. It may make a folder;
-// nothing leaves this machine.
+// open opens a destination, for this process alone, or for --dry-run to look at
+// only. It may make a folder; nothing leaves this machine.
 func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*opened, error) {
 	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
 	}
 	o := &opened{dest: d}
+	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log}
 	var err error
 	switch d.transport {
 	case ociFolder:
 		o.made, o.above = missing(d.path), missingAbove(d.path)
-		if o.layout, err = a.openLayout(d.path, f.check); err == nil {
+		if o.layout, err = layout.Open(d.path, options); err == nil {
 			o.destination = mirror.ToLayout(o.layout)
 		}
 	case ociArchive:
-		o.destination, err = mirror.ToOCIArchive(d.path)
+		o.destination, err = mirror.ToOCIArchive(d.path, options)
 	case dockerArchive:
-		o.destination, err = mirror.ToDockerArchive(d.path)
+		o.destination, err = mirror.ToDockerArchive(d.path, options)
 	case dockerRegistry:
-		err = a.openRegistry(ctx, o, f, r)
+		err = a.openRegistry(ctx, o, f, options, r)
 	}
 	if err != nil {
 		return nil, err
@@ -155,12 +156,8 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 	return o, nil
 }
 
-func (a *app) openLayout(dir string, check bool) (*layout.Layout, error) {
-	return layout.Open(dir, layout.Options{Check: check, Logger: a.talk.log})
-}
-
 // openRegistry opens a registry, and the folder where its blobs are staged.
-func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *registries) error {
+func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *registries) error {
 	rename, err := mirror.ParseRename(f.maps)
 	if err != nil {
 		return usagef("--map: %w", err)
@@ -179,7 +176,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *regis
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
 	folder = filepath.Join(folder, hex.EncodeToString(sum[:8]))
 	o.made = missing(folder)
-	if o.layout, err = a.openLayout(folder, f.check); err != nil {
+	if o.layout, err = layout.Open(folder, staging); err != nil {
 		return err
 	}
 	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
@@ -188,7 +185,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, r *regis
 		err = unreached(o.dest, err)
 	}
 	if err != nil {
-		if o.made {
+		if o.made && !f.dryRun {
 			return errors.Join(err, o.layout.Remove())
 		}
 		return errors.Join(err, o.layout.Close())
@@ -222,16 +219,24 @@ func missingAbove(dir string) (all []string) {
 	return all
 }
 
-// close lets go of the destination. A layout that was made to look at or in
-// vain, and blobs that have all got to a registry, are removed; it tells where
-// others are kept.
-func (o *opened) close(t *talk, whole, dry bool) error {
+// release lets go of a destination that was looked at only.
+func (o *opened) release() error {
+	err := o.destination.Close()
+	if o.layout != nil {
+		err = errors.Join(err, o.layout.Close())
+	}
+	return err
+}
+
+// close lets go of the destination. A layout that was made in vain, and blobs that
+// have all got to a registry, are removed; it tells where others are kept.
+func (o *opened) close(t *talk, whole bool) error {
 	staging := o.destination.Staging().Dir()
 	staged := o.transport == dockerRegistry
 	err := o.destination.Close()
 	switch {
 	case o.layout == nil:
-	case dry && o.made, !dry && whole && staged, !dry && !whole && (o.made || staged) && o.layout.Bare():
+	case whole && staged, !whole && (o.made || staged) && o.layout.Bare():
 		err = errors.Join(err, o.layout.Remove())
 		for _, dir := range o.above {
 			if os.Remove(dir) != nil { // somebody has put something into it
@@ -241,7 +246,7 @@ func (o *opened) close(t *talk, whole, dry bool) error {
 	default:
 		err = errors.Join(err, o.layout.Close())
 	}
-	if _, gone := os.Stat(staging); !whole && !dry && o.transport != ociFolder && gone == nil {
+	if _, gone := os.Stat(staging); !whole && o.transport != ociFolder && gone == nil {
 		t.note("what was fetched is kept in %s: the next run goes on from there", staging)
 	}
 	return err

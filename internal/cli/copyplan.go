@@ -4,12 +4,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
 )
@@ -46,12 +50,15 @@ func (c *copying) plan(ctx context.Context) error {
 	meter := c.a.meter(false, c.aside)
 	defer meter.stop()
 	c.hunt.show = meter.show
+	staging := c.to.destination.Staging().Dir()
+	busy := layout.InUse(staging)
 	found, err := c.copier.Plan(ctx, c.images(ctx))
+	busy = cmp.Or(busy, layout.InUse(staging))
 	meter.stop()
 	if err != nil {
 		found.Free = -1 // nobody asked
 	}
-	if closed := c.to.close(c.a.talk, false, true); err == nil {
+	if closed := c.to.release(); err == nil {
 		err = closed
 	}
 	failed := 0
@@ -61,14 +68,9 @@ func (c *copying) plan(ctx context.Context) error {
 		}
 	}
 	code, why := c.verdict(ctx, len(found.Images)-failed, failed, err)
-	// An archive is written beside what is staged for it.
-	need := found.Missing
-	if c.to.transport == ociArchive || c.to.transport == dockerArchive {
-		need += found.Bytes
-	}
-	if found.Free >= 0 && need > found.Free && why == "" {
+	if need := c.need(found); found.Free >= 0 && need > found.Free && why == "" {
 		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
-			report.Bytes(need), c.to.destination.Staging().Dir(), report.Bytes(found.Free))
+			report.Bytes(need), staging, report.Bytes(found.Free))
 	}
 	if err := c.printPlan(found, code, why); err != nil {
 		return err
@@ -79,10 +81,13 @@ func (c *copying) plan(ctx context.Context) error {
 	c.hunt.tell()
 	c.tellTraffic()
 	c.tellIdle()
+	if errors.Is(busy, layout.ErrLocked) {
+		c.a.talk.warn("%v; some of what is missing now may be there by then", busy)
+	}
 	var failures []failure
 	for _, i := range found.Images {
 		if i.Err != nil {
-			failures = append(failures, failure{i.Reference(), i.Name, i.Err.Error()})
+			failures = append(failures, failure{i.Reference(), i.Name, []string{i.Err.Error()}})
 		}
 	}
 	c.a.talk.failures(failures)
@@ -93,6 +98,18 @@ func (c *copying) plan(ctx context.Context) error {
 		return &status{code: code}
 	}
 	return nil
+}
+
+// need is how many bytes a copy would write. An archive is written beside what is
+// staged for it, unless it has all of it already.
+func (c *copying) need(p mirror.Plan) int64 {
+	to, gathers := c.to.destination.(mirror.Gatherer)
+	if gathers && slices.ContainsFunc(p.Images, func(i mirror.PlannedImage) bool {
+		return i.Err == nil && (!i.Present || to.Awaits(i.Image))
+	}) {
+		return p.Missing + p.Bytes
+	}
+	return p.Missing
 }
 
 // aside tells what goes on when the search is over.

@@ -70,6 +70,9 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
 	c.copier = mirror.New(into.destination, options)
+	if one := options.Platforms.One; one.OS != "" {
+		a.talk.note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
+	}
 	if f.dryRun {
 		return c.plan(ctx)
 	}
@@ -140,7 +143,7 @@ func (c *copying) copy(ctx context.Context) error {
 	if code, _ := c.hunt.verdict(); code != exitDone && c.to.transport == ociFolder {
 		whole = false
 	}
-	closed := c.to.close(c.a.talk, whole, false)
+	closed := c.to.close(c.a.talk, whole)
 	if err == nil && closed != nil {
 		err = closed
 	}
@@ -211,14 +214,15 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 		return // told at the end of the command
 	}
 	if ended && (c.flags.output != "text" || !c.a.showy) {
-		var failures []failure
+		var failures, unsigned []failure
 		for _, i := range r.Images {
 			if i.Status == mirror.Failed {
-				failures = append(failures, failure{i.Reference, i.Destination, i.Error})
+				failures = append(failures, failure{i.Reference, i.Destination, []string{i.Error}})
 			} else if i.Signatures.Missing > 0 {
-				t.warn("%s: signatures are missing: %s", i.Reference, strings.Join(i.Notes, "; "))
+				unsigned = append(unsigned, failure{i.Reference, i.Destination, i.Notes})
 			}
 		}
+		t.unsigned(unsigned)
 		t.failures(failures)
 	}
 	c.hunt.tell()

@@ -10,51 +10,80 @@ import (
 	"strings"
 )
 
-// maxNamed is how many images are named of those that failed alike.
+// maxNamed is how many images are named of those that fared alike.
 const maxNamed = 3
 
-// A failure is an image that was not copied.
-type failure struct{ reference, destination, why string }
+// A failure is an image that was not copied, or that lacks signatures.
+type failure struct {
+	reference, destination string
+	why                    []string // the reasons, each by itself
+}
 
 // failures warns of images that failed, those that did for the same reason in
 // one line. The report names each of them.
-func (t *talk) failures(all []failure) {
-	alike := map[string][]failure{}
+func (t *talk) failures(all []failure) { t.alike(all, "failed: %s: %s", "%d images failed: %s: %s") }
+
+// unsigned does so of images whose signatures are missing.
+func (t *talk) unsigned(all []failure) {
+	t.alike(all, "%s: signatures are missing: %s", "signatures of %d images are missing: %s: %s")
+}
+
+// alike warns of images in the words of one or of many.
+func (t *talk) alike(all []failure, one, many string) {
+	groups := map[string][]failure{}
 	var reasons []string // in the order of the images
 	for _, f := range all {
 		reason := f.reason()
-		if alike[reason] == nil {
+		if groups[reason] == nil {
 			reasons = append(reasons, reason)
 		}
-		alike[reason] = append(alike[reason], f)
+		groups[reason] = append(groups[reason], f)
 	}
 	for _, reason := range reasons {
-		group := alike[reason]
+		group := groups[reason]
+		first := strings.Join(group[0].why, "; ")
 		if len(group) == 1 {
-			t.warn("failed: %s: %s", group[0].reference, group[0].why)
+			t.warn(one, group[0].reference, first)
 			continue
 		}
-		if !slices.ContainsFunc(group, func(f failure) bool { return f.why != group[0].why }) {
-			reason = group[0].why
+		if !slices.ContainsFunc(group, func(f failure) bool { return !slices.Equal(f.why, group[0].why) }) {
+			reason = first
 		}
-		var names []string
-		for _, f := range group[:min(len(group), maxNamed)] {
-			names = append(names, f.reference)
-		}
-		more := ""
-		if n := len(group) - len(names); n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		t.warn("%d images failed: %s%s: %s", len(group), strings.Join(names, ", "), more, reason)
+		t.warn(many, len(group), named(group), reason)
 	}
 }
 
-// ownPart is what errors of one cause differ in besides names: digests, and our
-// own end of a connection.
-var ownPart = regexp.MustCompile(`(sha256:)[0-9a-f]{64}|((?:read|write) tcp )\S+?->`)
+// named names the first images of a group.
+func named(group []failure) string {
+	var names []string
+	for _, f := range group[:min(len(group), maxNamed)] {
+		names = append(names, f.reference)
+	}
+	text := strings.Join(names, ", ")
+	if n := len(group) - len(names); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
 
-// reason is why an image failed, less what names it.
+// ownPart is what errors of one cause differ in besides names: digests, also as
+// cosign makes tags of them, and our own end of a connection.
+var ownPart = regexp.MustCompile(`(sha256[:-])[0-9a-f]{64}|((?:read|write) tcp )\S+?->`)
+
+// reason is why an image failed, less what names it. What is said of several of
+// its parts is said once.
 func (f failure) reason() string {
+	var reasons []string
+	for _, why := range f.why {
+		if reason := f.unnamed(why); !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// unnamed is a text less the names of the image.
+func (f failure) unnamed(text string) string {
 	var names []string
 	for _, name := range []string{f.reference, f.destination} {
 		names = append(names, name)
@@ -63,12 +92,11 @@ func (f failure) reason() string {
 			names = append(names, name[:at+end])
 		}
 	}
-	reason := f.why
 	slices.SortFunc(names, func(x, y string) int { return len(y) - len(x) })
 	for _, name := range names {
 		if name != "" {
-			reason = strings.ReplaceAll(reason, name, "...")
+			text = strings.ReplaceAll(text, name, "...")
 		}
 	}
-	return ownPart.ReplaceAllString(reason, "$1$2...")
+	return ownPart.ReplaceAllString(text, "$1$2...")
 }

@@ -22,7 +22,7 @@ import (
 
 // Has tells whether the blob is there, whole: by its size, or by its hash with
 // Options.Check, each blob once a process. What is there and damaged is removed,
-// and false. A blob of another size that does fit its digest stays: then the
+// unless the layout is read only, and false. A blob of another size that does fit its digest stays: then the
 // descriptor is wrong, and the error meets ErrCorrupt.
 func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
@@ -110,7 +110,7 @@ func (f folder) read(d digest.Digest) ([]byte, error) {
 // already is compared with it, and replaced when it is damaged. Many goroutines
 // may put the same blob.
 func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
-	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
+	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
 		return l.failed("store a blob", err)
 	}
 	if int64(len(content)) != d.Size || d.Digest.Algorithm().FromBytes(content) != d.Digest {
@@ -173,7 +173,7 @@ func (l *Layout) rename(temp, final string) error {
 // Delete removes a blob, whether an image needs it or not. It is no error when
 // there is none.
 func (l *Layout) Delete(d digest.Digest) error {
-	if err := errors.Join(d.Validate(), l.usable(context.Background())); err != nil {
+	if err := errors.Join(d.Validate(), l.writable(context.Background())); err != nil {
 		return l.failed("delete a blob", err)
 	}
 	l.removal.Lock()

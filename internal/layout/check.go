@@ -96,7 +96,7 @@ func (l *Layout) known(d digest.Digest, size int64) {
 	l.checks[d] = c
 }
 
-// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Hashing
+// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Read only, it stays. Hashing
 // takes long, and nobody is kept from committing meanwhile; what was committed in
 // the place of what was hashed is left alone.
 func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
@@ -108,7 +108,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	if err == nil {
 		err = fits(ctx, file, d, make([]byte, chunk), nil)
 	}
-	if err := errors.Join(err, file.Close()); !errors.Is(err, ErrCorrupt) {
+	if err := errors.Join(err, file.Close()); !errors.Is(err, ErrCorrupt) || l.readOnly {
 		return size, err
 	}
 	// Somebody may have put a whole one in its place meanwhile.

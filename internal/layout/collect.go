@@ -25,9 +25,11 @@ type Collected struct {
 }
 
 // Collect removes what no image of the layout points to, and what broken runs
-// left behind, partial blobs as well: what a copy would go on with. With dry it
-// only tells. It needs the layout for itself: ErrLocked. Files that are neither blobs by
-// their names nor in the folder of ours are not touched.
+// left behind, partial blobs as well: what a copy would go on with. It needs the
+// layout for itself: ErrLocked. With dry it only tells, and works on a folder that
+// cannot be written; ErrLocked then tells that a process writes, for what that
+// has brought so far looks as if nothing needed it. Files that are neither blobs
+// by their names nor in the folder of ours are not touched.
 //
 // It refuses to remove anything when it cannot know what an image needs: when
 // a manifest is damaged, cannot be read, is of a type that is not known here, or is not there. Not
@@ -38,7 +40,11 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	if err != nil {
 		return Collected{}, err
 	}
-	lock, err := f.acquire()
+	take := f.acquire
+	if dry {
+		take = f.share
+	}
+	lock, err := take()
 	if err != nil {
 		return Collected{}, err
 	}

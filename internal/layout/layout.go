@@ -30,24 +30,28 @@ var (
 	ErrBusy      = errors.New("blob is being written")                 // by another goroutine
 )
 
-// errClosed is for a Layout that was closed.
-var errClosed = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
+var (
+	errClosed   = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
+	errReadOnly = errors.New("the layout was opened to be read only")
+)
 
 // Options set up a Layout. The zero value works.
 type Options struct {
-	Check  bool         // hash a blob that is there, once, before it counts as there; else its size decides
-	Logger *slog.Logger // nil is silent
+	Check    bool         // hash a blob that is there, once, before it counts as there; else its size decides
+	ReadOnly bool         // write nothing and lock nothing: see Open
+	Logger   *slog.Logger // nil is silent
 }
 
 // A Layout is an open image layout. Safe for concurrent use. One process has it
 // open at a time; a kill lets go of it.
 type Layout struct {
 	folder
-	check   bool
-	log     *slog.Logger
-	lock    *os.File
-	writer  sync.WaitGroup // the goroutine that writes the index, while it runs
-	removal sync.Mutex     // held where a final name is given or taken
+	check    bool
+	readOnly bool
+	log      *slog.Logger
+	lock     *os.File       // nil: read only
+	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
+	removal  sync.Mutex     // held where a final name is given or taken
 
 	mu       sync.Mutex
 	closed   bool
@@ -64,10 +68,16 @@ type Layout struct {
 // empty folder or a missing one. Errors meet ErrLocked, which names the other
 // process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
 // refused, and stays as it is. A folder that it made is gone again when it fails.
+//
+// Read only, it makes nothing: a folder that is not there is a layout with
+// nothing in it. It takes no lock, and works beside a process that writes, whose
+// images it has as far as they were tagged by then, and whose blobs as far as
+// they have come; InUse tells of one. What would write is an error.
 func Open(dir string, o Options) (*Layout, error) {
 	l := &Layout{
 		folder:   folder(filepath.Clean(dir)),
 		check:    o.Check,
+		readOnly: o.ReadOnly,
 		log:      o.Logger,
 		busy:     map[digest.Digest]bool{},
 		checks:   map[digest.Digest]*check{},
@@ -78,6 +88,12 @@ func Open(dir string, o Options) (*Layout, error) {
 	}
 	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
 		return nil, l.failed("open", err)
+	}
+	if l.readOnly {
+		if err := l.look(); err != nil {
+			return nil, l.failed("open", err)
+		}
+		return l, nil
 	}
 	made := missing(dir)
 	if err := l.makeFolder(dir); err != nil {
@@ -102,6 +118,15 @@ func Open(dir string, o Options) (*Layout, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// look reads the index of a layout that is only read.
+func (l *Layout) look() (err error) {
+	l.index, err = l.readIndex()
+	if errors.Is(err, fs.ErrNotExist) {
+		l.index, err = newIndex(), nil
+	}
+	return err
 }
 
 // missing lists a folder and those above it that are not there, the lowest first.
@@ -194,10 +219,22 @@ func (l *Layout) Close() error {
 func (l *Layout) Dir() string { return string(l.folder) }
 
 // Free returns how many bytes the folder's file system has for unprivileged
-// users. A quota may leave less.
+// users, or the one where it would be made. A quota may leave less.
 func (l *Layout) Free() (int64, error) {
-	free, err := freeBytes(string(l.folder))
+	dir := string(l.folder)
+	if absent := missing(dir); len(absent) > 0 {
+		dir = filepath.Dir(absent[len(absent)-1])
+	}
+	free, err := freeBytes(dir)
 	return free, l.failed("ask for free space", err)
+}
+
+// writable tells whether the layout may be written to, and is usable.
+func (l *Layout) writable(ctx context.Context) error {
+	if l.readOnly {
+		return errReadOnly
+	}
+	return l.usable(ctx)
 }
 
 // usable tells whether the layout is open, and the context too.

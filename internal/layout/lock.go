@@ -6,7 +6,9 @@ package layout
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -27,8 +29,7 @@ func (f folder) acquire() (*os.File, error) {
 	}
 	err = tryLock(file)
 	if errors.Is(err, errHeld) {
-		err = fmt.Errorf("%w: %s, by %s", ErrLocked, f, holder(file))
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(f.inUse(holder(file)), file.Close())
 	} else if err != nil {
 		return nil, errors.Join(f.failed("lock", err), file.Close())
 	}
@@ -40,12 +41,61 @@ func (f folder) acquire() (*os.File, error) {
 	return file, nil
 }
 
-// release lets go of a layout. To close the file is not enough: a process that is
-// just being started elsewhere in this one shares it until it runs.
-func release(file *os.File) error { return errors.Join(unlock(file), file.Close()) }
+// share keeps those who write out of the layout while it is read. It writes
+// nothing, and where it cannot lock it gives nil, which is no error: a folder
+// that has no lock file yet, one that is closed to this user, a file system
+// without locks. The error meets ErrLocked.
+func (f folder) share() (*os.File, error) {
+	if err := errors.Join(noLink(f.own()), noLink(f.own(lockFile))); err != nil {
+		return nil, f.failed("lock", err)
+	}
+	file, err := os.Open(f.own(lockFile))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	} else if err != nil {
+		return nil, f.failed("lock", err)
+	}
+	err = tryShare(file)
+	if errors.Is(err, errHeld) {
+		return nil, errors.Join(f.inUse(writer(file)), file.Close())
+	} else if err != nil {
+		return nil, file.Close()
+	}
+	return file, nil
+}
 
-// holder tells who has locked a file, as far as it says so.
+// InUse tells, by an error that meets ErrLocked and names it, that a process
+// writes to the layout in a folder. Nil is that none does, or that there is no
+// such folder.
+func InUse(dir string) error {
+	lock, err := folder(filepath.Clean(dir)).share()
+	return errors.Join(err, release(lock))
+}
+
+// release lets go of a layout; nil is no lock. To close the file is not enough: a
+// process that is just being started elsewhere in this one shares it until it runs.
+func release(file *os.File) error {
+	if file == nil {
+		return nil
+	}
+	return errors.Join(unlock(file), file.Close())
+}
+
+func (f folder) inUse(by string) error {
+	return fmt.Errorf("%w: %s, by %s: run again when it has ended", ErrLocked, f, by)
+}
+
+// holder tells who has locked a file: where it can be shared, somebody who reads.
 func holder(file *os.File) string {
+	if tryShare(file) == nil {
+		_ = unlock(file)
+		return "a process that only reads it"
+	}
+	return writer(file)
+}
+
+// writer tells who has locked a file to write, as far as it says so.
+func writer(file *os.File) string {
 	b := make([]byte, 20)
 	n, _ := file.ReadAt(b, 0)
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {

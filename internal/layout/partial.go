@@ -36,7 +36,7 @@ const early = 512 << 10
 // this process or of one before, has left there. Its prefix is hashed, which ends with the
 // context. ErrBusy tells that another goroutine has it open. The caller closes.
 func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, error) {
-	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
+	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
 		return nil, l.failed("begin a blob", err)
 	}
 	l.mu.Lock()
@@ -51,6 +51,19 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 		return nil, p.failed("begin", errors.Join(err, p.letGo()))
 	}
 	return p, nil
+}
+
+// Begun returns how many bytes of a blob are in its partial file, open or not.
+// Whether they fit is not known.
+func (l *Layout) Begun(d ocispec.Descriptor) int64 {
+	if manifest.Check(d) != nil {
+		return 0
+	}
+	info, err := os.Stat(l.partial(d.Digest))
+	if err != nil || info.Size() > d.Size { // more than the blob has is of no use
+		return 0
+	}
+	return info.Size()
 }
 
 // open opens the file and hashes what is there. More than the blob can have

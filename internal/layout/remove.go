@@ -24,7 +24,7 @@ const removedSuffix = ".removed"
 // next Remove. Partials are to be closed before. After Close it refuses: the
 // folder may be another process's by then.
 func (l *Layout) Remove() error {
-	if err := l.usable(context.Background()); err != nil {
+	if err := l.writable(context.Background()); err != nil {
 		return l.failed("remove", err)
 	}
 	gone := string(l.folder) + removedSuffix

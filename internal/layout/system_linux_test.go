@@ -138,8 +138,9 @@ func TestReadOnlyFolder(t *testing.T) {
 		t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 	}
 	l := open(t, dir, layout.Options{})
-	put(t, l, newImage(content(1, 1000)), "quay.io/org/a:1")
-	if err := errors.Join(l.Close(), readOnly()); err != nil {
+	m, unused := newImage(content(1, 1000)), content(2, 100)
+	put(t, l, m, "quay.io/org/a:1")
+	if err := errors.Join(l.Put(t.Context(), describe("", unused), unused), l.Close(), readOnly()); err != nil {
 		t.Fatal(err)
 	}
 	_, openErr := layout.Open(dir, layout.Options{})
@@ -151,6 +152,42 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	if report, err := layout.Verify(t.Context(), dir, layout.VerifyOptions{}); err != nil || report.Images != 1 || len(report.Damaged) > 0 {
 		t.Errorf("verify: %+v, %v", report, err)
+	}
+	if c, err := layout.Collect(t.Context(), dir, true); err != nil || len(c.Blobs) != 1 || c.Bytes != 100 {
+		t.Errorf("what collect would do: %+v, %v", c, err)
+	}
+	l = open(t, dir, layout.Options{ReadOnly: true})
+	if e, ok := l.Image("quay.io/org/a:1"); !ok || e.Descriptor.Digest != m.root.Digest {
+		t.Errorf("image is %+v, %v", e, ok)
+	}
+}
+
+// Who only reads keeps out those who write, and not others who read, and does not
+// pass for the process that wrote last.
+func TestReadersShareTheLock(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, layout.Options{})
+	put(t, l, newImage(content(1, 1000)), "quay.io/org/a:1")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.Open(filepath.Join(dir, ".quayside", "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := unix.Flock(int(reader.Fd()), unix.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	if err := layout.InUse(dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := layout.Collect(t.Context(), dir, true); err != nil {
+		t.Error(err)
+	}
+	_, err = layout.Open(dir, layout.Options{})
+	if !errors.Is(err, layout.ErrLocked) || !strings.Contains(err.Error(), "by a process that only reads it") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -15,9 +15,14 @@ import (
 )
 
 // tryLock locks a file until unlock or the end of the process, or returns errHeld at once.
-func tryLock(file *os.File) error {
+func tryLock(file *os.File) error { return flock(file, unix.LOCK_EX) }
+
+// tryShare does so for one of many who read.
+func tryShare(file *os.File) error { return flock(file, unix.LOCK_SH) }
+
+func flock(file *os.File, how int) error {
 	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

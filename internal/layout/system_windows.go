@@ -14,9 +14,13 @@ import (
 
 // tryLock locks a file until unlock or the end of the process, or returns errHeld at once. The
 // byte that is locked is far behind the content, for nobody else may read what is.
-func tryLock(file *os.File) error {
-	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
-		0, 1, 0, &windows.Overlapped{OffsetHigh: 1})
+func tryLock(file *os.File) error { return lockByte(file, windows.LOCKFILE_EXCLUSIVE_LOCK) }
+
+// tryShare does so for one of many who read.
+func tryShare(file *os.File) error { return lockByte(file, 0) }
+
+func lockByte(file *os.File, how uint32) error {
+	err := windows.LockFileEx(windows.Handle(file.Fd()), how|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{OffsetHigh: 1})
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
 		return errHeld
 	}

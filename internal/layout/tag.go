@@ -62,7 +62,7 @@ func (e entry) copy() Entry {
 // descriptor are kept; see AnnotationIndex. When the context ends before, the
 // entry may still get there.
 func (l *Layout) Tag(ctx context.Context, e Entry) error {
-	if err := errors.Join(checkName(e.Name), manifest.Check(e.Descriptor), l.usable(ctx)); err != nil {
+	if err := errors.Join(checkName(e.Name), manifest.Check(e.Descriptor), l.writable(ctx)); err != nil {
 		return l.failed("tag", err)
 	}
 	info, err := os.Stat(l.blob(e.Descriptor.Digest))
@@ -100,7 +100,7 @@ func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, err
 // Untag removes a name, as Tag gives one. The blobs stay; Collect removes them.
 // It is no error when there is no such name.
 func (l *Layout) Untag(ctx context.Context, name string) error {
-	if err := errors.Join(checkName(name), l.usable(ctx)); err != nil {
+	if err := errors.Join(checkName(name), l.writable(ctx)); err != nil {
 		return l.failed("untag", err)
 	}
 	return l.failed("untag "+name, l.change(ctx, change{name: name}))

@@ -19,46 +19,58 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// stagingSuffix makes the name of the staging folder out of the archive's.
-const stagingSuffix = ".quayside"
+// The kinds of archives, with their colons.
+const (
+	ociKind    = "oci-archive:"
+	dockerKind = "docker-archive:"
+)
+
+// stagings are the endings that make the name of the staging folder out of the
+// archive's. Each kind has its own, for what one has staged the other may not
+// hold: an index, a signature, or one image out of an index by the index's name.
+var stagings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-docker"}
 
 // ToOCIArchive copies into file, a tar of an OCI image layout. Images are named
 // in it as in a layout, by their full reference, and the same images make the
 // same bytes: sorted, without times, owners or modes of their own.
 //
-// Blobs are staged in the folder file.quayside beside it, which one process
-// uses at a time. Finish writes the archive beside the old one and renames it,
-// so that at any instant there is the old archive or the new one, whole. Then
-// there are three copies of the images for a moment: staged, old and new. Close
-// removes the folder when no image that had its turn failed. Otherwise, and
-// after a kill, it stays, and the next run goes on from there; the archive has
-// the images that are whole.
+// Blobs are staged in the folder file.quayside beside it. One process at a time
+// works on an archive, of either kind. Finish writes the archive beside the old
+// one and renames it, so that at any instant there is the old archive or the new
+// one, whole. Then there are three copies of the images for a moment: staged, old
+// and new. Close removes the folder when no image that had its turn failed.
+// Otherwise, and after a kill, it stays, and the next run goes on from there; the
+// archive has the images that are whole.
 //
 // An archive that is there is added to. Its images stay unless one of the same
 // name replaces them, and blobs it has are not fetched again: they are hashed
 // where they lie before they count as there. When nothing changed, the file is
 // not touched. A file that is something else is an error, and so is an archive
 // made by ToDockerArchive.
-func ToOCIArchive(file string) (Destination, error) {
-	return openArchive("oci-archive:", file)
+//
+// The options are the staging folder's: read only, nothing is made, for a Plan.
+func ToOCIArchive(file string, o layout.Options) (Destination, error) {
+	return openArchive(ociKind, file, o)
 }
 
 // An archive is a Destination that becomes one file. Safe for concurrent use,
 // but for Finish and Close.
 type archive struct {
-	kind    string // with its colon
-	file    string
-	staging *layout.Layout
-	old     *tarball // nil: none
-	commit  func(ctx context.Context, s Staged) error
+	kind     string
+	file     string
+	readOnly bool
+	staging  *layout.Layout
+	old      *tarball // nil: none
+	commit   func(ctx context.Context, s Staged) error
 
-	mu       sync.Mutex
-	pending  map[string]bool // names that are not there, and were not committed yet
-	finished bool            // staging holds nothing that the archive has not
-	closed   bool
+	mu        sync.Mutex
+	pending   map[string]bool // names that are not there, and were not committed yet
+	committed map[string]bool // names that were, and may have changed in something
+	finished  bool            // staging holds nothing that the archive has not
+	closed    bool
 }
 
-func openArchive(kind, file string) (*archive, error) {
+func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	if file == "" {
 		return nil, fmt.Errorf("%s names no file", kind)
 	}
@@ -71,13 +83,19 @@ func openArchive(kind, file string) (*archive, error) {
 		return nil, fmt.Errorf("%s%s: the archive cannot be made, for %s is no folder: name another", kind, file, dir)
 	}
 	// The lock comes before the look at the file that another process may be
-	// about to replace.
-	staging, err := layout.Open(file+stagingSuffix, layout.Options{})
+	// about to replace, and at who makes one of the other kind of it.
+	staging, err := layout.Open(file+stagings[kind], o)
 	if err != nil {
 		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, file, err)
 	}
-	a := &archive{kind: kind, file: file, staging: staging, pending: map[string]bool{}}
+	a := &archive{
+		kind: kind, file: file, readOnly: o.ReadOnly, staging: staging,
+		pending: map[string]bool{}, committed: map[string]bool{},
+	}
 	a.commit = ToLayout(staging).Commit
+	if err := a.alone(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, file, err), a.Close())
+	}
 	a.old, err = openTarball(file)
 	if err == nil && a.old != nil && a.old.docker != a.docker() {
 		err = errors.New("it is an archive of the other kind, oci-archive or docker-archive")
@@ -91,10 +109,22 @@ func openArchive(kind, file string) (*archive, error) {
 
 func (a *archive) docker() bool { return a.kind == dockerKind }
 
+// alone refuses to write where a process makes an archive of another kind.
+func (a *archive) alone() error {
+	for kind, ending := range stagings {
+		if kind != a.kind && !a.readOnly {
+			if err := layout.InUse(a.file + ending); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // String gives the kind and the file.
 func (a *archive) String() string { return a.kind + a.file }
 
-// Staging is the layout in file.quayside.
+// Staging is the layout beside the file.
 func (a *archive) Staging() *layout.Layout { return a.staging }
 
 // Name is the full reference.
@@ -204,7 +234,20 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 		return err
 	}
 	a.note(s.Image, true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.committed[a.Name(s.Image)] = true
 	return nil
+}
+
+// Awaits tells whether an image is staged alone: the archive that is there has
+// none of its name, or another one, or not all that belongs to it now.
+func (a *archive) Awaits(i Image) bool {
+	e, staged := a.staging.Image(a.Name(i))
+	was, there := a.old.image(a.Name(i))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.committed[a.Name(i)] || staged && !(there && was.Digest == e.Descriptor.Digest)
 }
 
 // Close removes the staging folder when there is nothing in it that the archive
@@ -215,7 +258,7 @@ func (a *archive) Close() error {
 	}
 	a.closed = true
 	err := a.old.Close()
-	if a.finished || a.staging.Bare() {
+	if !a.readOnly && (a.finished || a.staging.Bare()) {
 		return errors.Join(err, a.staging.Remove())
 	}
 	return errors.Join(err, a.staging.Close())

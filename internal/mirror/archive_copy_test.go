@@ -12,12 +12,13 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // archived copies images from a site to an archive.
-func archived(t *testing.T, open func(string) (mirror.Destination, error), file string, o mirror.Options, images []mirror.Image) mirror.Report {
+func archived(t *testing.T, open opener, file string, o mirror.Options, images []mirror.Image) mirror.Report {
 	t.Helper()
 	to := opened(t, open, file)
 	r, err := mirror.New(to, o).Copy(t.Context(), slices.Values(images))
@@ -68,7 +69,48 @@ func TestCopyToArchives(t *testing.T) {
 	if r.Present != len(images) || s.blobBytes() != fetched {
 		t.Errorf("once more: %d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
 	}
-	gone(t, docker+".quayside")
+	gone(t, docker+".quayside-docker")
+}
+
+// Of an index a docker archive takes the image for the platform that goes without
+// saying, when one was said to, and asks for no other. What comes alone is taken
+// whatever it is for.
+func TestDockerArchiveOfOnePlatform(t *testing.T) {
+	y, _, children := multi(t)
+	y.tag("alone", "v1", y.index("alone", y.image("alone", "linux/s390x", "alone")))
+	y.tag("single", "v1", y.image("single", "linux/s390x", "single"))
+	y.tag("others", "v1", y.index("others", y.image("others", "linux/s390x", "s"), y.image("others", "linux/ppc64le", "p")))
+	s := newSite(t, y.data)
+	o := s.options()
+	o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	file := filepath.Join(t.TempDir(), "all.tar")
+	to, err := mirror.ToDockerArchive(file, layout.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := mirror.New(to, o).Plan(t.Context(), slices.Values(s.images("v1")))
+	if err := errors.Join(err, to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before := s.server.Stats().Classes["manifest"].Requests
+	r := archived(t, mirror.ToDockerArchive, file, o, s.images("v1"))
+	if n := s.server.Stats().Classes["manifest"].Requests - before; n != 6 {
+		t.Errorf("%d manifests were asked for, and 3 indexes and 3 images are wanted", n)
+	}
+	why := "it has linux/s390x, linux/ppc64le, and not linux/amd64, which is taken without --platform: choose another with it"
+	for n, i := range r.Images {
+		bad := strings.Contains(i.Reference, "/others:")
+		if bad != (i.Status == mirror.Failed) || bad != strings.Contains(i.Error, why) {
+			t.Errorf("%s: %s: %s", i.Reference, i.Status, i.Error)
+		}
+		if planned := p.Images[n]; bad != (planned.Err != nil) || !bad && planned.Bytes != i.Bytes {
+			t.Errorf("planned %+v, and it was %+v", planned, i)
+		}
+	}
+	index := indexed(t, unpack(t, file))
+	if len(index) != 3 || index[s.host+"/yard/multi:v1"] != children["linux/amd64"].Digest {
+		t.Errorf("index is %v", index)
+	}
 }
 
 // Attestations in an index have no place in a docker archive, and are not
@@ -109,7 +151,10 @@ func TestDockerArchiveWithoutAttestations(t *testing.T) {
 func TestPlanForAnArchive(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to := opened(t, mirror.ToOCIArchive, file)
+	to, err := mirror.ToOCIArchive(file, layout.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	images := s.images(quaytest.SampleTag)
 	p, err := mirror.New(to, s.options()).Plan(t.Context(), slices.Values(images))
 	if err := errors.Join(err, to.Close()); err != nil {

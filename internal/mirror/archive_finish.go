@@ -21,6 +21,13 @@ import (
 
 // Finish writes the archive, when there is anything new for it.
 func (a *archive) Finish(ctx context.Context) error {
+	if err := a.finish(ctx); err != nil {
+		return fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
+	}
+	return nil
+}
+
+func (a *archive) finish(ctx context.Context) error {
 	index := a.entries()
 	content, err := marshalIndex(index)
 	if err != nil {
@@ -28,7 +35,7 @@ func (a *archive) Finish(ctx context.Context) error {
 	}
 	parts, err := a.parts(ctx, index)
 	if err != nil {
-		return fmt.Errorf("%w; what was fetched is kept in %s", err, a.staging.Dir())
+		return err
 	}
 	changed, err := a.changed(content, parts)
 	if err != nil {
@@ -36,7 +43,7 @@ func (a *archive) Finish(ctx context.Context) error {
 	}
 	if changed {
 		if err := a.write(ctx, index, content, parts); err != nil {
-			return fmt.Errorf("%w; what was fetched is kept in %s", err, a.staging.Dir())
+			return err
 		}
 	}
 	a.mu.Lock()

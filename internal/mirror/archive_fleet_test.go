@@ -21,6 +21,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -222,10 +223,13 @@ func (f *fleet) runStaged(to mirror.Destination, images ...mirror.Staged) (fetch
 	return fetched
 }
 
+// An opener is ToOCIArchive or ToDockerArchive.
+type opener = func(string, layout.Options) (mirror.Destination, error)
+
 // opened returns a destination whose opening must not fail.
-func opened(t *testing.T, open func(string) (mirror.Destination, error), file string) mirror.Destination {
+func opened(t *testing.T, open opener, file string) mirror.Destination {
 	t.Helper()
-	to, err := open(file)
+	to, err := open(file, layout.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

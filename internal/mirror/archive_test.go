@@ -46,7 +46,7 @@ func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
 
 func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
-	for name, open := range map[string]func(string) (mirror.Destination, error){"oci": mirror.ToOCIArchive, "docker": mirror.ToDockerArchive} {
+	for name, open := range map[string]opener{"oci": mirror.ToOCIArchive, "docker": mirror.ToDockerArchive} {
 		one, two := filepath.Join(t.TempDir(), "one.tar"), filepath.Join(t.TempDir(), "two.tar")
 		images := f.plain()
 		f.run(opened(t, open, one), images...)
@@ -235,7 +235,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		open       func(string) (mirror.Destination, error)
+		open       opener
 		file, want string
 	}{
 		"a text":          {mirror.ToOCIArchive, text, "is no whole tar"},
@@ -247,7 +247,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		"no name":         {mirror.ToDockerArchive, "", "names no file"},
 	} {
 		before, _ := os.ReadFile(test.file)
-		to, err := test.open(test.file)
+		to, err := test.open(test.file, layout.Options{})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error is %v, and does not say %q", name, err, test.want)
 		}
@@ -257,14 +257,14 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		if after, _ := os.ReadFile(test.file); !bytes.Equal(before, after) {
 			t.Errorf("%s: was changed", name)
 		}
-		gone(t, test.file+".quayside")
+		gone(t, test.file+".quayside", test.file+".quayside-docker")
 	}
 }
 
 func TestArchiveIsOneProcessAtATime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.tar")
 	first := opened(t, mirror.ToOCIArchive, file)
-	if _, err := mirror.ToOCIArchive(file); !errors.Is(err, layout.ErrLocked) {
+	if _, err := mirror.ToOCIArchive(file, layout.Options{}); !errors.Is(err, layout.ErrLocked) {
 		t.Errorf("a second one: %v", err)
 	}
 	if err := first.Close(); err != nil {

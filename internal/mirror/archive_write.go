@@ -46,7 +46,7 @@ func (a *archive) write(ctx context.Context, index []ocispec.Descriptor, content
 		}
 		small = append(small, smallFile{dockerFile, content})
 	}
-	beside := a.file + stagingSuffix + ".new"
+	beside := a.staging.Dir() + ".new"
 	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err

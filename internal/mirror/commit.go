@@ -14,7 +14,7 @@ func (r *copying) commit(it *item) {
 	// The entry of a sparse index in a layout tells which of its images were
 	// chosen; a registry has no such entry.
 	if it.present && len(it.parts) == 1 && (it.doubtful || !it.parts[0].tree.sparse) {
-		r.ledger.finish(it, Present, nil)
+		r.there(it, Present)
 		return
 	}
 	if it.platforms == nil {
@@ -24,9 +24,9 @@ func (r *copying) commit(it *item) {
 	var missing *MissingError
 	switch {
 	case err == nil && it.present:
-		r.ledger.finish(it, Present, nil)
+		r.there(it, Present)
 	case err == nil:
-		r.ledger.finish(it, Copied, nil)
+		r.there(it, Copied)
 	case errors.As(err, &missing) && it.rounds < maxRounds:
 		it.rounds++
 		if !r.ledger.fetchAfterAll(it, missing.Blobs) {
@@ -35,6 +35,13 @@ func (r *copying) commit(it *item) {
 	default:
 		r.fail(it, err)
 	}
+}
+
+// there ends an image that the destination has, or will have with the others.
+func (r *copying) there(it *item, s Status) {
+	to, gathers := r.to.(Gatherer)
+	it.awaits = gathers && to.Awaits(it.Image)
+	r.ledger.finish(it, s, nil)
 }
 
 // maxRounds is how often a destination may find that something is missing.

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/quayside/quayside/internal/layout"
 )
 
@@ -152,17 +154,33 @@ func (r *copying) halt() {
 }
 
 // planned is called once, when all images were looked at: what is missing is
-// known then, and a disk that has no room for it is told before it is full.
+// known then, and a disk that has no room for it is told before it is full. The
+// room is asked for first: what is written meanwhile takes none of it twice.
 func (r *copying) planned() {
 	free, err := r.staging.Free()
 	if err != nil {
 		return // not known
 	}
-	images, wanted := r.ledger.planned()
-	missing := wanted - r.here.Load()
+	images, coming := r.ledger.planned()
+	var missing int64
+	for _, d := range coming {
+		missing += r.rest(d)
+	}
 	r.o.Logger.InfoContext(r.ctx, "planned", "images", images, "missing_bytes", missing, "free_bytes", free)
 	if free < missing {
 		r.stop(fmt.Errorf("%d bytes are still to be fetched into %s, and the disk has room for %d: free %d bytes, and run it again",
 			missing, r.staging.Dir(), free, missing-free))
 	}
+}
+
+// rest is how many bytes of a blob are still to be written: not what its partial
+// file has, whether that was opened yet or not, and nothing when it is staged.
+func (r *copying) rest(d ocispec.Descriptor) int64 {
+	begun := r.staging.Begun(d)
+	if begun == 0 { // or it has got its name by now
+		if there, err := r.staging.Has(r.ctx, d); there || err != nil {
+			return 0
+		}
+	}
+	return d.Size - begun
 }

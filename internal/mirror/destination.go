@@ -14,8 +14,8 @@ import (
 )
 
 // A Destination is where images go. Blobs are staged in a layout first. One
-// that has more to say is a Preparer, a Checker, a SignatureKeeper or a Sender
-// besides. All methods but Finish and Close are called by many goroutines.
+// that has more to say is a Preparer, a Checker, a SignatureKeeper, a Sender or a
+// Gatherer besides. All methods but Finish and Close are called by many goroutines.
 //
 // An error that is of the staging layout or of a file (an *fs.PathError, a full
 // disk) ends the whole Copy; any other is of the image in question.
@@ -44,6 +44,14 @@ type Destination interface {
 	// Close lets go of what it holds. What is unfinished stays for another run.
 	// A Copier does not call it.
 	Close() error
+}
+
+// A Gatherer is a Destination that gathers images and has them once Finish has
+// succeeded. Awaits tells whether that goes for an image that was found there or
+// committed. What became of it is told after Finish; where that fails, or is not
+// called, the image failed. Safe for concurrent use.
+type Gatherer interface {
+	Awaits(i Image) bool
 }
 
 // Staged is an image all of whose parts are in the staging layout, but for

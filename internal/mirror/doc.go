@@ -39,6 +39,8 @@
 //   - Each blob is fetched once, whichever images want it, and resumed from
 //     where it broke. Nothing is fetched that the destination has.
 //   - An image that is unchanged costs no request, when its digest is known.
+//   - An image is said to be copied when the destination has it: of an archive,
+//     when that is written.
 //   - One image's trouble is that image's. Only the context, a disk, or a
 //     destination that cannot be finished ends the whole.
 //   - What a server sends is bounded, and believed when it fits its digest: depth and

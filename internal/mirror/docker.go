@@ -14,10 +14,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 )
-
-const dockerKind = "docker-archive:"
 
 // ToDockerArchive copies into file, a tar that docker load, podman load and
 // skopeo's docker-archive: read, with many images and each layer once. It is
@@ -25,7 +24,8 @@ const dockerKind = "docker-archive:"
 // written since version 25: docker with containerd's store, and podman, read
 // the layout in it and keep the digests; everyone else reads manifest.json.
 // Layers are as the registry has them, compressed mostly. There is no file
-// "repositories": only docker before 1.10 needs it.
+// "repositories": only docker before 1.10 needs it. Blobs are staged in the
+// folder file.quayside-docker.
 //
 // The format holds less than a layout, and what it cannot hold is an error:
 //   - One platform of an image. Of an index, the one image that is staged is
@@ -38,8 +38,8 @@ const dockerKind = "docker-archive:"
 //
 // An image out of an index is looked at again in each run, as the platform may
 // be another one now: two manifests are asked for, and no blob.
-func ToDockerArchive(file string) (Destination, error) {
-	a, err := openArchive(dockerKind, file)
+func ToDockerArchive(file string, o layout.Options) (Destination, error) {
+	a, err := openArchive(dockerKind, file, o)
 	if err != nil {
 		return nil, err
 	}
@@ -68,17 +68,16 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	return a.archive.Commit(ctx, s)
 }
 
-// hasStaged tells whether the image is there, or of an index the one that is
-// staged.
+// hasStaged tells whether the image is there, or of an index the one that was
+// chosen. For a Plan, no manifest is staged.
 func (a *dockerArchive) hasStaged(ctx context.Context, s Staged) (bool, error) {
-	image, err := a.choose(ctx, s)
-	if ends(err) || ctx.Err() != nil {
-		return false, err
+	images := slices.DeleteFunc(slices.Clone(s.Manifests), func(d ocispec.Descriptor) bool {
+		return manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != ""
+	})
+	if len(images) != 1 {
+		return false, nil // Check tells
 	}
-	if err != nil {
-		return false, nil // Check tells; for a Plan, nothing is staged
-	}
-	s.Root, s.Manifests = image, []ocispec.Descriptor{image}
+	s.Root, s.Manifests = images[0], images
 	return a.archive.hasStaged(ctx, s)
 }
 

@@ -219,29 +219,6 @@ func TestSizesThatContradict(t *testing.T) {
 	}
 }
 
-// A disk that has no room for what is planned is told of before it is full.
-func TestNoRoomIsToldInTime(t *testing.T) {
-	y := newYard(t)
-	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
-	d := y.manifest("huge", ocispec.MediaTypeImageManifest, map[string]any{
-		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
-		"config": y.blob("huge", ocispec.MediaTypeImageConfig, "{}"),
-		"layers": []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromString("huge"), Size: 1 << 40}},
-	})
-	y.tag("huge", "v1", d)
-	s := newSite(t, y.data, quaytest.WithLatency(100*time.Millisecond))
-	l := newLayout(t, t.TempDir())
-	if free, err := l.Free(); err != nil || free >= 1<<40 {
-		t.Skipf("the disk has room for %d bytes (%v)", free, err)
-	}
-	o := s.options()
-	o.Jobs = 1 // the huge one comes last: all is planned before its blob is answered
-	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(s.images("v1")))
-	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
-		t.Errorf("error %v", err)
-	}
-}
-
 // When an image has failed, nobody waits for its other blobs.
 func TestFailedImageHoldsNothingUp(t *testing.T) {
 	y := newYard(t)

@@ -4,6 +4,8 @@
 package mirror
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -32,6 +34,7 @@ type ledger struct {
 	done      int   // images copied or present
 	failed    int
 	ended     []Event // ends of images that nobody was told of
+	awaiting  []*item // images that are there if the destination can be finished
 
 	home func()      // called when every image had its turn
 	tell func(Event) // told of the end of each image, without the lock
@@ -72,6 +75,7 @@ type item struct {
 	present   bool          // at the destination, before
 	doubtful  bool          // the destination has its index, and perhaps not all that was chosen of it
 	rewritten bool
+	awaits    bool // the destination's Finish
 	platforms []string
 	rounds    int // of commits that found something missing
 	left      int // attached, and left behind
@@ -192,8 +196,28 @@ func (l *ledger) end(it *item, s Status, err error) {
 		l.done++
 	}
 	l.open--
-	l.ended = append(l.ended, it.ending())
+	if s != Failed && it.awaits {
+		l.awaiting = append(l.awaiting, it)
+	} else {
+		l.ended = append(l.ended, it.ending())
+	}
 	l.closeWhenDone()
+}
+
+// finished ends the images that awaited it that the destination was finished, or
+// with an error was not.
+func (l *ledger) finished(err error) {
+	l.mu.Lock()
+	defer l.unlock()
+	for _, it := range l.awaiting {
+		if err != nil {
+			it.status, it.err = Failed, fmt.Errorf("not finished: %w", err)
+			l.done--
+			l.failed++
+		}
+		l.ended = append(l.ended, it.ending())
+	}
+	l.awaiting = nil
 }
 
 // ending tells of the end of an image.
@@ -236,12 +260,17 @@ func (l *ledger) looked(it *item) bool {
 	return l.fed && l.unlooked == 0
 }
 
-// planned returns how many images there are, and how many bytes they want
-// fetched.
-func (l *ledger) planned() (images int, wanted int64) {
+// planned returns how many images there are, and the blobs that are still on
+// their way to one that can come to a good end.
+func (l *ledger) planned() (images int, coming []ocispec.Descriptor) {
 	l.mu.Lock()
 	defer l.unlock()
-	return len(l.items), l.wanted
+	for _, b := range l.blobs {
+		if (b.state == queued || b.state == underway) && slices.ContainsFunc(b.waiting, (*part).alive) {
+			coming = append(coming, b.Descriptor)
+		}
+	}
+	return len(l.items), coming
 }
 
 // unfinished returns the images that had no turn.

@@ -21,7 +21,7 @@ type Plan struct {
 	Images  []PlannedImage // in the order of the references
 	Blobs   int            // unique layers and configurations
 	Bytes   int64          // of these, and of unique manifests
-	Present int64          // of Bytes: at the destination, or staged for it
+	Present int64          // of Bytes: at the destination, or staged for it, if only in part of a blob
 	Missing int64          // of Bytes: to be fetched
 	Shared  int64          // what images would take one by one, less Bytes
 	Free    int64          // of the staging disk; -1: not known
@@ -47,8 +47,8 @@ type planning struct {
 
 	mu        sync.Mutex
 	plan      Plan
-	manifests map[digest.Digest]bool // whether it is missing
-	blobs     map[digest.Digest]func() (bool, error)
+	manifests map[digest.Digest]int64 // bytes that are missing
+	blobs     map[digest.Digest]func() (int64, error)
 }
 
 // Plan finds out what a copy would take, and writes nothing: manifests are
@@ -65,7 +65,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	defer stop(nil)
 	p := &planning{
 		Copier: c, shelf: newShelf(c.to.Staging(), true),
-		manifests: map[digest.Digest]bool{}, blobs: map[digest.Digest]func() (bool, error){},
+		manifests: map[digest.Digest]int64{}, blobs: map[digest.Digest]func() (int64, error){},
 	}
 	queue := newQueue[Image](nil)
 	defer context.AfterFunc(ctx, queue.close)()
@@ -144,24 +144,23 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	}
 	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
 	for _, d := range t.manifests {
-		if p.manifest(d, fetched[d.Digest] && !i.Present) {
-			i.Missing += d.Size
-		}
+		i.Missing += p.manifest(d, fetched[d.Digest] && !i.Present)
 	}
 	for _, d := range t.blobs {
 		missing, err := p.blob(ctx, i, d)
 		if err != nil {
 			return err
 		}
-		if missing {
-			i.Missing += d.Size
-		}
+		i.Missing += missing
 	}
 	return nil
 }
 
-// manifest enters a manifest. It returns whether it is missing.
-func (p *planning) manifest(d ocispec.Descriptor, missing bool) bool {
+// manifest enters a manifest. It returns how many bytes are missing.
+func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) {
+	if fetched {
+		missing = d.Size
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if was, known := p.manifests[d.Digest]; known {
@@ -174,23 +173,20 @@ func (p *planning) manifest(d ocispec.Descriptor, missing bool) bool {
 }
 
 // count adds something unique to the sums.
-func (p *planning) count(d ocispec.Descriptor, missing bool) {
+func (p *planning) count(d ocispec.Descriptor, missing int64) {
 	p.plan.Bytes += d.Size
-	if missing {
-		p.plan.Missing += d.Size
-	} else {
-		p.plan.Present += d.Size
-	}
+	p.plan.Missing += missing
+	p.plan.Present += d.Size - missing
 }
 
-// blob enters a blob. It returns whether it is missing, which is asked once.
-func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (bool, error) {
+// blob enters a blob. It returns how many bytes are missing, which is asked once.
+func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	p.mu.Lock()
 	ask, known := p.blobs[d.Digest]
 	if known {
 		p.plan.Shared += d.Size
 	} else {
-		ask = sync.OnceValues(func() (bool, error) {
+		ask = sync.OnceValues(func() (int64, error) {
 			missing, err := p.missing(ctx, i, d)
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -204,16 +200,19 @@ func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descript
 	return ask()
 }
 
-// missing asks whether a blob has to be fetched.
-func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (bool, error) {
+// missing asks how much of a blob has to be fetched.
+func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	if i.Present {
-		return false, nil
+		return 0, nil
 	}
 	if wanted, err := p.wants(ctx, i.Image, d); err != nil || !wanted {
-		return false, err
+		return 0, err
 	}
 	there, err := p.to.Staging().Has(ctx, d)
-	return !there, staged(err)
+	if there || err != nil {
+		return 0, staged(err)
+	}
+	return d.Size - p.to.Staging().Begun(d), nil
 }
 
 // done gives the finished plan.

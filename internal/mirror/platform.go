@@ -17,6 +17,10 @@ import (
 type Platforms struct {
 	// Only names the platforms that are wanted; empty: all.
 	Only []ocispec.Platform
+	// One is what is taken of an index with several images when Only is empty,
+	// for a destination that holds one; zero: all. An image that comes alone is
+	// taken whatever it is for.
+	One ocispec.Platform
 	// Index says what becomes of an index of which some images are left out.
 	// It must be set when Only is.
 	Index IndexMode
@@ -60,6 +64,20 @@ func platformText(p ocispec.Platform) string {
 // fits tells whether a platform is one of those that are wanted.
 func (p Platforms) fits(have ocispec.Platform) bool {
 	return slices.ContainsFunc(p.Only, func(want ocispec.Platform) bool { return matches(want, have) })
+}
+
+// of is the choice for what an index lists.
+func (p Platforms) of(children []ocispec.Descriptor) Platforms {
+	images := 0
+	for _, c := range children {
+		if c.Annotations[attestationOf] == "" {
+			images++
+		}
+	}
+	if len(p.Only) == 0 && describes(&p.One) && images > 1 {
+		p.Only = []ocispec.Platform{p.One}
+	}
+	return p
 }
 
 // matches tells whether a platform is what is wanted. Without a variant every

@@ -192,7 +192,7 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 		changed = changed || got.Digest != child.Digest
 	}
 	if kept == 0 && len(m.Children) > 0 {
-		return desc, fmt.Errorf("%w: it has %s", errNotChosen, strings.Join(listed(m.Children), ", "))
+		return desc, w.noneOf(m.Children)
 	}
 	switch {
 	case kept == len(m.Children) && !changed:
@@ -206,6 +206,16 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 	}
 	w.keep(desc)
 	return desc, nil
+}
+
+// noneOf says that an index has nothing for the platforms that were chosen.
+func (w *walker) noneOf(children []ocispec.Descriptor) error {
+	has := strings.Join(listed(children), ", ")
+	if one := w.platform.One; len(w.platform.Only) == 0 && describes(&one) {
+		return fmt.Errorf("%w: it has %s, and not %s, which is taken without --platform: choose another with it",
+			errNotChosen, has, platformText(one))
+	}
+	return fmt.Errorf("%w: it has %s", errNotChosen, has)
 }
 
 // listed names the platforms that an index tells of its images.
@@ -232,10 +242,11 @@ const attestationOf = "vnd.docker.reference.digest"
 // that were chosen, attestations of these if they are wanted, and indexes, in
 // which the same question is asked again.
 func (w *walker) choose(children []ocispec.Descriptor) []bool {
+	want := w.platform.of(children)
 	chosen := make([]bool, len(children))
 	images := map[string]bool{}
 	for i, c := range children {
-		chosen[i] = len(w.platform.Only) == 0 || manifest.IsIndex(c.MediaType) || describes(c.Platform) && w.platform.fits(*c.Platform)
+		chosen[i] = len(want.Only) == 0 || manifest.IsIndex(c.MediaType) || describes(c.Platform) && want.fits(*c.Platform)
 		if chosen[i] {
 			images[c.Digest.String()] = true
 		}

@@ -1,0 +1,142 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A disk that has no room for what is planned is told of before it is full.
+func TestNoRoomIsToldInTime(t *testing.T) {
+	y := newYard(t)
+	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
+	y.tag("huge", "v1", y.huge())
+	s := newSite(t, y.data, quaytest.WithLatency(100*time.Millisecond))
+	l := newLayout(t, t.TempDir())
+	if free, err := l.Free(); err != nil || free >= huge {
+		t.Skipf("the disk has room for %d bytes (%v)", free, err)
+	}
+	o := s.options()
+	o.Jobs = 1 // the huge one comes last: all is planned before its blob is answered
+	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(s.images("v1")))
+	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// huge is the size of a layer that no disk here has room for, in bytes.
+const huge = 1 << 40
+
+var hugeLayer = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromString("huge"), Size: huge}
+
+// huge makes an image with a layer that the server only tells of.
+func (y *yard) huge() ocispec.Descriptor {
+	return y.manifest("huge", ocispec.MediaTypeImageManifest, map[string]any{
+		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
+		"config": y.blob("huge", ocispec.MediaTypeImageConfig, "{}"), "layers": []ocispec.Descriptor{hugeLayer},
+	})
+}
+
+// A planned handler of a log is told how many bytes are missing once all is planned.
+type planned struct {
+	slog.Handler
+	told func(missing int64)
+}
+
+func (planned) Enabled(context.Context, slog.Level) bool { return true }
+
+func (p planned) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "planned" {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "missing_bytes" {
+				p.told(a.Value.Int64())
+			}
+			return true
+		})
+	}
+	return nil
+}
+
+// What a partial file has needs no room, whether it was opened yet or not.
+func TestPartialFilesNeedNoRoom(t *testing.T) {
+	const left = 1000
+	y := newYard(t)
+	y.tag("huge", "v1", y.huge())
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	p, err := l.Partial(t.Context(), hugeLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write([]byte("h")); err != nil {
+		t.Fatal(err)
+	}
+	partial, err := filepath.Glob(filepath.Join(l.Dir(), ".quayside", "partial", "*"))
+	if err != nil || len(partial) != 1 {
+		t.Fatal(partial, err)
+	}
+	// A file with a hole, which takes an hour to hash.
+	if err := errors.Join(p.Close(), os.Truncate(partial[0], huge-left)); err != nil {
+		t.Skip(err)
+	}
+	plan := plan(t, l, s.options(), s.images("v1"))
+	if i := plan.Images[0]; plan.Missing != plan.Bytes-huge+left || plan.Present != huge-left || i.Missing != plan.Missing || i.Bytes != plan.Bytes {
+		t.Errorf("plan is %+v", plan)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := s.options()
+	told := int64(-1)
+	o.Logger = slog.New(planned{slog.DiscardHandler, func(missing int64) {
+		told = missing
+		cancel()
+	}})
+	if _, err := mirror.New(mirror.ToLayout(l), o).Copy(ctx, slices.Values(s.images("v1"))); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if want := int64(left + len("{}")); told < left || told > want {
+		t.Errorf("%d bytes are said to be missing, of %d or %d", told, int64(left), want)
+	}
+}
+
+// What nobody waits for any more needs no room.
+func TestFailedImagesNeedNoRoom(t *testing.T) {
+	y := newYard(t)
+	gone := y.image("huge", "linux/arm64", "never asked for")
+	y.tag("huge", "v1", y.index("huge", y.huge(), gone))
+	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:/v2/yard/huge/manifests/"+gone.Digest.String()))
+	over := make(chan struct{})
+	o := held{
+		until: func(path string) {
+			if strings.HasSuffix(path, hugeLayer.Digest.String()) {
+				<-over // on its way, while the other half of its image cannot be had
+			}
+		},
+		after: func(string) {},
+	}.options(s)
+	told := int64(-1)
+	o.Logger = slog.New(planned{slog.DiscardHandler, func(missing int64) {
+		told = missing
+		close(over)
+	}})
+	r, err := mirror.New(mirror.ToLayout(newLayout(t, t.TempDir())), o).Copy(t.Context(), slices.Values(s.images("v1")))
+	if err != nil || r.Failed != 1 || told != 0 {
+		t.Errorf("%d bytes are said to be missing, %v\n%s", told, err, show(t, r))
+	}
+}
