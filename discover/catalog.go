@@ -123,6 +123,8 @@ type Pace struct {
 
 	Held  bool          // requests wait now because the limit is used up
 	Pause time.Duration // they wait for so long still, since the server refused one; 0: not for that
+
+	Trouble string // why the latest attempt got no answer of use; "" when it got one
 }
 
 // An Account is a Catalog whose caller may have a token. The server is asked

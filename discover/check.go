@@ -61,6 +61,19 @@ func (k checker) check(ctx context.Context, repo Repository) error {
 	return nil
 }
 
+// pruned emits what the listing answered about repo.
+func (k checker) pruned(repo Repository, reason Reason) {
+	tags := k.names
+	if tags == nil {
+		tags = []string{k.tags.String()}
+	}
+	for _, tag := range tags {
+		r := k.absent(repo, tag, false)
+		r.Pruned, r.Reason = true, reason
+		k.emit(r)
+	}
+}
+
 // list asks for the tags by the longest text that all of them must contain,
 // and matches them here. Tags come newest first, so the first that is too old
 // ends the list.

@@ -11,7 +11,7 @@ import (
 // recognise tells what the listing showed about the namespace and the caller.
 func (c *crew) recognise() {
 	s := &c.sum
-	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == s.Present+s.Absent+s.Unknown
+	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == c.asked
 	s.Denied = refused && (s.Checked > 1 || c.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound

@@ -35,6 +35,10 @@ type Options struct {
 	// time.Now.
 	Now func() time.Time
 
+	// Pruned asks for a result of each repository that matches by name and is
+	// left out without a request: it is Absent, and its Reason tells why.
+	Pruned bool
+
 	// Progress, when set, is told how far the run is: some times a second
 	// while results are awaited, and at the end. It is called from the
 	// goroutine that ranges over Run.Results.

@@ -133,6 +133,53 @@ func TestListingWaitsForTheChecks(t *testing.T) {
 	})
 }
 
+// What is pruned and matches by name is a result when that is asked for, and
+// costs no request.
+func TestPrunedResults(t *testing.T) {
+	repos := named("aged", "bare", "doomed", "live", "other/deep", "zz")
+	for i := range repos[:4] {
+		repos[i].LastModified = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	repos[0].LastModified = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	repos[1].Empty = true
+	repos[2].State = "MARKED_FOR_DELETION"
+	repos[3].Public = false
+	refuse := func(context.Context, string, string) (discover.Tag, bool, error) {
+		return discover.Tag{}, false, quay.ErrForbidden
+	}
+	for _, c := range []struct {
+		pattern string
+		pruned  bool
+		want    []string
+	}{
+		{"harbour/*,!zz:{1,2}?since=2024-01-01", false, []string{"unknown live:1 (gone or private)", "unknown live:2 (gone or private)"}},
+		{"harbour/*,!zz:{1,2}?since=2024-01-01", true, []string{
+			"absent aged:1 (older than since)", "absent aged:2 (older than since)",
+			"absent bare:1 (no live tag)", "absent bare:2 (no live tag)",
+			"absent doomed:1 (being deleted)", "absent doomed:2 (being deleted)",
+			"unknown live:1 (gone or private)", "unknown live:2 (gone or private)",
+		}},
+		{"harbour/bar*:1.*", true, []string{"absent bare:1.* (no live tag)"}},
+	} {
+		f := &fake{rows: rows(nil, repos...), tag: refuse}
+		results, sum, err := discover.Collect(t.Context(), f, pattern(t, c.pattern), discover.Options{Pruned: c.pruned})
+		if err != nil || !sum.Complete || len(f.asked) > 1 {
+			t.Errorf("%s: error %v, asked %v", c.pattern, err, f.asked)
+		}
+		if diff := cmp.Diff(c.want, short(results)); diff != "" {
+			t.Errorf("%s, pruned %v (-want +got):\n%s", c.pattern, c.pruned, diff)
+		}
+		if sum.Denied != (sum.Unknown > 0) || sum.Listed != 6 {
+			t.Errorf("%s, pruned %v: summary %+v", c.pattern, c.pruned, sum)
+		}
+		for _, r := range results {
+			if r.Pruned != (r.Verdict == discover.Absent) || r.Public != (r.Repository != "live") {
+				t.Errorf("result %+v", r)
+			}
+		}
+	}
+}
+
 func TestBreakStopsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{rows: many(1_000_000)}

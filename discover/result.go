@@ -72,8 +72,12 @@ type Result struct {
 	State    string
 	Unlisted bool
 
-	// Reason is set when Verdict is Unknown, and when a tag is there but
-	// does not count. Err is the cause of an Unknown.
+	// Pruned is true when the listing answered and nothing was asked. Such
+	// results are given only when Options.Pruned wants them.
+	Pruned bool
+
+	// Reason is set when Verdict is Unknown, when Pruned is true, and when a
+	// tag is there but does not count. Err is the cause of an Unknown.
 	Reason Reason
 	Err    error
 }

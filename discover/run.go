@@ -43,6 +43,7 @@ type crew struct {
 	sum   Summary // consumer
 	broke bool    // consumer: the caller stopped the loop
 
+	asked                   int // consumer: results that were asked for, not pruned
 	private, denied, failed int // consumer: results of private repositories; of these, refused; server errors
 }
 
@@ -129,6 +130,9 @@ func (c *crew) list() {
 		c.unknown = c.unknown || !repo.CallerKnown
 		if reason := c.sieve.prune(repo); reason != "" {
 			c.pruned[reason]++
+			if c.options.Pruned && reason != NoMatch && reason != Nested {
+				c.check.pruned(repo, reason)
+			}
 			continue
 		}
 		c.waiting.Add(1)
@@ -185,7 +189,10 @@ func (c *crew) consume(yield func(Result) bool) bool {
 }
 
 func (c *crew) count(res Result) {
-	if !res.Public && !res.Unlisted {
+	if !res.Pruned {
+		c.asked++
+	}
+	if !res.Public && !res.Unlisted && !res.Pruned {
 		c.private++
 		switch res.Reason {
 		case GoneOrPrivate:

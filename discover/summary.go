@@ -42,7 +42,7 @@ type Summary struct {
 	Candidates int            // of these, those that needed a check; 1 when Direct
 	Checked    int            // of the candidates, those whose check has ended
 
-	Present  int // results with each verdict
+	Present  int // results with each verdict, pruned ones that were wanted included
 	Absent   int
 	Unknown  int
 	Unknowns map[Reason]int // Unknown by reason

@@ -34,6 +34,8 @@ type core struct {
 	pace   *pace.Transport
 	own    *http.Transport // nil when the user brought one
 	count  counters
+
+	trouble atomic.Pointer[string] // of the latest attempt, or nil
 }
 
 // A secret is a text that no way of printing a value shows. Nil is none.
@@ -119,11 +121,17 @@ type Pace struct {
 	// Pause is how long they wait still since the server refused one; 0 when
 	// it is not for that.
 	Pause time.Duration
+	// Trouble is why the latest attempt got no answer, or none but a 5xx; ""
+	// when it got one.
+	Trouble string
 }
 
 // Pace returns what is known by now of the server's limit on this API.
 func (c *Client) Pace() Pace {
 	var p Pace
+	if trouble := c.core.trouble.Load(); trouble != nil {
+		p.Trouble = *trouble
+	}
 	for _, host := range c.core.pace.Stats() { // one at most: redirects stay there
 		p.Protocol, p.Connections = host.Proto, host.Dials
 		for _, class := range host.Classes {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/quayside/quayside/internal/pace"
@@ -107,6 +108,9 @@ func (c *core) observe(e pace.Event) {
 		c.count.refused.Add(1)
 	}
 	ctx := e.Request.Context()
+	if ctx.Err() == nil {
+		c.trouble.Store(c.troubleOf(e))
+	}
 	if !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
@@ -124,4 +128,18 @@ func (c *core) observe(e pace.Event) {
 		attrs = append(attrs, slog.String("error", c.tidy(e.Err.Error())))
 	}
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "http exchange", attrs...)
+}
+
+// troubleOf says why an attempt got no answer of use, or nil.
+func (c *core) troubleOf(e pace.Event) *string {
+	var text string
+	switch {
+	case e.Err != nil:
+		text = c.tidy(e.Err.Error())
+	case e.Status >= 500:
+		text = strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
+	default:
+		return nil
+	}
+	return &text
 }

@@ -174,7 +174,9 @@ func TestServersThatAreNoQuay(t *testing.T) {
 		{200, `{"repositories": []} {}`, "malformed", []string{"not JSON"}},
 		{204, "", "malformed", []string{"a Quay"}},
 		{404, "404 page not found", "unavailable", []string{"404: 404 page not found", "a Quay"}},
-		{400, "Client sent an HTTP request to an HTTPS server.\n", "none", []string{"400: Client sent an HTTP request to an HTTPS server."}},
+		{400, "Client sent an HTTP request to an HTTPS server.\n", "unavailable", []string{"400: Client sent an HTTP request to an HTTPS server.", "begins with https://"}},
+		{400, "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head>", "unavailable", []string{"begins with https://"}},
+		{400, "Bad HTTP request", "none", []string{"400: Bad HTTP request"}},
 	} {
 		cl := client(t, canned(t, say(c.status, "text/html", c.body)))
 		_, err := drain(t, list(cl, "org"))

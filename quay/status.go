@@ -27,6 +27,7 @@ const (
 		"a repository that does not exist looks the same"
 	hintBrokenScope = "when every repository fails like this and the listing works, the token's scope is broken: make a new token"
 	hintLimited     = "the server limits how fast it may be asked: try again later, or ask with less at a time"
+	hintHTTPS       = "the server speaks HTTPS there: its URL begins with https://"
 	hintMirror      = "this is a mirror registry, not a full Quay: it serves images, and has no lists of repositories and tags"
 )
 
@@ -66,6 +67,8 @@ func (c *Client) classify(e *Error, resp *http.Response) {
 	case status == http.StatusNotFound:
 		// A dead backend answers so too, hence no "no" (doc/quay-api.md section 3).
 		e.kind, e.Hint = ErrUnavailable, "a 404 that is not Quay's own says nothing: "+c.core.hintServer()
+	case status == http.StatusBadRequest && isHTTPS(e, resp):
+		e.kind, e.Hint = ErrUnavailable, hintHTTPS
 	case status == http.StatusTooManyRequests:
 		e.kind, e.Hint = ErrRateLimited, hintLimited
 	case status >= 300 && status < 400:
@@ -78,6 +81,13 @@ func (c *Client) classify(e *Error, resp *http.Response) {
 	case status < 300:
 		e.kind, e.Hint = ErrMalformed, c.core.hintServer()
 	}
+}
+
+// isHTTPS knows the answer of a port for HTTPS to plain HTTP, as Go's server
+// and nginx give it.
+func isHTTPS(e *Error, resp *http.Response) bool {
+	return resp.Request.URL.Scheme == "http" && strings.Contains(e.Message, "HTTP request") &&
+		(strings.Contains(e.Message, "to an HTTPS server") || strings.Contains(e.Message, "to HTTPS port"))
 }
 
 // isMirrorRegistry knows Quay's second server by its answers to the routes it
@@ -127,7 +137,7 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 		e.Hint = "if the server's certificate comes from a CA of your own, add that CA"
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		e.Hint = "the server speaks plain HTTP there: give it as http://"
+		e.Hint = "the server speaks plain HTTP there: its URL begins with http://"
 	}
 	return e
 }

@@ -17,7 +17,9 @@ values. It has to be read by every new shell:
     ~/.bashrc                   source <(quayside completion bash)
     ~/.zshrc                    source <(quayside completion zsh)
     ~/.config/fish/config.fish  quayside completion fish | source
-    $PROFILE                    quayside completion powershell | Out-String | iex`,
+    $PROFILE                    quayside completion powershell | Out-String | iex
+
+The one for bash needs the package bash-completion.`,
 		Example:   "  quayside completion bash",
 		Args:      exactly("the name of a shell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},

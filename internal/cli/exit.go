@@ -54,7 +54,7 @@ func advise(err error, token bool) error {
 	case untrusted:
 		return fmt.Errorf("%w; --ca-file adds one", err)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w; or use --plain-http", err)
+		return fmt.Errorf("%w; --plain-http speaks it, or the http:// URL with --server", err)
 	}
 	if errors.Is(err, quay.ErrUnauthenticated) && !token {
 		return fmt.Errorf("%w; a token is given in $QUAYSIDE_TOKEN or with --token-file", err)

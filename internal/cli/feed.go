@@ -69,8 +69,7 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 
 // aside tells why requests wait.
 func (f *feed[R]) aside() []string {
-	p := f.link.client.Pace()
-	if why := pressure(p.Held, p.Rate, p.Pause); why != "" {
+	if why := holdUp(f.link.catalog.Pace()); why != "" {
 		return []string{why}
 	}
 	return nil

@@ -4,6 +4,8 @@
 package cli
 
 import (
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,7 @@ type flags struct {
 
 	timeout   time.Duration
 	quiet     bool
-	verbose   int
+	verbose   verbosity
 	logFormat string
 	config    string
 
@@ -50,15 +52,31 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.IntVar(&f.burst, "burst", 0, "requests at once before the rate holds (default one second of --rate, or what Quay publishes)")
 	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
-	p.CountVarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")
+	p.VarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")
+	p.Lookup("verbose").NoOptDefVal = "true"
 	p.StringVar(&f.logFormat, "log-format", "text", "how standard error is written: text or json")
 	p.StringVar(&f.config, "config", "", "config file (default quayside/config.yaml in the user's config folder)")
 	complete(cmd, "log-format", "text", "json")
 }
 
+// A verbosity counts how often its flag is given. To help texts it is a bool,
+// which takes no value.
+type verbosity int
+
+func (v *verbosity) Set(text string) error {
+	if given, err := strconv.ParseBool(text); err != nil || !given {
+		return errors.New("it takes no value, and may be given twice")
+	}
+	*v++
+	return nil
+}
+
+func (*verbosity) Type() string   { return "bool" }
+func (*verbosity) String() string { return "false" }
+
 // addFailEmpty adds the flag that makes an empty answer a failure.
 func (a *app) addFailEmpty(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 when there is nothing to print")
+	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 when nothing matched")
 }
 
 // empty ends a command that found nothing.

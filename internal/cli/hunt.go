@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -97,6 +98,7 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 // images finds the images as they are ranged over, in no order.
 func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
+		defer h.sortGaps()
 		for _, t := range h.targets {
 			if !h.resolve(ctx, t, yield) || ctx.Err() != nil {
 				return
@@ -105,17 +107,22 @@ func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 	}
 }
 
+// sortGaps orders what is unknown by name, so that two runs can be compared.
+func (h *hunt) sortGaps() {
+	slices.SortStableFunc(h.summary.Gaps, func(x, y report.Gap) int { return strings.Compare(x.Reference, y.Reference) })
+}
+
 // resolve finds the images of one target. It returns false when nobody wants more.
 func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) bool) bool {
 	gaps := len(h.summary.Gaps)
 	wanted := true
-	verdicts := map[string]int{}
+	var counts report.Counts
 	take := func(results iter.Seq[report.Image]) {
 		if len(h.labels) > 0 {
 			results = parallel(ctx, inspections, results, h.label)
 		}
 		for i := range results {
-			verdicts[i.Verdict]++
+			count(&counts, i)
 			if wanted = h.take(i, yield); !wanted {
 				return
 			}
@@ -131,7 +138,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 		p.Host = "" // a name that the config file has for the server
 	}
 	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show,
+		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show, Pruned: h.all,
 	})
 	take(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
@@ -146,11 +153,27 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	}
 	o := h.gapped(outcomeOf(ctx, p.Namespace, run.Summary(), err, l), gaps)
 	if len(h.labels) > 0 { // which the search knows nothing of
-		o.search.Present, o.search.Unknown = verdicts[report.Present], verdicts[report.Unknown]
+		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
+		o.search.Unlabelled = counts.Unlabelled
 	}
 	h.told = append(h.told, o)
 	h.summary.Add(o.search)
 	return wanted
+}
+
+// count adds a verdict.
+func count(c *report.Counts, i report.Image) {
+	switch i.Verdict {
+	case report.Present:
+		c.Present++
+	case report.Absent:
+		c.Absent++
+	case report.Unknown:
+		c.Unknown++
+	}
+	if i.Reason == unlabelled {
+		c.Unlabelled++
+	}
 }
 
 // gapped makes an outcome one in part when gaps have been added since.
@@ -169,9 +192,9 @@ func byDigest(t target) report.Image {
 	}
 }
 
-// label keeps a present image's verdict when it has the labels. It is "" when
-// it has not or the command ends meanwhile, and Unknown when that could not be
-// found out.
+// label keeps a present image's verdict when it has the labels. It is Absent
+// when it has not, Unknown when that could not be found out, and "" when the
+// command ends meanwhile.
 func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 	if i.Verdict != report.Present {
 		return i
@@ -184,7 +207,7 @@ func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 	case err != nil:
 		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(err.Error(), mirrored(i).Reference()+": ")
 	case !labelled(info, h.labels):
-		i.Verdict = ""
+		i.Verdict, i.Reason = report.Absent, unlabelled
 	}
 	return i
 }

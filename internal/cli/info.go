@@ -72,7 +72,7 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 	meter := a.meter(false, h.aside)
 	defer meter.stop()
 	h.show = meter.show
-	infos, failed := []mirror.Info{}, []looked{}
+	infos, failed, missing := []mirror.Info{}, []looked{}, 0
 	for l := range parallel(ctx, inspections, h.images(ctx), func(ctx context.Context, i report.Image) looked {
 		info, err := h.inspect(ctx, i)
 		return looked{mirrored(i), info, err}
@@ -82,6 +82,8 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 			failed = append(failed, l)
 		case labelled(l.info, having):
 			infos = append(infos, l.info)
+		default:
+			missing++
 		}
 	}
 	meter.stop()
@@ -96,6 +98,9 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if missing > 0 {
+		a.talk.note("%s: %d", unlabelled, missing)
 	}
 	return a.afterInfo(ctx, h, len(infos), failed)
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 )
 
+// unlabelled is why an image that carries the tag does not count.
+const unlabelled = "without the label"
+
 // A label is one --label: a label's name, and a glob for its value.
 type label struct{ key, glob string }
 

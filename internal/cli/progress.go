@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/report"
 )
 
 const (
@@ -28,6 +29,12 @@ const (
 	// shortPause is how long a wait is that is told; a shorter one would only
 	// flicker.
 	shortPause = time.Second
+)
+
+// What is told of a server that gives no answer, or no good one.
+const (
+	silence   = "no answer so far"
+	lastError = "last error: "
 )
 
 // A meter shows how far a search is, on standard error: as a bar when that is
@@ -100,7 +107,7 @@ func newBars(screen *os.File) *mpb.Progress {
 // show takes how far the search is. Safe for concurrent use.
 func (m *meter) show(p discover.Progress) { m.latest.Store(&p) }
 
-// words puts all there is to tell in words, or in none.
+// words puts all there is to tell in words.
 func (m *meter) words() string {
 	var parts []string
 	if p := m.latest.Load(); p != nil {
@@ -109,14 +116,13 @@ func (m *meter) words() string {
 	if m.aside != nil {
 		parts = append(parts, m.aside()...)
 	}
+	if len(parts) == 0 {
+		return silence
+	}
 	return strings.Join(parts, ", ")
 }
 
-func (m *meter) line() {
-	if text := m.words(); text != "" {
-		m.talk.note("%s", text)
-	}
-}
+func (m *meter) line() { m.talk.note("%s", m.words()) }
 
 func (m *meter) frame() {
 	text := m.words()
@@ -167,7 +173,10 @@ func (c *console) Flush(lines int) error {
 // describe puts progress in words.
 func describe(p discover.Progress) string {
 	text := fmt.Sprintf("%d listed", p.Listed)
-	if p.Listing {
+	switch {
+	case p.Listing && p.Listed == 0:
+		text = silence
+	case p.Listing:
 		text += " so far"
 	}
 	if p.Candidates > 0 {
@@ -183,10 +192,19 @@ func describe(p discover.Progress) string {
 		}
 		text += fmt.Sprintf(", about %s left", d.Round(time.Second))
 	}
-	if why := pressure(p.Pace.Held, p.Pace.Rate, p.Pace.Pause); why != "" {
+	if why := holdUp(p.Pace); why != "" {
 		text += ", " + why
 	}
 	return text
+}
+
+// holdUp says why a server's answers are long in coming, or "".
+func holdUp(p discover.Pace) string {
+	why := pressure(p.Held, p.Rate, p.Pause)
+	if why == "" && p.Trouble != "" {
+		why = lastError + report.Clean(p.Trouble)
+	}
+	return why
 }
 
 // pressure says why requests wait: for a limit with its rate, in requests a

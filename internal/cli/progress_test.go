@@ -50,7 +50,7 @@ func TestProgressGoesOnWhileAllWait(t *testing.T) {
 		m.show(discover.Progress{Listed: 10})
 		time.Sleep(5 * time.Second)
 		m.stop()
-		want := "quayside: 3 looked into\nquayside: 10 listed, 3 looked into\n"
+		want := "quayside: no answer so far\nquayside: 3 looked into\nquayside: 10 listed, 3 looked into\n"
 		if got := stderr.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -75,20 +75,21 @@ func TestProgressIsSilentWhenQuiet(t *testing.T) {
 
 func TestProgressInWords(t *testing.T) {
 	tests := map[string]discover.Progress{
-		"0 listed so far": {Listing: true},
+		"no answer so far": {Listing: true},
 		"300 listed so far, 9 of 90 checked, 4 found": {Listing: true, Listed: 300, Candidates: 90, Checked: 9, Present: 4},
 		"9 listed, 0 of 9 checked, 0 found":           {Listed: 9, Candidates: 9},
 		"9 listed, 3 of 9 checked, 1 found, 2 unknown, about 1m0s left": {
 			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Unknown: 2, Elapsed: 30 * time.Second},
 		"9 listed, 9 of 9 checked, 9 found": {Listed: 9, Candidates: 9, Checked: 9, Present: 9, Elapsed: time.Second,
 			Pace: discover.Pace{Limit: "published", Rate: 50}},
-		"0 listed so far, held to about 1234 requests a second": {Listing: true, Pace: discover.Pace{Held: true, Rate: 1234.5}},
-		"0 listed so far, held to about 4.8 requests a second":  {Listing: true, Pace: discover.Pace{Held: true, Rate: 4.81}},
+		"no answer so far, held to about 1234 requests a second": {Listing: true, Pace: discover.Pace{Held: true, Rate: 1234.5}},
+		"no answer so far, held to about 4.8 requests a second":  {Listing: true, Pace: discover.Pace{Held: true, Rate: 4.81}},
 		"9 listed, 3 of 9 checked, 1 found, about 1m0s left, held to about 48 requests a second": {
 			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Elapsed: 30 * time.Second,
 			Pace: discover.Pace{Held: true, Rate: 48.2, Pause: 300 * time.Millisecond}},
 		"900 listed, 100 of 900 checked, 1 found, about 40s left, held to about 20 requests a second": {
 			Listed: 900, Candidates: 900, Checked: 100, Present: 1, Elapsed: time.Second, Pace: discover.Pace{Held: true, Rate: 20}},
+		"no answer so far, last error: dial tcp: connection refused": {Listing: true, Pace: discover.Pace{Trouble: "dial tcp: connection refused"}},
 		"9 listed, 0 of 9 checked, 0 found, waiting 12s after a refusal": {
 			Listed: 9, Candidates: 9, Pace: discover.Pace{Held: true, Rate: 48, Pause: 11200 * time.Millisecond}},
 	}
@@ -128,6 +129,8 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 		}},
 		"refusal": {[]quaytest.Option{quaytest.WithQuirk("fail-first", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
 			func(p discover.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
+		"trouble": {[]quaytest.Option{quaytest.WithQuirk("html-502", "2")},
+			func(p discover.Pace) bool { return p.Trouble == "502 Bad Gateway" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := quaytest.NewServer(quaytest.SampleDataset(), c.options...)

@@ -78,16 +78,26 @@ func exactly(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
+		if len(names) == 0 {
+			return usagef("%s takes no arguments, and got %q%s", cmd.CommandPath(), args[0], didYouMean(cmd))
+		}
 		return usagef("%s needs %s, and got %d arguments%s", cmd.CommandPath(), strings.Join(names, " and "),
 			len(args), didYouMean(cmd))
 	}
 }
 
 // A timeoutError is the cause of a context that --timeout ended.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after   time.Duration
+	trouble func() string // why a server gave no answer of late, or ""
+}
 
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("gave up after %s (--timeout)", e.after)
+	text := fmt.Sprintf("gave up after %s (--timeout)", e.after)
+	if why := e.trouble(); why != "" {
+		text += "; " + lastError + why
+	}
+	return text
 }
 
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
@@ -103,13 +113,13 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 		}
 		a.applyDefaults(cmd)
 		a.talk.setup(a.flags, a.screen != nil, !plain)
-		if err := a.checkFlags(); err != nil {
+		if err := a.checkFlags(cmd); err != nil {
 			return err
 		}
 		ctx := cmd.Context()
 		if d := a.flags.timeout; d > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, d, &timeoutError{d})
+			ctx, cancel = context.WithTimeoutCause(ctx, d, &timeoutError{d, a.trouble})
 			defer cancel()
 		}
 		err := run(ctx, args)
@@ -121,10 +131,17 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 	}
 }
 
-func (a *app) checkFlags() error {
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	origin := func(flag string, inConfig bool) string {
+		if inConfig && !cmd.Flags().Changed(flag) {
+			return "config: defaults." + strings.ReplaceAll(flag, "-", "_")
+		}
+		return "--" + flag
+	}
+	d := a.config.Defaults
 	switch {
 	case a.flags.jobs < 1 || a.flags.jobs > discover.MaxJobs:
-		return usagef("--jobs is %d, and must be from 1 to %d", a.flags.jobs, discover.MaxJobs)
+		return usagef("%s is %d, and must be from 1 to %d", origin("jobs", d.Jobs != nil), a.flags.jobs, discover.MaxJobs)
 	case a.flags.connections < 1 || a.flags.connections > quay.MaxConnections:
 		return usagef("--connections is %d, and must be from 1 to %d", a.flags.connections, quay.MaxConnections)
 	case !(a.flags.rate >= 0) || math.IsInf(a.flags.rate, 0):
@@ -132,9 +149,9 @@ func (a *app) checkFlags() error {
 	case a.flags.burst < 0:
 		return usagef("--burst is %d, and must not be negative", a.flags.burst)
 	case a.flags.timeout < 0:
-		return usagef("--timeout is %s, and must not be negative", a.flags.timeout)
+		return usagef("%s is %s, and must not be negative", origin("timeout", d.Timeout != nil), a.flags.timeout)
 	case a.flags.logFormat != "text" && a.flags.logFormat != "json":
-		return usagef("--log-format is %q, and must be text or json", a.flags.logFormat)
+		return usagef("%s is %q, and must be text or json", origin("log-format", d.LogFormat != nil), a.flags.logFormat)
 	}
 	return nil
 }

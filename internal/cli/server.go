@@ -86,6 +86,14 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	return l, nil
 }
 
+// trouble says why one of the servers gave no answer of late, or "".
+func (a *app) trouble() (why string) {
+	for _, l := range a.links {
+		why = max(why, l.client.Pace().Trouble)
+	}
+	return why
+}
+
 // hangUp closes the connections of all links.
 func (a *app) hangUp() {
 	for _, l := range a.links {
@@ -134,7 +142,7 @@ func (a *app) chosen() (origin, *configServer, error) {
 	if !strings.Contains(name, "://") {
 		o.url = a.scheme() + name
 	} else if a.flags.plainHTTP && strings.HasPrefix(name, "https:") {
-		return origin{}, nil, usagef("--plain-http contradicts the https:// of --server")
+		return origin{}, nil, usagef("--plain-http contradicts the https:// of the server")
 	}
 	// The same server may be configured under another name.
 	key, entry := a.configured(func(_, url string) bool { return sameOrigin(url, o.url) })

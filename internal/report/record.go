@@ -45,7 +45,7 @@ const (
 )
 
 // An Image is the verdict on one tag of one repository. Digest and what
-// follows it are zero unless the verdict is Present.
+// follows it are zero unless the tag is there.
 type Image struct {
 	Verdict    string // Present, Absent or Unknown
 	Host       string // registry, such as "quay.io" or "registry.example:8443"
@@ -54,7 +54,7 @@ type Image struct {
 	Tag        string
 	Visibility string // "public", "private" or "" when not known
 	State      string // as the server says, such as "NORMAL"; "" when not known
-	Reason     string // why the verdict is Unknown, or the tag does not count, in a few words
+	Reason     string // why the verdict is Unknown, or Absent without a request or although the tag is there
 	Error      string // the cause of an Unknown, as the server or the connection gave it
 
 	Digest  string
@@ -73,7 +73,7 @@ func (i Image) Reference() string {
 // or "" when there is no digest.
 func (i Image) Pinned() string { return pin(path(i.Host, i.Namespace, i.Repository), i.Digest) }
 
-// A list of names has no room for a verdict, so it names what is there only.
+// Lists of names have no room for a verdict, so they name what is there only.
 func (i Image) reference() string {
 	if i.Verdict != Present {
 		return ""
@@ -81,7 +81,12 @@ func (i Image) reference() string {
 	return i.Reference()
 }
 
-func (i Image) pinned() string { return i.Pinned() }
+func (i Image) pinned() string {
+	if i.Verdict != Present {
+		return ""
+	}
+	return i.Pinned()
+}
 
 func (i Image) cells() []cell {
 	return []cell{

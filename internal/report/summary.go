@@ -21,6 +21,7 @@ type Counts struct {
 	Present    int            `json:"present"`
 	Absent     int            `json:"absent"`
 	Unknown    int            `json:"unknown"`
+	Unlabelled int            `json:"without_label"` // of Absent, those that carry the tag and not the labels asked for
 	Requests   Requests       `json:"requests"`
 	Elapsed    Elapsed        `json:"elapsed_seconds"`
 }
@@ -110,6 +111,7 @@ func (s *Summary) Add(p Search) {
 	s.Present += p.Present
 	s.Absent += p.Absent
 	s.Unknown += p.Unknown
+	s.Unlabelled += p.Unlabelled
 	s.Elapsed += p.Elapsed
 	s.Requests.Total += p.Requests.Total
 	s.Requests.WithToken += p.Requests.WithToken
@@ -135,7 +137,11 @@ func (p Search) String() string {
 		}
 	}
 	fmt.Fprintf(&b, ", %d checked, in %s\n", p.Checked, time.Duration(p.Elapsed).Round(time.Millisecond))
-	fmt.Fprintf(&b, "%d present, %d absent, %d unknown", p.Present, p.Absent, p.Unknown)
+	fmt.Fprintf(&b, "%d present, %d absent", p.Present, p.Absent)
+	if p.Unlabelled > 0 {
+		fmt.Fprintf(&b, " (without the label: %d)", p.Unlabelled)
+	}
+	fmt.Fprintf(&b, ", %d unknown", p.Unknown)
 	if !p.Finished {
 		b.WriteString(": not finished")
 	}
