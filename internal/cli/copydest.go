@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -15,6 +16,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
@@ -58,7 +61,11 @@ func parseDest(text string, mapped bool) (dest, error) {
 		return d, nil
 	}
 	rest, ok = strings.CutPrefix(rest, "//")
-	if !ok {
+	_, bare, schemed := strings.Cut(rest, "://")
+	switch {
+	case schemed:
+		return d, usagef("%s: a registry has no scheme: did you mean docker://%s?", name, safe(bare))
+	case !ok:
 		return d, usagef("%s: a registry is docker://HOST/PREFIX: did you mean docker://%s?", name, safe(strings.TrimLeft(rest, "/")))
 	}
 	d.host, d.prefix, _ = strings.Cut(rest, "/")
@@ -99,7 +106,7 @@ func likeDest(text, transport, rest string) string {
 		}
 	}
 	switch {
-	case strings.ContainsAny(text, "*?{") || strings.HasPrefix(text, "quay://"):
+	case strings.ContainsAny(text, "*?{[") || strings.HasPrefix(text, "quay://"), strings.Contains(transport, "/") && rest != "":
 		return "; a pattern comes before it"
 	case strings.HasSuffix(text, ".tar"):
 		return ": did you mean oci-archive:" + text + "?"
@@ -135,7 +142,7 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
 	}
 	o := &opened{dest: d}
-	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log}
+	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log, Removed: a.damaged(d)}
 	var err error
 	switch d.transport {
 	case ociFolder:
@@ -154,6 +161,15 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 		return nil, err
 	}
 	return o, nil
+}
+
+// damaged tells of blobs that a destination's layout had, and removed.
+func (a *app) damaged(d dest) func(digest.Digest) {
+	return func(blob digest.Digest) {
+		if !a.talk.quiet {
+			a.talk.warn("%s: damaged blob %s was removed, and is fetched again if it is needed", cmp.Or(d.path, d.host), blob)
+		}
+	}
 }
 
 // openRegistry opens a registry, and the folder where its blobs are staged.

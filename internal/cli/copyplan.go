@@ -61,13 +61,13 @@ func (c *copying) plan(ctx context.Context) error {
 	if closed := c.to.release(); err == nil {
 		err = closed
 	}
-	failed := 0
+	var failed []error
 	for _, i := range found.Images {
 		if i.Err != nil {
-			failed++
+			failed = append(failed, i.Err)
 		}
 	}
-	code, why := c.verdict(ctx, len(found.Images)-failed, failed, err)
+	code, why := c.verdict(ctx, len(found.Images)-len(failed), failed, err)
 	if need := c.need(found); found.Free >= 0 && need > found.Free && why == "" {
 		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
 			report.Bytes(need), staging, report.Bytes(found.Free))

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
 )
 
 // copy checks all that was asked for before anything is sent.
@@ -67,16 +69,30 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	options.Registry = h.registries.source
 	options.Logger = a.talk.log
 	options.Observe = log.tell
+	options.AllFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.One; one.OS != "" {
 		a.talk.note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
 	}
+	if to.transport == dockerArchive && options.Signatures != mirror.SignaturesNever {
+		a.talk.note("signatures are not copied: a docker-archive: has no place for them, and an oci-archive: has")
+	}
 	if f.dryRun {
 		return c.plan(ctx)
 	}
 	return c.copy(ctx)
+}
+
+// origins is how many organizations of servers images come from: those of one
+// keep names that differ.
+func (h *hunt) origins() int {
+	of := map[string]bool{}
+	for _, t := range h.targets {
+		of[t.link.host+"/"+t.namespace()] = true
+	}
+	return len(of)
 }
 
 // A copying is one run of copy.
@@ -147,7 +163,7 @@ func (c *copying) copy(ctx context.Context) error {
 	if err == nil && closed != nil {
 		err = closed
 	}
-	code, why := c.verdict(ctx, done.Copied+done.Present, done.Failed, err)
+	code, why := c.verdict(ctx, done.Copied+done.Present, causes(done), err)
 	if code == exitDone && !done.Complete {
 		code = exitPart // signatures are missing
 	}
@@ -187,7 +203,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 
 // verdict gives the exit code, and the error of the whole: of the search, or of
 // the copy of what it found.
-func (c *copying) verdict(ctx context.Context, well, failed int, err error) (code int, why string) {
+func (c *copying) verdict(ctx context.Context, well int, failures []error, err error) (code int, why string) {
 	code, why = c.hunt.verdict()
 	var late *timeoutError
 	switch {
@@ -197,12 +213,26 @@ func (c *copying) verdict(ctx context.Context, well, failed int, err error) (cod
 		return exitInterrupted, interrupted
 	case err != nil:
 		return exitFailed, err.Error()
-	case well == 0 && failed > 0 && code == exitDone:
+	case well == 0 && len(failures) > 0 && code == exitDone && !slices.ContainsFunc(failures, isNoDenial):
+		return exitAuth, ""
+	case well == 0 && len(failures) > 0 && code == exitDone:
 		return exitFailed, ""
-	case failed > 0, code != exitDone && code != exitEmpty && well > 0:
+	case len(failures) > 0, code != exitDone && code != exitEmpty && well > 0:
 		return exitPart, why
 	}
 	return code, why
+}
+
+func isNoDenial(err error) bool { return !errors.Is(err, registry.ErrDenied) }
+
+// causes are why images failed.
+func causes(r mirror.Report) (all []error) {
+	for _, i := range r.Images {
+		if i.Status == mirror.Failed {
+			all = append(all, i.Cause)
+		}
+	}
+	return all
 }
 
 // tell says on standard error what is to be said: what failed, by name, unless
@@ -234,9 +264,24 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 	if why != "" && !c.hunt.toldAlready(why) {
 		t.fail("%s", why)
 	}
-	if wrong := counted(r); wrong != "" {
+	if wrong := counted(r); wrong != "" && c.goesOn(r) {
 		t.note("%s; the same command goes on where this run was", wrong)
 	}
+}
+
+// goesOn tells whether the same command may bring what this run has not.
+func (c *copying) goesOn(r mirror.Report) bool {
+	searchable := slices.ContainsFunc(c.hunt.told, func(o outcome) bool {
+		return o.search.Namespace != string(discover.NamespaceNotFound)
+	})
+	return len(r.Unknown) > 0 && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
+}
+
+// isLasting tells whether a server's answer will be the same: that something is
+// not there, or that it takes no pushes.
+func isLasting(err error) bool {
+	answer, ok := errors.AsType[*registry.Error](err)
+	return errors.Is(err, registry.ErrNotFound) || ok && answer.Status == http.StatusMethodNotAllowed
 }
 
 // counted puts what went wrong in a few words, or in none.

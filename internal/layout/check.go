@@ -96,9 +96,9 @@ func (l *Layout) known(d digest.Digest, size int64) {
 	l.checks[d] = c
 }
 
-// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Read only, it stays. Hashing
-// takes long, and nobody is kept from committing meanwhile; what was committed in
-// the place of what was hashed is left alone.
+// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Read only,
+// it stays. Hashing takes long, and nobody is kept from committing meanwhile; what
+// was committed in the place of what was hashed is left alone.
 func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	file, size, err := l.open(d)
 	if err != nil {
@@ -126,8 +126,9 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	if err := os.Remove(l.blob(d)); err != nil {
 		return 0, err
 	}
-	l.log.Warn("damaged blob removed", slog.String("layout", string(l.folder)), slog.String("digest", d.String()),
+	l.log.Info("damaged blob removed", slog.String("layout", string(l.folder)), slog.String("digest", d.String()),
 		slog.Int64("size", size))
+	l.removed(d)
 	return size, ErrCorrupt
 }
 

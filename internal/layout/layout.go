@@ -40,6 +40,9 @@ type Options struct {
 	Check    bool         // hash a blob that is there, once, before it counts as there; else its size decides
 	ReadOnly bool         // write nothing and lock nothing: see Open
 	Logger   *slog.Logger // nil is silent
+	// Removed is told of each damaged blob that Has removes; nil is told nothing.
+	// Many goroutines call it.
+	Removed func(digest.Digest)
 }
 
 // A Layout is an open image layout. Safe for concurrent use. One process has it
@@ -49,9 +52,10 @@ type Layout struct {
 	check    bool
 	readOnly bool
 	log      *slog.Logger
-	lock     *os.File       // nil: read only
-	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
-	removal  sync.Mutex     // held where a final name is given or taken
+	removed  func(digest.Digest) // told of damaged blobs
+	lock     *os.File            // nil: read only
+	writer   sync.WaitGroup      // the goroutine that writes the index, while it runs
+	removal  sync.Mutex          // held where a final name is given or taken
 
 	mu       sync.Mutex
 	closed   bool
@@ -79,12 +83,16 @@ func Open(dir string, o Options) (*Layout, error) {
 		check:    o.Check,
 		readOnly: o.ReadOnly,
 		log:      o.Logger,
+		removed:  o.Removed,
 		busy:     map[digest.Digest]bool{},
 		checks:   map[digest.Digest]*check{},
 		unsynced: map[string]bool{},
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.removed == nil {
+		l.removed = func(digest.Digest) {}
 	}
 	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
 		return nil, l.failed("open", err)

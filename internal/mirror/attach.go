@@ -26,6 +26,9 @@ func (r *copying) lookAround(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten {
 		list, err := it.from.attachments(r.ctx, it.root)
+		if r.ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			it.note("what is attached to %s is not known: %v", it.root, err)
 			it.lacking++
@@ -51,6 +54,9 @@ func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth 
 		return
 	}
 	list, err := it.from.attachments(r.ctx, d)
+	if r.ctx.Err() != nil {
+		return // the image is not finished, and whether it has any is not known
+	}
 	if err != nil {
 		it.note("what is attached to %s is not known: %v", d, err)
 		it.lacking++

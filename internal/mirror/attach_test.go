@@ -4,12 +4,16 @@
 package mirror_test
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
@@ -121,5 +125,44 @@ func TestMissingSignatureDoesNotFailItsImage(t *testing.T) {
 				t.Errorf("entries %v", got)
 			}
 		})
+	}
+}
+
+// A cutOff transport ends the run when what is attached to an image is asked for.
+type cutOff struct {
+	base http.RoundTripper
+	end  func()
+}
+
+func (c cutOff) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.Contains(req.URL.Path, "/referrers/") {
+		return c.base.RoundTrip(req)
+	}
+	c.end()
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
+// What an interrupted run did not find out is not missing, and what it did not
+// copy has saved nothing.
+func TestInterruptedRunMissesAndSavesNothing(t *testing.T) {
+	s := newSite(t, smallRelease(20))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	o.Registry = func(host string) (*registry.Registry, error) {
+		return registry.New(host, registry.Options{PlainHTTP: true, Transport: cutOff{base, cancel}})
+	}
+	r, err := mirror.New(mirror.ToLayout(newLayout(t, t.TempDir())), o).Copy(ctx, slices.Values(s.images("2025.1")))
+	if !errors.Is(err, context.Canceled) || r.Copied != 0 || r.SignaturesMissing != 0 || r.Saved != 0 {
+		t.Errorf("%v: %d copied, %d signatures missing, %d bytes saved", err, r.Copied, r.SignaturesMissing, r.Saved)
+	}
+	for _, i := range r.Images {
+		if len(i.Notes) > 0 {
+			t.Errorf("%s: %q", i.Reference, i.Notes)
+		}
 	}
 }

@@ -56,7 +56,7 @@ type rival struct {
 func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.mu.Lock()
 	defer l.unlock()
-	l.each += d.Size
+	p.item.whole += d.Size
 	b := l.blobs[d.Digest]
 	if b == nil {
 		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, earlier: maxBlob}

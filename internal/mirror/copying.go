@@ -112,12 +112,20 @@ func (r *copying) home() {
 func (r *copying) add(i Image) {
 	if it := r.ledger.add(i, r.to.Name(i)); it != nil {
 		r.sources.expect(i)
-		r.looks.push(look{item: it})
+		if !r.o.AllFirst {
+			r.looks.push(look{item: it})
+		}
 	}
 }
 
 // fed says that no image is to come.
 func (r *copying) fed() {
+	if r.o.AllFirst {
+		r.ledger.clashing()
+		for _, it := range r.ledger.items {
+			r.looks.push(look{item: it})
+		}
+	}
 	if r.ledger.endFeed() {
 		r.planned()
 	}

@@ -27,7 +27,8 @@
 //   - fetch.go, turn.go, settle.go, commit.go: the rest of the way. fault.go: which error
 //     is of a request, of an image, or of the whole.
 //   - source.go: where images come from. destination.go: where they go; layout.go,
-//     archive.go, docker.go and push.go are such, and rename.go their --map.
+//     archive.go, docker.go and push.go are such, rename.go is their --map, and
+//     clash.go says that two images have one name.
 //   - plan.go: the same without blobs. inspect.go: one image, for people.
 //
 // Its neighbours: registry speaks to servers, layout keeps files, manifest reads

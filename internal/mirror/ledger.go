@@ -22,14 +22,14 @@ type ledger struct {
 
 	mu        sync.Mutex
 	items     []*item
-	names     map[string]bool
+	names     map[string]bool    // references
+	claims    map[string][]*item // by name at the destination
 	blobs     map[digest.Digest]*blob
 	manifests map[digest.Digest]bool
 	fed       bool  // no image is to come
 	unlooked  int   // images that were not looked at to the end
 	open      int   // images whose turn is not over
 	bytes     int64 // unique, of blobs and manifests
-	each      int64 // the same, were images copied one by one
 	wanted    int64 // of blobs that have to be fetched, fetched ones too
 	done      int   // images copied or present
 	failed    int
@@ -57,6 +57,7 @@ func newLedger() *ledger {
 		settling:  newQueue[parcel](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},
+		claims:    map[string][]*item{},
 		blobs:     map[digest.Digest]*blob{},
 		manifests: map[digest.Digest]bool{},
 	}
@@ -72,6 +73,7 @@ type item struct {
 	// Written by the one goroutine that has the item in its turn: it looks at
 	// it, and later another commits it.
 	root      digest.Digest // at the source
+	clash     error         // another image has its name at the destination
 	present   bool          // at the destination, before
 	doubtful  bool          // the destination has its index, and perhaps not all that was chosen of it
 	rewritten bool
@@ -89,6 +91,7 @@ type item struct {
 	status  Status
 	err     error
 	size    int64
+	whole   int64 // bytes of blobs and manifests, were it copied alone
 	fetched int64
 }
 
@@ -114,7 +117,42 @@ func (l *ledger) add(i Image, name string) *item {
 	l.items = append(l.items, it)
 	l.open++
 	l.unlooked++
+	l.claim(it)
 	return it
+}
+
+// claim gives an image its name, if it has one and no other image has got it.
+func (l *ledger) claim(it *item) {
+	if it.name == "" {
+		return
+	}
+	l.claims[it.name] = append(l.claims[it.name], it)
+	if all := l.claims[it.name]; len(all) > 1 {
+		it.clash = clash(it.name, references(all))
+	}
+}
+
+// clashing takes its name from each of several that have the same one.
+func (l *ledger) clashing() {
+	l.mu.Lock()
+	defer l.unlock()
+	for name, all := range l.claims {
+		if len(all) == 1 {
+			continue
+		}
+		err := clash(name, references(all))
+		for _, it := range all {
+			it.clash = err
+		}
+	}
+}
+
+func references(items []*item) []string {
+	var all []string
+	for _, it := range items {
+		all = append(all, it.reference)
+	}
+	return all
 }
 
 // attach enters something attached to an image.
@@ -130,7 +168,7 @@ func (l *ledger) attach(it *item, tag string) *part {
 func (l *ledger) count(p *part, d ocispec.Descriptor, fetched bool) {
 	l.mu.Lock()
 	defer l.unlock()
-	l.each += d.Size
+	p.item.whole += d.Size
 	if !l.manifests[d.Digest] {
 		l.manifests[d.Digest] = true
 		l.bytes += d.Size

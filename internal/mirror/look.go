@@ -43,6 +43,9 @@ func (r *copying) examine(it *item) (err error) {
 	if err := it.check(); err != nil {
 		return err
 	}
+	if it.clash != nil {
+		return it.clash
+	}
 	if it.from, err = r.sources.of(it.Image); err != nil {
 		return err
 	}

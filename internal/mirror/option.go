@@ -39,6 +39,10 @@ type Options struct {
 	Platforms  Platforms
 	Signatures SignatureMode // "" is SignaturesNew
 
+	// AllFirst looks at no image before all are known. Then all images that would
+	// have one name at the destination fail; else the later ones of them do.
+	AllFirst bool
+
 	// Transfers is how many large blobs are fetched at once; 0 is
 	// DefaultTransfers. As many blobs that fit into one buffer go beside them:
 	// they cost a round trip and no bandwidth, and would leave the link idle.

@@ -127,6 +127,11 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	if i.Present, doubtful, err = p.has(ctx, i.Image, i.Digest); err != nil {
 		return err
 	}
+	if to, ok := p.to.(Preparer); ok && !i.Present && !doubtful {
+		if err := to.Admit(ctx, i.Image); err != nil {
+			return err
+		}
+	}
 	w := walker{shelf: p.shelf, from: from, bare: !p.keepsSignatures()}
 	if !i.Present {
 		w.platform = p.o.Platforms
@@ -215,8 +220,22 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 	return d.Size - p.to.Staging().Begun(d), nil
 }
 
+// clashing fails the images that would have one name, as a Copy does.
+func (p *planning) clashing() {
+	references := map[string][]string{}
+	for _, i := range p.plan.Images {
+		references[i.Name] = append(references[i.Name], i.Reference())
+	}
+	for n, i := range p.plan.Images {
+		if all := references[i.Name]; len(all) > 1 && i.Name != "" {
+			p.plan.Images[n].Err = clash(i.Name, all)
+		}
+	}
+}
+
 // done gives the finished plan.
 func (p *planning) done() Plan {
+	p.clashing()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })
 	free, err := p.to.Staging().Free()
 	if err != nil {

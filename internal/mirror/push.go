@@ -22,9 +22,11 @@ import (
 
 // A Preparer is a Destination that makes sure that an image can be written,
 // before anything of it is fetched. A Copy calls Prepare when Has said no. A Plan
-// does not: a registry may make a repository of it. Safe for concurrent use.
+// calls Admit: a registry may make a repository when it is asked for more than
+// whether it knows us. Safe for concurrent use.
 type Preparer interface {
 	Prepare(ctx context.Context, i Image) error
+	Admit(ctx context.Context, i Image) error
 }
 
 // A Checker is a Destination that may have no place for an image: Check tells
@@ -56,9 +58,9 @@ type Sender interface {
 //
 // An image is called HOST/PREFIX/NAME:TAG. NAME is what rename gives for its
 // repository, and without a rule (or with a nil rename) the repository without
-// its namespace, so that PREFIX stands where the namespace did; with an empty
-// prefix it is namespace/name, as at the source. Of two images with one name, the
-// second fails before anything of it is sent, and its error names both.
+// its namespace, so that PREFIX stands where the namespace did. With an empty
+// prefix there is no such place: an image without a rule has no name, and fails
+// before anything of it is sent.
 //
 // Every blob goes over the wire once. It is uploaded as soon as it is staged,
 // into the repository of the image that asked for it first, and mounted from
@@ -80,7 +82,7 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	}
 	return &push{
 		registry: r, prefix: prefix, staging: staging, rename: rename,
-		targets: map[string]*target{}, claims: map[string]string{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{},
+		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{},
 	}, nil
 }
 
@@ -95,8 +97,7 @@ type push struct {
 
 	mu      sync.Mutex
 	targets map[string]*target
-	claims  map[string]string // which image has a name
-	single  map[string]bool   // names that stand for an image, and for no index
+	single  map[string]bool // names that stand for an image, and for no index
 	blobs   map[digest.Digest]*cargo
 	refused bool // a mount was, and none was done
 }
@@ -104,8 +105,8 @@ type push struct {
 // A target is a repository that is pushed to.
 type target struct {
 	*registry.Repository
-	try    sync.Once // whether it can be written to
-	denied error     // it cannot
+	try    sync.Once // whether it can be written to, or for a Plan whether we are known there
+	denied error     // no
 }
 
 // String gives docker://HOST/PREFIX.
@@ -117,11 +118,11 @@ func (p *push) Staging() *layout.Layout { return p.staging }
 // Sent counts the bytes of blobs; manifests are not among them.
 func (p *push) Sent() (uploaded, mounted int64) { return p.uploaded.Load(), p.mounted.Load() }
 
-// repository is where an image goes.
+// repository is where an image goes; "" when nothing says where.
 func (p *push) repository(i Image) string {
 	name := p.rename(i.Repository)
 	if p.prefix == "" {
-		return cmp.Or(name, i.Repository)
+		return name
 	}
 	_, own, _ := strings.Cut(i.Repository, "/")
 	return p.prefix + "/" + cmp.Or(name, own)
@@ -129,7 +130,11 @@ func (p *push) repository(i Image) string {
 
 // Name is HOST/PREFIX/NAME:TAG, or @DIGEST of an image without a tag.
 func (p *push) Name(i Image) string {
-	name := p.registry.Host() + "/" + p.repository(i)
+	repository := p.repository(i)
+	if repository == "" {
+		return ""
+	}
+	name := p.registry.Host() + "/" + repository
 	if i.Tag != "" {
 		return name + ":" + i.Tag
 	}
@@ -144,6 +149,9 @@ func (p *push) target(i Image) (*target, error) {
 	if t, ok := p.targets[name]; ok {
 		return t, nil
 	}
+	if name == "" {
+		return nil, fmt.Errorf("no --map rule fits the image, and %s has no prefix to put it under: give a rule that fits it, or a prefix", p)
+	}
 	if err := checkRepository(name); err != nil {
 		return nil, fmt.Errorf("destination: %w; choose another name with --map", err)
 	}
@@ -156,18 +164,6 @@ func (p *push) target(i Image) (*target, error) {
 	return t, nil
 }
 
-// claim gives an image its name, which no other image may have.
-func (p *push) claim(i Image) error {
-	name := p.Name(i)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if first, ok := p.claims[name]; ok && first != i.Reference() {
-		return fmt.Errorf("%s would be both %s and %s: give one another name with --map", name, first, i.Reference())
-	}
-	p.claims[name] = i.Reference()
-	return nil
-}
-
 // Has asks the registry what the tag stands for: one request. Of an index it does
 // not tell whether all is there that it lists: see mayLack. That it is denied
 // to look is no answer: some registries say so of a repository that a push
@@ -175,9 +171,6 @@ func (p *push) claim(i Image) error {
 func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
 	t, err := p.target(i)
 	if err != nil {
-		return false, err
-	}
-	if err := p.claim(i); err != nil {
 		return false, err
 	}
 	if i.Tag == "" {
@@ -237,12 +230,23 @@ func unlessDenied(err error) error {
 // each, by an upload that is begun and ended. Only a denial counts: of anything
 // else that may go wrong, Commit will see.
 func (p *push) Prepare(ctx context.Context, i Image) error {
+	return p.try(i, func(t *target) error { return t.Writable(ctx) })
+}
+
+// Admit finds out whether the registry takes our credentials, once for each
+// repository, and changes nothing.
+func (p *push) Admit(ctx context.Context, i Image) error {
+	return p.try(i, func(t *target) error { return t.Admits(ctx) })
+}
+
+// try finds out once whether an image's repository denies what was asked of it.
+func (p *push) try(i Image, ask func(*target) error) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err
 	}
 	t.try.Do(func() {
-		if err := t.Writable(ctx); errors.Is(err, registry.ErrDenied) {
+		if err := ask(t); errors.Is(err, registry.ErrDenied) {
 			t.denied = p.failed(t, err)
 		}
 	})

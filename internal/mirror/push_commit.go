@@ -54,7 +54,7 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 	}
 	if err := p.pushManifest(ctx, t, s.Root, s.Tag); err != nil {
 		if s.Sparse && !errors.Is(err, registry.ErrDenied) && ctx.Err() == nil {
-			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten", err)
+			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten, with --index rewrite", err)
 		}
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/quayside/quayside/internal/mirror"
@@ -62,5 +63,18 @@ func TestPushMoreOfASparseIndex(t *testing.T) {
 	}
 	if r := p.pushed(t, o, images); r.Present != 1 {
 		t.Errorf("once more:\n%s", show(t, r))
+	}
+}
+
+// A registry that takes no sparse index, as distribution does not, is told what
+// to do about that.
+func TestPushSparseIndexThatIsRefused(t *testing.T) {
+	y, _, _ := multi(t)
+	p, s := newPort(t), newSite(t, y.data)
+	o := s.options()
+	o.Platforms = platforms(t, mirror.SparseIndex, "linux/amd64")
+	r, err := p.push(t.Context(), t, o, s.images("v1"))
+	if err != nil || r.Failed != 1 || !strings.HasSuffix(r.Images[0].Error, "have it rewritten, with --index rewrite") {
+		t.Errorf("%v\n%s", err, show(t, r))
 	}
 }

@@ -6,6 +6,7 @@ package mirror_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -136,31 +137,117 @@ func TestPushDenied(t *testing.T) {
 		if n := s.blobBytes(); n != 0 {
 			t.Errorf("%s: %d bytes were fetched that cannot be stored", name, n)
 		}
+		for _, i := range p.planned(t, s.options(), images) {
+			if !errors.Is(i.Err, registry.ErrDenied) || !strings.Contains(i.Err.Error(), "docker login "+server.Host()) {
+				t.Errorf("%s: planned %s: %v", name, i.Reference(), i.Err)
+			}
+		}
 	}
 	p := openPort(t, server, registry.ForHost(server.Host(), registry.NewCredential(registrytest.User, registrytest.Secret)))
+	for _, i := range p.planned(t, s.options(), images) {
+		if i.Err != nil {
+			t.Errorf("planned: %s: %v", i.Reference(), i.Err)
+		}
+	}
+	if files, err := os.ReadDir(p.dir); err != nil || len(files) > 0 {
+		t.Errorf("a plan has made %v, %v", files, err)
+	}
 	p.pushed(t, s.options(), images)
 }
 
+// Images that would have one name fail, in whatever order they come, and so does
+// a plan of them. Nothing of them is pushed.
 func TestPushCollision(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(3))
 	images := s.images("2025.1")
-	o := s.options()
-	o.Jobs = 1 // the first one comes first
-	r, err := p.push(t.Context(), t, o, images, images[0].Repository+"=one", images[2].Repository+"=one")
-	if err != nil || r.Copied != 2 || r.Failed != 1 {
-		t.Fatalf("%v\n%s", err, show(t, r))
+	rename := func(repository string) string {
+		if repository == images[1].Repository {
+			return ""
+		}
+		return "one"
 	}
-	for _, i := range r.Images {
-		if i.Status == mirror.Failed && (!strings.Contains(i.Error, images[0].Reference()) || !strings.Contains(i.Error, images[2].Reference())) {
-			t.Errorf("error does not name both: %s", i.Error)
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.options()
+	o.AllFirst = true
+	both := fmt.Sprintf("/mirror/one:2025.1 would be the name of %s and %s: give each another with --map", images[0].Reference(), images[2].Reference())
+	for range 2 {
+		slices.Reverse(images)
+		plan, err := mirror.New(to, o).Plan(t.Context(), slices.Values(images))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, i := range plan.Images {
+			if (i.Err != nil) != (n != 1) || i.Err != nil && !strings.HasSuffix(i.Err.Error(), both) {
+				t.Errorf("planned: %s: %v", i.Reference(), i.Err)
+			}
+		}
+		r, err := mirror.New(to, o).Copy(t.Context(), slices.Values(images))
+		if err != nil || r.Failed != 2 {
+			t.Fatalf("%v\n%s", err, show(t, r))
+		}
+		for n, i := range r.Images {
+			if (i.Status == mirror.Failed) != (n != 1) || n != 1 && !strings.HasSuffix(i.Error, both) {
+				t.Errorf("copied: %s: %s %s", i.Reference, i.Status, i.Error)
+			}
 		}
 	}
-	at, err := p.Repository("mirror/one")
+	if sent := slices.Concat(p.wire.sent("PUT", "/mirror/one/"), p.wire.sent("POST", "/mirror/one/")); len(sent) > 0 {
+		t.Errorf("something was pushed: %s", sent)
+	}
+}
+
+// Where not all images are waited for, the later ones fail, and what the first
+// has brought stays.
+func TestPushCollisionOfImagesThatCome(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(3))
+	images := s.images("2025.1")
+	r, err := p.push(t.Context(), t, s.options(), images, "release/*=x*", images[0].Repository+"=one")
+	if err != nil || r.Failed != 0 {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), func(string) string { return "two" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
+	if err != nil || r.Copied != 1 || r.Failed != 2 || r.Images[0].Status != mirror.Copied {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	at, err := p.Repository("mirror/two")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d, err := at.Resolve(t.Context(), images[0].Tag); err != nil || d.Digest != images[0].Digest {
 		t.Errorf("the name stands for %s, %v", d.Digest, err)
+	}
+}
+
+// An image that no rule fits has no name where there is no prefix.
+func TestPushWithoutAName(t *testing.T) {
+	p, s := newPort(t), newSite(t, smallRelease(3))
+	images := s.images("2025.1")
+	rename, err := mirror.ParseRename([]string{images[1].Repository + "=one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := mirror.ToRegistry(p.Registry, "", newLayout(t, t.TempDir()), rename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
+	if err != nil || r.Copied != 1 || r.Failed != 2 {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	for n, i := range r.Images {
+		if n != 1 && (i.Destination != "" || !strings.Contains(i.Error, "no --map rule fits the image, and ")) {
+			t.Errorf("%s: %q: %s", i.Reference, i.Destination, i.Error)
+		}
+	}
+	if all := strings.Join(p.wire.requests, "\n"); strings.Contains(all, images[0].Repository) {
+		t.Errorf("something was asked of the root:\n%s", all)
 	}
 }
 
@@ -279,7 +366,8 @@ func TestPushNames(t *testing.T) {
 	}{
 		{"ours", nil, mirror.Image{Repository: "org/app", Tag: "1"}, "reg.example:5000/ours/app:1"},
 		{"ours/deep/", nil, mirror.Image{Repository: "org/a/b", Tag: "1"}, "reg.example:5000/ours/deep/a/b:1"},
-		{"", nil, mirror.Image{Repository: "org/app", Tag: "1"}, "reg.example:5000/org/app:1"},
+		{"", rename, mirror.Image{Repository: "org/tools/x", Tag: "1"}, "reg.example:5000/t-x:1"},
+		{"", rename, mirror.Image{Repository: "org/app", Tag: "1"}, ""},
 		{"ours", rename, mirror.Image{Repository: "org/tools/x", Tag: "1"}, "reg.example:5000/ours/t-x:1"},
 		{"ours", rename, mirror.Image{Repository: "org/app", Digest: digest}, "reg.example:5000/ours/app@" + digest},
 	} {

@@ -110,6 +110,23 @@ func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images 
 	return mirror.New(to, o).Copy(ctx, slices.Values(images))
 }
 
+// planned plans it, which writes nothing.
+func (p *port) planned(t *testing.T, o mirror.Options, images []mirror.Image) []mirror.PlannedImage {
+	t.Helper()
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := mirror.New(to, o).Plan(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if writes := slices.Concat(p.wire.sent("PUT", ""), p.wire.sent("DELETE", "")); len(writes) > 0 {
+		t.Errorf("a plan has sent %s", writes)
+	}
+	return plan.Images
+}
+
 // pushed does the same, and everything must be copied.
 func (p *port) pushed(t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) mirror.Report {
 	t.Helper()

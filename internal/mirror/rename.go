@@ -42,7 +42,8 @@ func checkRepository(name string) error {
 //	kolla/*=mirror/openstack-*        kolla/nova-api becomes mirror/openstack-nova-api
 //	*=all/*                           keeps the namespace: kolla/nova-api becomes all/kolla/nova-api
 //
-// A star on one side only is refused, as many images would get one name. Each
+// A star on one side only is refused, as many images would get one name, and so
+// are two rules without one that give two repositories one name. Each
 // TO is checked with a rest of one letter; whether it is a name with the rest
 // that an image brings is known when the image comes, and is that image's
 // error. Errors quote the rule and are errors of usage. No rules give a Rename
@@ -56,6 +57,9 @@ func ParseRename(rules []string) (Rename, error) {
 		}
 		parsed = append(parsed, r)
 	}
+	if err := shareTarget(parsed); err != nil {
+		return nil, err
+	}
 	return func(repository string) string {
 		for _, r := range parsed {
 			if to, ok := r.apply(repository); ok {
@@ -64,6 +68,22 @@ func ParseRename(rules []string) (Rename, error) {
 		}
 		return ""
 	}, nil
+}
+
+// shareTarget refuses two repositories that get one name.
+func shareTarget(rules []renameRule) error {
+	from := map[string]string{}
+	for _, r := range rules {
+		if r.star {
+			continue
+		}
+		if first, ok := from[r.to]; ok && first != r.from {
+			return fmt.Errorf("map rules %q and %q give two repositories one name: give one of them another",
+				first+"="+r.to, r.from+"="+r.to)
+		}
+		from[r.to] = r.from
+	}
+	return nil
 }
 
 // A renameRule is one FROM=TO. With a star, from is what stands before it.

@@ -61,3 +61,13 @@ func TestRenameRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestRenameRefusesOneNameForTwo(t *testing.T) {
+	_, err := mirror.ParseRename([]string{"org/a=x", "org/*=y-*", "org/b=x"})
+	if err == nil || !strings.Contains(err.Error(), `"org/a=x" and "org/b=x" give two repositories one name`) {
+		t.Error(err)
+	}
+	if _, err := mirror.ParseRename([]string{"org/a=x", "org/a=x", "org/b=y"}); err != nil {
+		t.Error(err)
+	}
+}

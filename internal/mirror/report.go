@@ -27,7 +27,7 @@ type Report struct {
 	Blobs                   int   // unique layers and configurations, of images and of what is attached to them
 	Bytes                   int64 // of these, and of unique manifests. Images that were there already are not in either
 	Fetched                 int64 // over the wire, with what was fetched twice
-	Saved                   int64 // what the images would have taken one by one, less Fetched; 0 at least
+	Saved                   int64 // what the images that are there would have taken one by one, less Fetched; 0 at least
 	Retried                 int64 // of Fetched, in vain
 	Retries                 int   // times that a blob was asked for again
 	Uploaded                int64 // to a registry
@@ -47,6 +47,7 @@ type ImageReport struct {
 	Digest      digest.Digest // at the source; "" when it was not found out
 	As          digest.Digest // at the destination, when rewriting changed it; else ""
 	Error       string        // why it failed
+	Cause       error         // the same, for errors.Is; nil in a report that was read
 	Notes       []string      // what else is to be known: why signatures are missing, or were left
 	Platforms   []string      // as ParsePlatform reads them; those that were taken
 	Bytes       int64         // of its manifests and unique blobs; 0 when it was there already
@@ -113,12 +114,15 @@ func (r *copying) report(err error) Report {
 		Started:     r.began.UTC(),
 		Elapsed:     time.Since(r.began),
 	}
-	s.Saved = max(l.each-s.Fetched, 0)
 	if to, ok := r.to.(Sender); ok {
 		s.Uploaded, s.Mounted = to.Sent()
 	}
+	var whole int64
 	for _, it := range l.items {
 		i := it.report()
+		if i.Status != Failed {
+			whole += it.whole
+		}
 		s.Images = append(s.Images, i)
 		switch i.Status {
 		case Copied:
@@ -132,6 +136,7 @@ func (r *copying) report(err error) Report {
 		s.SignaturesCopied += i.Signatures.Copied
 		s.SignaturesMissing += i.Signatures.Missing
 	}
+	s.Saved = max(whole-s.Fetched, 0)
 	slices.SortFunc(s.Images, func(a, b ImageReport) int { return cmp.Compare(a.Reference, b.Reference) })
 	if err != nil {
 		s.Error = err.Error()
@@ -150,7 +155,7 @@ func (it *item) report() ImageReport {
 		i.Bytes = 0
 	}
 	if it.err != nil {
-		i.Error = it.err.Error()
+		i.Error, i.Cause = it.err.Error(), it.err
 	}
 	if it.rewritten && it.status != Failed {
 		i.As = it.parts[0].tree.root.Digest

@@ -17,9 +17,9 @@
 //
 // # The map
 //
-// A [Registry] (this file; ping.go: is it there) is a host, a [Repository] (repository.go) what
-// requests are made of: manifest.go, blob.go, attached.go for pulling; upload.go,
-// mount.go, writable.go for pushing.
+// A [Registry] (this file; ping.go: is it there) is a host, a [Repository]
+// (repository.go) what requests are made of: manifest.go, blob.go, attached.go for
+// pulling; upload.go, mount.go, writable.go for pushing; admits.go for neither.
 // Each request goes down through
 //
 //   - client.go, which is the way in for our own requests and for oras';

@@ -1,0 +1,37 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+)
+
+// Whom a registry takes for somebody is admitted, whatever he may do there.
+func TestAdmits(t *testing.T) {
+	closed, open := "http://"+registrytest.Start(t, registrytest.WithPassword()).Host(), "http://"+registrytest.Start(t).Host()
+	for name, test := range map[string]struct {
+		server *server
+		denied bool
+	}{
+		"a password":           {connect(t, closed, registrytest.User, registrytest.Secret), false},
+		"a wrong password":     {connect(t, closed, registrytest.User, "other"), true},
+		"no password":          {connect(t, closed, "", ""), true},
+		"none is wanted":       {connect(t, open, "", ""), false},
+		"a token":              {sample(t, robot, robotSecret), false},
+		"a token it knows not": {sample(t, robot, "other"), true},
+		"no token":             {sample(t, "", ""), true},
+	} {
+		err := test.server.repository(t, "nobody/nothing").Admits(t.Context())
+		if errors.Is(err, registry.ErrDenied) != test.denied || err != nil && !test.denied {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := test.server.seen.count("/uploads/"); n > 0 {
+			t.Errorf("%s: something was to be pushed", name)
+		}
+	}
+}
