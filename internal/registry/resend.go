@@ -37,7 +37,7 @@ type resender struct {
 func (s *resender) RoundTrip(req *http.Request) (*http.Response, error) {
 	for sent := 1; ; sent++ {
 		resp, err := s.base.RoundTrip(req)
-		if sent == maxSends || !resendable(req) || !passing(resp, err) || req.Context().Err() != nil {
+		if sent == maxSends || !resendable(req) || !passing(resp, err) || err != nil && req.Context().Err() != nil {
 			return resp, err
 		}
 		wait := delay(resp, sent)

@@ -16,6 +16,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
@@ -120,15 +121,27 @@ func TestSendingAgainEnds(t *testing.T) {
 		t.Errorf("asked %d times: %v", asked.Load(), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	url, _ = front(t, "", "POST", "/", 1000, func(w http.ResponseWriter, r *http.Request) {
-		status(503, "100")(w, r)
+	r, err := registry.New("registry.example", registry.Options{Transport: answer(func(req *http.Request) *http.Response {
 		cancel()
-	})
-	err = connect(t, url, "", "").repository(t, "mirror/base").Upload(ctx, d, opened([]byte("x"), nil))
-	if !errors.Is(err, context.Canceled) {
+		h := http.Header{"Retry-After": {"100"}}
+		return &http.Response{StatusCode: 503, Header: h, Body: http.NoBody, Request: req, ProtoMajor: 1}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := r.Repository("mirror/base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repository.Upload(ctx, d, opened([]byte("x"), nil)); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
+
+// An answer is a transport that gives it.
+type answer func(*http.Request) *http.Response
+
+func (a answer) RoundTrip(req *http.Request) (*http.Response, error) { return a(req), nil }
 
 // A registry that says it has stored something else is not believed.
 func TestStoredUnderAnotherDigest(t *testing.T) {
