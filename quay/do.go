@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -107,27 +106,10 @@ func (c *core) observe(e pace.Event) {
 	if e.Status == http.StatusTooManyRequests {
 		c.count.refused.Add(1)
 	}
-	ctx := e.Request.Context()
-	if ctx.Err() == nil {
+	if e.Request.Context().Err() == nil {
 		c.trouble.Store(c.troubleOf(e))
 	}
-	if !c.logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", e.Request.Method),
-		slog.String("url", c.redact(e.Request.URL.Redacted())),
-		slog.Int("status", e.Status),
-		slog.Duration("duration", e.Duration),
-		slog.String("protocol", e.Proto),
-	}
-	if e.Attempt > 1 {
-		attrs = append(attrs, slog.Int("attempt", e.Attempt))
-	}
-	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", c.tidy(e.Err.Error())))
-	}
-	c.logger.LogAttrs(ctx, slog.LevelDebug, "http exchange", attrs...)
+	e.Log(c.logger, func(u *url.URL) string { return c.redact(u.Redacted()) }, c.tidy)
 }
 
 // troubleOf says why an attempt got no answer of use, or nil.

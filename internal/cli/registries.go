@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -243,22 +244,14 @@ func (c *carrier) observe(e pace.Event) {
 	}
 }
 
-// logged logs an attempt in the words of package quay. It leaves out headers and
-// the query, which is a credential where a registry redirects to.
+// logged logs an attempt without the query of its URL, which is a credential
+// where a registry redirects to.
 func (c *carrier) logged(e pace.Event) {
-	url := *e.Request.URL
-	url.User, url.RawQuery = nil, ""
-	attrs := []slog.Attr{
-		slog.String("method", e.Request.Method), slog.String("url", url.String()), slog.Int("status", e.Status),
-		slog.Duration("duration", e.Duration), slog.String("protocol", e.Proto),
-	}
-	if e.Attempt > 1 {
-		attrs = append(attrs, slog.Int("attempt", e.Attempt))
-	}
-	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
-	}
-	c.log.LogAttrs(e.Request.Context(), slog.LevelDebug, "http exchange", attrs...)
+	e.Log(c.log, func(u *url.URL) string {
+		shown := *u
+		shown.User, shown.RawQuery = nil, ""
+		return shown.String()
+	}, func(text string) string { return text })
 }
 
 func (c *carrier) close() {

@@ -77,6 +77,29 @@ type Event struct {
 	Err      error         // why there is no answer, or no readable one
 }
 
+// Log logs the attempt, at level debug. show gives its URL and tidy the text of its
+// error as they may be shown: without secrets. Neither is called when nobody logs.
+func (e Event) Log(l *slog.Logger, show func(*url.URL) string, tidy func(string) string) {
+	ctx := e.Request.Context()
+	if !l.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", e.Request.Method),
+		slog.String("url", show(e.Request.URL)),
+		slog.Int("status", e.Status),
+		slog.Duration("duration", e.Duration),
+		slog.String("protocol", e.Proto),
+	}
+	if e.Attempt > 1 {
+		attrs = append(attrs, slog.Int("attempt", e.Attempt))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", tidy(e.Err.Error())))
+	}
+	l.LogAttrs(ctx, slog.LevelDebug, "http exchange", attrs...)
+}
+
 // A Transport is an http.RoundTripper that keeps to what servers admit. It is
 // safe for concurrent use when its base is, and has no goroutine of its own.
 // One Transport should carry all requests to a server.
