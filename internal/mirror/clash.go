@@ -12,9 +12,22 @@ import (
 // maxClashing is how many images are named of those that would get one name.
 const maxClashing = 3
 
-// clash is the error of images that would all have one name at the destination.
-func clash(name string, references []string) error {
-	slices.Sort(references)
+// claims are the references of images, by the names they get at the destination.
+type claims map[string][]string
+
+// add enters an image. Without a name it claims none.
+func (c claims) add(name, reference string) {
+	if name != "" {
+		c[name] = append(c[name], reference)
+	}
+}
+
+// clash is the error of each image of a name that several have, or nil.
+func (c claims) clash(name string) error {
+	if len(c[name]) < 2 {
+		return nil
+	}
+	references := slices.Sorted(slices.Values(c[name]))
 	named := strings.Join(references[:min(len(references), maxClashing)], " and ")
 	if more := len(references) - maxClashing; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)

@@ -22,8 +22,8 @@ type ledger struct {
 
 	mu        sync.Mutex
 	items     []*item
-	names     map[string]bool    // references
-	claims    map[string][]*item // by name at the destination
+	names     map[string]bool // references
+	claims    claims
 	blobs     map[digest.Digest]*blob
 	manifests map[digest.Digest]bool
 	fed       bool  // no image is to come
@@ -57,7 +57,7 @@ func newLedger() *ledger {
 		settling:  newQueue[parcel](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},
-		claims:    map[string][]*item{},
+		claims:    claims{},
 		blobs:     map[digest.Digest]*blob{},
 		manifests: map[digest.Digest]bool{},
 	}
@@ -117,42 +117,18 @@ func (l *ledger) add(i Image, name string) *item {
 	l.items = append(l.items, it)
 	l.open++
 	l.unlooked++
-	l.claim(it)
+	l.claims.add(it.name, it.reference)
+	it.clash = l.claims.clash(it.name)
 	return it
-}
-
-// claim gives an image its name, if it has one and no other image has got it.
-func (l *ledger) claim(it *item) {
-	if it.name == "" {
-		return
-	}
-	l.claims[it.name] = append(l.claims[it.name], it)
-	if all := l.claims[it.name]; len(all) > 1 {
-		it.clash = clash(it.name, references(all))
-	}
 }
 
 // clashing takes its name from each of several that have the same one.
 func (l *ledger) clashing() {
 	l.mu.Lock()
 	defer l.unlock()
-	for name, all := range l.claims {
-		if len(all) == 1 {
-			continue
-		}
-		err := clash(name, references(all))
-		for _, it := range all {
-			it.clash = err
-		}
+	for _, it := range l.items {
+		it.clash = l.claims.clash(it.name)
 	}
-}
-
-func references(items []*item) []string {
-	var all []string
-	for _, it := range items {
-		all = append(all, it.reference)
-	}
-	return all
 }
 
 // attach enters something attached to an image.

@@ -222,13 +222,13 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 
 // clashing fails the images that would have one name, as a Copy does.
 func (p *planning) clashing() {
-	references := map[string][]string{}
+	all := claims{}
 	for _, i := range p.plan.Images {
-		references[i.Name] = append(references[i.Name], i.Reference())
+		all.add(i.Name, i.Reference())
 	}
 	for n, i := range p.plan.Images {
-		if all := references[i.Name]; len(all) > 1 && i.Name != "" {
-			p.plan.Images[n].Err = clash(i.Name, all)
+		if err := all.clash(i.Name); err != nil {
+			p.plan.Images[n].Err = err
 		}
 	}
 }
