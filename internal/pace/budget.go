@@ -79,7 +79,7 @@ func (b *budget) open() bool { return b.limits[0].phase == open }
 func (b *budget) judge(now time.Time) {
 	for _, l := range b.limits {
 		if l.judge(now) && len(b.limits) > 1 {
-			b.merge(now, now) // it was no allowance of its own
+			b.merge(byAddress, now, now) // it was no allowance of its own
 			first := b.limits[0]
 			first.search(first.rate, now)
 			return
@@ -160,10 +160,10 @@ func (b *budget) refuse(l *limit, now, sent time.Time) bool {
 	case b.trial.passed(sent):
 		b.conclude(byConnection)
 	case !b.vague && !b.limits[0].known(surePart):
-		b.merge(now, sent)
-		b.scope, b.vague = unknown, true // once more, when it is
+		b.vague = true // once more, when it is
+		b.merge(unknown, now, sent)
 	default:
-		b.merge(now, sent)
+		b.merge(byAddress, now, sent)
 	}
 	return first
 }
@@ -196,10 +196,10 @@ func (b *budget) renew(i int, now time.Time) {
 	}
 }
 
-// merge takes in that the server counts by address. Its bucket was full when
-// a request that was refused was sent.
-func (b *budget) merge(now, sent time.Time) {
-	b.conclude(byAddress)
+// merge takes in that the connections share an allowance, as far as the scope is
+// certain. The server's bucket was full when a request that was refused was sent.
+func (b *budget) merge(s scope, now, sent time.Time) {
+	b.conclude(s)
 	b.limits = b.limits[:1]
 	b.limits[0].rebase(now, sent)
 }
