@@ -146,7 +146,7 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 	var err error
 	switch d.transport {
 	case ociFolder:
-		o.made, o.above = missing(d.path), missingAbove(d.path)
+		o.made, o.above = missing(d.path), layout.Missing(filepath.Dir(filepath.Clean(d.path)))
 		if o.layout, err = layout.Open(d.path, options); err == nil {
 			o.destination = mirror.ToLayout(o.layout)
 		}
@@ -225,14 +225,6 @@ func unreached(d dest, err error) error {
 func missing(dir string) bool {
 	_, err := os.Stat(dir)
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-// missingAbove lists the folders above one that are not there, the lowest first.
-func missingAbove(dir string) (all []string) {
-	for at := filepath.Dir(filepath.Clean(dir)); missing(at); at = filepath.Dir(at) {
-		all = append(all, at)
-	}
-	return all
 }
 
 // release lets go of a destination that was looked at only.

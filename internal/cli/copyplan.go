@@ -79,7 +79,7 @@ func (c *copying) plan(ctx context.Context) error {
 		return nil
 	}
 	c.hunt.tell()
-	c.tellTraffic()
+	c.hunt.tellTraffic()
 	c.tellIdle()
 	if errors.Is(busy, layout.ErrLocked) {
 		c.a.talk.warn("%v; some of what is missing now may be there by then", busy)

@@ -256,7 +256,7 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 		t.failures(failures)
 	}
 	c.hunt.tell()
-	c.tellTraffic()
+	c.hunt.tellTraffic()
 	c.tellIdle()
 	if c.hunt.found == 0 && why == "" {
 		t.note("no image was found to copy")

@@ -66,5 +66,3 @@ func (h *hunt) tellTraffic() {
 		h.a.talk.note("%v", t)
 	}
 }
-
-func (c *copying) tellTraffic() { c.hunt.tellTraffic() }

@@ -103,7 +103,7 @@ func Open(dir string, o Options) (*Layout, error) {
 		}
 		return l, nil
 	}
-	made := missing(dir)
+	made := Missing(dir)
 	if err := l.makeFolder(dir); err != nil {
 		removeEmpty(made)
 		return nil, l.failed("make", err)
@@ -137,8 +137,8 @@ func (l *Layout) look() (err error) {
 	return err
 }
 
-// missing lists a folder and those above it that are not there, the lowest first.
-func missing(dir string) (all []string) {
+// Missing lists a folder and those above it that are not there, the lowest first.
+func Missing(dir string) (all []string) {
 	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -230,7 +230,7 @@ func (l *Layout) Dir() string { return string(l.folder) }
 // users, or the one where it would be made. A quota may leave less.
 func (l *Layout) Free() (int64, error) {
 	dir := string(l.folder)
-	if absent := missing(dir); len(absent) > 0 {
+	if absent := Missing(dir); len(absent) > 0 {
 		dir = filepath.Dir(absent[len(absent)-1])
 	}
 	free, err := freeBytes(dir)
@@ -257,7 +257,7 @@ func (l *Layout) usable(ctx context.Context) error {
 
 // makeFolder makes a folder and those above it.
 func (l *Layout) makeFolder(dir string) error {
-	made := missing(dir)
+	made := Missing(dir)
 	err := os.MkdirAll(dir, 0o755)
 	for _, one := range made { // not before: a sync between would be none of them
 		l.renamed(filepath.Dir(one))
