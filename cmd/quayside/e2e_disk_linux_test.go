@@ -46,7 +46,8 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 // A disk that gets full while a copy runs ends it at once. What was committed
 // is whole, and a run with more room goes on from there.
 func TestCopyToAFullDisk(t *testing.T) {
-	source := startRelease(t, 12, quaytest.ReleaseOptions{})
+	// As long as one image is not known, nobody can tell that there is no room.
+	source := startRelease(t, 12, quaytest.ReleaseOptions{}, quaytest.WithQuirk("fail-first", "6:503:/v2/release/image-000011/manifests/**"))
 	disk := mount(t, source.unique*6/10)
 	dir := filepath.Join(disk, "layout")
 	args := []string{"copy", source.pattern(), "oci:" + dir, "--plain-http"}
