@@ -20,6 +20,11 @@ func ValidNamespace(s string) error { return namespaceName.check(s).in(s) }
 // (doc/quay-api.md section 2, "URL form"). The error is a *SyntaxError.
 func ValidRepository(s string) error { return repositoryName.check(s).in(s) }
 
+// ValidHost checks a host with an optional port: a name, or an address of the
+// internet (of version 6 in brackets), and a port from 1 to 65535. Upper and
+// lower case are alike. The error is a *SyntaxError.
+func ValidHost(s string) error { return checkHost(asciiLower(s)).in(s) }
+
 // ValidTag checks the name of a tag: a letter, a digit or "_", then at most 127
 // of those, "." and "-". The error is a *SyntaxError.
 func ValidTag(s string) error { return tagName.check(s).in(s) }

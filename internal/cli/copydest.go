@@ -21,6 +21,7 @@ import (
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/ref"
 )
 
 // The transports of a destination, as skopeo calls them.
@@ -57,6 +58,8 @@ func parseDest(text string, mapped bool) (dest, error) {
 		file, _, _ := strings.Cut(filepath.Base(rest), ":")
 		return d, usagef("%s: images keep their names, and other tools take what follows a colon for one: did you mean %s:%s?",
 			name, transport, filepath.Join(filepath.Dir(rest), file))
+	case strings.HasSuffix(rest, "/") && transport != dockerRegistry && transport != ociFolder:
+		return d, usagef("%s: it ends with a slash, and %s: writes a file: name the file", name, transport)
 	case transport != dockerRegistry:
 		return d, nil
 	}
@@ -68,19 +71,45 @@ func parseDest(text string, mapped bool) (dest, error) {
 	case !ok:
 		return d, usagef("%s: a registry is docker://HOST/PREFIX: did you mean docker://%s?", name, safe(strings.TrimLeft(rest, "/")))
 	}
-	d.host, d.prefix, _ = strings.Cut(rest, "/")
-	d.host, d.prefix = strings.ToLower(d.host), strings.Trim(d.prefix, "/")
-	switch {
-	case safe(text) != text:
+	if safe(text) != text {
 		return d, usagef("%s: a name and a password have no place in it: docker login and podman login store them", name)
-	case d.host == "" || strings.ContainsAny(d.host, "*?{} "):
-		return d, usagef("%s: %q is no registry's host", name, d.host)
-	case strings.ContainsAny(d.prefix, ":@"):
-		return d, usagef("%s: a prefix has neither tag nor digest: images keep their own", name)
-	case d.prefix == "" && !mapped:
-		return d, usagef("%s: say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", name, d.host)
+	}
+	if err := d.parseRegistry(rest, mapped); err != nil {
+		return d, usagef("%s: %w", name, err)
 	}
 	return d, nil
+}
+
+// parseRegistry reads HOST[/PREFIX], with one slash at the end or none.
+func (d *dest) parseRegistry(text string, mapped bool) error {
+	host, prefix, _ := strings.Cut(text, "/")
+	d.host, d.prefix = strings.ToLower(host), strings.TrimSuffix(prefix, "/")
+	wrong := ref.ValidHost(host)
+	if wrong != nil && d.host != "" {
+		var syntax *ref.SyntaxError
+		errors.As(wrong, &syntax)
+		what, _, _ := strings.Cut(strings.TrimPrefix(syntax.Msg, "host: "), ";")
+		wrong = fmt.Errorf("%q is not a host: %s", host, what)
+	}
+	empty := strings.HasPrefix(prefix, "/") || strings.HasSuffix(d.prefix, "/") || strings.Contains(prefix, "//")
+	switch {
+	case d.host == "":
+		return errors.New("the host is missing before the slash: write docker://HOST/PREFIX")
+	case wrong != nil:
+		return wrong
+	case empty && prefix == "/":
+		return fmt.Errorf("%q has an empty part: write docker://HOST/PREFIX", text)
+	case empty:
+		parts := slices.DeleteFunc(strings.Split(prefix, "/"), func(part string) bool { return part == "" })
+		return fmt.Errorf("%q has an empty part: did you mean docker://%s/%s?", text, d.host, strings.Join(parts, "/"))
+	case strings.ContainsAny(d.prefix, ":@"):
+		return errors.New("a prefix has neither tag nor digest: images keep their own")
+	case d.prefix == "" && !mapped:
+		return fmt.Errorf("say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", d.host)
+	case d.prefix == "":
+		return nil
+	}
+	return mirror.ValidPrefix(d.prefix)
 }
 
 // safe hides what may be a name and a password before a host.
@@ -119,7 +148,10 @@ func likeDest(text, transport, rest string) string {
 // refuseDests finds a destination among the patterns.
 func refuseDests(patterns []string) error {
 	for _, p := range patterns {
-		if transport, _, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
+		if transport, rest, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
+			if transport == dockerRegistry && strings.HasPrefix(rest, "//") {
+				return usagef("%q is a destination in the place of a pattern, which has no transport before the name%s", safe(p), meant(rest[len("//"):]))
+			}
 			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", safe(p))
 		}
 	}

@@ -44,6 +44,9 @@ func (a *app) has(ctx context.Context, arg string) error {
 		return err
 	}
 	options.Verdicts = true
+	if err := mistaken(arg); err != nil {
+		return err
+	}
 	name, err := ref.ParseImage(arg)
 	switch {
 	case err != nil:

@@ -40,6 +40,9 @@ func (t target) namespace() string {
 // parseTargets reads patterns, and with byDigest references as well.
 func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err error) {
 	for _, arg := range args {
+		if err := mistaken(arg); err != nil {
+			return nil, err
+		}
 		var t target
 		if body, _, _ := strings.Cut(arg, "?"); byDigest && strings.Contains(body, "@") {
 			t.image, err = ref.ParseImage(arg)

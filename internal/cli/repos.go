@@ -105,6 +105,9 @@ func (a *app) afterListing(ctx context.Context, l *link, namespace string, liste
 
 // parseNamespace reads [HOST/]ORG. Without a host an organization may have a dot.
 func parseNamespace(arg string) (host, namespace string, err error) {
+	if err := mistaken(arg); err != nil {
+		return "", "", err
+	}
 	if !strings.Contains(arg, "/") {
 		return "", arg, ref.ValidNamespace(arg)
 	}

@@ -122,7 +122,11 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 			ctx, cancel = context.WithTimeoutCause(ctx, d, &timeoutError{d, a.trouble})
 			defer cancel()
 		}
-		err := run(ctx, args)
+		trimmed := make([]string, len(args))
+		for i, arg := range args {
+			trimmed[i] = strings.TrimSpace(arg) // what was pasted brings spaces and line breaks
+		}
+		err := run(ctx, trimmed)
 		var late *timeoutError
 		if err != nil && errors.As(context.Cause(ctx), &late) && errors.Is(err, context.DeadlineExceeded) {
 			return &status{exitFailed, late}

@@ -127,7 +127,7 @@ func (a *app) originOf(ctx context.Context, host string, token ref.Secret) (o or
 // chosen is the server of --server, without its token, and what the config
 // file says of it.
 func (a *app) chosen() (origin, *configServer, error) {
-	name := a.flags.server
+	name := strings.TrimSpace(a.flags.server)
 	if name == "" {
 		name = "quay.io"
 	}

@@ -38,6 +38,9 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
+	if err := mistaken(arg); err != nil {
+		return err
+	}
 	name, err := ref.ParseImage(arg)
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ func checkRepository(name string) error {
 	return nil
 }
 
+// ValidPrefix checks what comes before the names of repositories at a registry.
+func ValidPrefix(prefix string) error { return checkRepository(prefix) }
+
 // ParseRename reads rules of the form FROM=TO; the first that fits an image
 // wins. FROM is a repository (namespace/name), or the beginning of one and a
 // star, which stands for the rest, slashes too. TO is the name beneath the
