@@ -17,8 +17,7 @@ import (
 // that has more to say is a Preparer, a Checker, a SignatureKeeper, a Sender or a
 // Gatherer besides. All methods but Finish and Close are called by many goroutines.
 //
-// An error that is of the staging layout or of a file (an *fs.PathError, a full
-// disk) ends the whole Copy; any other is of the image in question.
+// A *DiskError ends the whole Copy; any other error is of the image in question.
 type Destination interface {
 	// String names it, as the user wrote it.
 	String() string

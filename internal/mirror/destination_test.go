@@ -6,6 +6,7 @@ package mirror_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -146,8 +147,8 @@ func TestCommitThatIsNeverContent(t *testing.T) {
 	}
 }
 
-// A destination's trouble with one image is that image's, and a disk's ends the
-// whole.
+// A destination's trouble with one image is that image's, and its disk's ends the
+// whole. A file or a disk of somebody else is not the destination's.
 func TestCommitThatFails(t *testing.T) {
 	images := func(s *site) []mirror.Image { return s.images(quaytest.SampleTag) }
 	for _, test := range []struct {
@@ -156,8 +157,10 @@ func TestCommitThatFails(t *testing.T) {
 		whole bool
 	}{
 		{"refused", errors.New("refused"), false},
-		{"full disk", syscall.ENOSPC, true},
-		{"file", &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}, true},
+		{"full disk", &mirror.DiskError{Err: syscall.ENOSPC}, true},
+		{"unreadable file", &mirror.DiskError{Err: &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}}, true},
+		{"another disk is full", fmt.Errorf("credentials: %w", syscall.ENOSPC), false},
+		{"another file", fmt.Errorf("credentials: %w", &fs.PathError{Op: "open", Path: "auth.json", Err: syscall.EACCES}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t, quaytest.SampleDataset())

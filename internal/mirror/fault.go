@@ -7,12 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/quayside/quayside/internal/layout"
@@ -20,37 +17,32 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A stagingError is of the staging layout. It ends the whole Copy: no other
-// image would fare better.
-type stagingError struct{ error }
+// A DiskError is an error of the disk that images are copied to: of the staging
+// layout, or of a file of the destination. It ends the whole Copy, because no
+// other image would fare better. Whoever writes to that disk marks the error at
+// once. Nothing else shows whose it is: an *fs.PathError, or a full disk, may as
+// well come from a file of credentials or from a program that supplies these.
+type DiskError struct{ Err error }
 
-func (e stagingError) Unwrap() error { return e.error }
+// Error returns the text of Err.
+func (e *DiskError) Error() string { return e.Err.Error() }
 
-// staged marks what came of a call to the staging layout, unless it is of one
+// Unwrap returns Err.
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// staged marks the error of a call to the staging layout, unless it is of one
 // blob's content.
 func staged(err error) error {
 	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) {
 		return err
 	}
-	return stagingError{fmt.Errorf("staging: %w", err)}
+	return &DiskError{fmt.Errorf("staging: %w", err)}
 }
 
-// ends tells whether an error is of the whole and not of one image: of the
-// staging layout, or of a disk under a destination.
+// ends reports whether an error is of the whole and not of one image.
 func ends(err error) bool {
-	var staging stagingError
-	var path *fs.PathError
-	return errors.As(err, &staging) || errors.As(err, &path) || full(err)
-}
-
-// full tells whether an error says that a disk, or one's share of it, is full.
-func full(err error) bool {
-	if errors.Is(err, syscall.ENOSPC) {
-		return true
-	}
-	var number syscall.Errno
-	const handleDiskFull, diskFull = 39, 112 // Windows' own numbers
-	return runtime.GOOS == "windows" && errors.As(err, &number) && (number == handleDiskFull || number == diskFull)
+	_, disk := errors.AsType[*DiskError](err)
+	return disk
 }
 
 // A remedy is what can be done about a request that failed.

@@ -166,7 +166,7 @@ func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
 	}
 	if err := t.Upload(ctx, d, func() (io.ReadCloser, error) {
 		content, _, err := p.staging.Blob(d.Digest)
-		return content, err
+		return content, staged(err)
 	}); err != nil {
 		return p.failed(t, err)
 	}
