@@ -85,7 +85,7 @@ login and podman login have stored; to write, what is stored.`,
 	p.BoolVar(&f.check, "check", false, "hash blobs that are there before they count as there")
 	p.StringArrayVar(&f.maps, "map", nil, "name in the registry, as `FROM=TO`, such as 'openstack.kolla/*=mirror/*'; may be repeated")
 	p.StringVar(&f.staging, "staging", "", "`folder` where blobs wait for a registry (default quayside/staging in the user's cache folder)")
-	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report `file` of an earlier run names as failed or unknown, instead of a pattern")
+	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report `file` of an earlier run names as not done, instead of a pattern")
 	p.StringVar(&f.report, "report", "", "write the report as JSON to this `file`, too")
 	p.StringVar(&f.events, "events", "", "append what happens to this `file`, as a JSON object a line; - is standard error")
 	p.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")

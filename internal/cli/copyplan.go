@@ -31,6 +31,7 @@ type plan struct {
 	Free        *int64         `json:"free"`
 	Error       *string        `json:"error"`
 	Unknown     []report.Gap   `json:"unknown"`
+	Absent      []report.Gap   `json:"absent"` // that the user named
 }
 
 type plannedImage struct {
@@ -123,9 +124,9 @@ func (c *copying) aside() []string {
 func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 	if c.flags.output == "json" {
 		out := plan{
-			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty, Images: []plannedImage{},
+			Destination: c.to.text, Complete: (code == exitDone || code == exitEmpty) && len(c.hunt.absent) == 0, Images: []plannedImage{},
 			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
-			Unknown: c.hunt.summary.Gaps,
+			Unknown: c.hunt.summary.Gaps, Absent: append([]report.Gap{}, c.hunt.absent...),
 		}
 		if why != "" {
 			out.Error = &why
@@ -157,9 +158,17 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		}
 		rows.add(i.Reference(), strings.Join(platforms(i.Platforms), ","), fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, note)
 	}
+	for _, gap := range c.hunt.absent {
+		rows.add(gap.Reference, "", "", "", "", "absent: "+gap.Error)
+	}
 	rows.flush()
-	fmt.Fprintf(c.a.out, "%d images to %s, %d unknown: %s in %d blobs, of which %s are missing; sharing saves %s",
-		len(p.Images), report.Clean(c.to.text), len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), p.Blobs, report.Bytes(p.Missing), report.Bytes(p.Shared))
+	absent := ""
+	if n := len(c.hunt.absent); n > 0 {
+		absent = fmt.Sprintf("%d absent, ", n)
+	}
+	fmt.Fprintf(c.a.out, "%s to %s, %s%d unknown: %s in %s, of which %s are missing; sharing saves %s",
+		quantity(len(p.Images), "image"), report.Clean(c.to.text), absent, len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
+		report.Bytes(p.Missing), report.Bytes(p.Shared))
 	if p.Free >= 0 {
 		fmt.Fprintf(c.a.out, "; %s free", report.Bytes(p.Free))
 	}

@@ -23,14 +23,18 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// unfinished begins the error of an image that had no turn when the whole ended.
+// unfinished begins the error of an image that was not finished when the whole ended.
 const unfinished = "not finished: "
 
 // finished completes the report of a copy with what the command knows besides:
-// what the search could not tell, and why the whole was not done.
-func finished(r mirror.Report, gaps []report.Gap, code int, why string) mirror.Report {
-	for _, gap := range gaps {
+// what the search could not find out, which images the user named that are not
+// there, and why the whole was not done.
+func finished(r mirror.Report, unknown, absent []report.Gap, code int, why string) mirror.Report {
+	for _, gap := range unknown {
 		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: gap.Reference, Reason: gap.Reason, Error: gap.Error})
+	}
+	for _, gap := range absent {
+		r.AddAbsent(gap.Reference, gap.Error)
 	}
 	r.Error = cmp.Or(why, r.Error)
 	r.Complete = r.Complete && (code == exitDone || code == exitEmpty)
@@ -82,17 +86,17 @@ func (c *copying) print(r mirror.Report) error {
 		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
 	}
 	rows.flush()
-	fmt.Fprintf(c.a.out, "%d images to %s in %s: %d copied, %d already there, %d failed, %d unknown\n",
-		len(r.Images)+len(r.Unknown), report.Clean(c.to.text), r.Elapsed.Round(time.Millisecond), r.Copied, r.Present, r.Failed, len(r.Unknown))
+	fmt.Fprintf(c.a.out, "%s to %s in %s: %s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
+		report.Clean(c.to.text), r.Elapsed.Round(time.Millisecond), outcomes(r))
 	if r.Fetched == 0 {
 		fmt.Fprint(c.a.out, "nothing was fetched")
 	} else {
 		rate := int64(float64(r.Fetched) / max(r.Elapsed.Seconds(), 0.001))
-		fmt.Fprintf(c.a.out, "%s in %d blobs; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), r.Blobs,
+		fmt.Fprintf(c.a.out, "%s in %s; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), quantity(r.Blobs, "blob"),
 			report.Bytes(r.Fetched), report.Bytes(rate), report.Bytes(r.Saved))
 	}
 	if r.Retries > 0 {
-		fmt.Fprintf(c.a.out, "; %d times a blob was asked for again, %s came in vain", r.Retries, report.Bytes(r.Retried))
+		fmt.Fprintf(c.a.out, "; repeated %s for a blob, %s wasted", quantity(r.Retries, "request"), report.Bytes(r.Retried))
 	}
 	if c.to.transport == dockerRegistry {
 		fmt.Fprintf(c.a.out, "; uploaded %s, mounted %s", report.Bytes(r.Uploaded), report.Bytes(r.Mounted))
@@ -101,11 +105,36 @@ func (c *copying) print(r mirror.Report) error {
 	return nil
 }
 
+// quantity is a number and what it counts.
+func quantity(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// outcomes counts the images by what became of them. What is rare is left out when
+// there is none of it.
+func outcomes(r mirror.Report) string {
+	parts := []string{
+		fmt.Sprintf("%d copied", r.Copied), fmt.Sprintf("%d already there", r.Present), fmt.Sprintf("%d failed", r.Failed),
+	}
+	if r.Pending > 0 {
+		parts = append(parts, fmt.Sprintf("%d pending", r.Pending))
+	}
+	if r.Absent > 0 {
+		parts = append(parts, fmt.Sprintf("%d absent", r.Absent))
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%d unknown", len(r.Unknown))), ", ")
+}
+
 // remark is what is special about an image's copy, but for why the whole ended.
 func remark(i mirror.ImageReport, why string) string {
 	var words []string
 	if rest, ok := strings.CutPrefix(i.Error, unfinished); ok && (why == interrupted || strings.Contains(why, rest)) {
-		words = append(words, "not finished") // why is told once
+		if i.Status == mirror.Failed {
+			words = append(words, "not finished") // why is told once
+		}
 	} else if i.Error != "" {
 		words = append(words, i.Error)
 	}
@@ -204,8 +233,8 @@ func (f *reportFile) write(r mirror.Report) error {
 	return err
 }
 
-// failedTargets reads what an earlier run's report names as failed or unknown.
-// A failed image is the one it was then, by its digest.
+// failedTargets reads what an earlier run's report names as not done, each image
+// once. An image whose digest is known there is the one that it was then.
 func (a *app) failedTargets(file string) ([]target, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -221,18 +250,19 @@ func (a *app) failedTargets(file string) ([]target, error) {
 	}
 	var targets []target
 	again := map[string]bool{}
+	for _, u := range earlier.Unknown { // patterns are among these
+		again[u.Reference] = true
+	}
 	for _, i := range earlier.FailedImages() {
 		if i.Digest == "" {
 			again[i.Reference()] = true
 			continue
 		}
+		delete(again, i.Reference())
 		namespace, repository, _ := strings.Cut(i.Repository, "/")
 		targets = append(targets, target{image: ref.Image{
 			Host: i.Host, Namespace: namespace, Repository: repository, Tag: i.Tag, Digest: i.Digest.String(),
 		}})
-	}
-	for _, u := range earlier.Unknown {
-		again[u.Reference] = true
 	}
 	found, err := a.parseTargets(slices.Sorted(maps.Keys(again)), true)
 	if err != nil {

@@ -167,7 +167,10 @@ func (c *copying) copy(ctx context.Context) error {
 	if code == exitDone && !done.Complete {
 		code = exitPart // signatures are missing
 	}
-	result := finished(done, c.hunt.summary.Gaps, code, why)
+	for _, gap := range c.hunt.absent {
+		c.log.absent(gap)
+	}
+	result := finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why)
 	if err := c.out.write(result); err != nil {
 		c.a.talk.fail("report: %v", err)
 		code = max(code, exitFailed)
@@ -274,7 +277,7 @@ func (c *copying) goesOn(r mirror.Report) bool {
 	searchable := slices.ContainsFunc(c.hunt.told, func(o outcome) bool {
 		return o.search.Namespace != string(discover.NamespaceNotFound)
 	})
-	return len(r.Unknown) > 0 && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
+	return r.Pending > 0 || len(r.Unknown) > 0 && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
 }
 
 // isLasting tells whether a server's answer will be the same: that something is
@@ -287,17 +290,24 @@ func isLasting(err error) bool {
 // counted puts what went wrong in a few words, or in none.
 func counted(r mirror.Report) string {
 	var parts []string
-	undone := 0
+	undone := 0 // as the tar file was not written
 	for _, i := range r.Images {
 		if i.Status == mirror.Failed && strings.HasPrefix(i.Error, unfinished) {
 			undone++
 		}
 	}
+	all := quantity(len(r.Images), "image")
 	if n := r.Failed - undone; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d images failed", n, len(r.Images)))
+		parts = append(parts, fmt.Sprintf("%d of %s failed", n, all))
 	}
 	if undone > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d images not finished", undone, len(r.Images)))
+		parts = append(parts, fmt.Sprintf("%d of %s not finished", undone, all))
+	}
+	if r.Pending > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %s pending", r.Pending, all))
+	}
+	if r.Absent > 0 {
+		parts = append(parts, fmt.Sprintf("%d absent", r.Absent))
 	}
 	if n := len(r.Unknown); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d unknown", n))

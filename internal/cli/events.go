@@ -13,8 +13,12 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// imageUnknown is the event of an image that the search could not tell about.
-const imageUnknown mirror.EventKind = "image unknown"
+// Events of images that a copy never sees: those that the search could not find
+// out about, and those that the user named and that are not there.
+const (
+	imageUnknown mirror.EventKind = "image unknown"
+	imageAbsent  mirror.EventKind = "image absent"
+)
 
 // events write what happens as it happens, a JSON object a line. Nil writes
 // nothing. Safe for concurrent use.
@@ -68,6 +72,11 @@ func (e *events) tell(event mirror.Event) {
 // unknown tells of an image that the search could not tell about.
 func (e *events) unknown(gap report.Gap) {
 	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: gap.Reason + ": " + gap.Error})
+}
+
+// absent records an image that the user named and that is not there.
+func (e *events) absent(gap report.Gap) {
+	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageAbsent, Image: gap.Reference, Error: gap.Error})
 }
 
 func (e *events) close() {

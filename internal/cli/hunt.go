@@ -74,7 +74,8 @@ type hunt struct {
 	cut        atomic.Bool      // an image was not, as the command was told to end
 
 	// What came of it, to be read when the sequence has ended.
-	found   int // present images, with the labels
+	found   int          // present images, with the labels
+	absent  []report.Gap // images that the user named and that are not there
 	summary report.Summary
 	told    []outcome
 }

@@ -24,7 +24,7 @@ func ends(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
 	kinds := map[mirror.EventKind]int{}
 	o.Observe = func(e mirror.Event) {
 		switch e.Kind {
-		case mirror.ImageCopied, mirror.ImagePresent, mirror.ImageFailed:
+		case mirror.ImageCopied, mirror.ImagePresent, mirror.ImageFailed, mirror.ImagePending:
 			kinds[e.Kind]++
 			when(e)
 		}
@@ -119,7 +119,7 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || len(to.Staging().Images()) == 0 {
 		t.Fatalf("%v, %d images are staged", err, len(to.Staging().Images()))
 	}
-	if r.Failed != len(images) || kinds[mirror.ImageFailed] != len(images) || len(r.FailedImages()) != len(images) {
+	if r.Pending != len(images) || kinds[mirror.ImagePending] != len(images) || len(r.FailedImages()) != len(images) {
 		t.Errorf("events %v\n%s", kinds, show(t, r))
 	}
 	if err := to.Close(); err != nil {

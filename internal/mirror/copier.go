@@ -42,8 +42,8 @@ func New(to Destination, o Options) *Copier {
 // What one image fails of is in the Report, and the rest goes on. The error is
 // of the whole: the context's, a full disk, a staging layout that fails, a
 // destination that cannot be finished. The Report tells what was done in any
-// case, and images that had no turn are in it as failed; so are those that a
-// Gatherer gathered in vain.
+// case. Images that were not finished when the whole ended are in it as pending;
+// those of a Gatherer that could not be finished have failed.
 //
 // Copy returns when all its goroutines have ended. It ranges over images in the
 // calling goroutine, and cannot break off a sequence that waits: one that does
@@ -73,7 +73,7 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 	if err == nil {
 		err = c.to.Finish(ctx)
 	}
-	r.ledger.finished(err)
+	r.ledger.finished(err, r.ctx.Err() != nil)
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("copy to %s: %w", c.to, err)
 	}

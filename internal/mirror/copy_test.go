@@ -188,7 +188,9 @@ func TestCancelledCopyEndsAndNamesWhatIsLeft(t *testing.T) {
 	defer cancel()
 	var once sync.Once
 	o := s.options()
+	events := map[mirror.EventKind]int{}
 	o.Observe = func(e mirror.Event) {
+		events[e.Kind]++
 		if e.Kind == mirror.BlobDone && e.Bytes > 64<<10 {
 			once.Do(cancel)
 		}
@@ -198,7 +200,9 @@ func TestCancelledCopyEndsAndNamesWhatIsLeft(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || time.Since(began) > 20*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
-	if r.Complete || r.Failed == 0 || r.Copied+r.Failed != len(images) || len(r.FailedImages()) != r.Failed {
+	// What was not finished is pending, and nothing of it has failed.
+	if r.Complete || r.Pending == 0 || r.Failed != 0 || r.Copied+r.Pending != len(images) || len(r.FailedImages()) != r.Pending ||
+		events[mirror.ImagePending] != r.Pending || events[mirror.ImageFailed] != 0 {
 		t.Errorf("have\n%s", show(t, r))
 	}
 

@@ -131,9 +131,10 @@ func (r *copying) fed() {
 	}
 }
 
-// fail ends an image, or the whole when the error is of that.
+// fail ends an image, and the whole when the error is of that. After the end of
+// the context, images are pending: see halt.
 func (r *copying) fail(it *item, err error) {
-	if r.ends(err) {
+	if whole := r.ctx.Err() == nil && ends(err); r.ends(err) && !whole {
 		return
 	}
 	r.ledger.finish(it, Failed, err)
@@ -148,8 +149,8 @@ func (r *copying) ends(err error) bool {
 	return r.ctx.Err() != nil
 }
 
-// halt ends what had no turn when the whole was ended. What is there of a blob
-// stays for another run.
+// halt ends what was not finished when the whole was ended: these images are
+// pending. What is there of a blob stays for another run.
 func (r *copying) halt() {
 	for _, p := range r.ledger.settling.rest() {
 		if p.partial != nil {
@@ -157,7 +158,7 @@ func (r *copying) halt() {
 		}
 	}
 	for _, it := range r.ledger.unfinished() {
-		r.ledger.finish(it, Failed, fmt.Errorf("not finished: %w", context.Cause(r.ctx)))
+		r.ledger.finish(it, Pending, fmt.Errorf("not finished: %w", context.Cause(r.ctx)))
 	}
 }
 

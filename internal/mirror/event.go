@@ -23,13 +23,14 @@ type Event struct {
 // An EventKind says what happened.
 type EventKind string
 
-// The kinds. An image is copied, or failed, or was there already; before that it
-// is planned, once its manifests are known.
+// The kinds. An image is copied, was there already, failed, or is pending when the
+// run ended before; before that it is planned, once its manifests are known.
 const (
 	ImagePlanned EventKind = "image planned"
 	ImageCopied  EventKind = "image copied"
 	ImagePresent EventKind = "image already there"
 	ImageFailed  EventKind = "image failed"
+	ImagePending EventKind = "image pending" // Error: why the run ended
 	BlobStarted  EventKind = "blob started"
 	BlobResumed  EventKind = "blob resumed" // Bytes: where
 	BlobDone     EventKind = "blob done"

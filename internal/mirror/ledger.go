@@ -33,6 +33,7 @@ type ledger struct {
 	wanted    int64 // of blobs that have to be fetched, fetched ones too
 	done      int   // images copied or present
 	failed    int
+	pending   int
 	ended     []Event // ends of images that nobody was told of
 	awaiting  []*item // images that are there if the destination can be finished
 
@@ -204,13 +205,16 @@ func (l *ledger) end(it *item, s Status, err error) {
 		return
 	}
 	it.over, it.status, it.err = true, s, err
-	if s == Failed {
+	switch s {
+	case Failed:
 		l.failed++
-	} else {
+	case Pending:
+		l.pending++
+	default:
 		l.done++
 	}
 	l.open--
-	if s != Failed && it.awaits {
+	if !s.undone() && it.awaits {
 		l.awaiting = append(l.awaiting, it)
 	} else {
 		l.ended = append(l.ended, it.ending())
@@ -218,16 +222,22 @@ func (l *ledger) end(it *item, s Status, err error) {
 	l.closeWhenDone()
 }
 
-// finished ends the images that awaited it that the destination was finished, or
-// with an error was not.
-func (l *ledger) finished(err error) {
+// finished ends the images that awaited it that the destination was finished. With
+// an error it was not: the images failed, or are pending when the run ended
+// before their destination's turn.
+func (l *ledger) finished(err error, ended bool) {
 	l.mu.Lock()
 	defer l.unlock()
 	for _, it := range l.awaiting {
 		if err != nil {
 			it.status, it.err = Failed, fmt.Errorf("not finished: %w", err)
 			l.done--
-			l.failed++
+			if ended {
+				it.status = Pending
+				l.pending++
+			} else {
+				l.failed++
+			}
 		}
 		l.ended = append(l.ended, it.ending())
 	}
@@ -242,6 +252,8 @@ func (it *item) ending() Event {
 		e.Kind = ImageCopied
 	case Present:
 		e.Kind = ImagePresent
+	case Pending:
+		e.Kind, e.Error = ImagePending, it.err.Error()
 	default:
 		e.Kind, e.Error = ImageFailed, it.err.Error()
 	}

@@ -16,22 +16,25 @@ import (
 // Sizes are in bytes. It holds no secret.
 type Report struct {
 	Destination string // Destination.String
-	// Complete tells that nothing failed, that no signature is missing, that
-	// nothing is unknown, and that images came to its end.
+	// Complete reports whether every image that was meant is at the destination
+	// with its signatures: none failed, is pending or absent, no signature is
+	// missing, nothing is unknown, and images came to its end.
 	Complete bool
 	Error    string          // why the run ended early, or failed as a whole
 	Images   []ImageReport   // in the order of the references
 	Unknown  []UnknownReport // for the caller to fill in
 
-	Copied, Present, Failed int   // images
-	Blobs                   int   // unique layers and configurations, of images and of what is attached to them
-	Bytes                   int64 // of these, and of unique manifests. Images that were there already are not in either
-	Fetched                 int64 // over the wire, with what was fetched twice
-	Saved                   int64 // what the images that are there would have taken one by one, less Fetched; 0 at least
-	Retried                 int64 // of Fetched, in vain
-	Retries                 int   // times that a blob was asked for again
-	Uploaded                int64 // to a registry
-	Mounted                 int64 // that a registry took over from another of its repositories
+	// How many images have which status.
+	Copied, Present, Failed, Pending, Absent int
+
+	Blobs    int   // unique layers and configurations, of images and of what is attached to them
+	Bytes    int64 // of these, and of unique manifests. Images that were there already are not in either
+	Fetched  int64 // over the wire, with what was fetched twice
+	Saved    int64 // what the images that are there would have taken one by one, less Fetched; 0 at least
+	Retried  int64 // of Fetched, in vain
+	Retries  int   // times that a blob was asked for again
+	Uploaded int64 // to a registry
+	Mounted  int64 // that a registry took over from another of its repositories
 
 	SignaturesFound, SignaturesCopied, SignaturesMissing int // sums of the images'
 
@@ -57,8 +60,9 @@ type ImageReport struct {
 
 // Signatures counts what is attached to an image: signatures, attestations and
 // lists of parts. Copied are at the destination now, with the image. Missing
-// could not be had: Notes say why, and the Report is not complete. An image that
-// is there is not looked at again, but with SignaturesAlways. Those
+// could not be had: Notes say why, the Report is not complete, and the next run
+// looks for them again. An image that is there with all that was attached to it
+// is not looked at again, but with SignaturesAlways. Those
 // that are found and neither were left, since the index they are attached to
 // was rewritten.
 type Signatures struct{ Found, Copied, Missing int }
@@ -66,12 +70,22 @@ type Signatures struct{ Found, Copied, Missing int }
 // Status says what became of an image.
 type Status string
 
-// The statuses.
+// The statuses. An image is pending when the run ended before the image was
+// finished: nothing is wrong with the image, and Report.Error says why the run
+// ended. An image is absent when the user named it and its server does not have
+// it; a Copy reports none, as it is the search that knows: see AddAbsent.
 const (
 	Copied  Status = "copied"
 	Present Status = "already there"
 	Failed  Status = "failed"
+	Pending Status = "pending"
+	Absent  Status = "absent"
 )
+
+func statuses() []Status { return []Status{Copied, Present, Failed, Pending, Absent} }
+
+// undone reports whether an image of this status is not at the destination.
+func (s Status) undone() bool { return s != Copied && s != Present }
 
 // An UnknownReport names what a search could not tell.
 type UnknownReport struct {
@@ -80,23 +94,44 @@ type UnknownReport struct {
 	Error     string // the cause, for people
 }
 
-// FailedImages returns the images of a report that failed, and those that are
-// unknown as far as they have a name: with their digest when that is known.
+// AddAbsent enters an image that the user named and that its server does not
+// have. It counts once, however often it was named. Nothing is entered for an
+// image that the report has already.
+func (r *Report) AddAbsent(reference, why string) {
+	at, there := slices.BinarySearchFunc(r.Images, reference, func(i ImageReport, reference string) int {
+		return cmp.Compare(i.Reference, reference)
+	})
+	if there {
+		return
+	}
+	r.Images = slices.Insert(r.Images, at, ImageReport{Reference: reference, Status: Absent, Error: why})
+	r.Absent++
+	r.Complete = false
+}
+
+// FailedImages returns the images of a report that another run is to look at
+// again: those that failed, are pending or absent, those that were copied without
+// all their signatures, and those that are unknown as far as they have a name.
+// Each is in the list once, with its digest when that is known.
 func (r Report) FailedImages() []Image {
 	var failed []Image
-	for _, i := range r.Images {
-		if i.Status != Failed {
-			continue
+	seen := map[string]bool{}
+	add := func(reference string, known digest.Digest) {
+		image, err := parseReference(reference)
+		if err != nil || seen[reference] {
+			return
 		}
-		if image, err := parseReference(i.Reference); err == nil {
-			image.Digest = cmp.Or(i.Digest, image.Digest)
-			failed = append(failed, image)
+		seen[reference] = true
+		image.Digest = cmp.Or(known, image.Digest)
+		failed = append(failed, image)
+	}
+	for _, i := range r.Images {
+		if i.Status.undone() || i.Signatures.Missing > 0 {
+			add(i.Reference, i.Digest)
 		}
 	}
 	for _, u := range r.Unknown {
-		if image, err := parseReference(u.Reference); err == nil {
-			failed = append(failed, image)
-		}
+		add(u.Reference, "")
 	}
 	return failed
 }
@@ -120,7 +155,7 @@ func (r *copying) report(err error) Report {
 	var whole int64
 	for _, it := range l.items {
 		i := it.report()
-		if i.Status != Failed {
+		if !i.Status.undone() {
 			whole += it.whole
 		}
 		s.Images = append(s.Images, i)
@@ -129,6 +164,8 @@ func (r *copying) report(err error) Report {
 			s.Copied++
 		case Present:
 			s.Present++
+		case Pending:
+			s.Pending++
 		default:
 			s.Failed++
 		}
@@ -141,7 +178,7 @@ func (r *copying) report(err error) Report {
 	if err != nil {
 		s.Error = err.Error()
 	}
-	s.Complete = err == nil && s.Failed == 0 && s.SignaturesMissing == 0
+	s.Complete = err == nil && s.Failed == 0 && s.Pending == 0 && s.SignaturesMissing == 0
 	return s
 }
 
@@ -157,14 +194,14 @@ func (it *item) report() ImageReport {
 	if it.err != nil {
 		i.Error, i.Cause = it.err.Error(), it.err
 	}
-	if it.rewritten && it.status != Failed {
+	if it.rewritten && !it.status.undone() {
 		i.As = it.parts[0].tree.root.Digest
 	}
 	i.Signatures.Found = it.left + len(it.parts) - 1
 	i.Signatures.Missing = it.lacking
 	for _, p := range it.parts[1:] {
 		switch {
-		case it.status == Failed: // it went with its image
+		case it.status.undone(): // it went with its image
 		case p.err == nil:
 			i.Signatures.Copied++
 		default:

@@ -27,6 +27,8 @@ type (
 		Copied      int            `json:"copied"`
 		Present     int            `json:"present"`
 		Failed      int            `json:"failed"`
+		Pending     int            `json:"pending"`
+		Absent      int            `json:"absent"`
 		Blobs       int            `json:"blobs"`
 		Bytes       int64          `json:"bytes"`
 		Fetched     int64          `json:"fetched"`
@@ -90,7 +92,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	w := reportJSON{
 		Destination: r.Destination, Complete: r.Complete, Error: text(r.Error),
 		Images: []imageJSON{}, Unknown: []unknownJSON{},
-		Copied: r.Copied, Present: r.Present, Failed: r.Failed,
+		Copied: r.Copied, Present: r.Present, Failed: r.Failed, Pending: r.Pending, Absent: r.Absent,
 		Blobs: r.Blobs, Bytes: r.Bytes, Fetched: r.Fetched, Saved: r.Saved,
 		Retried: r.Retried, Retries: r.Retries, Uploaded: r.Uploaded, Mounted: r.Mounted,
 		Signatures: signaturesJSON{r.SignaturesFound, r.SignaturesCopied, r.SignaturesMissing},
@@ -127,7 +129,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	}
 	*r = Report{
 		Destination: w.Destination, Complete: w.Complete, Error: value(w.Error),
-		Copied: w.Copied, Present: w.Present, Failed: w.Failed,
+		Copied: w.Copied, Present: w.Present, Failed: w.Failed, Pending: w.Pending, Absent: w.Absent,
 		Blobs: w.Blobs, Bytes: w.Bytes, Fetched: w.Fetched, Saved: w.Saved,
 		Retried: w.Retried, Retries: w.Retries, Uploaded: w.Uploaded, Mounted: w.Mounted,
 		SignaturesFound: w.Signatures.Found, SignaturesCopied: w.Signatures.Copied, SignaturesMissing: w.Signatures.Missing,
@@ -137,7 +139,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 		if i.Reference == "" {
 			return errors.New("it has an image without a reference")
 		}
-		if !slices.Contains([]Status{Copied, Present, Failed}, i.Status) {
+		if !slices.Contains(statuses(), i.Status) {
 			return fmt.Errorf("image %.200q has the status %.50q", i.Reference, i.Status)
 		}
 		r.Images = append(r.Images, ImageReport{

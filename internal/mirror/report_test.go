@@ -32,9 +32,13 @@ func report() mirror.Report {
 			Reference: "host/org/b@" + digest.FromString("d").String(), Status: mirror.Failed,
 		}, {
 			Reference: "quay.io/org/c:1", Status: mirror.Present,
+		}, {
+			Reference: "quay.io/org/e:1", Status: mirror.Pending, Digest: digest.FromString("e"), Error: "not finished: interrupted",
+		}, {
+			Reference: "quay.io/org/f:1", Status: mirror.Absent, Error: "no such tag",
 		}},
 		Unknown: []mirror.UnknownReport{{Reference: "quay.io/org/d:1", Reason: "rate limited", Error: "429"}, {Reference: "quay.io/org/d:1-*", Reason: "failed"}},
-		Copied:  1, Present: 1, Failed: 2, Blobs: 3, Bytes: 4, Fetched: 5, Saved: 6, Retried: 7, Retries: 8, Uploaded: 9, Mounted: 10,
+		Copied:  1, Present: 1, Failed: 2, Pending: 1, Absent: 1, Blobs: 3, Bytes: 4, Fetched: 5, Saved: 6, Retried: 7, Retries: 8, Uploaded: 9, Mounted: 10,
 		SignaturesFound: 3, SignaturesCopied: 1, SignaturesMissing: 2,
 		Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC), Elapsed: 1234 * time.Millisecond,
 	}
@@ -76,8 +80,8 @@ func TestReportKeys(t *testing.T) {
 		if err := json.Unmarshal(text, &have); err != nil {
 			t.Fatal(err)
 		}
-		want := strings.Fields(`blobs bytes complete copied destination elapsed_seconds error failed fetched images mounted present retried
-			retries saved signatures started unknown uploaded`)
+		want := strings.Fields(`absent blobs bytes complete copied destination elapsed_seconds error failed fetched images mounted pending present
+			retried retries saved signatures started unknown uploaded`)
 		if got := keys(have); !slices.Equal(got, want) {
 			t.Errorf("keys %v", got)
 		}
@@ -94,13 +98,23 @@ func TestReportKeys(t *testing.T) {
 	}
 }
 
+// What another run is to look at again is there once, an image without all its
+// signatures too.
 func TestFailedImages(t *testing.T) {
 	want := []mirror.Image{
+		{Host: "quay.io", Repository: "org/a", Tag: "1", Digest: digest.FromString("a")},
 		{Host: "localhost:5000", Repository: "org/deep/b", Tag: "1", Digest: digest.FromString("c")},
 		{Host: "host", Repository: "org/b", Digest: digest.FromString("d")},
+		{Host: "quay.io", Repository: "org/e", Tag: "1", Digest: digest.FromString("e")},
+		{Host: "quay.io", Repository: "org/f", Tag: "1"},
 		{Host: "quay.io", Repository: "org/d", Tag: "1"},
 	}
 	if diff := cmp.Diff(want, report().FailedImages()); diff != "" {
+		t.Error(diff)
+	}
+	twice := report()
+	twice.Unknown = append(twice.Unknown, mirror.UnknownReport{Reference: "localhost:5000/org/deep/b:1"})
+	if diff := cmp.Diff(want, twice.FailedImages()); diff != "" {
 		t.Error(diff)
 	}
 	for _, bad := range []string{
@@ -111,6 +125,23 @@ func TestFailedImages(t *testing.T) {
 		if got := r.FailedImages(); len(got) > 0 {
 			t.Errorf("%q is taken for %+v", bad, got)
 		}
+	}
+}
+
+// An image that the user named and that is not there makes a report incomplete,
+// and counts once.
+func TestAbsentImages(t *testing.T) {
+	r := mirror.Report{Complete: true, Copied: 1, Images: []mirror.ImageReport{{Reference: "quay.io/org/b:1", Status: mirror.Copied}}}
+	for _, name := range []string{"quay.io/org/c:1", "quay.io/org/a:1", "quay.io/org/b:1", "quay.io/org/a:1"} {
+		r.AddAbsent(name, "no such tag")
+	}
+	var got []string
+	for _, i := range r.Images {
+		got = append(got, i.Reference+" "+string(i.Status))
+	}
+	want := []string{"quay.io/org/a:1 absent", "quay.io/org/b:1 copied", "quay.io/org/c:1 absent"}
+	if !slices.Equal(got, want) || r.Absent != 2 || r.Complete || r.Copied != 1 {
+		t.Errorf("%q, %d absent, complete %v", got, r.Absent, r.Complete)
 	}
 }
 
