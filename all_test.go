@@ -32,12 +32,13 @@ var arrows = map[string][]string{
 	"cmd/quaytest": {"quay/quaytest"},
 	"internal/cli": {
 		"discover", "quay", "quay/quaytest", "ref", "internal/report", "internal/mirror", "internal/layout",
-		"internal/registry", "internal/pace", "internal/manifest",
+		"internal/registry", "internal/pace", "internal/manifest", "internal/redact",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"github.com/spf13/cobra", "go.yaml.in/yaml/v3", "github.com/vbauerster/mpb/v8",
 		"github.com/lmittmann/tint", "golang.org/x/term",
 	},
 	"internal/docgen":   {"internal/cli", "github.com/spf13/cobra"},
+	"internal/redact":   {},
 	"internal/report":   {},
 	"internal/pace":     {},
 	"internal/manifest": {"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec"},
@@ -47,7 +48,7 @@ var arrows = map[string][]string{
 	},
 	"internal/registrytest": {},
 	"internal/registry": {
-		"internal/manifest", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
+		"internal/manifest", "internal/redact", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"golang.org/x/sync",
 	},
 	"internal/mirror": {
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 	},
 	"discover":       {"quay", "ref"},
-	"quay":           {"internal/pace"},
+	"quay":           {"internal/pace", "internal/redact"},
 	"quay/quaytest":  {},
 	"ref":            {"github.com/bmatcuk/doublestar/v4", "github.com/Masterminds/semver/v3"},
 	"bench/copy":     {},

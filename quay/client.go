@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // DefaultServer is the server of a client that was given no other.
@@ -30,10 +31,12 @@ type core struct {
 	agent  string
 	token  secret
 	logger *slog.Logger
-	http   *http.Client
-	pace   *pace.Transport
-	own    *http.Transport // nil when the user brought one
-	count  counters
+	// redactor knows the token.
+	redactor *redact.Redactor
+	http     *http.Client
+	pace     *pace.Transport
+	own      *http.Transport // nil when the user brought one
+	count    counters
 
 	trouble atomic.Pointer[string] // of the latest attempt, or nil
 }
@@ -49,7 +52,10 @@ func New(opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{base: s.server, agent: s.agent, token: s.token, logger: s.logger}
+	c := &core{base: s.server, agent: s.agent, token: s.token, logger: s.logger, redactor: &redact.Redactor{}}
+	if s.token != nil {
+		c.redactor.Add(s.token())
+	}
 	var carrier http.RoundTripper
 	if s.http != nil && s.http.Transport != nil {
 		carrier = s.http.Transport

@@ -8,10 +8,8 @@ import (
 	"encoding/json"
 	"html"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -143,28 +141,5 @@ func (c *core) tidy(s string) string {
 	return s
 }
 
-const redacted = "[redacted]"
-
 // redact takes the token out of a text.
-func (c *core) redact(s string) string {
-	if c.token == nil {
-		return s
-	}
-	for _, form := range spellings(c.token()) {
-		s = strings.ReplaceAll(s, form, redacted)
-	}
-	return s
-}
-
-// spellings returns a token as it may turn up in other people's texts: as it
-// is, in a URL, in quotes, in JSON and in HTML. For tokens of letters and
-// digits, which is all a Quay makes, they are one.
-func spellings(token string) []string {
-	inJSON, _ := json.Marshal(token)
-	forms := []string{token, url.QueryEscape(token), url.PathEscape(token), html.EscapeString(token)}
-	for _, quoted := range []string{strconv.Quote(token), string(inJSON)} {
-		forms = append(forms, quoted[1:len(quoted)-1])
-	}
-	slices.Sort(forms)
-	return slices.Compact(forms)
-}
+func (c *core) redact(s string) string { return c.redactor.Text(s) }

@@ -53,6 +53,8 @@ import (
 	"sync"
 
 	oras "oras.land/oras-go/v2/registry"
+
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // Options set up a Registry. The zero value asks anonymously over HTTPS.
@@ -65,6 +67,10 @@ type Options struct {
 	Credentials Credentials  // asked after a 401, and not before; nil is anonymous
 	UserAgent   string       // "" is "quayside"
 	Logger      *slog.Logger // told of tokens and of what is sent again; nil is silent
+
+	// Redactor learns each credential and token, so that the caller can keep them
+	// out of all that it writes; nil is one of the Registry's own.
+	Redactor *redact.Redactor
 }
 
 // A Registry is one host. It is safe for concurrent use.
@@ -78,7 +84,7 @@ type Registry struct {
 	client    *http.Client      // of that; follows no redirect
 	tokens    *tokens
 	batches   *batches
-	secrets   *secrets
+	secrets   secrets
 
 	mu           sync.Mutex
 	repositories map[string]*Repository
@@ -101,6 +107,9 @@ func New(host string, o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Redactor == nil {
+		o.Redactor = &redact.Redactor{}
+	}
 	if o.Credentials == nil {
 		o.Credentials = Chain(nil)
 	}
@@ -116,7 +125,7 @@ func New(host string, o Options) (*Registry, error) {
 		log:          o.Logger.With("registry", host),
 		tokens:       newTokens(),
 		batches:      newBatches(),
-		secrets:      &secrets{},
+		secrets:      secrets{o.Redactor},
 		repositories: map[string]*Repository{},
 	}
 	r.transport = &resender{base: watched{o.Transport}, log: r.log}
