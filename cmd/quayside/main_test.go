@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 //	                       URL and $HOST to its host, and write its certificate to $CA with --tls.
 //	                       With --name X the variables are $X_SERVER and so on; with --release N
 //	                       it has the organization release, with N images of some 2 MB.
+//	answers NAME FILE      start a server that answers every request with the bytes of a file, and
+//	                       set $NAME to its host; {auth} in the file stands for the request's
+//	                       Authorization or Proxy-Authorization
 //	stats [NAME]           print what the server has counted, as JSON
 //	exits CODE COMMAND...  run a command and check its exit code
 //	interrupt CODE REGEXP COMMAND...  run a command, interrupt it when its output matches,
@@ -51,7 +54,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"quaytest": startServer, "stats": printStats, "exits": exits,
-			"interrupt": interrupt, "awaits": waitFor, "envsubst": substitute,
+			"interrupt": interrupt, "awaits": waitFor, "envsubst": substitute, "answers": startAnswers,
 		},
 	})
 }

@@ -73,6 +73,7 @@ func (c *copying) plan(ctx context.Context) error {
 		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
 			report.Bytes(need), staging, report.Bytes(found.Free))
 	}
+	why = c.a.talk.hide.Text(why)
 	if err := c.printPlan(found, code, why); err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 			out.Free = &p.Free
 		}
 		for _, i := range p.Images {
-			out.Images = append(out.Images, planned(i))
+			out.Images = append(out.Images, c.planned(i))
 		}
 		if err := printJSON(c.a.out, out); err != nil && c.a.out.err == nil {
 			return err
@@ -150,7 +151,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		missing, note := report.Bytes(i.Missing), ""
 		switch {
 		case i.Err != nil:
-			missing, note = "", i.Err.Error()
+			missing, note = "", c.a.hidden(i.Err)
 		case i.Present:
 			note = "already there"
 		case len(c.flags.maps) > 0:
@@ -176,7 +177,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 	return nil
 }
 
-func planned(i mirror.PlannedImage) plannedImage {
+func (c *copying) planned(i mirror.PlannedImage) plannedImage {
 	p := plannedImage{
 		Reference: i.Reference(), Destination: i.Name, Platforms: platforms(i.Platforms),
 		Blobs: i.Blobs, Bytes: i.Bytes, Missing: i.Missing, AlreadyThere: i.Present,
@@ -185,7 +186,7 @@ func planned(i mirror.PlannedImage) plannedImage {
 		p.Digest = &d
 	}
 	if i.Err != nil {
-		why := i.Err.Error()
+		why := c.a.hidden(i.Err)
 		p.Error = &why
 	}
 	return p

@@ -170,7 +170,8 @@ func (c *copying) copy(ctx context.Context) error {
 	for _, gap := range c.hunt.absent {
 		c.log.absent(gap)
 	}
-	result := finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why)
+	why = c.a.talk.hide.Text(why)
+	result := c.a.hideReport(finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why))
 	if err := c.out.write(result); err != nil {
 		c.a.talk.fail("report: %v", err)
 		code = max(code, exitFailed)

@@ -54,6 +54,7 @@ func (e *events) tell(event mirror.Event) {
 	if e == nil {
 		return
 	}
+	event.Error = e.talk.hide.Text(event.Error)
 	line, err := plainJSON(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -84,11 +84,11 @@ func (f *feed[R]) end(ctx context.Context, failed error) error {
 	switch {
 	case failed == nil:
 	case errors.As(context.Cause(ctx), &late):
-		end.Error = late.Error()
+		end.Error = f.a.hidden(late)
 	case errors.Is(failed, context.Canceled):
 		end.Error = interrupted
 	default:
-		end.Error = failed.Error()
+		end.Error = f.a.hidden(failed)
 	}
 	if f.options.Format.Streams() {
 		_ = report.End(f.a.out, end) // the output keeps its error

@@ -106,14 +106,14 @@ func (a *app) find(ctx context.Context, args, labels []string, all bool) error {
 }
 
 // image makes a record of a result.
-func image(r discover.Result) report.Image {
+func (a *app) image(r discover.Result) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
 		Visibility: visibility(r.Public, r.Unlisted), State: r.State, Reason: string(r.Reason),
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires,
 	}
 	if r.Err != nil {
-		i.Error = advise(r.Err, true).Error() // one repository's refusal asks for no token
+		i.Error = a.hidden(advise(r.Err, true)) // one repository's refusal asks for no token
 	}
 	return i
 }

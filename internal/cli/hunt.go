@@ -52,6 +52,7 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 		if err != nil {
 			return nil, err
 		}
+		a.talk.hide.Add(t.pattern.Token.Reveal())
 		for _, warning := range t.pattern.Warnings() {
 			a.talk.warn("%s", warning)
 		}
@@ -146,7 +147,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	})
 	take(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
-			if !yield(image(r)) {
+			if !yield(h.a.image(r)) {
 				return
 			}
 		}
@@ -155,7 +156,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	if err == nil && h.cut.Load() {
 		err = ctx.Err()
 	}
-	o := h.gapped(outcomeOf(ctx, p.Namespace, run.Summary(), err, l), gaps)
+	o := h.gapped(h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l), gaps)
 	if len(h.labels) > 0 { // which the search knows nothing of
 		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
 		o.search.Unlabelled = counts.Unlabelled
@@ -209,7 +210,7 @@ func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 		h.cut.Store(true)
 		i.Verdict = ""
 	case err != nil:
-		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(err.Error(), mirrored(i).Reference()+": ")
+		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(h.a.hidden(err), mirrored(i).Reference()+": ")
 	case !labelled(info, h.labels):
 		i.Verdict, i.Reason = report.Absent, unlabelled
 	}

@@ -58,8 +58,16 @@ type app struct {
 // Main runs the command with its arguments (without the program's name) and
 // returns its exit code. It reads environment variables through env only, ends
 // early when ctx does, and has stopped all it started when it returns.
-func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+//
+// Each function of captured is called with the writer that the standard library's
+// own logger has to use, which is a global that Main does not touch: net/http
+// would log to standard error what a server sends unasked (doc/adr/0022).
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool),
+	captured ...func(io.Writer)) int {
 	a := newApp(stdin, stdout, stderr, env)
+	for _, capture := range captured {
+		capture(foreign{a.talk})
+	}
 	a.configFolder, a.cacheFolder = os.UserConfigDir, os.UserCacheDir
 	a.showy = isTerminal(stdout)
 	if isTerminal(stderr) {
@@ -69,10 +77,12 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
+	t := newTalk(stderr)
+	proxySecrets(t.hide, env)
 	return &app{
 		stdin:        stdin,
 		out:          newOutput(stdout),
-		talk:         newTalk(stderr),
+		talk:         t,
 		env:          env,
 		configFolder: func() (string, error) { return "", errors.New("no config folder") },
 		cacheFolder:  func() (string, error) { return "", errors.New("no cache folder") },

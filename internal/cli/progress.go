@@ -119,7 +119,7 @@ func (m *meter) words() string {
 	if len(parts) == 0 {
 		return silence
 	}
-	return strings.Join(parts, ", ")
+	return m.talk.hide.Text(strings.Join(parts, ", "))
 }
 
 func (m *meter) line() { m.talk.note("%s", m.words()) }

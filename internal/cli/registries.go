@@ -130,6 +130,7 @@ func (a *app) reach(ctx context.Context, host string, o origin) error {
 	defer asking.CloseIdleConnections()
 	r, err := registry.New(host, registry.Options{
 		Transport: asking, PlainHTTP: strings.HasPrefix(o.url, "http:"), UserAgent: userAgent(), Logger: a.talk.log,
+		Redactor: a.talk.hide,
 	})
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ func (r *registries) pressure() string {
 		}
 	}
 	if why := pressure(most.Held, most.Rate, most.Pause); why != "" {
-		return why + " by " + report.Clean(host)
+		return why + " by " + report.Clean(r.a.talk.hide.Text(host))
 	}
 	return ""
 }
@@ -224,6 +225,7 @@ func (a *app) registry(host string, o origin, credentials registry.Credentials) 
 		Credentials: credentials,
 		UserAgent:   userAgent(),
 		Logger:      a.talk.log,
+		Redactor:    a.talk.hide,
 	})
 }
 

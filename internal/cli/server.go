@@ -64,6 +64,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if err != nil {
 		return nil, err
 	}
+	a.talk.hide.AddBasic(applicationUser, o.token.Reveal())
 	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log),
 		quay.WithConnections(a.flags.connections), quay.WithRate(a.flags.rate, a.flags.burst)}
 	if o.caFile != "" {

@@ -22,7 +22,7 @@ type outcome struct {
 }
 
 // outcomeOf judges a run that has ended.
-func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *link) outcome {
+func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *link) outcome {
 	o := outcome{search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err}
 	var late *timeoutError
 	switch {
@@ -43,7 +43,7 @@ func outcomeOf(ctx context.Context, namespace string, s discover.Summary, err er
 		o.code = exitPart
 	}
 	if o.err != nil {
-		o.search.Error = o.err.Error()
+		o.search.Error = a.hidden(o.err)
 	}
 	return o
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lmittmann/tint"
 
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -24,6 +25,8 @@ type talk struct {
 	quiet bool
 	json  bool // every line is a JSON object
 	log   *slog.Logger
+	// hide keeps the secrets of the run out of every line.
+	hide *redact.Redactor
 
 	mu    sync.Mutex
 	w     io.Writer // where lines go now
@@ -31,7 +34,7 @@ type talk struct {
 }
 
 func newTalk(stderr io.Writer) *talk {
-	return &talk{w: stderr, plain: stderr, log: slog.New(slog.DiscardHandler)}
+	return &talk{w: stderr, plain: stderr, log: slog.New(slog.DiscardHandler), hide: &redact.Redactor{}}
 }
 
 // setup applies --quiet, --verbose and --log-format.
@@ -57,16 +60,34 @@ func (t *talk) setup(f flags, terminal, color bool) {
 	t.log = slog.New(h)
 }
 
-// Write passes lines of the log on. Its errors are nobody's concern: there is
-// no place left to tell them.
+// Write writes whole lines, without the secrets of the run: all that goes to
+// standard error comes through here. Its errors are nobody's concern: there is no
+// place left to report them.
 func (t *talk) Write(p []byte) (int, error) {
+	shown := []byte(t.hide.Text(string(p)))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n, err := t.w.Write(p)
+	_, err := t.w.Write(shown)
 	if err != nil && t.w != t.plain {
-		return t.plain.Write(p) // the bars have just gone
+		_, err = t.plain.Write(shown) // the bars have just gone
 	}
-	return n, err
+	return len(p), err
+}
+
+// foreign passes on what packages log by the standard library's own logger: one
+// message a Write. That is net/http, of what a server sends unasked; the server's
+// own bytes are left out, as they may hold a part of a secret.
+type foreign struct{ *talk }
+
+func (f foreign) Write(p []byte) (int, error) {
+	text, _, cut := strings.Cut(strings.TrimSpace(string(p)), " starting with ")
+	if cut {
+		text += "; what it sent is not shown"
+	}
+	if !f.quiet {
+		f.log.Info(text, "source", "standard library")
+	}
+	return len(p), nil
 }
 
 // above sends lines to w until the function it returns is called.

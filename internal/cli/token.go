@@ -51,6 +51,7 @@ func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
 	case len(text) > maxToken:
 		return ref.Secret{}, usagef("token file %s: too long for a token", file)
 	}
+	a.talk.hide.Add(string(text))
 	return ref.NewSecret(string(text)), nil
 }
 

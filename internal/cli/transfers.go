@@ -158,7 +158,7 @@ func (t *transfers) describe(p mirror.Progress) string {
 			parts = append(parts, fmt.Sprintf("about %s left", time.Duration(left*float64(time.Second)).Round(time.Second)))
 		}
 	}
-	return strings.Join(append(parts, after...), ", ")
+	return t.talk.hide.Text(strings.Join(append(parts, after...), ", "))
 }
 
 // rate is how many bytes a second came lately; 0 when that is not known.

@@ -32,6 +32,9 @@ const (
 	minSecret = 4
 	// minPacked is how short a secret may be that is looked for within base64.
 	minPacked = 6
+	// minPart is how short a part of a secret may be, in bytes, that is looked
+	// for where a text was cut off.
+	minPart = 8
 	// maxPassing is how many secrets are kept that live only for a while.
 	maxPassing = 1024
 	// keyLen is how many bytes of a form choose the forms to compare with.
@@ -97,6 +100,19 @@ func (r *Redactor) add(secret string, passing bool) {
 		}
 		r.know.passing = slices.Delete(r.know.passing, 0, 1)
 	}
+}
+
+// begins returns how many bytes of a text, from its beginning, are the form: all of
+// it, or a half or more, as where a text was cut off. 0 is none.
+func (f form) begins(low string) int {
+	n := 0
+	for n < len(f.text) && n < len(low) && f.text[n] == low[n] {
+		n++
+	}
+	if n == len(f.text) || n >= minPart && 2*n >= len(f.text) {
+		return n
+	}
+	return 0
 }
 
 // learn adds a form. r.mu is held.
@@ -201,18 +217,18 @@ func (r *Redactor) find(text string, first bool) (found []stretch) {
 	}
 	low := lower(text)
 	for i := 0; i+keyLen <= len(low); {
-		var longest form
+		longest, packed := 0, false
 		for _, f := range r.know.forms[[keyLen]byte([]byte(low[i:i+keyLen]))] {
-			if len(f.text) > len(longest.text) && strings.HasPrefix(low[i:], f.text) {
-				longest = f
+			if n := f.begins(low[i:]); n > longest {
+				longest, packed = n, f.packed
 			}
 		}
-		if longest.text == "" {
+		if longest == 0 {
 			i++
 			continue
 		}
-		s := stretch{i, i + len(longest.text)}
-		if longest.packed {
+		s := stretch{i, i + longest}
+		if packed {
 			s = widen(low, s)
 		}
 		if n := len(found); n > 0 && s.begin <= found[n-1].end {

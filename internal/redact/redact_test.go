@@ -51,6 +51,21 @@ func TestEveryFormOfASecret(t *testing.T) {
 	}
 }
 
+// A text that was cut off shows no half of a secret.
+func TestSecretsThatWereCutOff(t *testing.T) {
+	var r redact.Redactor
+	r.Add("TOPSECRETtoken0123456789abcdef")
+	for text, want := range map[string]string{
+		`bad TOPSECRETtoken012`:       "bad [redacted]",
+		`bad TOPSECRETtoken012... `:   "bad [redacted]... ",
+		`the TOPSECRET of the regime`: "the TOPSECRET of the regime",
+	} {
+		if got := r.Text(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 func TestOrdinaryTextIsLeftAlone(t *testing.T) {
 	var r redact.Redactor
 	for _, secret := range []string{"", "a", "abc", hush} {
