@@ -177,7 +177,9 @@ func WithUserAgent(ua string) Option {
 
 // WithLogger sets the logger: Info for progress and waits, Debug for each HTTP
 // exchange with method, URL, status, duration and protocol. No header is ever
-// logged. Without it, or with nil, nothing is.
+// logged. Without it, or with nil, nothing is. What net/http itself logs, of a
+// server that sends something unasked, goes to the standard library's logger:
+// [log.SetOutput] is the program's to call.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error {
 		if l == nil {

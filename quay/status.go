@@ -28,6 +28,7 @@ const (
 	hintBrokenScope = "when every repository fails like this and the listing works, the token's scope is broken: make a new token"
 	hintLimited     = "the server limits how fast it may be asked: try again later, or ask with less at a time"
 	hintHTTPS       = "the server speaks HTTPS there: its URL begins with https://"
+	hintProxy       = "the proxy of HTTP_PROXY says so, and not the server: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
 	hintMirror      = "this is a mirror registry, not a full Quay: it serves images, and has no lists of repositories and tags"
 )
 
@@ -69,6 +70,8 @@ func (c *Client) classify(e *Error, resp *http.Response) {
 		e.kind, e.Hint = ErrUnavailable, "a 404 that is not Quay's own says nothing: "+c.core.hintServer()
 	case status == http.StatusBadRequest && isHTTPS(e, resp):
 		e.kind, e.Hint = ErrUnavailable, hintHTTPS
+	case status == http.StatusProxyAuthRequired:
+		e.kind, e.Hint = ErrUnavailable, hintProxy
 	case status == http.StatusTooManyRequests:
 		e.kind, e.Hint = ErrRateLimited, hintLimited
 	case status >= 300 && status < 400:

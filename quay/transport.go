@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/quayside/quayside/internal/pace"
 )
 
 const (
@@ -54,6 +56,7 @@ func (s *settings) transport() *http.Transport {
 		// section 6): resuming sessions makes the next one cheaper.
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
+	pace.NameProxy(t)
 	return t
 }
 

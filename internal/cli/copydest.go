@@ -244,7 +244,10 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 // unreached says that a registry gives no answer, and what can be done about it.
 func unreached(d dest, err error) error {
 	advice := "check the host and its port, and that a registry runs there"
+	what := unreachable(err)
 	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
+	case what != "":
+		advice = what
 	case untrusted:
 		advice = "--ca-file adds an authority to trust"
 	case speaksHTTP(err):

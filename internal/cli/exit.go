@@ -9,9 +9,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
+	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
@@ -47,9 +49,12 @@ func ExitCodes() string {
 	}, "\n")
 }
 
-// advise adds to an error what the command line can do about it. token tells
+// advise adds to an error what the command line can do about it. token reports
 // whether there is one already.
 func advise(err error, token bool) error {
+	if what := unreachable(err); what != "" {
+		return fmt.Errorf("%w; %s", err, what)
+	}
 	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
 	case untrusted:
 		return fmt.Errorf("%w; --ca-file adds one", err)
@@ -62,9 +67,24 @@ func advise(err error, token bool) error {
 	return err
 }
 
+// unreachable says what to check when a proxy is in the way or a host has no
+// address, or nothing.
+func unreachable(err error) string {
+	if _, proxy := errors.AsType[*pace.ProxyError](err); proxy {
+		return "check the proxy's address in the environment; NO_PROXY lists hosts to reach without it"
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return fmt.Sprintf("check how %s is spelled, and that this machine's DNS knows it", dns.Name)
+	}
+	return ""
+}
+
 // remedy says what the command line can do about an error of a registry's
 // connection, or nothing.
 func remedy(host string, err error) string {
+	if what := unreachable(err); what != "" {
+		return host + " cannot be reached: " + what
+	}
 	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
 	case untrusted:
 		return fmt.Sprintf("the certificate of %s is signed by an authority that is not known here: --ca-file adds one", host)

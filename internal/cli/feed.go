@@ -109,5 +109,5 @@ func (f *feed[R]) explain(ctx context.Context, err error) error {
 			return noNamespace(f.namespace, f.link)
 		}
 	}
-	return advise(err, f.link.client.HasToken())
+	return f.link.advise(err)
 }

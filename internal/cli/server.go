@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -22,6 +23,7 @@ import (
 // An origin is one server with all that is needed to ask it.
 type origin struct {
 	url    string
+	alias  string // its name in the config file, if that is not its host; or ""
 	caFile string
 	token  ref.Secret
 }
@@ -36,6 +38,23 @@ type link struct {
 	catalog *discover.QuayCatalog
 	host    string // as image names carry it
 	origin  origin
+}
+
+// name is the host, with the name that the config file has for it.
+func (l *link) name() string {
+	if l.origin.alias != "" {
+		return fmt.Sprintf("%s (%q in the config file)", l.host, l.origin.alias)
+	}
+	return l.host
+}
+
+// advise adds to an error of the server what can be done about it.
+func (l *link) advise(err error) error {
+	advised := advise(err, l.client.HasToken())
+	if l.origin.alias != "" && errors.Is(err, quay.ErrUnavailable) {
+		return fmt.Errorf("%w; the server is %s", advised, l.name())
+	}
+	return advised
 }
 
 // connect gives the link to the server a host stands for. "" is the server of
@@ -148,7 +167,8 @@ func (a *app) chosen() (origin, *configServer, error) {
 	// The same server may be configured under another name.
 	key, entry := a.configured(func(_, url string) bool { return sameOrigin(url, o.url) })
 	if entry != nil {
-		o.caFile = a.entryOrigin(key, *entry).caFile
+		named := a.entryOrigin(key, *entry)
+		o.caFile, o.alias = named.caFile, named.alias
 	}
 	return o, entry, nil
 }
@@ -186,6 +206,9 @@ func (a *app) entryOrigin(name string, entry configServer) origin {
 	}
 	if a.flags.caFile != "" {
 		o.caFile = a.flags.caFile
+	}
+	if hostOf(o.url) != strings.ToLower(name) {
+		o.alias = name
 	}
 	return o
 }

@@ -31,14 +31,14 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	case errors.Is(err, context.Canceled):
 		o.err, o.code = errors.New(interrupted), exitInterrupted
 	case err != nil:
-		o.err, o.code = advise(err, l.client.HasToken()), exitCode(err)
+		o.err, o.code = l.advise(err), exitCode(err)
 	case s.Namespace == discover.NamespaceNotFound:
 		o.err, o.code = noNamespace(namespace, l), exitFailed
 		o.hints = nil // they say the same
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
-		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.host), exitFailed
+		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.name()), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}
@@ -49,7 +49,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 }
 
 func noNamespace(name string, l *link) error {
-	return fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.host)
+	return fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.name())
 }
 
 // searchOf puts a run's summary in the report's words.

@@ -115,7 +115,7 @@ func (a *attempt) explain(err error) error {
 	if err != nil && err != io.EOF && a.ctx.Err() != nil && a.req.Context().Err() == nil {
 		return fmt.Errorf("no complete answer within %v", a.o.Timeout)
 	}
-	return err
+	return proxied(err)
 }
 
 // read takes in the whole body and asks Validate about it.

@@ -33,6 +33,9 @@ func permanent(err error) bool {
 	if errors.Is(err, ErrTooLarge) || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
 	}
+	if proxy, ok := errors.AsType[*ProxyError](err); ok && proxy.refusesForGood() {
+		return true
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
 	}

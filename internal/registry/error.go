@@ -109,6 +109,8 @@ func (e *Error) status(status int, page bool) {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		e.kind = ErrDenied
 		e.Hint = "the repository is private and the credentials do not cover it, or there is none of that name"
+	case status == http.StatusProxyAuthRequired:
+		e.Hint = "the proxy of HTTP_PROXY says so, and not the registry: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
 	case status == http.StatusNotFound && page:
 		// Older Quays answer so when their backend is gone (doc/quay-api.md
 		// section 3): nothing follows from it.

@@ -1,0 +1,31 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/quayside/quayside/internal/pace"
+)
+
+func TestWhatToCheckWhenAHostIsOutOfReach(t *testing.T) {
+	nowhere := fmt.Errorf("list: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "quay.exmaple", IsNotFound: true}})
+	for _, text := range []string{advise(nowhere, false).Error(), remedy("quay.exmaple", nowhere), unreached(dest{text: "docker://quay.exmaple/x"}, nowhere).Error()} {
+		if !strings.Contains(text, "how quay.exmaple is spelled") {
+			t.Error(text)
+		}
+	}
+	behind := &pace.ProxyError{Proxy: "proxy:3128", Err: nowhere}
+	if text := advise(behind, false).Error(); !strings.Contains(text, "NO_PROXY") || strings.Contains(text, "spelled") {
+		t.Error(text)
+	}
+	other := errors.New("connection refused")
+	if text := advise(other, false).Error(); text != other.Error() {
+		t.Error(text)
+	}
+}
