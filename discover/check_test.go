@@ -110,7 +110,7 @@ func TestUnknownHasItsReason(t *testing.T) {
 		return discover.Tag{}, false, answers[repo]
 	}
 	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{})
-	if err != nil || !sum.Complete || sum.Denied {
+	if err != nil || !sum.Finished || sum.Complete || sum.Denied {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
 	want := []string{
@@ -124,7 +124,7 @@ func TestUnknownHasItsReason(t *testing.T) {
 		"unknown g-silent:1 (no answer)",
 		"unknown h-timeout:1 (no answer)",
 		"unknown i-other:1 (failed)",
-		"absent j-fine:1",
+		"absent j-fine:1 (no such tag)",
 	}
 	if diff := cmp.Diff(want, short(results)); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -156,9 +156,9 @@ func TestSeveralNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"unknown busy:a (rate limited)", "present busy:b", "absent busy:c",
+		"unknown busy:a (rate limited)", "present busy:b", "absent busy:c (no such tag)",
 		"unknown gone:a (gone or private)", "unknown gone:b (gone or private)", "unknown gone:c (gone or private)",
-		"absent well:a", "present well:b", "absent well:c",
+		"absent well:a (no such tag)", "present well:b", "absent well:c (no such tag)",
 	}
 	if diff := cmp.Diff(want, short(results)); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -185,7 +185,7 @@ func TestTagGlob(t *testing.T) {
 	want := []string{
 		"unknown broken:2025.1* (server error)", "present broken:2025.1-arm",
 		"present many:2025.1-amd", "present many:2025.1-arm",
-		"absent none:2025.1*",
+		"absent none:2025.1* (no such tag)",
 	}
 	if diff := cmp.Diff(want, short(results)); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)

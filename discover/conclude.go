@@ -5,10 +5,21 @@ package discover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/quayside/quayside/quay"
+)
+
+// What makes the answer of a run that went through another than was asked for.
+var (
+	// ErrNoNamespace: no organization or user has this name. Its listing was
+	// empty all the same, which is how a server answers.
+	ErrNoNamespace = errors.New("no such organization or user")
+	// ErrTokenIgnored: the server does not know the token that it was sent, and
+	// answered as to a caller without one. What is public has its results.
+	ErrTokenIgnored = errors.New(HintTokenIgnored)
 )
 
 // errLapsed is a token that the server knew in one part of the listing and not
@@ -19,6 +30,7 @@ var errLapsed = fmt.Errorf("%w: the server knew the token for a part of the list
 func (c *crew) conclude() {
 	s := &c.sum
 	s.Listed = int(c.listed.Load())
+	s.Unlisted = c.unlisted
 	s.Candidates = int(c.waiting.Load())
 	s.Checked = int(c.checked.Load())
 
@@ -28,7 +40,11 @@ func (c *crew) conclude() {
 	if through && err == nil {
 		err = c.explain(c.outer)
 	}
-	s.Complete = through && err == nil
+	if through && err == nil {
+		err = c.unfit()
+	}
+	s.Finished = through && c.listErr == nil
+	s.Complete = through && err == nil && s.Unknown == 0 && s.Missing == 0
 	s.Hints = c.hints()
 
 	if m, ok := c.catalog.(Meter); ok {
@@ -52,6 +68,18 @@ func (c *crew) conclude() {
 		err = fmt.Errorf("discover: %s: %w", s.Pattern, err)
 	}
 	c.end(*s, err)
+}
+
+// unfit is why a run that went through is no answer, or nil: there is no such
+// namespace, or the server took the caller for a stranger.
+func (c *crew) unfit() error {
+	switch {
+	case c.sum.Namespace == NamespaceNotFound:
+		return fmt.Errorf("%w: %q; names are case-sensitive", ErrNoNamespace, c.pattern.Namespace)
+	case c.sum.TokenIgnored:
+		return ErrTokenIgnored
+	}
+	return nil
 }
 
 // end makes a run's last word known.

@@ -32,7 +32,10 @@
 //     what concerns the whole run ends it: the context, an invalid pattern, a
 //     server without a listing, a listing that broke off.
 //   - Summary.Complete is true only when everything listed was checked or left
-//     out for a counted reason.
+//     out for a counted reason, nothing is Unknown, and every image that the
+//     pattern spells out is there.
+//   - A repository or tag that the pattern names is never silent: what the listing
+//     lacks is asked for by name.
 //   - Every goroutine has ended when Run.Results returns, however it returns.
 //
 // The page doc/discovery.md tells the same story for users.

@@ -5,6 +5,7 @@ package discover_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -91,8 +92,8 @@ func ExampleCollect() {
 	// 5 listed, 1 without a tag, 3 checked with 4 requests; complete: true
 }
 
-// An organization that is not there lists as an empty one. The summary tells
-// them apart.
+// An organization that does not exist lists as an empty one. The error tells them
+// apart, and the summary says so as well.
 func ExampleSummary() {
 	catalog, done := exampleCatalog()
 	defer done()
@@ -102,14 +103,13 @@ func ExampleSummary() {
 		log.Fatal(err)
 	}
 	_, summary, err := discover.Collect(context.Background(), catalog, pattern, discover.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(errors.Is(err, discover.ErrNoNamespace))
 	fmt.Println(summary.Namespace)
 	for _, hint := range summary.Hints {
 		fmt.Println(hint)
 	}
 	// Output:
+	// true
 	// not found
 	// no organization or user is named "kola"; names are case-sensitive
 }

@@ -11,8 +11,8 @@ import (
 // recognise tells what the listing showed about the namespace and the caller.
 func (c *crew) recognise() {
 	s := &c.sum
-	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == c.asked
-	s.Denied = refused && (s.Checked > 1 || c.denied > 0)
+	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == c.asked && c.asked > c.unseen
+	s.Denied = refused && (s.Checked-s.Unlisted > 1 || c.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound
 		c.caller(c.known && !c.unknown)
@@ -41,12 +41,15 @@ func (c *crew) hasToken() bool {
 // nothing.
 func (c *crew) explain(ctx context.Context) error {
 	s := &c.sum
-	if s.Listed > 0 || s.Direct && s.Unknowns[GoneOrPrivate] == 0 {
+	if s.Listed > 0 || s.Direct && s.Unknowns[GoneOrPrivate] == 0 && c.nowhere == 0 {
 		return nil
 	}
-	exists, err := c.catalog.Namespace(ctx, c.pattern.Namespace)
-	if err != nil {
-		return err
+	exists := false
+	if !c.nobody {
+		var err error
+		if exists, err = c.catalog.Namespace(ctx, c.pattern.Namespace); err != nil {
+			return err
+		}
 	}
 	account, _ := c.catalog.(Account)
 	if c.hasToken() {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -26,6 +27,7 @@ type fake struct {
 	tags    map[string][]discover.Tag // newest first; a tag named "!" stands for tagsErr
 	tagsErr error
 	list    func(ctx context.Context, yield func(discover.Tag, error) bool) // in place of tags
+	gone    string                                                          // a repository that Tags answers 404 for
 	missing bool                                                            // the namespace does not exist
 
 	mu     sync.Mutex
@@ -54,6 +56,10 @@ func (f *fake) Tag(ctx context.Context, repo discover.Repository, name string) (
 func (f *fake) Tags(ctx context.Context, repo discover.Repository, filter discover.TagFilter) iter.Seq2[discover.Tag, error] {
 	f.note("tags " + repo.Name + "~" + filter.Contains)
 	return func(yield func(discover.Tag, error) bool) {
+		if f.gone != "" && repo.Name == f.gone {
+			yield(discover.Tag{}, &quay.Error{Op: "tags", Status: 404, Err: quay.ErrNotFound})
+			return
+		}
 		if f.list != nil {
 			f.list(ctx, yield)
 			return

@@ -13,6 +13,9 @@ import (
 // listing, and answers as if it were gone (doc/quay-api.md section 1).
 const stateDeleted = "MARKED_FOR_DELETION"
 
+// maxName is the length of the longest repository name (doc/quay-api.md section 2).
+const maxName = 255
+
 // A sieve leaves out repositories that need no request.
 type sieve struct {
 	repositories ref.Repositories
@@ -24,9 +27,12 @@ type sieve struct {
 // The bound on age is sound: a repository's LastModified is the start of its
 // newest live tag (doc/quay-api.md section 1), so no tag of it is younger.
 func (s sieve) prune(r Repository) Reason {
+	// A name that is too long matches no pattern. Its beginning decides, so that
+	// the repository is an unknown instead of one nobody hears of.
+	name := r.Name[:min(len(r.Name), maxName)]
 	switch {
-	case !s.repositories.Match(r.Name):
-		if s.repositories.MatchAcross(r.Name) {
+	case !s.repositories.Match(name):
+		if s.repositories.MatchAcross(name) {
 			return Nested
 		}
 		return NoMatch

@@ -135,7 +135,7 @@ func TestPrivateRepositoriesGetTheToken(t *testing.T) {
 	}
 	moved := discover.Result{
 		Verdict: discover.Present, Host: catalog.Host(), Namespace: "harbourline", Repository: "moved", Tag: "2025.1",
-		Digest: results[0].Digest, Size: results[0].Size, Public: true, State: "NORMAL",
+		Digest: results[0].Digest, Size: results[0].Size, Public: true, State: "NORMAL", Named: true,
 		Started: time.UnixMilli(1764720000456).UTC().Truncate(time.Second),
 	}
 	if diff := cmp.Diff(moved, results[0]); diff != "" || len(moved.Digest) != 71 || moved.Size <= 0 {
@@ -175,7 +175,7 @@ func TestVanishedRepositoryChangesNothing(t *testing.T) {
 	for _, gone := range []string{"image-001", "image-050"} {
 		s, catalog := serve(t, recorded(t), owner, quaytest.WithQuirk("vanish", "harbourline/"+gone))
 		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/image-0*:2025.1"), discover.Options{})
-		if err != nil || !sum.Complete || sum.Unknown != 1 || sum.Denied {
+		if err != nil || !sum.Finished || sum.Complete || sum.Unknown != 1 || sum.Denied {
 			t.Fatalf("error %v, summary %+v", err, sum)
 		}
 		for _, r := range results {
@@ -236,8 +236,15 @@ func TestNothingToSeeIsExplained(t *testing.T) {
 	} {
 		_, catalog := serve(t, recorded(t), c.token)
 		_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.namespace+"/**:none"), discover.Options{})
-		if err != nil || !sum.Complete {
-			t.Fatalf("%s as %q: %v", c.namespace, c.token, err)
+		var want error
+		switch {
+		case c.want == discover.NamespaceNotFound:
+			want = discover.ErrNoNamespace
+		case c.token == nobody:
+			want = discover.ErrTokenIgnored
+		}
+		if !errors.Is(err, want) || !sum.Finished || sum.Complete != (want == nil) {
+			t.Fatalf("%s as %q: error %v, complete %v", c.namespace, c.token, err, sum.Complete)
 		}
 		if sum.Namespace != c.want || sum.CallerKnown != c.known || sum.Requests > c.requests {
 			t.Errorf("%s as %q: %s, caller known: %s, %d requests; want %s, %s, at most %d",
@@ -263,14 +270,14 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 	}{
 		{"harbourline/plain:2025.1", "", []string{"present plain:2025.1"}, true,
 			sent{Tags: 1}, discover.NamespaceFound},
-		{"harbourline/plain:none", owner, []string{"absent plain:none"}, true,
+		{"harbourline/plain:none", owner, []string{"absent plain:none (no such tag)"}, true,
 			sent{Tags: 1}, discover.NamespaceFound},
 		{"harbourline/tools/inner/deep:2025.1", owner, []string{"present tools/inner/deep:2025.1"}, true,
 			sent{Tags: 1}, discover.NamespaceFound},
 		{"harbourline/private-one:2025.1", owner, []string{"present private-one:2025.1"}, false,
 			sent{Tags: 2, TagsToken: 1}, discover.NamespaceFound},
 		{"harbourline/private-one:{2025.1,a,b}", owner,
-			[]string{"present private-one:2025.1", "absent private-one:a", "absent private-one:b"}, false,
+			[]string{"present private-one:2025.1", "absent private-one:a (no such tag)", "absent private-one:b (no such tag)"}, false,
 			sent{Tags: 4, TagsToken: 3}, discover.NamespaceFound},
 		{"harbourline/private-one:2025.1", "", []string{"unknown private-one:2025.1 (gone or private)"}, false,
 			sent{Tags: 1, Namespace: 1}, discover.NamespaceFound},
@@ -278,16 +285,19 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 			sent{Tags: 1, Namespace: 2}, discover.NamespaceNotFound},
 		{"harbourline/many-tags:v1.9.*", "", []string{"present many-tags:v1.9.0"}, true,
 			sent{Tags: 1}, discover.NamespaceFound},
-		{"harbourline/many-tags:1.9.*", "", []string{"absent many-tags:1.9.*"}, true, // v1.9.0 shows that it is public
+		{"harbourline/many-tags:1.9.*", "", []string{"absent many-tags:1.9.* (no such tag)"}, true, // v1.9.0 shows that it is public
 			sent{Tags: 1}, discover.NamespaceFound},
 	} {
 		s, catalog := serve(t, recorded(t), c.token)
 		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.pattern), discover.Options{})
-		if err != nil || !sum.Complete || !sum.Direct || sum.Denied || sum.Namespace != c.namespace {
+		if (err != nil) != (c.namespace == discover.NamespaceNotFound) || !sum.Finished || !sum.Direct || sum.Denied || sum.Namespace != c.namespace {
 			t.Errorf("%s: error %v, summary %+v", c.pattern, err, sum)
 		}
 		if diff := cmp.Diff(c.want, short(results)); diff != "" {
 			t.Errorf("%s: results (-want +got):\n%s", c.pattern, diff)
+		}
+		if complete := err == nil && sum.Unknown+sum.Missing == 0; sum.Complete != complete {
+			t.Errorf("%s: complete %v, summary %+v", c.pattern, sum.Complete, sum)
 		}
 		if results[0].Public != c.public || !results[0].Unlisted {
 			t.Errorf("%s: public %v, unlisted %v", c.pattern, results[0].Public, results[0].Unlisted)
@@ -397,7 +407,7 @@ func TestTokenThatIsAJWT(t *testing.T) {
 	jwt := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + ".e30.e30"
 	_, catalog := serve(t, recorded(t), jwt)
 	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/private-one:2025.1"), discover.Options{})
-	if err != nil || sum.Unknown != 1 || !sum.TokenIgnored || sum.CallerKnown != discover.No {
+	if !errors.Is(err, discover.ErrTokenIgnored) || sum.Unknown != 1 || !sum.TokenIgnored || sum.CallerKnown != discover.No {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
 	if _, _, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/*:2025.1"), discover.Options{}); !errors.Is(err, quay.ErrUnauthenticated) {

@@ -36,7 +36,9 @@ type Options struct {
 	Now func() time.Time
 
 	// Pruned asks for a result of each repository that matches by name and is
-	// left out without a request: it is Absent, and its Reason tells why.
+	// left out without a request: it is Absent, and its Reason says why. Images
+	// that the pattern spells out (Result.Named) have theirs in any case, unless
+	// they are too old.
 	Pruned bool
 
 	// Progress, when set, is told how far the run is: some times a second
@@ -82,7 +84,8 @@ type Run struct {
 // A pattern whose repository is one plain name is not listed: its tags are
 // asked for at once, which is one request for a tag instead of one for every
 // hundred repositories of the namespace. The listing would have told whether
-// it is public, and its state; see Result.Unlisted.
+// it is public, and its state; see Result.Unlisted. If the pattern names several,
+// the namespace is listed, and those that the listing lacks are asked for by name.
 //
 // The pattern's token is not looked at: it belongs to the client under c. A
 // pattern that names a host other than c's is refused.
@@ -119,10 +122,10 @@ func (r *Run) Summary() Summary {
 	return r.summary
 }
 
-// Err tells what ended the run early, once Results has ended: the context's
-// error, the listing's, an invalid pattern. It is nil when the run went through,
-// whatever its verdicts, and when the caller broke off the loop; only
-// Summary.Complete tells these two apart.
+// Err returns why the answer is not that of the whole namespace, once Results has
+// ended: the context's error, the listing's, an invalid pattern, [ErrNoNamespace]
+// or [ErrTokenIgnored]. It is nil when the run went through, whatever its verdicts,
+// and when the caller broke off the loop; Summary.Finished separates these two.
 func (r *Run) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -163,7 +163,7 @@ func TestPrunedResults(t *testing.T) {
 	} {
 		f := &fake{rows: rows(nil, repos...), tag: refuse}
 		results, sum, err := discover.Collect(t.Context(), f, pattern(t, c.pattern), discover.Options{Pruned: c.pruned})
-		if err != nil || !sum.Complete || len(f.asked) > 1 {
+		if err != nil || !sum.Finished || len(f.asked) > 1 {
 			t.Errorf("%s: error %v, asked %v", c.pattern, err, f.asked)
 		}
 		if diff := cmp.Diff(c.want, short(results)); diff != "" {

@@ -35,6 +35,12 @@ const (
 	TooOld    Reason = "older than since" // its newest live tag is; also an Absent result's
 )
 
+// Why a verdict is Absent, besides the reasons above.
+const (
+	NoTag        Reason = "no such tag"        // the repository has none of this name, or none that matches
+	NoRepository Reason = "no such repository" // the server says so, which it does to an owner only
+)
+
 // Why a verdict is Unknown.
 const (
 	GoneOrPrivate Reason = "gone or private" // 401, 403 or 404: the server does not tell them apart
@@ -66,20 +72,31 @@ type Result struct {
 
 	// Public is true when anyone may read the repository. State is the
 	// server's word. Both come from the listing. When Unlisted is true there
-	// was none: State is then "", and Public is true only if the answer
-	// came without a token.
+	// was none, or it lacked a repository that the pattern names: State is
+	// then "", and Public is true only if the answer came without a token.
 	Public   bool
 	State    string
 	Unlisted bool
 
 	// Pruned is true when the listing answered and nothing was asked. Such
-	// results are given only when Options.Pruned wants them.
+	// results are given if Options.Pruned asks for them, and for Named images.
 	Pruned bool
 
-	// Reason is set when Verdict is Unknown, when Pruned is true, and when a
-	// tag is there but does not count. Err is the cause of an Unknown.
+	// Named is true if the pattern spells out this image: its repository and
+	// its tag are literal items (ref.Repositories.Names, ref.Tags.Names). It is
+	// also true for a named repository that does not exist. A named image
+	// that is absent is not an ordinary "no": see Summary.Missing.
+	Named bool
+
+	// Reason is set unless Verdict is Present. Err is the cause of an Unknown.
 	Reason Reason
 	Err    error
+}
+
+// missing reports whether r is an image that the pattern spells out and that does
+// not exist. One that is there and older than since is left out by request.
+func (r Result) missing() bool {
+	return r.Named && r.Verdict == Absent && r.Reason != TooOld
 }
 
 // reasonOf sorts one repository's error.

@@ -6,6 +6,7 @@ package discover
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type crew struct {
 	listed, waiting, checked atomic.Int64 // lister, lister, checkers
 
 	pruned    map[Reason]int // lister
+	unlisted  int            // lister: repositories that were asked for by name
+	nobody    bool           // lister: it has asked, and no organization or user has the name
 	listedAll bool           // lister: the listing came to its end
 	listErr   error          // lister: or to this one
 	known     bool           // lister: a row showed that the server knows the caller
@@ -43,7 +46,8 @@ type crew struct {
 	sum   Summary // consumer
 	broke bool    // consumer: the caller stopped the loop
 
-	asked                   int // consumer: results that were asked for, not pruned
+	asked, unseen           int // consumer: results that were asked for, not pruned; of these, of unlisted repositories
+	nowhere                 int // consumer: results of repositories that do not exist
 	private, denied, failed int // consumer: results of private repositories; of these, refused; server errors
 }
 
@@ -115,38 +119,72 @@ func (c *crew) list() {
 	defer close(c.candidates)
 	defer c.listing.Store(false)
 	if c.direct != "" {
-		c.waiting.Add(1)
-		c.candidates <- Repository{Namespace: c.pattern.Namespace, Name: c.direct, Unlisted: true}
-		c.listedAll = true
+		c.listedAll = c.askUnlisted([]string{c.direct})
 		return
 	}
+	missing := c.pattern.Repositories.Names()
 	for repo, err := range c.catalog.Repositories(c.ctx, c.pattern.Namespace) {
 		if err != nil {
 			c.listErr = err
 			return
 		}
 		c.listed.Add(1)
+		if c.check.named[repo.Name] {
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == repo.Name })
+		}
 		c.known = c.known || repo.CallerKnown
 		c.unknown = c.unknown || !repo.CallerKnown
 		if reason := c.sieve.prune(repo); reason != "" {
 			c.pruned[reason]++
-			if c.options.Pruned && reason != NoMatch && reason != Nested {
-				c.check.pruned(repo, reason)
+			// A tag older than since is left out by request, also of a named repository.
+			if reason != NoMatch && reason != Nested && (c.options.Pruned || reason != TooOld) {
+				c.check.pruned(repo, reason, c.options.Pruned)
 			}
 			continue
 		}
-		c.waiting.Add(1)
-		select {
-		case c.candidates <- repo:
-		case <-c.ctx.Done():
+		if !c.ask(repo) {
 			return
 		}
+	}
+	if c.ctx.Err() == nil && !c.askUnlisted(missing) {
+		return
 	}
 	if c.ctx.Err() == nil && c.outer.Err() == nil { // the outer one ends a moment before
 		c.listedAll = true
 		c.options.Logger.InfoContext(c.ctx, "listed", "namespace", c.pattern.Namespace,
 			"repositories", c.listed.Load(), "candidates", c.waiting.Load())
 	}
+}
+
+// ask hands a repository to whoever checks next. It returns false when the run
+// ends before.
+func (c *crew) ask(repo Repository) bool {
+	c.waiting.Add(1)
+	select {
+	case c.candidates <- repo:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// askUnlisted asks by name for the repositories that the pattern names and the
+// listing lacks, as if each had been the only one: one may be private, or the
+// listing older than the repository. A namespace that does not exist has none.
+func (c *crew) askUnlisted(names []string) bool {
+	if c.direct == "" && c.listed.Load() == 0 && len(names) > 0 {
+		if exists, err := c.catalog.Namespace(c.ctx, c.pattern.Namespace); err == nil && !exists {
+			c.nobody = true
+			return true
+		}
+	}
+	for _, name := range names {
+		c.unlisted++
+		if !c.ask(Repository{Namespace: c.pattern.Namespace, Name: name, Unlisted: true}) {
+			return false
+		}
+	}
+	return true
 }
 
 // work checks candidates until there are no more, or the run has ended.
@@ -191,6 +229,15 @@ func (c *crew) consume(yield func(Result) bool) bool {
 func (c *crew) count(res Result) {
 	if !res.Pruned {
 		c.asked++
+	}
+	if res.Unlisted {
+		c.unseen++
+	}
+	if res.Reason == NoRepository {
+		c.nowhere++
+	}
+	if res.missing() {
+		c.sum.Missing++
 	}
 	if !res.Public && !res.Unlisted && !res.Pruned {
 		c.private++

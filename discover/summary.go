@@ -30,8 +30,8 @@ const (
 
 // A Summary is what a run found and what it cost.
 //
-// Listed is the sum of Pruned and Candidates, unless the run was Direct. When
-// Complete is true, all the Candidates were Checked.
+// Listed and Unlisted are together the sum of Pruned and Candidates. When Finished
+// is true, all the Candidates were Checked.
 type Summary struct {
 	Pattern string // canonical, without its token
 	Host    string // host or host:port; "" when not known
@@ -39,13 +39,15 @@ type Summary struct {
 	Direct     bool           // one repository was asked for by name, without a listing
 	Listed     int            // repositories in the listing
 	Pruned     map[Reason]int // of these, those that needed no request, by reason
-	Candidates int            // of these, those that needed a check; 1 when Direct
+	Unlisted   int            // repositories that the pattern names and the listing lacks; 1 when Direct
+	Candidates int            // repositories that needed a check, the Unlisted ones included
 	Checked    int            // of the candidates, those whose check has ended
 
 	Present  int // results with each verdict, pruned ones that were wanted included
 	Absent   int
 	Unknown  int
 	Unknowns map[Reason]int // Unknown by reason
+	Missing  int            // of Absent, images that the pattern spells out (Result.Named)
 
 	// What the catalog sent between the start and the end of the run, for
 	// other users of the same client too. All zero when it does not count.
@@ -77,9 +79,13 @@ type Summary struct {
 	// for people.
 	Hints []string
 
-	// Complete is true when the listing came to its end and every candidate
-	// was checked. Unknown results do not make it false; they stand for
-	// themselves.
+	// Finished is true when the listing came to its end and every candidate
+	// was checked, whatever the verdicts.
+	Finished bool
+
+	// Complete is true when nothing is missing from the answer: the run is
+	// Finished, Run.Err is nil, no result is Unknown, and every image that the
+	// pattern spells out is there (Missing is 0).
 	Complete bool
 
 	Elapsed time.Duration

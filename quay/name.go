@@ -133,26 +133,15 @@ func isLower(c rune) bool { return 'a' <= c && c <= 'z' }
 func isUpper(c rune) bool { return 'A' <= c && c <= 'Z' }
 func isDigit(c rune) bool { return '0' <= c && c <= '9' }
 
-// Digest names a manifest by its content, as "algorithm:hex", such as
-// "sha256:9adc...".
+// Digest names a manifest by its content: "sha256:" and 64, or "sha512:" and 128,
+// hexadecimal digits in lower case.
 type Digest string
 
-// valid tells whether d has the form of a digest, by the grammar of the OCI
-// image specification. It keeps whatever else a server sends out of commands.
+// valid reports whether d is a digest of an algorithm that the OCI image
+// specification registers: sha256 and 64, or sha512 and 128, hexadecimal digits
+// in lower case. Nothing can be pulled by any other.
 func (d Digest) valid() bool {
-	algorithm, encoded, found := strings.Cut(string(d), ":")
-	if !found || algorithm == "" || encoded == "" || len(d) > maxName {
-		return false
-	}
-	return only(algorithm, "+._-") && only(encoded, "=_-")
-}
-
-// only tells whether s holds nothing but letters, digits and extra.
-func only(s, extra string) bool {
-	for _, c := range s {
-		if !isLower(c) && !isUpper(c) && !isDigit(c) && !strings.ContainsRune(extra, c) {
-			return false
-		}
-	}
-	return true
+	algorithm, encoded, _ := strings.Cut(string(d), ":")
+	length := map[string]int{"sha256": 64, "sha512": 128}[algorithm]
+	return length > 0 && len(encoded) == length && strings.Trim(encoded, "0123456789abcdef") == ""
 }

@@ -40,12 +40,15 @@ const (
 
 // Repository is one entry of a listing (doc/quay-api.md section 1).
 type Repository struct {
+	// RepoName is as the server spells it. A name that cannot be one, such as
+	// one with a space or a control character, is let through: asking about the
+	// repository then is [ErrInvalid]. Escape such a name before you print it.
 	RepoName
 
 	Description string // Markdown; may be long; "" when there is none
 	Public      bool   // anyone may read it, without a token
 	Kind        string // "image"; "" when the server did not say
-	State       State  // "" when the server did not say
+	State       State  // the server's word; "" when it did not say
 
 	// LastModified is when its newest live tag was made or moved, to the
 	// second, in UTC. It is the zero time when there is no live tag, and
@@ -186,7 +189,9 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 	return repos, value(page.NextPage), nil
 }
 
-// check returns an error when w lacks what a listing for q must have.
+// check returns an error when w lacks what a listing for q must have. A name that
+// cannot be one costs its own repository, not the listing: nothing can be asked
+// about it.
 func (w *repositoryWire) check(q RepositoryQuery) error {
 	err := need(
 		field{"namespace", w.Namespace != nil},
@@ -199,16 +204,8 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name string
-		text *string
-	}{{"name", w.Name}, {"kind", w.Kind}, {"state", w.State}} {
-		if f.text == nil {
-			continue // nothing hangs on it
-		}
-		if err := printable(f.name, *f.text); err != nil {
-			return err
-		}
+	if *w.Name == "" {
+		return errors.New("name is empty")
 	}
 	// Some databases compare without case; then the server's spelling stands.
 	if !strings.EqualFold(*w.Namespace, q.Namespace) {

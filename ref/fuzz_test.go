@@ -106,6 +106,11 @@ func FuzzGlob(f *testing.F) {
 		if err != nil || again.String() != r.String() {
 			t.Fatalf("%s prints as %s, %v", r, again, err)
 		}
+		for _, name := range r.Names() {
+			if !r.Match(name) {
+				t.Fatalf("%s names %q and does not match it", r, name)
+			}
+		}
 		if literal, ok := r.Literal(); ok && !r.Match(literal) {
 			t.Fatalf("%s does not match its literal %q", r, literal)
 		}

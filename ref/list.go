@@ -57,6 +57,11 @@ func parseList(k kind, s string) (list, *SyntaxError) {
 	return l, nil
 }
 
+// literals gives the exact names among the items, less those that are excluded.
+func (l *list) literals() []string {
+	return slices.DeleteFunc(slices.Clone(l.include.names), l.exclude.match)
+}
+
 // match tells whether the list takes name.
 func (l *list) match(name string) bool {
 	return l.include.match(name) && !l.exclude.match(name)

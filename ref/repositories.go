@@ -65,6 +65,12 @@ func (r Repositories) Literal() (name string, ok bool) {
 	return include.names[0], true
 }
 
+// Names gives the repositories that the list names: its items without wildcards,
+// braces spelt out, less those that an item with "!" excludes; each once, in the
+// order of the text. "{nova,heat}-api,glance*" names nova-api and heat-api. Whoever
+// wrote a name expects to hear of it, even if no listing shows the repository.
+func (r Repositories) Names() []string { return r.list.literals() }
+
 // String gives the list in the form that ParseRepositories reads.
 func (r Repositories) String() string {
 	if r.list.text == "" {

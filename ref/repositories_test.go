@@ -45,6 +45,30 @@ func TestRepositoriesLiteral(t *testing.T) {
 	}
 }
 
+func TestRepositoriesNames(t *testing.T) {
+	for list, want := range map[string]string{
+		"nova":                    "nova",
+		"{nova,heat}-api,glance*": "nova-api heat-api",
+		"b,a,b":                   "b a",
+		"a,*":                     "a",
+		"a,b*,!*":                 "",
+		"a,b,c*,!b":               "a",
+		"tools/x,!tools/**,y,*":   "y",
+		"nova-?":                  "",
+		"[ab]":                    "",
+		"!a":                      "",
+		"a{,-b}":                  "a a-b",
+	} {
+		same(t, list, strings.Join(repositories(t, list).Names(), " "), want)
+	}
+	if names := (ref.Repositories{}).Names(); len(names) > 0 {
+		t.Errorf("the default names %q", names)
+	}
+	list := repositories(t, "a,b")
+	list.Names()[0] = "changed"
+	same(t, "a copy", strings.Join(list.Names(), " "), "a b")
+}
+
 // What is left out only because it is nested can be counted; what an exclusion
 // would take anyway is not among it.
 func TestRepositoriesNested(t *testing.T) {

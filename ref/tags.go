@@ -59,6 +59,16 @@ func (t Tags) Exact() (names []string, ok bool) {
 	return slices.Clone(t.list.include.names), true
 }
 
+// Names gives the tags that the list names: its items without wildcards that are
+// no ranges, braces spelt out, less those that an item with "!" excludes; each
+// once, in the order of the text. "2025.1,~2024" names 2025.1.
+func (t Tags) Names() []string {
+	if t.list.text == "" {
+		return []string{defaultTag}
+	}
+	return t.list.literals()
+}
+
 // Literal gives the longest text that every tag that is meant contains, or ""
 // when there is none: 2025.1- for "2025.1-ubuntu-*,2025.1-rocky-*". A server's
 // filter by substring may be asked for it; Match still decides.

@@ -43,6 +43,22 @@ func TestTagsExact(t *testing.T) {
 	}
 }
 
+func TestTagsNames(t *testing.T) {
+	for list, want := range map[string]string{
+		"2025.1":        "2025.1",
+		"2025.{1,2}":    "2025.1 2025.2",
+		"2025.1,~2024":  "2025.1",
+		"v1,v2*,!v1":    "",
+		"=4.12.0,4.12*": "",
+		"~4,4.1,!~4.1":  "",
+		"a,~4,!=4.12":   "a",
+		"!latest":       "",
+	} {
+		same(t, list, strings.Join(tags(t, list).Names(), " "), want)
+	}
+	same(t, "default", strings.Join(ref.Tags{}.Names(), " "), "latest")
+}
+
 func TestTagsExactIsACopy(t *testing.T) {
 	list := tags(t, "a,b")
 	names, _ := list.Exact()

@@ -1,0 +1,133 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package discover_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
+)
+
+// What a pattern names is never silent: neither a tag that a named repository
+// lacks, nor a named repository that the listing lacks, which is asked for as if it
+// had been the only one.
+func TestWhatThePatternNames(t *testing.T) {
+	repos := named("a", "b", "bare", "aged", "other")
+	for i := range repos {
+		repos[i].LastModified = noon
+	}
+	repos[2].Empty = true
+	repos[3].LastModified = noon.AddDate(-5, 0, 0)
+	carried := map[string][]discover.Tag{}
+	for _, r := range repos {
+		carried[r.Name] = []discover.Tag{{Name: "1", Started: noon}, {Name: "0", Started: noon.AddDate(-1, 0, 0)}}
+	}
+	for _, c := range []struct {
+		pattern           string
+		want              []string
+		missing, unlisted int
+	}{
+		// Globs name nothing.
+		{"*:1", []string{"present a:1", "present aged:1", "present b:1", "present other:1"}, 0, 0},
+		{"*:2", []string{"absent a:2 (no such tag)", "absent aged:2 (no such tag)", "absent b:2 (no such tag)", "absent other:2 (no such tag)"}, 0, 0},
+		{"z*:1", nil, 0, 0},
+		{"a:9*", []string{"absent a:9* (no such tag)"}, 0, 1},
+		// Each item of a list, in the repositories and in the tags.
+		{"{a,b}:2", []string{"absent a:2 (no such tag)", "absent b:2 (no such tag)"}, 2, 0},
+		{"a,b:{1,2}", []string{"present a:1", "absent a:2 (no such tag)", "present b:1", "absent b:2 (no such tag)"}, 2, 0},
+		{"a,oth*:2", []string{"absent a:2 (no such tag)", "absent other:2 (no such tag)"}, 1, 0},
+		{"a,b,!b:2", []string{"absent a:2 (no such tag)"}, 1, 1}, // one is left, and is asked for at once
+		// A tag that is named beside a glob or a range.
+		{"{a,b}:1,2,9*", []string{"present a:1", "absent a:2 (no such tag)", "present b:1", "absent b:2 (no such tag)"}, 2, 0},
+		{"{a,b}:2,~7,!2", []string{"absent a:2,~7,!2 (no such tag)", "absent b:2,~7,!2 (no such tag)"}, 0, 0},
+		{"*:2,1*", []string{"present a:1", "present aged:1", "present b:1", "present other:1"}, 0, 0},
+		// What the listing lacks.
+		{"{a,gone}:1", []string{"present a:1", "absent gone:1 (no such repository)"}, 1, 1},
+		{"a*,gone:{1,2}", []string{
+			"present a:1", "absent a:2 (no such tag)", "present aged:1", "absent aged:2 (no such tag)",
+			"absent gone:1 (no such repository)", "absent gone:2 (no such repository)"}, 2, 1},
+		{"{a,gone}:1*", []string{"present a:1", "absent gone:1* (no such repository)"}, 1, 1},
+		{"{a,hidden}:1", []string{"present a:1", "unknown hidden:1 (gone or private)"}, 0, 1},
+		{"{a,late}:1", []string{"present a:1", "present late:1"}, 0, 1}, // made since it was listed
+		{"gone:1", []string{"absent gone:1 (no such repository)"}, 1, 1},
+		// What the listing answers for.
+		{"{a,bare}:1", []string{"present a:1", "absent bare:1 (no live tag)"}, 1, 0},
+		{"a*,bare:{1,9*}", []string{"present a:1", "present aged:1", "absent bare:1 (no live tag)"}, 1, 0},
+		// Age leaves out by request, and is no loss.
+		{"{a,aged}:1?since=30d", []string{"present a:1"}, 0, 0},
+		{"{a,b}:0?since=30d", []string{"absent a:0 (older than since)", "absent b:0 (older than since)"}, 0, 0},
+		{"{a,b}:0,2,1*?since=30d", []string{
+			"absent a:0 (older than since)", "present a:1", "absent a:2 (no such tag)",
+			"absent b:0 (older than since)", "present b:1", "absent b:2 (no such tag)"}, 2, 0},
+	} {
+		f := &fake{rows: rows(nil, repos...), tags: carried}
+		f.list = nil
+		f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+			switch repo {
+			case "gone":
+				return discover.Tag{}, false, &quay.Error{Op: "tag", Status: 404, Err: quay.ErrNotFound}
+			case "hidden":
+				return discover.Tag{}, false, &quay.Error{Op: "tag", Status: 401, Err: quay.ErrUnauthenticated}
+			case "late":
+				return discover.Tag{Name: name, Started: noon}, true, nil
+			}
+			i := slices.IndexFunc(carried[repo], func(t discover.Tag) bool { return t.Name == name })
+			if i < 0 {
+				return discover.Tag{}, false, nil
+			}
+			return carried[repo][i], true, nil
+		}
+		f.gone = "gone"
+		results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/"+c.pattern), discover.Options{Now: clock})
+		if err != nil {
+			t.Errorf("%s: %v", c.pattern, err)
+		}
+		if diff := cmp.Diff(c.want, short(results)); diff != "" {
+			t.Errorf("%s: results (-want +got):\n%s", c.pattern, diff)
+		}
+		if sum.Missing != c.missing || sum.Unlisted != c.unlisted || sum.Complete != (c.missing+sum.Unknown == 0) || !sum.Finished || sum.Denied {
+			t.Errorf("%s: want %d missing, %d unlisted: %+v", c.pattern, c.missing, c.unlisted, sum)
+		}
+		if pruned := sum.Pruned[discover.NoMatch] + sum.Pruned[discover.NoLiveTag] + sum.Pruned[discover.TooOld]; sum.Listed+sum.Unlisted != pruned+sum.Candidates {
+			t.Errorf("%s: the counts do not add up: %+v", c.pattern, sum)
+		}
+		for _, r := range results {
+			if r.Verdict != discover.Present && r.Reason == "" {
+				t.Errorf("%s: no reason: %+v", c.pattern, r)
+			}
+		}
+	}
+}
+
+// A misspelt organization is asked about once, however many repositories are named.
+func TestNamesInAMisspeltOrganization(t *testing.T) {
+	f := &fake{rows: rows(nil), missing: true}
+	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "habour/{a,b,c}:1"), discover.Options{})
+	if !errors.Is(err, discover.ErrNoNamespace) || len(results) > 0 || sum.Complete || !slices.Equal(f.asked, []string{"namespace habour"}) {
+		t.Errorf("error %v, results %v, asked %v", err, results, f.asked)
+	}
+}
+
+// A repository whose name cannot be one is one unknown.
+func TestOddNamesAreUnknown(t *testing.T) {
+	odd := []string{"a b", "a\x1b[31m", "a\nb", "naïve", "Upper", strings.Repeat("x", 256)}
+	f := &fake{rows: rows(nil, named(append(odd, "well")...)...)}
+	f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+		if repo != "well" {
+			return discover.Tag{}, false, &quay.Error{Op: "tag", Err: quay.ErrInvalid}
+		}
+		return discover.Tag{Name: name}, true, nil
+	}
+	_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*,!z*:1"), discover.Options{})
+	if err != nil || sum.Unknowns[discover.Malformed] != len(odd) || sum.Present != 1 || sum.Complete {
+		t.Errorf("error %v, summary %+v", err, sum)
+	}
+}
