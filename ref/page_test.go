@@ -22,6 +22,7 @@ var pageChecks = map[string]func(t *testing.T, cells []cell){
 	"Pattern|Host|Organization|Repositories|Tags|Since": checkParts,
 	"Repositories|Means|Does not mean":                  checkRepositories,
 	"Tags|Means|Does not mean":                          checkTags,
+	"Pattern|Names the images|Names the repositories":   checkNames,
 	"Glob|Name|quayside|fnmatch":                        checkAcross,
 	"Since|At 2025-03-15T12:00:00Z it is":               checkSince,
 	"Reference|Host|Organization|Repository|Tag|Digest": checkReference,
@@ -226,4 +227,19 @@ func checkRefused(t *testing.T, cells []cell) {
 	if !strings.Contains(syntax.Msg, cells[2].text) {
 		t.Errorf("the message is %q, want it to say %q", syntax.Msg, cells[2].text)
 	}
+}
+
+func checkNames(t *testing.T, cells []cell) {
+	p, err := ref.ParsePattern(cells[0].quoted[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var images []string
+	for _, repository := range p.Repositories.Names() {
+		for _, tag := range p.Tags.Names() {
+			images = append(images, repository+":"+tag)
+		}
+	}
+	same(t, "images", strings.Join(images, " "), strings.Join(cells[1].quoted, " "))
+	same(t, "repositories", strings.Join(p.Repositories.Names(), " "), strings.Join(cells[2].quoted, " "))
 }

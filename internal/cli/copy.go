@@ -33,6 +33,7 @@ type copyFlags struct {
 	report     string
 	events     string
 	output     string
+	allowEmpty bool
 }
 
 func (a *app) copyCommand() *cobra.Command {
@@ -52,7 +53,8 @@ Each blob is fetched once however many images share it, goes on where it broke,
 and is hashed before it counts. Signatures go with their image. What is there
 already is not fetched again: after a failure or an interrupt the same command
 goes on where it was. One image's failure does not stop the rest; every failure
-is named.
+is named, and so is every image that a pattern spells out and that does not exist
+(exit code 3). The exit code is 6 when nothing matches at all.
 
 A pattern is what find takes; HOST/ORG/REPO@sha256:... names one image by its
 digest. To read, a server gets the token that quayside has for it, or what docker
@@ -89,7 +91,8 @@ login and podman login have stored; to write, what is stored.`,
 	p.StringVar(&f.report, "report", "", "write the report as JSON to this `file`, too")
 	p.StringVar(&f.events, "events", "", "append what happens to this `file`, as a JSON object a line; - is standard error")
 	p.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
-	a.addFailEmpty(cmd)
+	a.addAllowEmpty(cmd, &f.allowEmpty, "no image is found to copy")
+	a.takeFailEmpty(cmd)
 	complete(cmd, "index", string(mirror.SparseIndex), string(mirror.RewrittenIndex))
 	complete(cmd, "signatures", string(mirror.SignaturesNew), string(mirror.SignaturesAlways), string(mirror.SignaturesNever))
 	complete(cmd, "output", "text", "json")

@@ -125,7 +125,7 @@ func (c *copying) aside() []string {
 func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 	if c.flags.output == "json" {
 		out := plan{
-			Destination: c.to.text, Complete: (code == exitDone || code == exitEmpty) && len(c.hunt.absent) == 0, Images: []plannedImage{},
+			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty && c.hunt.complete(), Images: []plannedImage{},
 			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
 			Unknown: c.hunt.summary.Gaps, Absent: append([]report.Gap{}, c.hunt.absent...),
 		}

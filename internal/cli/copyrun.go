@@ -48,6 +48,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
+	h.failEmpty = !f.allowEmpty
 	out, err := newReportFile(f.report)
 	if err != nil {
 		return err

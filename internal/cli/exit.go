@@ -38,13 +38,15 @@ const interrupted = "interrupted"
 func ExitCodes() string {
 	return strings.Join([]string{
 		"    0  done",
-		"    1  the answer is no (has)",
+		"    1  the answer is no (has, and find with --fail-absent)",
 		"    2  the command line, a pattern or the config file is wrong",
-		"    3  done in part: something is unknown or failed, and was named,",
-		"       or the server did not know the token",
+		"    3  done in part: something is unknown, failed, or absent although",
+		"       it was asked for by name, and was named, or the server did not",
+		"       know the token",
 		"    4  authentication: no token, or one that may not do this",
 		"    5  failed: also a namespace that does not exist, and --timeout",
-		"    6  nothing matched, with --fail-empty",
+		"    6  nothing matched: copy, info and verify without --allow-empty,",
+		"       the others with --fail-empty",
 		"  130  interrupted",
 	}, "\n")
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) findCommand() *cobra.Command {
-	var all bool
+	var all, failAbsent bool
 	var labels []string
 	cmd := &cobra.Command{
 		Use:        "find PATTERN...",
@@ -24,6 +24,8 @@ func (a *app) findCommand() *cobra.Command {
 already answers, asks for the tag in those that are left, and prints the images
 that carry it. What could not be found out is named on standard error and makes
 the exit code 3; --all prints it, and the repositories without the tag, as well.
+An image that a pattern spells out (ORG/REPO:TAG, also in a list such as
+ORG/{a,b}:TAG) and that does not exist is named, too, and makes the exit code 3.
 
 A pattern is ORG[/GLOB][:TAG], with the host before it (quay.io/ORG/GLOB:TAG or
 quay://HOST/ORG/GLOB:TAG) where it is not the one of --server. GLOB is * unless
@@ -50,13 +52,14 @@ formats print them at the end, in the order of their names.`,
   # Tags that were set since a day, in a form of your own.
   quayside find 'quay.io/openstack.kolla/*:*?since=2025-10-01' --template '{{.Reference}} {{.Started}}'
 
-  # Which repositories lack the tag?
-  quayside find 'quay.io/openstack.kolla/*:2025.1' --all --template '{{.Verdict}} {{.Repository}}'`,
+  # Which repositories lack the tag? The exit code is 1 if any does.
+  quayside find 'quay.io/openstack.kolla/nova-*:2025.1' --fail-absent`,
 		Args: somePatterns,
 	}
-	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, labels, all) })
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, labels, all, failAbsent) })
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "print what is absent or unknown, too")
 	addLabel(cmd, &labels)
+	cmd.Flags().BoolVar(&failAbsent, "fail-absent", false, "exit with 1 when a repository that matches lacks the tag, and name it")
 	a.addFailEmpty(cmd)
 	a.addOutput(cmd)
 	return cmd
@@ -70,7 +73,7 @@ func somePatterns(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) find(ctx context.Context, args, labels []string, all bool) error {
+func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent bool) error {
 	options, err := format[report.Image](a)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (a *app) find(ctx context.Context, args, labels []string, all bool) error {
 	if err != nil {
 		return err
 	}
-	h.all = all
+	h.all, h.failAbsent = all, failAbsent
 	streams := options.Format.Streams()
 	meter := a.meter(streams, h.aside)
 	defer meter.stop()
@@ -110,7 +113,7 @@ func (a *app) image(r discover.Result) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
 		Visibility: visibility(r.Public, r.Unlisted), State: r.State, Reason: string(r.Reason),
-		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires,
+		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
 		i.Error = a.hidden(advise(r.Err, true)) // one repository's refusal asks for no token
@@ -132,7 +135,7 @@ func visibility(public, unlisted bool) string {
 // found writes the answer, and then says what there is to say about it.
 func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Options) error {
 	code, first := h.verdict()
-	end := report.Ending{Complete: code == exitDone || code == exitEmpty, Error: first, Summary: &h.summary}
+	end := report.Ending{Complete: h.complete(), Error: first, Summary: &h.summary}
 	var err error
 	if options.Format.Streams() {
 		err = report.End(a.out, end)

@@ -79,6 +79,18 @@ func (a *app) addFailEmpty(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 when nothing matched")
 }
 
+// addAllowEmpty adds the flag that makes an empty answer a success, to a command
+// whose user expects something. Such a command took --fail-empty before.
+func (a *app) addAllowEmpty(cmd *cobra.Command, allow *bool, empty string) {
+	cmd.Flags().BoolVar(allow, "allow-empty", false, "exit with 0 instead of 6 when "+empty)
+}
+
+// takeFailEmpty lets a command take --fail-empty, which is its default now.
+func (a *app) takeFailEmpty(cmd *cobra.Command) {
+	a.addFailEmpty(cmd)
+	_ = cmd.Flags().MarkHidden("fail-empty") // the only error is a flag that does not exist
+}
+
 // empty ends a command that found nothing.
 func (a *app) empty() error {
 	if a.flags.failEmpty {

@@ -66,6 +66,8 @@ type hunt struct {
 	a          *app
 	targets    []target
 	all        bool    // what is absent or unknown is yielded, too
+	failAbsent bool    // every image that is absent is one too few
+	failEmpty  bool    // an answer without an image is none
 	labels     []label // that images have to have
 	registries *registries
 	show       func(discover.Progress)
@@ -76,7 +78,7 @@ type hunt struct {
 
 	// What came of it, to be read when the sequence has ended.
 	found   int          // present images, with the labels
-	absent  []report.Gap // images that the user named and that are not there
+	absent  []report.Gap // images that are not there and should be: the user named them, or failAbsent is set
 	summary report.Summary
 	told    []outcome
 }
@@ -112,9 +114,13 @@ func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 	}
 }
 
-// sortGaps orders what is unknown by name, so that two runs can be compared.
+// sortGaps orders what is unknown or missing by name, so that two runs can be compared.
 func (h *hunt) sortGaps() {
-	slices.SortStableFunc(h.summary.Gaps, func(x, y report.Gap) int { return strings.Compare(x.Reference, y.Reference) })
+	byName := func(x, y report.Gap) int { return strings.Compare(x.Reference, y.Reference) }
+	slices.SortStableFunc(h.summary.Gaps, byName)
+	slices.SortStableFunc(h.absent, byName)
+	h.absent = slices.Compact(h.absent)
+	h.summary.Absences = append(h.summary.Absences, h.absent...)
 }
 
 // resolve finds the images of one target. It returns false when nobody wants more.
@@ -135,7 +141,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	}
 	if t.image.Digest != "" {
 		take(func(yield func(report.Image) bool) { yield(byDigest(t)) })
-		h.told = append(h.told, h.gapped(outcome{}, gaps))
+		h.told = append(h.told, h.gapped(outcome{complete: true}, gaps))
 		return wanted
 	}
 	p, l := t.pattern, t.link
@@ -143,7 +149,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 		p.Host = "" // a name that the config file has for the server
 	}
 	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show, Pruned: h.all,
+		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show, Pruned: h.all || h.failAbsent,
 	})
 	take(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
@@ -183,8 +189,11 @@ func count(c *report.Counts, i report.Image) {
 
 // gapped makes an outcome one in part when gaps have been added since.
 func (h *hunt) gapped(o outcome, before int) outcome {
-	if o.code == exitDone && len(h.summary.Gaps) > before {
-		o.code = exitPart
+	if len(h.summary.Gaps) > before {
+		o.complete = false
+		if o.code == exitDone {
+			o.code = exitPart
+		}
 	}
 	return o
 }
@@ -245,6 +254,9 @@ func (h *hunt) aside() (parts []string) {
 
 // take counts one verdict and hands it on. It returns false when nobody reads any more.
 func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
+	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
+		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Reason})
+	}
 	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
 		return true
 	}
@@ -271,19 +283,42 @@ func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
 	return yield(i)
 }
 
-// verdict is the exit code of the hunt and the error it ended with first.
+// leftOut reports whether an absent image is one that the user chose to leave out:
+// it carries the tag, or may, and is too old or lacks the label.
+func leftOut(i report.Image) bool {
+	return i.Reason == string(discover.TooOld) || i.Reason == unlabelled
+}
+
+// verdict is the exit code of the hunt and the error it ended with first. That an
+// image is absent is certain, however much else is unknown.
 func (h *hunt) verdict() (code int, first string) {
 	code, first = worst(h.told, len(h.targets))
-	if code == exitDone && h.found == 0 && h.a.flags.failEmpty {
+	switch {
+	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):
+		code = exitNo
+	case code != exitDone:
+	case h.found == 0 && h.a.flags.failEmpty:
+		code = exitEmpty
+	case len(h.absent) > 0:
+		code = exitPart
+	case h.found == 0 && h.failEmpty:
 		code = exitEmpty
 	}
 	return code, first
+}
+
+// complete reports whether nothing is missing from the answer: see doc/output.md.
+func (h *hunt) complete() bool {
+	return len(h.told) == len(h.targets) && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
 }
 
 // tell names what is unknown, and says how each pattern fared.
 func (h *hunt) tell() {
 	for _, gap := range h.summary.Gaps {
 		h.a.talk.unknown(gap)
+	}
+	for _, gap := range h.absent {
+		h.a.talk.absent(gap)
 	}
 	for _, o := range h.told {
 		if o.search.Pattern != "" {

@@ -20,13 +20,15 @@ import (
 func (a *app) infoCommand() *cobra.Command {
 	var output string
 	var labels []string
+	var allowEmpty bool
 	cmd := &cobra.Command{
 		Use:        "info PATTERN|IMAGE...",
 		Short:      "Tell what images are made of",
 		SuggestFor: []string{"inspect"},
 		Long: `info tells of each image its digest, its platforms, its layers with their sizes
 as they are transferred, when it was made, and its labels. It fetches manifests
-and configurations, and no layer.
+and configurations, and no layer. An image that a pattern spells out and that does not
+exist is named and makes the exit code 3. It is 6 when nothing matches at all.
 
 A pattern is what find takes; HOST/ORG/REPO@sha256:... names one image by its
 digest.`,
@@ -37,10 +39,11 @@ digest.`,
   quayside info 'quay.io/openstack.kolla/*:2025.1' -o json`,
 		Args: somePatterns,
 	}
-	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.info(ctx, args, labels, output) })
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.info(ctx, args, labels, allowEmpty, output) })
 	cmd.Flags().SortFlags = false
 	addLabel(cmd, &labels)
-	a.addFailEmpty(cmd)
+	a.addAllowEmpty(cmd, &allowEmpty, "no image is found")
+	a.takeFailEmpty(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
 	complete(cmd, "output", "text", "json")
 	return cmd
@@ -53,7 +56,7 @@ type looked struct {
 	err   error
 }
 
-func (a *app) info(ctx context.Context, args, labels []string, output string) error {
+func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, output string) error {
 	if output != "text" && output != "json" {
 		return usagef("--output is %q, and must be text or json", output)
 	}
@@ -69,6 +72,7 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 	if err != nil {
 		return err
 	}
+	h.failEmpty = !allowEmpty
 	meter := a.meter(false, h.aside)
 	defer meter.stop()
 	h.show = meter.show
@@ -90,7 +94,7 @@ func (a *app) info(ctx context.Context, args, labels []string, output string) er
 	slices.SortFunc(infos, func(x, y mirror.Info) int { return strings.Compare(x.Reference, y.Reference) })
 	slices.SortFunc(failed, func(x, y looked) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	if output == "json" {
-		err = printJSON(a.out, described(infos))
+		err = printJSON(a.out, described(infos, h))
 	} else {
 		a.describeImages(infos)
 	}
@@ -117,8 +121,8 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 		return &status{code: code} // it was told
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case code == exitDone && told == 0 && len(failed) == 0:
-		return a.empty() // the labels left nothing
+	case code == exitDone && told == 0 && len(failed) == 0 && (h.failEmpty || h.a.flags.failEmpty):
+		code = exitEmpty // the labels left nothing
 	case len(failed) > 0 && !some && code == exitDone:
 		code = exitCode(failed[0].err)
 	case len(failed) > 0 && some:
@@ -163,12 +167,15 @@ func (a *app) describeImages(infos []mirror.Info) {
 	}
 }
 
-// An imageInfo is an image in JSON.
+// An imageInfo is an image in JSON, also one that is absent although it was named,
+// or unknown: then its digest is null and its error says why.
 type imageInfo struct {
 	Reference string         `json:"reference"`
-	Digest    string         `json:"digest"`
-	MediaType string         `json:"media_type"`
+	Verdict   string         `json:"verdict"`
+	Digest    *string        `json:"digest"`
+	MediaType *string        `json:"media_type"`
 	Images    []platformInfo `json:"images"`
+	Error     *string        `json:"error"`
 }
 
 type platformInfo struct {
@@ -186,10 +193,12 @@ type layerInfo struct {
 	MediaType string `json:"media_type"`
 }
 
-func described(infos []mirror.Info) []imageInfo {
+// described lists what was asked for, by name: what was found, and then what was not.
+func described(infos []mirror.Info, h *hunt) []imageInfo {
 	all := []imageInfo{}
 	for _, i := range infos {
-		one := imageInfo{i.Reference, i.Digest.String(), i.MediaType, []platformInfo{}}
+		named := i.Digest.String()
+		one := imageInfo{i.Reference, report.Present, &named, &i.MediaType, []platformInfo{}, nil}
 		for _, p := range i.Images {
 			into := platformInfo{platform(p.Platform), p.Digest.String(), nil, p.Size, map[string]string{}, []layerInfo{}}
 			if !p.Created.IsZero() {
@@ -203,6 +212,15 @@ func described(infos []mirror.Info) []imageInfo {
 			one.Images = append(one.Images, into)
 		}
 		all = append(all, one)
+	}
+	lacks := func(reference, verdict, why string) {
+		all = append(all, imageInfo{Reference: reference, Verdict: verdict, Images: []platformInfo{}, Error: &why})
+	}
+	for _, gap := range h.absent {
+		lacks(gap.Reference, report.Absent, gap.Error)
+	}
+	for _, gap := range h.summary.Gaps {
+		lacks(gap.Reference, report.Unknown, gap.Reason+": "+gap.Error)
 	}
 	return all
 }

@@ -19,22 +19,27 @@ type outcome struct {
 	err     error // why it failed; nil when the code is 0 or 3
 	ignored bool  // the server did not know the token
 	hints   []string
+
+	complete bool // nothing is missing from the answer
 }
 
 // outcomeOf judges a run that has ended.
 func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *link) outcome {
-	o := outcome{search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err}
+	if errors.Is(err, discover.ErrTokenIgnored) {
+		err = nil // there is an answer, and ignored says what it lacks
+	}
+	o := outcome{search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err, complete: s.Complete && err == nil}
 	var late *timeoutError
 	switch {
 	case err != nil && errors.As(context.Cause(ctx), &late):
 		o.err, o.code = late, exitFailed
 	case errors.Is(err, context.Canceled):
 		o.err, o.code = errors.New(interrupted), exitInterrupted
-	case err != nil:
-		o.err, o.code = l.advise(err), exitCode(err)
-	case s.Namespace == discover.NamespaceNotFound:
+	case errors.Is(err, discover.ErrNoNamespace):
 		o.err, o.code = noNamespace(namespace, l), exitFailed
 		o.hints = nil // they say the same
+	case err != nil:
+		o.err, o.code = l.advise(err), exitCode(err)
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
@@ -68,9 +73,9 @@ func searchOf(s discover.Summary, l *link) report.Search {
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Complete,
+		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Finished,
 		Counts: report.Counts{
-			Listed: s.Listed, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
+			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
 			Requests: report.Requests{Total: s.Requests, WithToken: s.WithToken, WithoutToken: s.WithoutToken,
 				Refused: s.Refused, Retries: s.Retries},

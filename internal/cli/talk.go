@@ -114,6 +114,11 @@ func (t *talk) unknown(g report.Gap) {
 	t.say(slog.LevelWarn, "", "unknown: %s: %s: %s", g.Reference, g.Reason, g.Error)
 }
 
+// absent names an image that is not there and should be.
+func (t *talk) absent(g report.Gap) {
+	t.say(slog.LevelWarn, "", "absent: %s: %s", g.Reference, g.Reason)
+}
+
 // note tells what is good to know.
 func (t *talk) note(format string, args ...any) {
 	if !t.quiet {

@@ -19,14 +19,15 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var repair bool
+	var repair, allowEmpty bool
 	var output string
 	cmd := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Hash everything in an image layout",
 		Long: `verify hashes every blob that the images of a layout need, in parallel, and
 names what is missing or damaged, by image. It writes nothing and works beside a
-copy. The exit code is 0 when the layout is whole and 3 when it is not.
+copy. The exit code is 0 when the layout is whole, 3 when it is not, and 6 when it
+has no images.
 
 --repair removes what is damaged, so that the next copy fetches it again. It
 ends with 3 as well: until then the layout is not whole.`,
@@ -38,9 +39,12 @@ ends with 3 as well: until then the layout is not whole.`,
   quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla`,
 		Args: exactly("the folder of a layout"),
 	}
-	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.verify(ctx, args[0], repair, output) })
+	cmd.RunE = a.asking(func(ctx context.Context, args []string) error {
+		return a.verify(ctx, args[0], repair, allowEmpty, output)
+	})
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is damaged, so that the next copy fetches it")
+	a.addAllowEmpty(cmd, &allowEmpty, "the layout has no images")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
 	complete(cmd, "output", "text", "json")
 	return cmd
@@ -80,7 +84,7 @@ type damaged struct {
 	What   string `json:"what"`
 }
 
-func (a *app) verify(ctx context.Context, arg string, repair bool, output string) error {
+func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, output string) error {
 	if output != "text" && output != "json" {
 		return usagef("--output is %q, and must be text or json", output)
 	}
@@ -124,7 +128,11 @@ func (a *app) verify(ctx context.Context, arg string, repair bool, output string
 	} else if err != nil {
 		return err
 	}
-	if v.Whole {
+	switch {
+	case v.Whole && v.Entries == 0 && !allowEmpty:
+		a.talk.warn("%s has no images; --allow-empty accepts that", dir)
+		return &status{code: exitEmpty}
+	case v.Whole:
 		return nil
 	}
 	hint := "--repair removes what is damaged, and the next copy fetches it"

@@ -103,7 +103,7 @@ func marshal(v any) ([]byte, error) {
 
 // An Ending closes an answer of a JSON format.
 type Ending struct {
-	Complete bool   // this is the whole answer: nothing failed and nothing is unknown
+	Complete bool   // nothing is missing from the answer: see doc/output.md
 	Error    string // what failed; "" when nothing did
 	Summary  any    // counts; marshals to a JSON object
 }

@@ -54,7 +54,7 @@ type Image struct {
 	Tag        string
 	Visibility string // "public", "private" or "" when not known
 	State      string // as the server says, such as "NORMAL"; "" when not known
-	Reason     string // why the verdict is Unknown, or Absent without a request or although the tag is there
+	Reason     string // why the verdict is not Present
 	Error      string // the cause of an Unknown, as the server or the connection gave it
 
 	Digest  string
@@ -62,6 +62,8 @@ type Image struct {
 	Size    int64     // compressed bytes, or -1 when the server does not say
 	Started time.Time // when the tag began to point at the digest
 	Expires time.Time // zero: never
+
+	Named bool // the user spelled the image out; no format shows it
 }
 
 // Reference names the image by its tag: host/namespace/repository:tag.

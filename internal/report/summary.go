@@ -15,6 +15,7 @@ import (
 // Counts are what a search found, and what it cost.
 type Counts struct {
 	Listed     int            `json:"listed"`     // repositories in the listing
+	Unlisted   int            `json:"unlisted"`   // named, and not in the listing
 	Pruned     map[string]int `json:"pruned"`     // of these, those that needed no request, by reason
 	Candidates int            `json:"candidates"` // those that needed a check
 	Checked    int            `json:"checked"`    // of these, those whose check has ended
@@ -82,7 +83,8 @@ type Search struct {
 	Counts
 }
 
-// A Gap is an image whose verdict is Unknown.
+// A Gap is an image that the answer lacks: its verdict is Unknown, or it is Absent
+// although the user named it.
 type Gap struct {
 	Reference string `json:"reference"`
 	Reason    string `json:"reason"`
@@ -90,22 +92,24 @@ type Gap struct {
 }
 
 // A Summary closes the answer of a search: the counts of all its patterns
-// together, what is unknown by name, and each pattern for itself.
+// together, what is unknown or missing by name, and each pattern for itself.
 type Summary struct {
 	Counts
 	Gaps     []Gap    `json:"unknown_images"`
+	Absences []Gap    `json:"absent_images"` // those that were to be there
 	Patterns []Search `json:"patterns"`
 }
 
 // NewSummary makes a summary of nothing yet.
 func NewSummary() Summary {
-	return Summary{Counts: Counts{Pruned: map[string]int{}}, Gaps: []Gap{}, Patterns: []Search{}}
+	return Summary{Counts: Counts{Pruned: map[string]int{}}, Gaps: []Gap{}, Absences: []Gap{}, Patterns: []Search{}}
 }
 
 // Add counts one more pattern.
 func (s *Summary) Add(p Search) {
 	s.Patterns = append(s.Patterns, p)
 	s.Listed += p.Listed
+	s.Unlisted += p.Unlisted
 	s.Candidates += p.Candidates
 	s.Checked += p.Checked
 	s.Present += p.Present
