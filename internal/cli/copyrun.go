@@ -48,7 +48,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	h.failEmpty = !f.allowEmpty
+	h.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
 	out, err := newReportFile(f.report)
 	if err != nil {
 		return err
