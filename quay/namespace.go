@@ -6,6 +6,7 @@ package quay
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 )
 
@@ -26,11 +27,11 @@ type Namespace struct {
 
 const opNamespace = "look up namespace"
 
-// Namespace tells whether name is an organization or a user. It is
-// [ErrNotFound] when it is neither, which a listing cannot tell: to that, a
-// namespace that does not exist is an empty one. It costs one request for an
-// organization and two for anything else, and needs no token
-// (doc/quay-api.md section 5).
+// Namespace reports whether name is an organization or a user. It returns
+// [ErrNotFound] if it is neither; a listing cannot show this, because it
+// answers for a namespace that does not exist as for an empty one. It costs
+// one request for an organization and two for anything else, and needs no
+// token (doc/quay-api.md section 5).
 func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) {
 	if err := checkNamespace(opNamespace, name); err != nil {
 		return Namespace{}, err
@@ -49,12 +50,12 @@ func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) 
 	}
 	r.target = "/api/v1/users/" + url.PathEscape(name)
 	if body, err = c.get(ctx, r); err != nil {
-		if e, ok := errors.AsType[*Error](err); ok && e.kind == ErrNotFound {
-			e.Message = "neither an organization nor a user"
+		if e, ok := errors.AsType[*Error](err); ok && isNoUser(e) {
+			e.kind, e.Message, e.Hint = ErrNotFound, "neither an organization nor a user", ""
 		}
 		return Namespace{}, err
 	}
-	// Its status is the answer, and what is in it is not known for sure.
+	// Only the 200 matters: the name is known already.
 	var user map[string]any
 	if err := decode(body, &user); err != nil {
 		return Namespace{}, c.malformed(r, err)
@@ -63,6 +64,16 @@ func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) 
 		return Namespace{}, c.malformed(r, errors.New("the answer is null"))
 	}
 	return Namespace{Name: name, Kind: User}, nil
+}
+
+// isNoUser reports whether the answer of the users route means that there is
+// no such user: 404 as problem JSON or, on a Quay of today, as Flask's own
+// {"message": text} (doc/quay-api.md, "Corrections"). An HTML page is no
+// answer: it can come from a proxy whose Quay is down. Namespace asks this
+// route only after the organization's route has answered with Quay's own 404,
+// so a JSON 404 is Quay's too.
+func isNoUser(e *Error) bool {
+	return e.kind == ErrNotFound || e.Status == http.StatusNotFound && e.shape == shapeMessage
 }
 
 // decodeOrganization returns the organization's name.

@@ -6,6 +6,7 @@ package quay_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/quayside/quayside/quay"
@@ -36,6 +37,48 @@ func TestNamespace(t *testing.T) {
 		}
 		if n := s.Stats().Requests - before; n != tc.requests {
 			t.Errorf("%s: %d requests, want %d", tc.name, n, tc.requests)
+		}
+	}
+}
+
+// TestNamespaceOfNobody: what a real Quay answers for a misspelt organization
+// is a no, and what only a server in trouble answers is none. The body of the
+// organization's route is recorded (namespace-organization), the one of the
+// users' route is of doc/quay-api.md, "Corrections".
+func TestNamespaceOfNobody(t *testing.T) {
+	const (
+		organization = `{"detail": "Not Found", "error_message": "Not Found", "error_type": "not_found", "title": "not_found", "type": "https://quay.test:8443/api/v1/error/not_found", "status": 404}`
+		user         = `{"message": "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."}`
+		page         = "<html><head><title>404 Not Found</title></head></html>"
+	)
+	for _, c := range []struct {
+		name, organization, user string
+		status                   int // of the users' route
+		want                     string
+	}{
+		{"a real Quay", organization, user, 404, "not found"},
+		{"an older Quay", organization, organization, 404, "not found"},
+		{"the backend died between", organization, page, 404, "unavailable"},
+		{"the backend is dead", page, user, 404, "unavailable"},
+		{"a framework's answer for the organization", user, user, 404, "unavailable"},
+		{"an empty answer", organization, "", 404, "unavailable"},
+		{"a text", organization, "404 page not found", 404, "unavailable"},
+		{"the database is down", organization, page, 500, "unavailable"},
+		{"no anonymous access", organization, `{"error": "Anonymous access is not allowed"}`, 401, "unauthenticated"},
+	} {
+		url := canned(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/v1/users/no-such-harbour" {
+				w.WriteHeader(c.status)
+				fmt.Fprint(w, c.user)
+				return
+			}
+			w.WriteHeader(404)
+			fmt.Fprint(w, c.organization)
+		})
+		_, err := client(t, url).Namespace(t.Context(), "no-such-harbour")
+		e := wantError(t, err, c.want, "look up namespace no-such-harbour")
+		if no := strings.Contains(e.Error(), "neither an organization nor a user"); no != (c.want == "not found") {
+			t.Errorf("%s: %v", c.name, e)
 		}
 	}
 }

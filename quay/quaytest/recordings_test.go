@@ -35,6 +35,7 @@ var notAsked = map[string]string{
 	"outage-timeout":  "an outage of the recorded machine; the quirks stall and capacity play it",
 	"limit-http1":     "depends on the requests before it; the limits have tests of their own",
 	"http-long":       "the front end's; it has tests of its own",
+	"registry-push":   "its organization is not in the dataset; TestPushRecording plays it",
 	"http-redirect":   "the front end's: the embedded server has no second listener",
 	"registry-manifest GET /v2/harbourline/pushed/manifests/2025.1 ": "converts an image for lack of an Accept type",
 }
