@@ -17,12 +17,13 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-const usage = `quaytest serves an embedded Quay: the REST API v1 and, for pulls, the registry API.
+const usage = `quaytest serves an embedded Quay: the REST API v1 and the registry API.
 
 Usage:
   quaytest [--listen 127.0.0.1:0]
            [--dataset FILE | --fleet N[,KEY=VALUE]... | --release N[,KEY=VALUE]...]
            [--clock UNIX] [--tls [--ca-out FILE]] [--object-storage]
+           [--server-hostname NAME] [--push-limit 1GiB]
            [--limits none|quay.io|h2=50/100,h1=5/25] [--limit-key connection|address]
            [--latency 20ms] [--rate-bytes 100MB] [--quirk NAME[=VALUE]]... [--stats FILE]
   quaytest --list-quirks
@@ -49,12 +50,17 @@ What it holds:
                     recording is replayed exactly at its recorded_at. Limits,
                     latency and bandwidth run by real time all the same
   --object-storage  a blob is a redirect to a signed URL
+  --push-limit N    bytes that clients may push, such as 500MB (1GiB); they are
+                    kept in memory, and gone with the server
 
 Where it listens:
   --listen ADDRESS  host:port; port 0 is any free one (127.0.0.1:0)
   --tls             TLS and HTTP/2, with a certificate of its own authority;
                     without it HTTP/1.1 only, as Quay's plain port
   --ca-out FILE     write the authority's certificate, as PEM
+  --server-hostname NAME
+                    the name, with its port, that the registry API calls itself
+                    whatever name a client uses: a Quay behind an alias
 
 How it behaves:
   --limits LIMITS   none (the default); quay.io, the published table by path and
@@ -148,6 +154,15 @@ func flags(s *settings) *flag.FlagSet {
 		n, err := parseBytes(v)
 		s.add(quaytest.WithByteRate(n))
 		return err
+	})
+	f.Func("push-limit", "", func(v string) error {
+		n, err := parseBytes(v)
+		s.add(quaytest.WithPushLimit(n))
+		return err
+	})
+	f.Func("server-hostname", "", func(v string) error {
+		s.add(quaytest.WithServerHostname(v))
+		return nil
 	})
 	f.Func("quirk", "", func(v string) error {
 		name, value, _ := strings.Cut(v, "=")

@@ -91,6 +91,9 @@ func (s *state) role(c caller, namespace, name string) role {
 	if c.robot != "" {
 		account = c.robot
 	}
+	if v := s.pushed.version(id); v != nil && v.maker != "" && v.maker == account {
+		return c.limit(roleAdmin)
+	}
 	return c.limit(s.roles[account][id])
 }
 

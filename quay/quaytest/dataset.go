@@ -34,6 +34,9 @@ type Organization struct {
 	Name    string   `json:"name"`
 	Enabled bool     `json:"enabled"`
 	Owners  []string `json:"owners,omitempty"`
+	// Creators are users and robots, "organization+name", that may make
+	// repositories by pushing to them, as members of a team with that role may.
+	Creators []string `json:"creators,omitempty"`
 }
 
 // A Repository holds tags. Name is without the namespace and may hold slashes.
@@ -47,8 +50,8 @@ type Repository struct {
 	Tags        []Tag        `json:"tags"` // with their history, oldest first
 }
 
-// A Permission gives a user or robot direct rights on a repository. Owners of
-// its namespace need none.
+// A Permission gives a user or robot direct rights on a repository: write is
+// the right to push. Owners of its namespace need none.
 type Permission struct {
 	User string `json:"user"`
 	Role string `json:"role"` // read, write or admin

@@ -78,6 +78,10 @@ func sendLineTooLong(w http.ResponseWriter, r *http.Request) {
 	sendBytes(w, r, http.StatusBadRequest, "text/html", []byte(gunicornPage(http.StatusBadRequest)))
 }
 
+// notFoundMessage is the framework's own for a route that gives up with 404.
+const notFoundMessage = "The requested URL was not found on the server. " +
+	"If you entered the URL manually please check your spelling and try again."
+
 // nulMessage is the database's complaint about a NUL in a text
 // (recording tag-odd-names).
 const nulMessage = "A string literal cannot contain NUL (0x00) characters."

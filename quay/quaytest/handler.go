@@ -28,7 +28,7 @@ type Handler struct {
 // contradicts itself is an error: a repository without its namespace, an owner
 // who is no user, a name that is there twice.
 func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
-	cfg := config{now: time.Now}
+	cfg := config{now: time.Now, pushLimit: defaultPushLimit}
 	for _, o := range opts {
 		if err := o(&cfg); err != nil {
 			return nil, err
@@ -41,6 +41,7 @@ func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	st.pushed.limit = cfg.pushLimit
 	h := &Handler{cfg: cfg, st: st, cursors: newCursorKey(), registry: newRegistry(st)}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel

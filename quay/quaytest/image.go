@@ -55,10 +55,10 @@ func (h *Handler) manifestAndConfig(q call) (*Manifest, *imageConfig) {
 			Digest string `json:"digest"`
 		} `json:"config"`
 	}
-	if json.Unmarshal([]byte(m.Content), &image) != nil || h.st.blob(name, image.Config.Digest) == nil {
+	if json.Unmarshal([]byte(m.Content), &image) != nil || !h.st.hasBlob(name, image.Config.Digest) {
 		return m, nil
 	}
-	blob := h.registry.store()[image.Config.Digest]
+	blob := h.stored(image.Config.Digest)
 	var c imageConfig
 	if blob == nil || blob.bytes == nil || json.Unmarshal(blob.bytes(), &c) != nil {
 		return m, nil

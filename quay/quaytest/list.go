@@ -101,7 +101,7 @@ func (h *Handler) sendListing(q call, l listing, ids []int32, next string) {
 			if i > 0 {
 				b = append(b, ", "...)
 			}
-			b = h.appendListed(b, l, &h.st.data.Repositories[id], q.caller.known(), ms)
+			b = h.appendListed(b, l, h.st.at(id), q.caller.known(), ms)
 		}
 		b = append(b, ']')
 		if next != "" {

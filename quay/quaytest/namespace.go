@@ -33,13 +33,13 @@ func (h *Handler) serveOrganization(q call) {
 	})
 }
 
-// serveUsers answers GET /api/v1/users/NAME: an organization is none
-// (doc/quay-api.md section 5). Only the status is a known fact; the body is
-// what the organization's route makes likely.
+// serveUsers answers GET /api/v1/users/NAME: for anyone the same, disabled
+// users too. For a name that is no user, an organization's too, it is 404 with
+// the framework's own body (doc/quay-api.md, "Corrections").
 func (h *Handler) serveUsers(q call) {
 	switch u := h.st.users[q.route.namespace]; {
 	case u == nil:
-		sendProblem(q.w, q.r, problemNotFound)
+		sendMessage(q.w, q.r, http.StatusNotFound, notFoundMessage)
 	case q.caller.badScope:
 		sendCrash(q.w, q.r)
 	default:

@@ -84,7 +84,7 @@ func (h *Handler) serveStorage(w http.ResponseWriter, r *http.Request) {
 	}
 	parts := strings.Split(r.URL.Path, "/") // as signedURL made them
 	sum := parts[len(parts)-1]
-	s := h.registry.store()[parts[len(parts)-3]+":"+sum]
+	s := h.stored(parts[len(parts)-3] + ":" + sum)
 	header := w.Header()
 	header.Set("Content-Type", "binary/octet-stream")
 	header.Set("ETag", `"`+sum+`"`)

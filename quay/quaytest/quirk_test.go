@@ -52,9 +52,9 @@ func TestQuirkIsPlayedWhen(t *testing.T) {
 		{"fail-first", "2:503", listPath, []int{503, 503, 200, 200}},
 		{"fail-first", "1:404:/v2/**", listPath, []int{200, 200, 200, 200}},
 		{"fail-first", "3:429:/v2/**:11", "/v2/a/b/blobs/sha256:11", []int{429, 429, 429, 401}},
-		{"fail-first", "1:503", "/blobs/q/sha256/00/" + zeros, []int{404, 404, 404, 404}},
-		{"fail-first", "1:503:/blobs/**", "/blobs/q/sha256/00/" + zeros, []int{503, 404, 404, 404}},
-		{"outage", "9", "/blobs/q/sha256/00/" + zeros, []int{404, 404, 404, 404}}, // object storage is another host
+		{"fail-first", "1:503", "/blobs/q/sha256/00/" + zeros, []int{308, 308, 308, 308}},
+		{"fail-first", "1:503:/blobs/**", "/blobs/q/sha256/00/" + zeros, []int{503, 308, 308, 308}},
+		{"outage", "9", "/blobs/q/sha256/00/" + zeros, []int{308, 308, 308, 308}}, // object storage is another host
 		{"outage", "3", listPath, []int{503, 503, 503, 200}},
 		{"outage", "2:429", tagPath, []int{429, 429, 200, 200}},
 		{"outage", "1:504", tagPath, []int{504, 200, 200, 200}},

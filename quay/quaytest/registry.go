@@ -11,8 +11,7 @@ import (
 	"unicode"
 )
 
-// registry is what the registry API (/v2/) has beside the state. It serves
-// pulls: every push, and every deletion, is 405.
+// registry is what the registry API (/v2/) has beside the state.
 //
 // Its indexes are made by the first request that needs them, so that a server
 // that is only asked for its listing starts as fast as without them. All of it
@@ -22,6 +21,7 @@ type registry struct {
 	store   func() map[string]*stored     // bytes of blobs, by digest
 	holding func() map[string][]*Manifest // manifests of a repository, in the dataset's order
 	secret  [32]byte                      // signs the URLs of the object storage
+	uploads uploads
 }
 
 // newRegistry prepares the registry API over a dataset.
@@ -39,9 +39,16 @@ var (
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// readMethods is what a route takes that changes nothing: every one of the
-// registry API here, and the web interface's pages.
-const readMethods = "HEAD, GET, OPTIONS"
+// What a route takes that changes nothing, such as the pages of the web
+// interface, and what the routes take that change something.
+const (
+	readMethods     = "HEAD, GET, OPTIONS"
+	manifestMethods = readMethods + ", PUT, DELETE"
+	blobMethods     = readMethods + ", DELETE"
+	deleteMethods   = "DELETE, OPTIONS"
+	startMethods    = "OPTIONS, POST"
+	uploadMethods   = readMethods + ", PATCH, PUT, DELETE"
+)
 
 // serveRegistry answers a request under /v2/.
 func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
@@ -53,61 +60,135 @@ func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
 		sendRedirect(w, r, "/v2/")
 	case path != r.URL.Path:
 		sendRedirect(w, r, path)
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		h.servePull(w, r)
-	case r.Method == http.MethodOptions:
-		w.Header().Set("Allow", readMethods)
-		sendBytes(w, r, http.StatusOK, htmlType, nil)
 	default:
-		refuseMethod(w, r, readMethods)
+		h.serveRegistryRoute(w, r)
 	}
 }
 
-// servePull finds what answers a path. A repository's name is all between
-// /v2/ and the last two parts of the path, so names may be nested and may have
-// parts called "tags" or "manifests".
-func (h *Handler) servePull(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/v2/":
-		h.servePing(w, r)
-		return
-	case "/v2/auth":
-		h.serveToken(w, r)
-		return
-	case "/v2/_catalog":
-		h.serveCatalog(w, r)
-		return
-	}
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
-	n := len(parts) - 2
-	if n < 2 {
-		sendNotFoundPage(w, r)
-		return
-	}
-	// Percent escapes are undone by now: %2F parts a name as a slash does
-	// (doc/quay-api.md section 2, "URL form").
-	name, kind, last := strings.Join(parts[:n], "/"), parts[n], parts[n+1]
-	digest := digestForm.MatchString(last)
+// A registryRoute is what a path of the registry API stands for.
+type registryRoute struct {
+	methods string // that it takes, as Allow names them
+	serve   func(h *Handler, w http.ResponseWriter, r *http.Request, name, last string)
+	name    string // of the repository, "namespace/name"
+	last    string // tag, digest or upload
+}
+
+// serveRegistryRoute finds what answers a path, and refuses the methods that
+// it does not take as the framework does.
+func (h *Handler) serveRegistryRoute(w http.ResponseWriter, r *http.Request) {
+	route, ok := findRegistryRoute(r.URL.Path)
 	switch {
-	case kind == "manifests" && (digest || tagForm.MatchString(last)):
-		h.serveManifest(w, r, name, last)
-	case kind == "blobs" && digest:
-		h.serveBlob(w, r, name, last)
-	case kind == "blobs" && last != "": // a route for deletion alone takes it (recording registry-blob)
-		refuseMethod(w, r, "DELETE, OPTIONS")
-	case kind == "tags" && last == "list":
-		h.serveTagNames(w, r, name)
-	case kind == "referrers" && digest:
-		h.serveReferrers(w, r, name, last)
+	case !ok:
+		sendPage(w, r, http.StatusNotFound)
+	case !takes(route.methods, r.Method):
+		if r.Method == http.MethodPost && route.last == "uploads" && route.methods == deleteMethods {
+			sendRedirect(w, r, r.URL.Path+"/")
+			return
+		}
+		refuseMethod(w, r, route.methods)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", route.methods)
+		sendBytes(w, r, http.StatusOK, htmlType, nil)
 	default:
-		sendNotFoundPage(w, r)
+		route.serve(h, w, r, route.name, route.last)
+	}
+}
+
+// takes reports whether a method is among those that Allow names.
+func takes(methods, method string) bool {
+	for m := range strings.SplitSeq(methods, ", ") {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+// findRegistryRoute reads a path. A repository's name is all between /v2/ and
+// the last two parts of the path, so names may be nested and may have parts
+// called "tags" or "manifests". Percent escapes are undone by now: %2F parts a
+// name as a slash does (doc/quay-api.md section 2, "URL form"). A name of one
+// part is in the namespace "library" (LIBRARY_SUPPORT).
+func findRegistryRoute(path string) (registryRoute, bool) {
+	switch path {
+	case "/v2/":
+		return registryRoute{methods: readMethods, serve: (*Handler).servePing}, true
+	case "/v2/auth":
+		return registryRoute{methods: readMethods, serve: (*Handler).serveToken}, true
+	case "/v2/_catalog":
+		return registryRoute{methods: readMethods, serve: (*Handler).serveCatalog}, true
+	}
+	parts := strings.Split(strings.TrimPrefix(path, "/v2/"), "/")
+	n := len(parts) - 2
+	if n < 1 {
+		return registryRoute{}, false
+	}
+	if n > 1 && parts[n-1] == "blobs" && parts[n] == "uploads" {
+		route := registryRoute{name: repositoryOf(parts[:n-1]), last: parts[n+1], methods: uploadMethods, serve: (*Handler).serveUpload}
+		if route.last == "" {
+			route.methods, route.serve = startMethods, (*Handler).serveUploads
+		}
+		return route, true
+	}
+	route := registryRoute{name: repositoryOf(parts[:n]), last: parts[n+1], methods: readMethods}
+	digest := digestForm.MatchString(route.last)
+	switch kind := parts[n]; {
+	case kind == "manifests" && (digest || tagForm.MatchString(route.last)):
+		route.methods, route.serve = manifestMethods, (*Handler).serveManifests
+	case kind == "blobs" && digest:
+		route.methods, route.serve = blobMethods, (*Handler).serveBlobs
+	case kind == "blobs" && route.last != "": // a route for deletion alone takes it (recording registry-blob)
+		route.methods, route.serve = deleteMethods, (*Handler).serveBlobs
+	case kind == "tags" && route.last == "list":
+		route.serve = (*Handler).serveTagNames
+	case kind == "referrers" && digest:
+		route.serve = (*Handler).serveReferrers
+	default:
+		return registryRoute{}, false
+	}
+	return route, true
+}
+
+// repositoryOf joins the parts of a repository's name.
+func repositoryOf(parts []string) string {
+	if len(parts) == 1 {
+		return "library/" + parts[0]
+	}
+	return strings.Join(parts, "/")
+}
+
+// serveManifests answers .../manifests/REFERENCE.
+func (h *Handler) serveManifests(w http.ResponseWriter, r *http.Request, name, reference string) {
+	switch r.Method {
+	case http.MethodPut:
+		h.servePutManifest(w, r, name, reference)
+	case http.MethodDelete:
+		h.serveDeleteManifest(w, r, name, reference)
+	default:
+		h.serveManifest(w, r, name, reference)
+	}
+}
+
+// serveBlobs answers .../blobs/DIGEST. Quay deletes no blob (endpoints/v2/blob.py).
+func (h *Handler) serveBlobs(w http.ResponseWriter, r *http.Request, name, digest string) {
+	if r.Method != http.MethodDelete {
+		h.serveBlob(w, r, name, digest)
+		return
+	}
+	token, ok := h.bearer(w, r, name, toPush)
+	switch {
+	case !ok:
+	case !token.pushes(name):
+		h.unauthorized(w, r, name, toPush, notAuthorized)
+	default:
+		refuse(w, r, http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", struct{}{})
 	}
 }
 
 // servePing answers whether the caller has a good registry token: 401, and
 // "true" all the same, without one (recording registry-ping).
-func (h *Handler) servePing(w http.ResponseWriter, r *http.Request) {
-	token, ok := h.bearer(w, r, "")
+func (h *Handler) servePing(w http.ResponseWriter, r *http.Request, _, _ string) {
+	token, ok := h.bearer(w, r, "", "")
 	if !ok {
 		return
 	}
@@ -115,7 +196,7 @@ func (h *Handler) servePing(w http.ResponseWriter, r *http.Request) {
 	if token == nil {
 		status = http.StatusUnauthorized
 	}
-	challenge(w, r, "") // it comes with either status
+	h.challenge(w, r, "", "") // it comes with either status
 	w.Header().Set("X-Sparse-Manifest-Support", "false")
 	sendBytes(w, r, status, htmlType, []byte("true"))
 }

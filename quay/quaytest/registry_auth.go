@@ -25,16 +25,16 @@ var (
 // serveToken answers /v2/auth, the token endpoint (doc/quay-api.md section 5;
 // recording registry-auth). One scope that is not good refuses them all; one
 // that is good and not allowed gets an entry without actions.
-func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, _, _ string) {
 	c, refused := h.credentials(r)
 	if refused != "" {
-		unauthorized(w, r, "", refused)
+		h.unauthorized(w, r, "", "", refused)
 		return
 	}
 	query := r.URL.Query()
 	scopes := slices.DeleteFunc(query["scope"], func(s string) bool { return s == "" })
 	if len(scopes) == 0 && !c.known() {
-		unauthorized(w, r, "", notAuthorized)
+		h.unauthorized(w, r, "", "", notAuthorized)
 		return
 	}
 	granted := []access{}
@@ -55,7 +55,7 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request) {
 		sendCrash(w, r)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+	w.Header().Set("Cache-Control", noCache)
 	sendCompact(w, r, http.StatusOK, map[string]string{"token": token})
 }
 
@@ -92,10 +92,13 @@ func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
 // authorizeScope works out what one scope gives, or answers why the request is
 // refused: malformed, no name, or a namespace that is disabled, in this order.
 //
-// Only pull is ever granted, since the server takes no pushes: on what is
-// public, on what the caller has rights on, and to an owner on what his
-// namespace has not. A namespace or repository that is missing and one that is
-// private look alike: an entry without actions.
+// Pull is granted on what is public, on what the caller has rights on, and to
+// an owner on what his namespace lacks. A namespace or repository that is
+// missing and one that is private look alike: an entry without actions.
+//
+// Push is granted to who may write to a repository in its normal state. If
+// there is none, asking for push makes it, for a caller who may: so does Quay,
+// before anything is sent (doc/quay-api.md section 5; recording registry-push).
 func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c caller, scope string) (a access, ok bool) {
 	m := scopeForm.FindStringSubmatch(scope)
 	if m == nil {
@@ -120,10 +123,22 @@ func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c calle
 		sendCrash(w, r)
 		return a, false
 	}
+	wanted := strings.Split(m[2], ",")
 	repository := h.pullable(m[1])
-	public := repository != nil && repository.Public && (c.known() || h.admitsAnonymous())
-	if (public || h.st.role(c, namespace, name) >= roleRead) && slices.Contains(strings.Split(m[2], ","), "pull") {
-		a.Actions = append(a.Actions, "pull")
+	if repository == nil && slices.Contains(wanted, "push") && h.st.mayCreate(c, namespace) && h.st.create(namespace, name, c.user+c.robot) {
+		repository = h.pullable(m[1])
+		a.Actions = append(a.Actions, "push")
 	}
+	public := repository != nil && repository.Public && (c.known() || h.admitsAnonymous())
+	may := h.st.role(c, namespace, name)
+	normal := repository != nil && stateOf(repository) == "NORMAL"
+	grant := func(action string, right bool) {
+		if right && slices.Contains(wanted, action) && !slices.Contains(a.Actions, action) {
+			a.Actions = append(a.Actions, action)
+		}
+	}
+	grant("push", normal && may >= roleWrite)
+	grant("pull", public || may >= roleRead)
+	grant("*", normal && may >= roleAdmin)
 	return a, true
 }

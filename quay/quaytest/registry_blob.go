@@ -11,11 +11,11 @@ import "net/http"
 // were pushed to it, even when another one has more of the same image. The
 // lifetimes of GET and HEAD really differ.
 func (h *Handler) serveBlob(w http.ResponseWriter, r *http.Request, name, digest string) {
-	if h.readable(w, r, name) == nil {
+	if _, ok := h.readable(w, r, name); !ok {
 		return
 	}
-	s := h.registry.store()[digest]
-	if s == nil || h.st.blob(name, digest) == nil {
+	s := h.stored(digest)
+	if s == nil || !h.st.hasBlob(name, digest) {
 		refuse(w, r, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry", struct{}{})
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // The registry API's errors have two shapes (doc/quay-api.md section 3): a
@@ -34,21 +35,39 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code, message st
 	sendCompact(w, r, status, map[string][]wireError{"errors": {{code, detail, message}}})
 }
 
-// unauthorized answers 401 in shape D, and says where a token for pulling
-// from the repository can be had. An empty repository is none in particular.
-func unauthorized(w http.ResponseWriter, r *http.Request, repository, message string) {
-	challenge(w, r, repository)
+// What a token may allow, as a challenge names it.
+const (
+	toPull = "pull"
+	toPush = "pull,push"
+)
+
+// unauthorized answers 401 in shape D, and says where a token for such actions
+// on the repository can be had. An empty repository is none in particular.
+func (h *Handler) unauthorized(w http.ResponseWriter, r *http.Request, repository, actions, message string) {
+	h.challenge(w, r, repository, actions)
 	refuse(w, r, http.StatusUnauthorized, "UNAUTHORIZED", message, struct{}{})
 }
 
 // challenge sets the headers of a registry that wants a token.
-func challenge(w http.ResponseWriter, r *http.Request, repository string) {
-	c := `Bearer realm="` + origin(r) + `/v2/auth",service="` + r.Host + `"`
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, repository, actions string) {
+	origin := h.origin(r)
+	_, service, _ := strings.Cut(origin, "://")
+	c := `Bearer realm="` + origin + `/v2/auth",service="` + service + `"`
 	if repository != "" {
-		c += `,scope="repository:` + repository + `:pull"`
+		c += `,scope="repository:` + repository + ":" + actions + `"`
 	}
 	w.Header().Set("WWW-Authenticate", c)
 	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+}
+
+// origin gives the registry's own address, which is that of the request unless
+// the server has been given a name.
+func (h *Handler) origin(r *http.Request) string {
+	if h.cfg.hostname == "" {
+		return origin(r)
+	}
+	scheme, _, _ := strings.Cut(origin(r), ":")
+	return scheme + "://" + h.cfg.hostname
 }
 
 // refuseMethod answers 405 with the framework's own page (recording registry-blob).

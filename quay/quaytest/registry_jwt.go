@@ -55,6 +55,7 @@ type access struct {
 // concurrent use.
 type signer struct {
 	key    *rsa.PrivateKey
+	id     string // of the key
 	header string // of every token, encoded
 }
 
@@ -66,9 +67,10 @@ func newSigner() func() *signer {
 		if err != nil {
 			panic(fmt.Sprintf("quaytest: make key for registry tokens: %v", err)) // only for want of memory or randomness
 		}
-		id := sha256.Sum256(key.N.Bytes())
-		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":"JWT"}`, base64.RawURLEncoding.EncodeToString(id[:]))
-		return &signer{key: key, header: base64.RawURLEncoding.EncodeToString([]byte(header))}
+		sum := sha256.Sum256(key.N.Bytes())
+		id := base64.RawURLEncoding.EncodeToString(sum[:])
+		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":"JWT"}`, id)
+		return &signer{key: key, id: id, header: base64.RawURLEncoding.EncodeToString([]byte(header))}
 	})
 }
 
@@ -98,18 +100,23 @@ func (s *signer) sign(service, subject string, granted []access, now time.Time) 
 var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+/_-]+)$`)
 
 // check reads the Authorization header of a request for the registry, or
-// tells why it is refused. Only the first text was recorded.
+// tells why it is refused. Of the texts, which are those of Quay's source
+// (util/security/registry_jwt.py) and of its library PyJWT, the first was
+// recorded.
 //
-// The audience is not looked at. Quay refuses a token whose service was not
-// its own name (doc/quay-api.md section 5); an embedded server has no name of
-// its own, and is called by many.
-func (s *signer) check(authorization string, now time.Time) (c claims, refused string) {
+// Quay refuses a token whose service was not its own name (doc/quay-api.md
+// section 5). So does an embedded server with a name; one without, "", is
+// called by many and looks at no audience.
+func (s *signer) check(authorization, name string, now time.Time) (c claims, refused string) {
 	m := bearerForm.FindStringSubmatch(authorization)
 	if m == nil {
 		return c, "Invalid bearer token format"
 	}
 	cut := strings.LastIndexByte(m[1], '.')
 	text, signature := m[1][:cut], m[1][cut+1:]
+	if refused := s.checkKey(m[1]); refused != "" {
+		return c, refused
+	}
 	sum := sha256.Sum256([]byte(text))
 	raw, err := base64.RawURLEncoding.DecodeString(signature)
 	_, payload, _ := strings.Cut(text, ".")
@@ -120,6 +127,29 @@ func (s *signer) check(authorization string, now time.Time) (c claims, refused s
 		return c, "Signature has expired"
 	case now.Before(time.Unix(c.NotBefore, 0).Add(-tokenSkew)):
 		return c, "The token is not yet valid (nbf)"
+	case name != "" && c.Audience != name:
+		return c, "Audience doesn't match"
 	}
 	return c, ""
+}
+
+// checkKey tells why a token cannot be one of the signer's, "" if it can: it
+// has not the form of a JWT, or names no key or another one.
+func (s *signer) checkKey(token string) (refused string) {
+	if strings.Count(token, ".") != 2 {
+		return "Not enough segments"
+	}
+	first, _, _ := strings.Cut(token, ".")
+	var header struct {
+		Key *string `json:"kid"`
+	}
+	switch {
+	case !decodeSegment(first, &header):
+		return "Invalid header padding"
+	case header.Key == nil:
+		return "Missing kid header"
+	case *header.Key != s.id:
+		return "Unknown service key"
+	}
+	return ""
 }

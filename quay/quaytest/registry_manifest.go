@@ -33,39 +33,38 @@ func newHolding(d *Dataset) func() map[string][]*Manifest {
 // another digest. The embedded server does not: it answers 404
 // MANIFEST_UNKNOWN, as Quay does where it cannot, and says so in the detail.
 func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, name, reference string) {
-	repository := h.readable(w, r, name)
+	repository := h.existing(w, r, name)
 	if repository == nil {
 		return
 	}
-	digest, absent := reference, ""
-	if !digestForm.MatchString(reference) {
+	var m *Manifest
+	if digestForm.MatchString(reference) { // whatever type it has: Accept does not matter
+		if m = h.st.manifest(name, reference); m == nil || !h.reachable(repository, reference, h.now()) {
+			manifestUnknown(w, r, struct{}{})
+			return
+		}
+	} else {
 		tag, ok := h.st.activeTag(repository, reference, h.now())
 		if !ok {
 			h.refuseTag(w, r, repository, reference)
 			return
 		}
-		digest, absent = tag.Digest, "quaytest: the dataset has no text for the tag's "+tag.Digest
-	} else if !h.reachable(repository, digest, h.now()) {
-		manifestUnknown(w, r, "")
-		return
-	}
-	m := h.st.manifest(name, digest)
-	if m == nil {
-		manifestUnknown(w, r, absent)
-		return
-	}
-	if m = h.negotiate(m, accepted(r)); m == nil {
-		manifestUnknown(w, r, "quaytest does not convert to schema 1: list the manifest's media type in Accept")
-		return
+		if m = h.st.manifest(name, tag.Digest); m == nil {
+			manifestUnknown(w, r, "quaytest: the dataset has no text for the tag's "+tag.Digest)
+			return
+		}
+		if m = h.negotiate(m, accepted(r)); m == nil {
+			manifestUnknown(w, r, "quaytest does not convert to schema 1: list the manifest's media type in Accept")
+			return
+		}
 	}
 	w.Header().Set("Docker-Content-Digest", m.Digest)
 	sendBytes(w, r, http.StatusOK, m.MediaType, []byte(m.Content))
 }
 
-// manifestUnknown answers 404. The detail of what is simply not there is
-// empty text, as in recording registry-referrers, where Quay looks up a
-// manifest by digest in the same way.
-func manifestUnknown(w http.ResponseWriter, r *http.Request, detail string) {
+// manifestUnknown answers 404. The detail of what is simply not there is an
+// empty object (doc/quay-api.md, "Corrections").
+func manifestUnknown(w http.ResponseWriter, r *http.Request, detail any) {
 	refuse(w, r, http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown", detail)
 }
 
@@ -80,7 +79,7 @@ func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *
 			return
 		}
 	}
-	manifestUnknown(w, r, "")
+	manifestUnknown(w, r, struct{}{})
 }
 
 // reachable tells whether a manifest can be had by digest. One whose tags are
@@ -103,7 +102,7 @@ func (h *Handler) reachable(repository *Repository, digest string, now time.Time
 // names tells whether a digest is that of an index that names another.
 func (h *Handler) names(repository *Repository, index, digest string) bool {
 	m := h.st.manifest(repository.Namespace+"/"+repository.Name, index)
-	return m != nil && slices.Contains(h.st.indexes[m].digests, digest)
+	return m != nil && slices.Contains(h.st.children(m).digests, digest)
 }
 
 // accepted gives the media types that a request lists. "*/*" stands for

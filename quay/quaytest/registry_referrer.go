@@ -22,10 +22,11 @@ import (
 // that of its configuration. An image that is signed the old way, by a tag
 // named after its digest, has no referrer for it.
 func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, subject string) {
-	if h.readable(w, r, name) == nil {
+	repository := h.existing(w, r, name)
+	if repository == nil {
 		return
 	}
-	if h.st.manifest(name, subject) == nil {
+	if h.st.manifest(name, subject) == nil || !h.reachable(repository, subject, h.now()) {
 		refuse(w, r, http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", "")
 		return
 	}
@@ -48,7 +49,7 @@ func (h *Handler) serveReferrers(w http.ResponseWriter, r *http.Request, name, s
 	if artifactType != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
-	for _, m := range h.registry.holding()[name] {
+	for _, m := range h.manifestsOf(name) {
 		// An index has no configuration, which leaves its type empty.
 		var content struct {
 			Subject struct {

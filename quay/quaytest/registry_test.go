@@ -273,6 +273,7 @@ func TestRegistryQuirks(t *testing.T) {
 func TestRegistryRoutes(t *testing.T) {
 	p := newPulling(t)
 	digest := "sha256:" + zeros
+	const pushChallenge = `Bearer realm="http://example.com/v2/auth",service="example.com",scope="repository:harbourline/plain:pull,push"`
 	for _, tt := range []struct {
 		method, target string
 		status         int
@@ -281,15 +282,28 @@ func TestRegistryRoutes(t *testing.T) {
 		{"GET", "/v2", 308, "Location", "http://example.com/v2/"},
 		{"GET", "/v2/harbourline//plain/tags/list?n=1", 308, "Location", "http://example.com/v2/harbourline/plain/tags/list?n=1"},
 		{"GET", "/v2/harbourline%2Fplain/tags/list", 200, "Content-Type", "application/json"},
-		{"GET", "/v2/plain/tags/list", 404, "Content-Type", "text/html; charset=utf-8"},
+		{"GET", "/v2/plain/tags/list", 401, "WWW-Authenticate", // a name of one part is the library's
+			`Bearer realm="http://example.com/v2/auth",service="example.com",scope="repository:library/plain:pull"`},
+		{"GET", "/v2/harbourline", 404, "Content-Type", "text/html; charset=utf-8"},
+		{"GET", "/v2/tags/list", 404, "Content-Type", "text/html; charset=utf-8"},
 		{"GET", "/v2/harbourline/plain/tags", 404, "Content-Type", "text/html; charset=utf-8"},
 		{"GET", "/v2/harbourline/plain/manifests/-", 404, "Content-Type", "text/html; charset=utf-8"},
 		{"GET", "/v2/harbourline/plain/referrers/2025.1", 404, "Content-Type", "text/html; charset=utf-8"},
 		{"GET", "/v2/harbour%0Aline/plain/tags/list", 400, "WWW-Authenticate", ""},
-		{"POST", "/v2/harbourline/plain/blobs/uploads/", 405, "Allow", "HEAD, GET, OPTIONS"},
+		{"POST", "/v2/harbourline/plain/blobs/uploads/", 401, "WWW-Authenticate", pushChallenge},
+		{"POST", "/v2/harbourline/plain/blobs/uploads", 308, "Location", "http://example.com/v2/harbourline/plain/blobs/uploads/"},
+		{"GET", "/v2/harbourline/plain/blobs/uploads", 405, "Allow", "DELETE, OPTIONS"},
+		{"GET", "/v2/harbourline/plain/blobs/uploads/", 405, "Allow", "OPTIONS, POST"},
+		{"POST", "/v2/harbourline/plain/blobs/uploads/x", 405, "Allow", "HEAD, GET, OPTIONS, PATCH, PUT, DELETE"},
+		{"GET", "/v2/harbourline/plain/blobs/uploads/x", 401, "WWW-Authenticate", pushChallenge},
+		{"PATCH", "/v2/harbourline/plain/blobs/uploads/x", 401, "WWW-Authenticate", pushChallenge},
+		{"POST", "/v2/harbourline/plain/manifests/2025.1", 405, "Allow", "HEAD, GET, OPTIONS, PUT, DELETE"},
+		{"POST", "/v2/harbourline/plain/blobs/" + digest, 405, "Allow", "HEAD, GET, OPTIONS, DELETE"},
+		{"POST", "/v2/harbourline/plain/tags/list", 405, "Allow", "HEAD, GET, OPTIONS"},
+		{"POST", "/v2/auth", 405, "Allow", "HEAD, GET, OPTIONS"},
 		{"GET", "/v2/harbourline/plain/blobs/nonsense", 405, "Allow", "DELETE, OPTIONS"},
-		{"PUT", "/v2/harbourline/plain/manifests/2025.1", 405, "Allow", "HEAD, GET, OPTIONS"},
-		{"DELETE", "/v2/harbourline/plain/blobs/" + digest, 405, "Allow", "HEAD, GET, OPTIONS"},
+		{"PUT", "/v2/harbourline/plain/manifests/2025.1", 401, "WWW-Authenticate", pushChallenge},
+		{"DELETE", "/v2/harbourline/plain/blobs/" + digest, 401, "WWW-Authenticate", pushChallenge},
 		{"OPTIONS", "/v2/harbourline/plain/tags/list", 200, "Allow", "HEAD, GET, OPTIONS"},
 	} {
 		w := p.ask(tt.method, tt.target)

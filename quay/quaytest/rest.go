@@ -4,9 +4,7 @@
 package quaytest
 
 import (
-	"html"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,13 +44,11 @@ func (h *Handler) serveREST(w http.ResponseWriter, r *http.Request) {
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	allowed := strings.Contains(rt.methods, r.Method+",")
 	switch {
-	case !ok && safe:
-		sendNotFoundPage(w, r)
+	case !ok:
+		h.serveWeb(w, r)
 	case r.Method == http.MethodOptions:
 		w.Header().Set("Allow", readMethods+allowMore(rt))
 		sendBytes(w, r, http.StatusOK, htmlType, nil)
-	case !ok: // a page of the web interface refuses as the framework does
-		refuseMethod(w, r, readMethods)
 	case !safe && !allowed:
 		w.Header().Set("Allow", readMethods+allowMore(rt))
 		sendMessage(w, r, http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
@@ -193,33 +189,6 @@ func (h *Handler) authorize(q call) *Repository {
 		sendProblem(q.w, q.r, problemAnonymous)
 	}
 	return nil
-}
-
-// sendRedirect sends the caller to another path of this server, absolutely,
-// with the same query.
-func sendRedirect(w http.ResponseWriter, r *http.Request, path string) {
-	to := origin(r) + (&url.URL{Path: path}).EscapedPath()
-	if r.URL.RawQuery != "" {
-		to += "?" + r.URL.RawQuery
-	}
-	sendLocation(w, r, http.StatusPermanentRedirect, to)
-}
-
-// sendLocation redirects, with the page that Quay's framework adds.
-func sendLocation(w http.ResponseWriter, r *http.Request, status int, to string) {
-	w.Header().Set("Location", to)
-	to = html.EscapeString(to)
-	sendBytes(w, r, status, htmlType, []byte("<!doctype html>\n<html lang=en>\n"+
-		"<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n<p>You should be redirected automatically to the target URL: "+
-		`<a href="`+to+`">`+to+"</a>. If not, click the link.\n"))
-}
-
-// sendNotFoundPage answers for a path that is none of the API's: the web
-// interface's page (doc/quay-api.md section 2, "URL form").
-func sendNotFoundPage(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
-	sendBytes(w, r, http.StatusNotFound, htmlType,
-		[]byte("<!DOCTYPE html>\n<html>\n<head><title>404 Not Found</title></head>\n<body>Page not found.</body>\n</html>\n"))
 }
 
 // serveMirrorRegistry answers as the second server of Quay's tree does, which

@@ -12,6 +12,13 @@ const (
 	SampleTag          = "2025.1"        // the release in question
 	// SampleToken is an application token of the owner with the scope repo:read.
 	SampleToken = "demo-token-of-harbourmaster-repo-read-0001"
+	// SamplePushToken is one with the scopes repo:read, repo:write and
+	// repo:create: it can push, and make repositories by pushing.
+	SamplePushToken = "demo-token-of-harbourmaster-repo-create-0004"
+	// SamplePusher is a robot that can make repositories in the organization
+	// emptyfleet by pushing, and has the password SamplePusherToken.
+	SamplePusher      = "emptyfleet+pusher"
+	SamplePusherToken = "demo-robot-token-0002"
 	// SampleVanishing is a public repository, as namespace/name, that is meant
 	// to go between listing and checking: WithQuirk("vanish", SampleVanishing).
 	SampleVanishing = SampleOrganization + "/vitrage-api"
@@ -62,8 +69,9 @@ var sampleReleases = []struct {
 // one carries an index, and one is meant to vanish: see [SampleVanishing].
 //
 // Every image can be pulled; they share layers as real ones do. There is also
-// an organization with nothing in it, emptyfleet, and a robot,
-// stackfleet+puller, that may pull what is private. It is the same every time.
+// an organization with nothing in it, emptyfleet, a robot, stackfleet+puller,
+// that may pull what is private, and what it takes to push: [SamplePushToken]
+// and [SamplePusher]. It is the same every time.
 func SampleDataset() *Dataset {
 	d := &Dataset{
 		About: "A sample organization modelled on an OpenStack release.",
@@ -73,17 +81,18 @@ func SampleDataset() *Dataset {
 		},
 		Organizations: []Organization{
 			{Name: SampleOrganization, Enabled: true, Owners: []string{SampleOwner}},
-			{Name: "emptyfleet", Enabled: true, Owners: []string{SampleOwner}},
+			{Name: "emptyfleet", Enabled: true, Owners: []string{SampleOwner}, Creators: []string{SamplePusher}},
 		},
 		Tokens: []Token{
 			{Name: SampleToken, User: SampleOwner, Scope: "repo:read"},
+			{Name: SamplePushToken, User: SampleOwner, Scope: "repo:read repo:write repo:create"},
 			{Name: "demo-token-of-visitor-repo-read-0002", User: "visitor", Scope: "repo:read"},
 			{Name: "demo-token-of-harbourmaster-expired-0003", User: SampleOwner, Scope: "repo:read", Expired: true},
 		},
 		Robots: []Robot{{
 			Name: SampleOrganization + "+puller", Token: "demo-robot-token-0001",
 			Reads: []string{SampleOrganization + "/keystone-ldap"},
-		}},
+		}, {Name: SamplePusher, Token: SamplePusherToken}},
 	}
 	images := sampleImages{newBuilder(d)}
 	for i, name := range sampleServices {

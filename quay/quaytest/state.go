@@ -15,7 +15,8 @@ import (
 const markedForDeletion = "MARKED_FOR_DELETION"
 
 // state holds the indexes over a Dataset, so that no request walks all of
-// it. It never changes after newState and is safe for concurrent use.
+// it, and what clients pushed beside it. All but the latter never changes after
+// newState; all of it is safe for concurrent use.
 //
 // A repository is known by its position in the dataset, which is its place
 // in every listing. Lists of positions are in rising order.
@@ -34,18 +35,20 @@ type state struct {
 	manifests  map[content]*Manifest       // by "namespace/name" and digest
 	blobs      map[content]*Blob           // likewise
 	indexes    map[*Manifest]indexChildren // what an index names
+	pushed     *pushes
 }
 
 // A namespace is an organization or a user, with its repositories.
 type namespace struct {
-	name    string
-	kind    string // "organization" or "user"
-	enabled bool
-	owners  []string // who see all of it
-	byName  map[string]int32
-	all     []int32
-	public  []int32
-	direct  map[string][]int32 // by user: those with a permission of his own
+	name     string
+	kind     string // "organization" or "user"
+	enabled  bool
+	owners   []string // who see all of it
+	creators []string // who may make repositories
+	byName   map[string]int32
+	all      []int32
+	public   []int32
+	direct   map[string][]int32 // by user: those with a permission of his own
 }
 
 // content names a manifest or blob: a digest means something only within a
@@ -68,6 +71,7 @@ func newState(d *Dataset) (*state, error) {
 		manifests:  make(map[content]*Manifest, len(d.Manifests)),
 		blobs:      make(map[content]*Blob, len(d.Blobs)),
 		indexes:    map[*Manifest]indexChildren{},
+		pushed:     &pushes{limit: defaultPushLimit},
 	}
 	for i := range d.Robots {
 		s.robots[d.Robots[i].Name] = &d.Robots[i]
@@ -116,7 +120,7 @@ func (s *state) addNamespaces() error {
 	}
 	for i := range s.data.Organizations {
 		o := &s.data.Organizations[i]
-		if err := add(&namespace{name: o.Name, kind: "organization", enabled: o.Enabled, owners: o.Owners}); err != nil {
+		if err := add(&namespace{name: o.Name, kind: "organization", enabled: o.Enabled, owners: o.Owners, creators: o.Creators}); err != nil {
 			return err
 		}
 	}
@@ -184,6 +188,11 @@ func (s *state) find(namespace, name string) (int32, bool) {
 		return 0, false
 	}
 	id, ok := n.byName[name]
+	if !ok && s.pushed.some.Load() {
+		if made, found := s.pushed.ids.Load(namespace + "/" + name); found {
+			return made.(int32), true
+		}
+	}
 	return id, ok
 }
 
@@ -194,7 +203,7 @@ func (s *state) repo(namespace, name string) *Repository {
 	if !ok {
 		return nil
 	}
-	return &s.data.Repositories[id]
+	return s.at(id)
 }
 
 // namespace tells whether a namespace exists, whether it is an
@@ -220,10 +229,18 @@ func (s *state) activeTag(r *Repository, name string, now time.Time) (*Tag, bool
 
 // manifest gives a manifest of a repository ("namespace/name"), or nil.
 func (s *state) manifest(repository, digest string) *Manifest {
-	return s.manifests[content{repository, digest}]
+	key := content{repository, digest}
+	if m := s.manifests[key]; m != nil {
+		return m
+	}
+	if p := s.pushed.manifest(key); p != nil {
+		return &p.Manifest
+	}
+	return nil
 }
 
-// blob gives a blob of a repository ("namespace/name"), or nil.
+// blob gives a blob that the dataset has in a repository ("namespace/name"), or
+// nil.
 func (s *state) blob(repository, digest string) *Blob {
 	return s.blobs[content{repository, digest}]
 }
@@ -252,7 +269,14 @@ func (s *state) visible(in, user string, public bool, start int32, limit int) []
 	default:
 		lists = append(lists, n.direct[user])
 	}
-	return merge(lists, start, limit)
+	ids := merge(lists, start, limit)
+	if user == "" || len(ids) == limit || !s.pushed.some.Load() {
+		return ids
+	}
+	return append(ids, s.visibleMade(start, limit-len(ids), func(v *version) bool {
+		r := &v.repository
+		return (in == "" || in == r.Namespace) && (v.maker == user || s.namespaces[r.Namespace].ownedBy(user))
+	})...)
 }
 
 // merge gives up to limit of the positions in rising lists that are not

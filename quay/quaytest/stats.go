@@ -24,7 +24,8 @@ type Stats struct {
 	// Classes holds one entry for each class that was asked for: list, tags
 	// (a repository's tags on the REST API), namespace (an organization or a
 	// user by name), user (the caller), api (the rest of /api/), auth,
-	// manifest, blob, taglist, catalog, v2 (the rest of /v2/), storage and web.
+	// manifest, upload (of blobs), blob, taglist, catalog, v2 (the rest of
+	// /v2/), storage and web.
 	Classes map[string]ClassStats `json:"classes"`
 }
 
@@ -149,6 +150,8 @@ func classOf(path string) string {
 		return "catalog"
 	case has("/v2/") && strings.Contains(path, "/manifests/"):
 		return "manifest"
+	case has("/v2/") && strings.Contains(path, "/blobs/uploads"):
+		return "upload"
 	case has("/v2/") && strings.Contains(path, "/blobs/"):
 		return "blob"
 	case has("/v2/") && strings.HasSuffix(path, "/tags/list"):

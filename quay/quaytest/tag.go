@@ -77,7 +77,7 @@ func readTagQuery(q call) (t tagQuery, ok bool) {
 	switch {
 	case filter == "":
 	case !ok:
-		sendMessage(q.w, q.r, http.StatusBadRequest, "Unsupported syntax for filter_tag_name. Want OPERATION:NAME.")
+		sendMessage(q.w, q.r, http.StatusBadRequest, "Unsupported syntax for filter_tag_name. Expected <operation>:<tag_name> where <operation>can be 'like' or 'eq'.")
 		return t, false
 	case operation == "eq":
 		t.filter = func(name string) bool { return name == value }
@@ -164,7 +164,7 @@ func appendLifetime(b []byte, t *Tag) []byte {
 // appendSparse appends which manifests of an index the repository has: it is
 // sparse when some are missing.
 func (h *Handler) appendSparse(b []byte, r *Repository, t *Tag) []byte {
-	c := h.st.indexes[h.st.manifest(r.Namespace+"/"+r.Name, t.Digest)]
+	c := h.st.children(h.st.manifest(r.Namespace+"/"+r.Name, t.Digest))
 	b = appendBool(append(b, `, "is_sparse": `...), c.count < len(c.digests))
 	b = appendNumber(append(b, `, "child_manifest_count": `...), int64(len(c.digests)), "")
 	b = appendNumber(append(b, `, "present_child_count": `...), int64(c.count), "")

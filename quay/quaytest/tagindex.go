@@ -27,7 +27,7 @@ const fewTags = 16
 
 func newTagIndex(tags []Tag) *tagIndex {
 	x := &tagIndex{rows: make([]*Tag, 0, len(tags))}
-	for i := range tags {
+	for i := len(tags) - 1; i >= 0; i-- { // of two that are alike in start and name, the later one is first
 		if !tags[i].Hidden {
 			x.rows = append(x.rows, &tags[i])
 		}
@@ -82,7 +82,16 @@ func tagSetOf(tags []Tag) tagSet {
 }
 
 // tagIndex gives the index of a repository's tags, nil when it has none.
-func (s *state) tagIndex(r *Repository) *tagIndex { return s.tags[tagSetOf(r.Tags)] }
+func (s *state) tagIndex(r *Repository) *tagIndex {
+	if x := s.tags[tagSetOf(r.Tags)]; x != nil || !s.pushed.some.Load() {
+		return x
+	}
+	id, _ := s.find(r.Namespace, r.Name)
+	if v := s.pushed.version(id); v != nil {
+		return v.index
+	}
+	return nil
+}
 
 // addTags indexes a repository's tags, unless another one's index will do.
 func (s *state) addTags(tags []Tag) {
