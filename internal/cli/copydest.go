@@ -222,12 +222,13 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		folder = filepath.Join(folder, "quayside", "staging")
 	}
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
-	folder = filepath.Join(folder, hex.EncodeToString(sum[:8]))
+	name := hex.EncodeToString(sum[:8])
+	folder = filepath.Join(folder, name)
 	o.made = missing(folder)
 	if o.layout, err = layout.Open(folder, staging); err != nil {
 		return err
 	}
-	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename); err != nil {
+	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename, a.records(name)...); err != nil {
 		err = usagef("destination %q: %w", o.text, err)
 	} else if err = a.reach(ctx, o.host, at); err != nil {
 		err = unreached(o.dest, err)
@@ -239,6 +240,16 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		return errors.Join(err, o.layout.Close())
 	}
 	return nil
+}
+
+// records names the file that records which images of a registry have all their
+// signatures. Without a folder for caches there is none, and each run looks again.
+func (a *app) records(name string) []mirror.RegistryOption {
+	cache, err := a.cacheFolder()
+	if err != nil {
+		return nil
+	}
+	return []mirror.RegistryOption{mirror.RecordIn(filepath.Join(cache, "quayside", "signatures", name+".json"))}
 }
 
 // unreached says that a registry gives no answer, and what can be done about it.

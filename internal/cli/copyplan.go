@@ -43,6 +43,7 @@ type plannedImage struct {
 	Bytes        int64    `json:"bytes"`
 	Missing      int64    `json:"missing"`
 	AlreadyThere bool     `json:"already_there"`
+	Unsigned     bool     `json:"looks_for_signatures"` // though it is there
 	Error        *string  `json:"error"`
 }
 
@@ -152,6 +153,8 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		switch {
 		case i.Err != nil:
 			missing, note = "", c.a.hidden(i.Err)
+		case i.Present && i.Unsigned:
+			note = "already there; its signatures are looked for"
 		case i.Present:
 			note = "already there"
 		case len(c.flags.maps) > 0:
@@ -180,7 +183,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 func (c *copying) planned(i mirror.PlannedImage) plannedImage {
 	p := plannedImage{
 		Reference: i.Reference(), Destination: i.Name, Platforms: platforms(i.Platforms),
-		Blobs: i.Blobs, Bytes: i.Bytes, Missing: i.Missing, AlreadyThere: i.Present,
+		Blobs: i.Blobs, Bytes: i.Bytes, Missing: i.Missing, AlreadyThere: i.Present, Unsigned: i.Unsigned,
 	}
 	if d := i.Digest.String(); d != "" {
 		p.Digest = &d

@@ -165,6 +165,31 @@ func (a *archive) hasStaged(ctx context.Context, s Staged) (bool, error) {
 	return ok, nil
 }
 
+// record reads the record of an image's entry, when all that it lists is there.
+func (a *archive) record(ctx context.Context, s Staged) (*record, error) {
+	d, ok := a.entry(s.Image)
+	if !ok || d.Digest != s.Root.Digest {
+		return nil, nil
+	}
+	r := annotated(d)
+	if r == nil {
+		return nil, nil
+	}
+	for _, i := range r.images(s.Image) {
+		at, ok := a.entry(i)
+		if !ok {
+			return nil, nil
+		}
+		if _, err := a.parts(ctx, []ocispec.Descriptor{at}); err != nil {
+			if ctx.Err() != nil || ends(err) {
+				return nil, err
+			}
+			return nil, nil
+		}
+	}
+	return r, nil
+}
+
 // entry returns what an image's name stands for.
 func (a *archive) entry(i Image) (ocispec.Descriptor, bool) {
 	if e, ok := a.staging.Image(a.Name(i)); ok {

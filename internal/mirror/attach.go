@@ -22,6 +22,9 @@ const (
 //
 // An index that was rewritten is no longer what was signed. What was attached
 // to it is counted as found, and left; its images are what they were.
+//
+// An image of which something is missing is committed without a record, so that
+// the next run looks again.
 func (r *copying) lookAround(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten {
@@ -45,6 +48,7 @@ func (r *copying) lookAround(it *item) {
 		}
 		r.follow(it, d.Digest, seen, 0)
 	}
+	it.asked = r.ctx.Err() == nil
 }
 
 // follow finds what is attached to a manifest and, for once, what is attached to
@@ -102,6 +106,7 @@ func (it *item) note(format string, a ...any) {
 // staged is an item as its destination gets it.
 func (it *item) staged() Staged {
 	s := it.parts[0].tree.staged(it.Image)
+	s.Present, s.record = it.present, it.remember()
 	for _, p := range it.parts[1:] {
 		if p.err == nil {
 			s.Attached = append(s.Attached, Attached{p.tag, p.tree.root, p.tree.manifests, p.tree.blobs})

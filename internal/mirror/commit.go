@@ -13,7 +13,7 @@ import (
 func (r *copying) commit(it *item) {
 	// The entry of a sparse index in a layout tells which of its images were
 	// chosen; a registry has no such entry.
-	if it.present && len(it.parts) == 1 && (it.doubtful || !it.parts[0].tree.sparse) {
+	if it.present && len(it.parts) == 1 && it.remember().equal(it.record) && (it.doubtful || !it.parts[0].tree.sparse) {
 		r.there(it, Present)
 		return
 	}
@@ -32,6 +32,9 @@ func (r *copying) commit(it *item) {
 		if !r.ledger.fetchAfterAll(it, missing.Blobs) {
 			r.fail(it, err)
 		}
+	case it.present && !r.ends(err):
+		r.ledger.dropAttached(it, err)
+		r.there(it, Present)
 	default:
 		r.fail(it, err)
 	}

@@ -55,10 +55,10 @@ func TestSecondCopyAsksForNothing(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
 	images := s.images(quaytest.SampleTag)
-	copyTo(t, l, s.options(), images)
-	before := s.server.Stats().Requests
 	o := s.options()
 	o.Signatures = mirror.SignaturesNew
+	copyTo(t, l, o, images)
+	before := s.server.Stats().Requests
 	r := copyTo(t, l, o, images)
 	if r.Present != len(images) || !r.Complete || r.Fetched != 0 {
 		t.Errorf("want all there already, have\n%s", show(t, r))

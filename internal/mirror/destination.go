@@ -65,6 +65,11 @@ type Staged struct {
 	// Sparse tells that indexes list manifests that are left out.
 	Sparse   bool
 	Attached []Attached
+	// Present tells that the destination has the image: what is new is what is
+	// attached to it, or what is recorded of that.
+	Present bool
+
+	record *record // to be kept with the image; nil: none
 }
 
 // Attached is a signature, an attestation or a list of parts, and what it is

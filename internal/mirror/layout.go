@@ -6,6 +6,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -106,8 +107,31 @@ func (s shared) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool,
 // Take has nothing to do: what is staged is there.
 func (s shared) Take(context.Context, Image, ocispec.Descriptor) error { return nil }
 
-// Commit enters the image, after what is attached to it: an image that is there
-// has its signatures.
+// record reads the record of an image's entry, when all that it lists is there.
+func (s shared) record(ctx context.Context, st Staged) (*record, error) {
+	e, there := s.l.Image(st.Reference())
+	if !there || e.Descriptor.Digest != st.Root.Digest {
+		return nil, nil
+	}
+	r := annotated(e.Descriptor)
+	if r == nil {
+		return nil, nil
+	}
+	for _, i := range r.images(st.Image) {
+		at, there := s.l.Image(i.Reference())
+		if !there {
+			return nil, nil
+		}
+		if whole, err := s.whole(ctx, at.Descriptor, map[digest.Digest]bool{}, 0); err != nil || !whole {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// Commit enters the image, after what is attached to it, and with a record of that
+// if all of it could be had: a kill in between loses neither, as an image without
+// a record is looked at again.
 func (s shared) Commit(ctx context.Context, st Staged) error {
 	for _, a := range st.Attached {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}
@@ -116,9 +140,14 @@ func (s shared) Commit(ctx context.Context, st Staged) error {
 		}
 	}
 	root := st.Root
-	if st.Sparse {
-		root.Annotations = map[string]string{layout.AnnotationIndex: layout.SparseIndex}
+	root.Annotations = maps.Clone(root.Annotations)
+	if root.Annotations == nil {
+		root.Annotations = map[string]string{}
 	}
+	if st.Sparse {
+		root.Annotations[layout.AnnotationIndex] = layout.SparseIndex
+	}
+	st.record.annotate(root.Annotations)
 	return staged(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
 }
 

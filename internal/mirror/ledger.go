@@ -78,7 +78,9 @@ type item struct {
 	present   bool          // at the destination, before
 	doubtful  bool          // the destination has its index, and perhaps not all that was chosen of it
 	rewritten bool
-	awaits    bool // the destination's Finish
+	awaits    bool    // the destination's Finish
+	record    *record // what the destination has recorded of what is attached, when it has the image
+	asked     bool    // what is attached was looked for, to the end
 	platforms []string
 	rounds    int // of commits that found something missing
 	left      int // attached, and left behind
@@ -171,6 +173,15 @@ func (l *ledger) drop(p *part, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.spoil(p, err)
+}
+
+// dropAttached marks all that is attached to an image: it cannot be had.
+func (l *ledger) dropAttached(it *item, err error) {
+	l.mu.Lock()
+	defer l.unlock()
+	for _, p := range it.parts[1:] {
+		l.spoil(p, err)
+	}
 }
 
 // spoil marks a part that cannot be had. When it is the image itself, that is

@@ -29,12 +29,13 @@ func (r *copying) look(l look) {
 	}
 }
 
-// signatures tells whether what is attached to an image is looked for.
+// signatures tells whether what is attached to an image is looked for: also when
+// the image is there, and the destination has no record that all of it is.
 func (r *copying) signatures(it *item) bool {
 	if !r.keepsSignatures() {
 		return false
 	}
-	return r.o.Signatures == SignaturesAlways || r.o.Signatures == SignaturesNew && !it.present
+	return r.o.Signatures == SignaturesAlways || r.o.Signatures == SignaturesNew && (!it.present || it.record == nil)
 }
 
 // examine finds out what an image is made of and whether the destination has it.
@@ -57,8 +58,13 @@ func (r *copying) examine(it *item) (err error) {
 	if it.present, it.doubtful, err = r.has(r.ctx, it.Image, it.root); err != nil {
 		return err
 	}
-	if it.present && r.o.Signatures != SignaturesAlways {
-		return nil
+	if it.present {
+		if it.record, err = r.recorded(r.ctx, it.Image, tree{root: ocispec.Descriptor{Digest: it.root}}); err != nil {
+			return err
+		}
+		if !r.signatures(it) {
+			return nil
+		}
 	}
 	if to, ok := r.to.(Preparer); ok && !it.present && !it.doubtful {
 		if err := to.Prepare(r.ctx, it.Image); err != nil {
@@ -77,7 +83,14 @@ func (r *copying) examine(it *item) (err error) {
 		}
 	}
 	if image.tree, err = w.walk(r.ctx, it.root); err != nil {
-		return err
+		if !it.present || r.ends(err) {
+			return err
+		}
+		// The destination has the image, whatever its source says.
+		image.tree = tree{}
+		it.note("what is attached to %s is not known: %v", it.root, err)
+		it.lacking++
+		return nil
 	}
 	going := r.ledger.measure(it, image.tree.size)
 	if checks && !it.present {
@@ -95,6 +108,11 @@ func (r *copying) examine(it *item) (err error) {
 	if !it.present && (it.rewritten || image.tree.sparse || it.doubtful || checks) {
 		if it.present, err = r.hasPart(r.ctx, it.Image, image.tree); err != nil {
 			return err
+		}
+		if it.present {
+			if it.record, err = r.recorded(r.ctx, it.Image, image.tree); err != nil {
+				return err
+			}
 		}
 	}
 	if going {

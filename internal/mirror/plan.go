@@ -36,7 +36,8 @@ type PlannedImage struct {
 	Blobs     int                // unique within the image
 	Bytes     int64              // of these and of its manifests
 	Missing   int64              // of Bytes; what several images miss counts for each
-	Present   bool               // nothing to do
+	Present   bool               // nothing of it has to be fetched
+	Unsigned  bool               // it is present, and a copy looks for its signatures again
 	Err       error              // why it cannot be planned
 }
 
@@ -127,6 +128,11 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	if i.Present, doubtful, err = p.has(ctx, i.Image, i.Digest); err != nil {
 		return err
 	}
+	if i.Present {
+		if err := p.unsigned(ctx, i, tree{root: ocispec.Descriptor{Digest: i.Digest}}); err != nil {
+			return err
+		}
+	}
 	if to, ok := p.to.(Preparer); ok && !i.Present && !doubtful {
 		if err := to.Admit(ctx, i.Image); err != nil {
 			return err
@@ -146,6 +152,11 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 		if i.Present, err = p.hasPart(ctx, i.Image, t); err != nil {
 			return err
 		}
+		if i.Present {
+			if err := p.unsigned(ctx, i, t); err != nil {
+				return err
+			}
+		}
 	}
 	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
 	for _, d := range t.manifests {
@@ -159,6 +170,17 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 		i.Missing += missing
 	}
 	return nil
+}
+
+// unsigned finds out whether a copy looks for what is attached to an image that is
+// there.
+func (p *planning) unsigned(ctx context.Context, i *PlannedImage, t tree) error {
+	if !p.keepsSignatures() || p.o.Signatures == SignaturesNever {
+		return nil
+	}
+	known, err := p.recorded(ctx, i.Image, t)
+	i.Unsigned = known == nil || p.o.Signatures == SignaturesAlways
+	return err
 }
 
 // manifest enters a manifest. It returns how many bytes are missing.

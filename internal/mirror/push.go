@@ -70,7 +70,10 @@ type Sender interface {
 //
 // Where writing is denied, the error meets registry.ErrDenied and says what to
 // do. Prepare finds it out before a blob is fetched.
-func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename) (Destination, error) {
+//
+// A registry has no place to record which images have all that is attached to
+// them: see RecordIn.
+func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename, options ...RegistryOption) (Destination, error) {
 	prefix = strings.Trim(prefix, "/")
 	if prefix != "" {
 		if err := checkRepository(prefix); err != nil {
@@ -80,11 +83,25 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	if rename == nil {
 		rename = func(string) string { return "" }
 	}
-	return &push{
-		registry: r, prefix: prefix, staging: staging, rename: rename,
+	p := &push{
+		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(""),
 		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{},
-	}, nil
+	}
+	for _, set := range options {
+		set(p)
+	}
+	return p, nil
 }
+
+// A RegistryOption is something more about a registry that is copied to.
+type RegistryOption func(*push)
+
+// RecordIn names the file that records which images have all that is attached to
+// them: these are not looked at again while they do not change. The file is made,
+// with its folder, when there is something to record, and is written by Close.
+// Without it, and for an image that is not in it, each run asks the source what is
+// attached.
+func RecordIn(file string) RegistryOption { return func(p *push) { p.records = openRecords(file) } }
 
 // A push is a Destination that is a registry. Safe for concurrent use.
 type push struct {
@@ -92,6 +109,7 @@ type push struct {
 	prefix   string
 	staging  *layout.Layout
 	rename   Rename
+	records  *records
 
 	uploaded, mounted atomic.Int64 // bytes
 
@@ -190,6 +208,11 @@ func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, erro
 	return d.Digest == root, nil
 }
 
+// record returns what the file says of an image. The registry is not asked.
+func (p *push) record(_ context.Context, s Staged) (*record, error) {
+	return p.records.get(p.Name(s.Image), s), nil
+}
+
 // mayLack tells whether an image that Has found may be an index of which the
 // registry has a part. Registries that take a sparse index do not tell it from
 // a whole one.
@@ -266,5 +289,9 @@ func (p *push) failed(t *target, err error) error {
 // Finish has nothing to do: each image is there when Commit has returned.
 func (p *push) Finish(context.Context) error { return nil }
 
-// Close has nothing to let go of.
-func (p *push) Close() error { return nil }
+// Close writes the records. That it cannot is no failure of the copy: the next
+// run asks the source again.
+func (p *push) Close() error {
+	_ = p.records.save()
+	return nil
+}

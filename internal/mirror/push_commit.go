@@ -22,11 +22,18 @@ const maxPuts = 8
 
 // Commit brings all blobs into the image's repository and then pushes its
 // manifests, what is attached, and the tag last. A *MissingError names the blobs
-// that no repository has after all, or that the registry would not mount.
+// that no repository has after all, or that the registry would not mount. An
+// image that is there gets what is attached to it.
 func (p *push) Commit(ctx context.Context, s Staged) error {
 	t, err := p.target(s.Image)
 	if err != nil {
 		return err
+	}
+	if s.Present {
+		if s.Attached, err = p.lacking(ctx, t, s.Attached); err != nil {
+			return err
+		}
+		s.Blobs, s.Manifests = nil, nil
 	}
 	if err := p.putAll(ctx, t, s); err != nil {
 		return err
@@ -52,13 +59,42 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 			return err
 		}
 	}
+	if s.Present {
+		p.records.set(p.Name(s.Image), s)
+		return nil
+	}
 	if err := p.pushManifest(ctx, t, s.Root, s.Tag); err != nil {
 		if s.Sparse && !errors.Is(err, registry.ErrDenied) && ctx.Err() == nil {
 			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten, with --index rewrite", err)
 		}
 		return err
 	}
+	p.records.set(p.Name(s.Image), s)
 	return nil
+}
+
+// lacking returns those attachments of an image that the registry does not have.
+func (p *push) lacking(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
+	for _, at := range all {
+		there := false
+		if at.Tag == "" {
+			there, err = t.HasManifest(ctx, at.Root.Digest)
+		} else {
+			var d ocispec.Descriptor
+			d, err = t.Resolve(ctx, at.Tag)
+			there = err == nil && d.Digest == at.Root.Digest
+			if errors.Is(err, registry.ErrNotFound) {
+				err = nil
+			}
+		}
+		if err != nil {
+			return nil, p.failed(t, err)
+		}
+		if !there {
+			lacking = append(lacking, at)
+		}
+	}
+	return lacking, nil
 }
 
 // putAll brings the blobs of the image and of what is attached into a repository.

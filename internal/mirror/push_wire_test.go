@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -68,8 +69,9 @@ func (w *wire) sent(method, part string) []string {
 // A port is a registry to push to.
 type port struct {
 	*registry.Registry
-	wire *wire
-	dir  string
+	wire   *wire
+	dir    string
+	record string // file that its runs record signatures in
 }
 
 // newPort starts a registry.
@@ -87,7 +89,7 @@ func openPort(t *testing.T, server *registrytest.Server, who registry.Credential
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &port{r, w, server.Dir()}
+	return &port{r, w, server.Dir(), filepath.Join(t.TempDir(), "records", "port.json")}
 }
 
 // push copies images to the registry, beneath a prefix. Blobs are staged in a
@@ -98,7 +100,7 @@ func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images 
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename)
+	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename, mirror.RecordIn(p.record))
 	if err != nil {
 		t.Fatal(err)
 	}
