@@ -5,11 +5,11 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -42,7 +42,7 @@ type configServer struct {
 
 // loadConfig reads the config file: the one named by --config, which must
 // exist, or the one in the user's config folder, which need not.
-func (a *app) loadConfig() error {
+func (a *app) loadConfig(ctx context.Context) error {
 	name := a.flags.config
 	if name == "" {
 		folder, err := a.configFolder()
@@ -51,11 +51,14 @@ func (a *app) loadConfig() error {
 		}
 		name = filepath.Join(folder, "quayside", "config.yaml")
 	}
-	text, err := os.ReadFile(name)
+	text, _, err := readFile(ctx, name, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) && a.flags.config == "" {
 		return nil
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
 		return usagef("config: %w", err)
 	}
 	c, err := parseConfig(text)

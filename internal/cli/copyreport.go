@@ -6,6 +6,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,12 +206,12 @@ func (f *reportFile) temp() (*os.File, error) {
 	return os.OpenFile(fmt.Sprintf("%s.%d.partial", f.name, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 }
 
-func (f *reportFile) write(r mirror.Report) error {
+func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 	switch {
 	case f == nil:
 		return nil
 	case f.device:
-		to, err := os.OpenFile(f.name, os.O_WRONLY, 0)
+		to, err := openSink(ctx, f.name, 0)
 		if err != nil {
 			return err
 		}
@@ -235,13 +236,15 @@ func (f *reportFile) write(r mirror.Report) error {
 
 // failedTargets reads what an earlier run's report names as not done, each image
 // once. An image whose digest is known there is the one that it was then.
-func (a *app) failedTargets(file string) ([]target, error) {
-	f, err := os.Open(file)
+func (a *app) failedTargets(ctx context.Context, file string) ([]target, error) {
+	text, _, err := readFile(ctx, file, mirror.MaxReport)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, usagef("--failed-from: %w", err)
 	}
-	defer f.Close()
-	earlier, err := mirror.ReadReport(f)
+	earlier, err := mirror.ReadReport(bytes.NewReader(text))
 	if err != nil {
 		return nil, usagef("--failed-from %s: %w", file, err)
 	}

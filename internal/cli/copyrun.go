@@ -35,7 +35,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	}
 	targets, err := a.parseTargets(args[:last], true)
 	if err == nil && f.failedFrom != "" {
-		targets, err = a.failedTargets(f.failedFrom)
+		targets, err = a.failedTargets(ctx, f.failedFrom)
 	}
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	log, err := a.newEvents(f.events)
+	log, err := a.newEvents(ctx, f.events)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (c *copying) copy(ctx context.Context) error {
 	}
 	why = c.a.talk.hide.Text(why)
 	result := c.a.hideReport(finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why))
-	if err := c.out.write(result); err != nil {
+	if err := c.out.write(ctx, result); err != nil {
 		c.a.talk.fail("report: %v", err)
 		code = max(code, exitFailed)
 	}

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"os"
 	"sync"
@@ -25,21 +26,24 @@ const (
 type events struct {
 	talk *talk
 	w    io.Writer
-	file *os.File // nil for standard error
+	file *sink // nil for standard error
 
 	mu     sync.Mutex
 	failed bool
 }
 
 // newEvents opens the file of --events; "-" is standard error, "" none.
-func (a *app) newEvents(name string) (*events, error) {
+func (a *app) newEvents(ctx context.Context, name string) (*events, error) {
 	switch name {
 	case "":
 		return nil, nil
 	case "-":
 		return &events{talk: a.talk, w: a.talk}, nil
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	file, err := openSink(ctx, name, os.O_CREATE|os.O_APPEND)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, usagef("--events: %w", err)
 	}

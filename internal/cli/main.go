@@ -10,7 +10,8 @@
 //   - main.go: Main, the whole command as a function. root.go: the command tree.
 //     help.go and suggest.go: help texts and "did you mean".
 //   - flags.go, config.go, server.go: what was asked for, of which server, with
-//     which token. A token goes to the one host it belongs to.
+//     which token. files.go: files that flags name, which may be pipes. A token goes to the one host it belongs to.
+//   - files.go: the files that flags name, which may be pipes.
 //   - hunt.go, label.go, parallel.go: from arguments to images, as a sequence that
 //     several commands share. registries.go: the registries they are pulled from,
 //     traffic.go: what that cost these.
@@ -25,6 +26,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"os"
@@ -51,8 +53,9 @@ type app struct {
 	showy  bool
 	screen *os.File
 
-	links    map[linkKey]*link   // servers spoken to so far
-	carriers map[string]*carrier // of registry traffic, by scheme and host
+	links    map[linkKey]*link         // servers spoken to so far
+	roots    map[string]*x509.CertPool // of the files of certificates read so far
+	carriers map[string]*carrier       // of registry traffic, by scheme and host
 }
 
 // Main runs the command with its arguments (without the program's name) and
@@ -87,6 +90,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string,
 		configFolder: func() (string, error) { return "", errors.New("no config folder") },
 		cacheFolder:  func() (string, error) { return "", errors.New("no cache folder") },
 		links:        map[linkKey]*link{},
+		roots:        map[string]*x509.CertPool{},
 		carriers:     map[string]*carrier{},
 	}
 }

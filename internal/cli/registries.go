@@ -112,6 +112,11 @@ func (r *registries) destination(ctx context.Context, host string) (*registry.Re
 		token := registry.NewCredential(applicationUser, l.origin.token.Reveal())
 		credentials = append(credentials, registry.ForHost(host, token))
 	}
+	if o.caFile != "" {
+		if _, err := r.a.trusted(ctx, o.caFile); err != nil {
+			return nil, o, err
+		}
+	}
 	opened, err := r.a.registry(host, o, credentials)
 	return opened, o, err
 }
@@ -272,7 +277,8 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 	var roots *x509.CertPool // the system's
 	if o.caFile != "" {
 		var err error
-		if roots, err = trusted(o.caFile); err != nil {
+		// It was read when the server was connected to, or by destination.
+		if roots, err = a.trusted(context.Background(), o.caFile); err != nil {
 			return nil, err
 		}
 	}

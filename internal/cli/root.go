@@ -103,36 +103,50 @@ func (e *timeoutError) Error() string {
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
 // asking prepares a command that asks a server: config file, defaults, log and
-// time limit.
+// time limit. A limit of the command line is for the config file, too.
 func (a *app) asking(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		_, plain := a.env("NO_COLOR")
-		a.talk.setup(a.flags, a.screen != nil, !plain)
-		if err := a.loadConfig(); err != nil {
-			return err
+		ctx, cancel := a.limited(cmd.Context())
+		defer func() { cancel() }()
+		limited := a.flags.timeout > 0
+		err := a.prepare(ctx, cmd)
+		if err == nil && !limited {
+			ctx, cancel = a.limited(ctx)
 		}
-		a.applyDefaults(cmd)
-		a.talk.setup(a.flags, a.screen != nil, !plain)
-		if err := a.checkFlags(cmd); err != nil {
-			return err
+		if err == nil {
+			trimmed := make([]string, len(args))
+			for i, arg := range args {
+				trimmed[i] = strings.TrimSpace(arg) // what was pasted brings spaces and line breaks
+			}
+			err = run(ctx, trimmed)
 		}
-		ctx := cmd.Context()
-		if d := a.flags.timeout; d > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, d, &timeoutError{d, a.trouble})
-			defer cancel()
-		}
-		trimmed := make([]string, len(args))
-		for i, arg := range args {
-			trimmed[i] = strings.TrimSpace(arg) // what was pasted brings spaces and line breaks
-		}
-		err := run(ctx, trimmed)
 		var late *timeoutError
 		if err != nil && errors.As(context.Cause(ctx), &late) && errors.Is(err, context.DeadlineExceeded) {
 			return &status{exitFailed, late}
 		}
 		return err
 	}
+}
+
+// limited bounds a context by --timeout.
+func (a *app) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := a.flags.timeout
+	if d <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, d, &timeoutError{d, a.trouble})
+}
+
+// prepare reads the config file and completes and checks the flags.
+func (a *app) prepare(ctx context.Context, cmd *cobra.Command) error {
+	_, plain := a.env("NO_COLOR")
+	a.talk.setup(a.flags, a.screen != nil, !plain)
+	if err := a.loadConfig(ctx); err != nil {
+		return err
+	}
+	a.applyDefaults(cmd)
+	a.talk.setup(a.flags, a.screen != nil, !plain)
+	return a.checkFlags(cmd)
 }
 
 func (a *app) checkFlags(cmd *cobra.Command) error {

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -87,7 +86,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log),
 		quay.WithConnections(a.flags.connections), quay.WithRate(a.flags.rate, a.flags.burst)}
 	if o.caFile != "" {
-		pool, err := trusted(o.caFile)
+		pool, err := a.trusted(ctx, o.caFile)
 		if err != nil {
 			return nil, err
 		}
@@ -243,9 +242,16 @@ func (a *app) tokenOfEntry(ctx context.Context, name string, entry configServer)
 	return ref.Secret{}, nil
 }
 
-// trusted makes a pool of the system's certificates and those of a PEM file.
-func trusted(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+// trusted makes a pool of the system's certificates and those of a PEM file. The
+// file is read once, for it may be a pipe.
+func (a *app) trusted(ctx context.Context, file string) (*x509.CertPool, error) {
+	if pool := a.roots[file]; pool != nil {
+		return pool, nil
+	}
+	text, _, err := readFile(ctx, file, maxCA)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, usagef("CA file: %w", err)
 	}
@@ -256,6 +262,7 @@ func trusted(file string) (*x509.CertPool, error) {
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, usagef("CA file %s: no PEM certificate in it", file)
 	}
+	a.roots[file] = pool
 	return pool, nil
 }
 

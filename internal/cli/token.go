@@ -24,28 +24,24 @@ const maxToken = 64 << 10
 // readToken reads a token from a file, or from standard input when its name
 // is "-".
 func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
-	in := a.stdin
-	if file != "-" {
-		f, err := os.Open(file)
+	text, info, err := []byte(nil), os.FileInfo(nil), error(nil)
+	if file == "-" {
+		text, err = readAll(ctx, io.LimitReader(a.stdin, maxToken+1))
+	} else {
+		text, info, err = readFile(ctx, file, maxToken)
 		if wrong, ok := errors.AsType[*fs.PathError](err); ok && !strings.ContainsAny(file, `/\`) {
 			err = fmt.Errorf("%w; --token-file takes the name of a file, and not the token", wrong.Err) // which it may be
 		}
-		if err != nil {
-			return ref.Secret{}, usagef("token file: %w", err)
-		}
-		defer f.Close()
-		in = f
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 			a.talk.warn("token file %s may be read by others: chmod 600 keeps it yours", file)
 		}
 	}
-	text, err := readAll(ctx, io.LimitReader(in, maxToken+1))
 	text = bytes.TrimSpace(text)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return ref.Secret{}, err
 	case err != nil:
-		return ref.Secret{}, usagef("token file %s: %w", file, err)
+		return ref.Secret{}, usagef("token file: %w", err)
 	case len(text) == 0:
 		return ref.Secret{}, usagef("token file %s: it is empty", file)
 	case len(text) > maxToken:

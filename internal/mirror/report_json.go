@@ -66,19 +66,19 @@ type (
 	}
 )
 
-// maxReport bounds a report that is read, in bytes: some 100,000 images.
-const maxReport = 64 << 20
+// MaxReport bounds a report that is read, in bytes: some 100,000 images.
+const MaxReport = 64 << 20
 
 // ReadReport reads a report's JSON, to run again what failed. Keys it does not
 // know are passed over: they may be a later version's. Names of images are
 // checked by FailedImages.
 func ReadReport(from io.Reader) (Report, error) {
-	text, err := io.ReadAll(io.LimitReader(from, maxReport+1))
+	text, err := io.ReadAll(io.LimitReader(from, MaxReport+1))
 	if err != nil {
 		return Report{}, fmt.Errorf("report: %w", err)
 	}
-	if len(text) > maxReport {
-		return Report{}, fmt.Errorf("report: larger than %d bytes", maxReport)
+	if len(text) > MaxReport {
+		return Report{}, fmt.Errorf("report: larger than %d bytes", MaxReport)
 	}
 	var r Report
 	if err := json.Unmarshal(text, &r); err != nil {
