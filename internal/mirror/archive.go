@@ -64,9 +64,11 @@ type archive struct {
 	commit   func(ctx context.Context, s Staged) error
 
 	mu        sync.Mutex
-	pending   map[string]bool // names that are not there, and were not committed yet
-	committed map[string]bool // names that were, and may have changed in something
-	finished  bool            // staging holds nothing that the archive has not
+	pending   map[string]bool                                 // names that are not there, and were not committed yet
+	committed map[string]bool                                 // names that were, and may have changed in something
+	leftOut   map[string]error                                // names that Finish found to be not whole, and why
+	diffs     map[digest.Digest]func() (digest.Digest, error) // of layers, once they were read
+	finished  bool                                            // staging holds nothing that the archive has not
 	closed    bool
 }
 
@@ -90,7 +92,8 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	}
 	a := &archive{
 		kind: kind, file: file, readOnly: o.ReadOnly, staging: staging,
-		pending: map[string]bool{}, committed: map[string]bool{},
+		pending: map[string]bool{}, committed: map[string]bool{}, leftOut: map[string]error{},
+		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
 	a.commit = ToLayout(staging).Commit
 	if err := a.alone(); err != nil {
@@ -137,7 +140,7 @@ func (a *archive) Has(ctx context.Context, i Image, root digest.Digest) (bool, e
 	d, ok := a.entry(i)
 	ok = ok && d.Digest == root && d.Annotations[layout.AnnotationIndex] != layout.SparseIndex
 	if ok {
-		_, err := a.parts(ctx, []ocispec.Descriptor{d})
+		_, err := a.parts(ctx, d, false)
 		if ctx.Err() != nil || ends(err) {
 			return false, err
 		}
@@ -238,6 +241,21 @@ func (a *archive) Take(context.Context, Image, ocispec.Descriptor) error { retur
 
 // Commit notes the image in the staging folder, for Finish to write.
 func (a *archive) Commit(ctx context.Context, s Staged) error {
+	if err := a.lacks(ctx, s); err != nil {
+		return err
+	}
+	if err := a.commit(ctx, s); err != nil {
+		return err
+	}
+	a.note(s.Image, true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.committed[a.Name(s.Image)] = true
+	return nil
+}
+
+// lacks returns a *MissingError when a blob is neither staged nor in the old archive.
+func (a *archive) lacks(ctx context.Context, s Staged) error {
 	missing := &MissingError{}
 	parts := [][]ocispec.Descriptor{s.Blobs}
 	for _, at := range s.Attached {
@@ -255,13 +273,6 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 	if len(missing.Blobs) > 0 {
 		return missing
 	}
-	if err := a.commit(ctx, s); err != nil {
-		return err
-	}
-	a.note(s.Image, true)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.committed[a.Name(s.Image)] = true
 	return nil
 }
 

@@ -76,7 +76,8 @@ func TestCopyToArchives(t *testing.T) {
 // saying, when one was said to, and asks for no other. What comes alone is taken
 // whatever it is for.
 func TestDockerArchiveOfOnePlatform(t *testing.T) {
-	y, _, children := multi(t)
+	y := newDock(t)
+	_, children := y.multi()
 	y.tag("alone", "v1", y.index("alone", y.image("alone", "linux/s390x", "alone")))
 	y.tag("single", "v1", y.image("single", "linux/s390x", "single"))
 	y.tag("others", "v1", y.index("others", y.image("others", "linux/s390x", "s"), y.image("others", "linux/ppc64le", "p")))
@@ -116,7 +117,8 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 // Attestations in an index have no place in a docker archive, and are not
 // fetched for it. What is there is found, with a platform chosen and without.
 func TestDockerArchiveWithoutAttestations(t *testing.T) {
-	y, _, _ := multi(t)
+	y := newDock(t)
+	y.multi()
 	amd64 := y.image("one", "linux/amd64", "layer of one")
 	attestation := y.image("one", "unknown/unknown", "attestation of one")
 	attestation.Annotations = map[string]string{"vnd.docker.reference.digest": amd64.Digest.String()}

@@ -19,7 +19,8 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Finish writes the archive, when there is anything new for it.
+// Finish writes the archive, when there is anything new for it. An image that
+// turns out to be damaged or incomplete is left out, and the rest is written.
 func (a *archive) Finish(ctx context.Context) error {
 	if err := a.finish(ctx); err != nil {
 		return fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
@@ -27,118 +28,230 @@ func (a *archive) Finish(ctx context.Context) error {
 	return nil
 }
 
+// finish writes the archive. A staged blob that proves damaged while it is
+// written is removed, and the archive is begun anew without the images that need
+// the blob; each round removes a blob, so the rounds end.
 func (a *archive) finish(ctx context.Context) error {
-	index := a.entries()
-	content, err := marshalIndex(index)
-	if err != nil {
-		return err
-	}
-	parts, err := a.parts(ctx, index)
-	if err != nil {
-		return err
-	}
-	changed, err := a.changed(content, parts)
-	if err != nil {
-		return err
-	}
-	if changed {
-		if err := a.write(ctx, index, content, parts); err != nil {
+	for {
+		c, err := a.contents(ctx)
+		if err != nil {
 			return err
 		}
+		text, err := marshalIndex(c.index)
+		if err != nil {
+			return err
+		}
+		changed, err := a.changed(text, c.parts)
+		if err != nil {
+			return err
+		}
+		if changed {
+			err := a.write(ctx, c, text)
+			if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
+				if err := a.discard(damaged); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.finished = len(a.pending) == 0
+		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.finished = len(a.pending) == 0
+}
+
+// discard removes a damaged blob from the staging folder, or from what is known
+// of the old archive: the new one is written without it.
+func (a *archive) discard(damaged *damagedError) error {
+	if damaged.staged {
+		return staged(a.staging.Delete(damaged.blob))
+	}
+	delete(a.old.blobs, damaged.blob)
 	return nil
 }
 
 // changed tells whether the old archive has another index or lacks a part. Where
 // there is none, that is whether there is anything to write.
-func (a *archive) changed(content []byte, parts []ocispec.Descriptor) (bool, error) {
+func (a *archive) changed(index []byte, parts []ocispec.Descriptor) (bool, error) {
 	if a.old == nil {
 		return len(parts) > 0, nil
 	}
 	before, err := marshalIndex(a.old.index)
 	lacks := slices.ContainsFunc(parts, func(d ocispec.Descriptor) bool { return !a.old.has(d) })
-	return lacks || !bytes.Equal(before, content), err
+	return lacks || !bytes.Equal(before, index), err
 }
 
-// entries are the archive's images, in the order of their names: those of the
-// old archive that nothing staged replaces, and the staged ones.
-func (a *archive) entries() []ocispec.Descriptor {
-	var index []ocispec.Descriptor
-	replaced := map[string]bool{}
-	for _, e := range a.staging.Images() {
-		replaced[e.Name] = true
-		index = append(index, e.Descriptor)
-	}
-	if a.old != nil {
-		for _, d := range a.old.index {
-			if !replaced[nameOf(d)] {
-				index = append(index, d)
-			}
+// The contents of an archive to be written.
+type contents struct {
+	index  []ocispec.Descriptor // by name
+	parts  []ocispec.Descriptor // all that the index leads to, by digest
+	docker []dockerImage        // of a docker archive: what docker loads
+}
+
+// contents returns what the archive is to hold: the staged images, and those of
+// the old archive that no staged image replaces. A staged image that is not whole
+// is removed from the staging folder and left out. What the old archive holds is
+// kept as it is, whole or not: it may be another tool's.
+func (a *archive) contents(ctx context.Context) (contents, error) {
+	var c contents
+	found := map[digest.Digest]ocispec.Descriptor{}
+	add := func(d ocispec.Descriptor, parts []ocispec.Descriptor) {
+		c.index = append(c.index, d)
+		for _, part := range parts {
+			found[part.Digest] = part
 		}
 	}
-	slices.SortStableFunc(index, func(x, y ocispec.Descriptor) int {
-		return strings.Compare(nameOf(x)+"\x00"+string(x.Digest), nameOf(y)+"\x00"+string(y.Digest))
+	loads := map[string]dockerImage{}
+	addLoad := func(d ocispec.Descriptor) error {
+		if !a.docker() {
+			return nil
+		}
+		load, err := a.load(ctx, d)
+		if err == nil {
+			loads[entryKey(d)] = load
+		}
+		return err
+	}
+	newer := map[string]bool{}
+	for _, e := range a.staging.Images() {
+		parts, err := a.parts(ctx, e.Descriptor, false)
+		if err == nil {
+			err = addLoad(e.Descriptor)
+		}
+		if ctx.Err() != nil || ends(err) {
+			return c, err
+		}
+		if err != nil {
+			if err := a.leaveOut(ctx, e.Name, err); err != nil {
+				return c, err
+			}
+			continue
+		}
+		newer[e.Name] = true
+		add(e.Descriptor, parts)
+	}
+	for _, d := range a.old.entries() {
+		if newer[nameOf(d)] {
+			continue
+		}
+		parts, err := a.parts(ctx, d, false)
+		if err == nil {
+			err = addLoad(d)
+		} else if !ends(err) && ctx.Err() == nil {
+			a.damaged(nameOf(d), err)
+			parts, err = a.parts(ctx, d, true)
+		}
+		if ctx.Err() != nil || ends(err) {
+			return c, err
+		}
+		if err != nil {
+			a.damaged(nameOf(d), err)
+		}
+		add(d, parts)
+	}
+	slices.SortStableFunc(c.index, func(x, y ocispec.Descriptor) int { return strings.Compare(entryKey(x), entryKey(y)) })
+	c.parts = slices.SortedFunc(maps.Values(found), func(x, y ocispec.Descriptor) int {
+		return strings.Compare(string(x.Digest), string(y.Digest))
 	})
-	return index
+	c.docker = dockerImages(c.index, loads)
+	return c, nil
 }
 
-// parts follows images to all that they point to, in the order of the digests.
-// Only what a sparse index lists may be missing: that was left out.
-func (a *archive) parts(ctx context.Context, images []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+// entryKey orders the entries of an archive's index.
+func entryKey(d ocispec.Descriptor) string { return nameOf(d) + "\x00" + string(d.Digest) }
+
+// leaveOut removes a staged image that cannot be in the archive. Its blobs stay
+// staged for the next run.
+func (a *archive) leaveOut(ctx context.Context, name string, why error) error {
+	a.damaged(name, why)
+	return staged(a.staging.Untag(ctx, name))
+}
+
+// damaged notes why an image is not in the archive as it should be.
+func (a *archive) damaged(name string, why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leftOut[name] = why
+	a.pending[name] = true
+}
+
+// LeftOut returns the images that Finish found not to be whole, by their names,
+// with why. A staged one is not in the archive. One that the archive had is there
+// as before.
+func (a *archive) LeftOut() map[string]error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.leftOut)
+}
+
+// parts follows an entry of the index to all that it points to, itself first. Only
+// the entry and what an index lists are read as manifests: a layer or a
+// configuration leads nowhere, whatever its media type. What a sparse index lists
+// may be missing, since it was left out. With lenient, anything may be missing or
+// unreadable, and what is there is returned.
+func (a *archive) parts(ctx context.Context, root ocispec.Descriptor, lenient bool) ([]ocispec.Descriptor, error) {
 	type part struct {
 		ocispec.Descriptor
-		sparse   bool // of a sparse index
+		leads    bool // read it as a manifest if its media type is one
 		optional bool
 	}
-	var queue []part
-	for _, d := range images {
-		queue = append(queue, part{d, d.Annotations[layout.AnnotationIndex] == layout.SparseIndex, false})
+	type key struct {
+		digest digest.Digest
+		size   int64
+		leads  bool
 	}
-	found := map[digest.Digest]ocispec.Descriptor{}
-	for ; len(queue) > 0; queue = queue[1:] {
+	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
+	seen := map[key]bool{}
+	var parts []ocispec.Descriptor
+	for queue := []part{{root, true, false}}; len(queue) > 0; queue = queue[1:] {
 		d := queue[0]
-		if _, ok := found[d.Digest]; ok {
+		k := key{d.Digest, d.Size, d.leads}
+		if seen[k] {
 			continue
+		}
+		seen[k] = true
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		there, err := a.holds(ctx, d.Descriptor)
 		if err != nil {
 			return nil, err
 		}
-		if !there {
-			if d.optional {
-				continue
-			}
+		switch {
+		case !there && (lenient || d.optional):
+			continue
+		case !there:
 			return nil, fmt.Errorf("%s: %w", d.Digest, layout.ErrMissing)
 		}
-		found[d.Digest] = d.Descriptor
-		if !manifest.IsManifest(d.MediaType) {
+		parts = append(parts, d.Descriptor)
+		if !d.leads || !manifest.IsManifest(d.MediaType) {
 			continue
 		}
 		m, err := a.parse(ctx, d.Descriptor)
-		if err != nil {
+		switch {
+		case err == nil:
+		case ends(err) || !lenient:
 			return nil, err
+		default:
+			continue
 		}
 		for _, child := range m.Children {
-			queue = append(queue, part{child, d.sparse, d.sparse})
+			queue = append(queue, part{child, true, sparse})
 		}
 		for _, blob := range m.Blobs() {
 			queue = append(queue, part{Descriptor: blob})
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(x, y ocispec.Descriptor) int {
-		return strings.Compare(string(x.Digest), string(y.Digest))
-	}), nil
+	return parts, nil
 }
 
 // parse reads a manifest, staged or in the old archive.
 func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Manifest, error) {
-	content, err := a.staging.Read(ctx, d)
-	if errors.Is(err, layout.ErrMissing) && a.old.has(d) {
-		content, err = a.old.read(d)
-	}
+	content, err := a.read(ctx, d)
 	if err != nil {
 		return manifest.Manifest{}, err
 	}
@@ -147,4 +260,13 @@ func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Man
 		return manifest.Manifest{}, fmt.Errorf("%s: %w", d.Digest, err)
 	}
 	return m, nil
+}
+
+// read returns a manifest or a configuration, staged or of the old archive.
+func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+	content, err := a.staging.Read(ctx, d)
+	if errors.Is(err, layout.ErrMissing) && a.old.has(d) {
+		return a.old.read(d)
+	}
+	return content, staged(err)
 }

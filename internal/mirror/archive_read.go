@@ -186,6 +186,14 @@ func (t *tarball) image(name string) (ocispec.Descriptor, bool) {
 	return d, ok
 }
 
+// entries returns all that the index lists.
+func (t *tarball) entries() []ocispec.Descriptor {
+	if t == nil {
+		return nil
+	}
+	return t.index
+}
+
 // has tells whether the blob is there by its size.
 func (t *tarball) has(d ocispec.Descriptor) bool {
 	if t == nil {

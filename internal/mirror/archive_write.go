@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -34,24 +35,24 @@ func marshalIndex(entries []ocispec.Descriptor) ([]byte, error) {
 
 // write makes the file anew, beside the old one, and renames it when all of it
 // is on disk. The staging folder's lock keeps the name of the new one ours.
-func (a *archive) write(ctx context.Context, index []ocispec.Descriptor, content []byte, parts []ocispec.Descriptor) error {
+func (a *archive) write(ctx context.Context, c contents, index []byte) error {
 	small := []smallFile{
 		{ocispec.ImageLayoutFile, []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)},
-		{ocispec.ImageIndexFile, content},
+		{ocispec.ImageIndexFile, index},
 	}
 	if a.docker() {
-		content, err := a.dockerManifest(ctx, index)
+		text, err := json.Marshal(c.docker)
 		if err != nil {
 			return err
 		}
-		small = append(small, smallFile{dockerFile, content})
+		small = append(small, smallFile{dockerFile, text})
 	}
 	beside := a.staging.Dir() + ".new"
 	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}
-	err = a.writeTar(ctx, f, small, parts)
+	err = a.writeTar(ctx, f, small, c.parts)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -136,14 +137,23 @@ func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descr
 	if _, err := io.Copy(io.MultiWriter(tw, v), &interruptible{ctx, from}); err != nil {
 		return err
 	}
-	switch {
-	case v.Verified():
-		return nil
-	case blob != nil:
-		return errors.Join(fmt.Errorf("staged blob %s was damaged since it came; it is removed: run again", d.Digest), a.staging.Delete(d.Digest))
-	default:
-		return fmt.Errorf("blob %s in the archive that is there is damaged: move the archive away and run again", d.Digest)
+	if !v.Verified() {
+		return &damagedError{d.Digest, blob != nil}
 	}
+	return nil
+}
+
+// A damagedError names a blob that does not fit its digest any more.
+type damagedError struct {
+	blob   digest.Digest
+	staged bool // else it is of the old archive
+}
+
+func (e *damagedError) Error() string {
+	if e.staged {
+		return fmt.Sprintf("staged blob %s was damaged since it came", e.blob)
+	}
+	return fmt.Sprintf("blob %s of the archive that is there is damaged", e.blob)
 }
 
 // syncFolder makes a rename in a folder last. Where folders cannot be synced,

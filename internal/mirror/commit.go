@@ -5,8 +5,6 @@ package mirror
 
 import (
 	"errors"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // commit gives a destination an image all of which is in.
@@ -47,6 +45,18 @@ func (r *copying) there(it *item, s Status) {
 	r.ledger.finish(it, s, nil)
 }
 
+// gathered ends the images that waited for the destination's Finish, which gave
+// err. An image that is not of this run and was left out is named in the log.
+func (r *copying) gathered(err error) {
+	var leftOut map[string]error
+	if to, ok := r.to.(Gatherer); ok && err == nil {
+		leftOut = to.LeftOut()
+	}
+	for _, name := range r.ledger.finished(err, r.ctx.Err() != nil, leftOut) {
+		r.o.Logger.WarnContext(r.ctx, "an image of an earlier run is not whole", "image", name, "error", leftOut[name])
+	}
+}
+
 // maxRounds is how often a destination may find that something is missing.
 const maxRounds = 2
 
@@ -54,7 +64,7 @@ const maxRounds = 2
 // configuration, when that is at hand.
 func (r *copying) platformsOf(it *item) []string {
 	for _, d := range it.parts[0].tree.blobs {
-		if d.MediaType != ocispec.MediaTypeImageConfig && d.MediaType != dockerConfig || d.Size > maxConfig {
+		if !isImageConfig(d.MediaType) || d.Size > maxConfig {
 			continue
 		}
 		content, err := r.staging.Read(r.ctx, d)

@@ -73,7 +73,7 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 	if err == nil {
 		err = c.to.Finish(ctx)
 	}
-	r.ledger.finished(err, r.ctx.Err() != nil)
+	r.gathered(err)
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("copy to %s: %w", c.to, err)
 	}

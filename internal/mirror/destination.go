@@ -48,9 +48,12 @@ type Destination interface {
 // A Gatherer is a Destination that gathers images and has them once Finish has
 // succeeded. Awaits tells whether that goes for an image that was found there or
 // committed. What became of it is told after Finish; where that fails, or is not
-// called, the image failed. Safe for concurrent use.
+// called, the image failed. LeftOut returns, after Finish, the images that turned
+// out not to be whole, by their names at the destination, with why: these failed,
+// and no other did. Safe for concurrent use.
 type Gatherer interface {
 	Awaits(i Image) bool
+	LeftOut() map[string]error
 }
 
 // Staged is an image all of whose parts are in the staging layout, but for

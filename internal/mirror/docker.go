@@ -5,8 +5,6 @@ package mirror
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +30,9 @@ import (
 //     taken; with more, the image fails and is told what platforms there are.
 //   - Images only, with all their layers: no charts. Signatures of an image are
 //     left out, and attestations in an index; KeepsSignatures is false.
+//   - Images that docker loads: a configuration that docker reads, with a diff_id
+//     for each layer, and layers that are tars and fit their diff_ids. Docker
+//     stops at the first image that is not so.
 //   - Names that docker reads: with one that it does not, it loads none of the
 //     images that follow. An image known by digest alone has no name when it
 //     was loaded.
@@ -58,13 +59,41 @@ func (a *dockerArchive) Check(ctx context.Context, s Staged) error {
 	return err
 }
 
-// Commit notes the image, or of an index the one that is staged.
+// Has is false, too, for an image of an earlier version that docker cannot load.
+func (a *dockerArchive) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
+	there, err := a.archive.Has(ctx, i, root)
+	if !there || err != nil {
+		return false, err
+	}
+	d, _ := a.entry(i)
+	if _, err := a.load(ctx, d); err != nil {
+		a.note(i, false)
+		if ctx.Err() != nil || ends(err) {
+			return false, err
+		}
+		return false, nil
+	}
+	return true, nil
+}
+
+// Commit notes the image, or of an index the one that is staged. Before that it
+// reads all of the image as docker load does: docker loads none of the images
+// that follow one it refuses. An image that is there was read before.
 func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	image, err := a.choose(ctx, s)
 	if err != nil {
 		return err
 	}
 	s.Root, s.Manifests, s.Attached, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
+	there, err := a.archive.hasStaged(ctx, s)
+	if err == nil && !there {
+		if err = a.lacks(ctx, s); err == nil {
+			err = a.check(ctx, image)
+		}
+	}
+	if err != nil {
+		return err
+	}
 	return a.archive.Commit(ctx, s)
 }
 
@@ -111,59 +140,5 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 			return image, err
 		}
 	}
-	if what := noImage(m); what != "" {
-		return image, fmt.Errorf("a docker archive holds images, and this is %q: copy it to an oci-archive", what)
-	}
-	for _, d := range m.Layers {
-		if !manifest.Distributable(d.MediaType) {
-			return image, errors.New("a docker archive needs all layers, and one of this image is not given out by registries: copy it to an oci-archive")
-		}
-	}
-	return image, nil
-}
-
-// noImage says what a manifest is of that is no image, or "".
-func noImage(m manifest.Manifest) string {
-	switch {
-	case m.ArtifactType != "":
-		return m.ArtifactType
-	case m.Config.MediaType != ocispec.MediaTypeImageConfig && m.Config.MediaType != dockerConfig:
-		return m.Config.MediaType
-	}
-	return ""
-}
-
-// A dockerImage is an entry of manifest.json.
-type dockerImage struct {
-	Config   string
-	RepoTags []string
-	Layers   []string
-}
-
-// dockerManifest writes manifest.json: an image that has several names is there once.
-func (a *archive) dockerManifest(ctx context.Context, index []ocispec.Descriptor) ([]byte, error) {
-	images := []*dockerImage{}
-	known := map[digest.Digest]*dockerImage{}
-	for _, d := range index {
-		image := known[d.Digest]
-		if image == nil {
-			m, err := a.parse(ctx, d)
-			if err != nil {
-				return nil, err
-			}
-			if m.Config == nil {
-				return nil, fmt.Errorf("%s is no image of one platform", nameOf(d))
-			}
-			image = &dockerImage{Config: blobName(m.Config.Digest), Layers: []string{}}
-			for _, layer := range m.Layers {
-				image.Layers = append(image.Layers, blobName(layer.Digest))
-			}
-			known[d.Digest] = image
-			images = append(images, image)
-		}
-		if name := nameOf(d); name != "" && !strings.Contains(name, "@") && !slices.Contains(image.RepoTags, name) {
-			image.RepoTags = append(image.RepoTags, name)
-		}
-	}
-	return json.Marshal(images)
+	return image, mayLoad(m)
 }

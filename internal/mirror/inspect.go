@@ -93,7 +93,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 
 // describe fills in what the configuration tells.
 func (i *PlatformInfo) describe(ctx context.Context, s shelf, from *source, d ocispec.Descriptor) error {
-	if d.MediaType != ocispec.MediaTypeImageConfig && d.MediaType != dockerConfig {
+	if !isImageConfig(d.MediaType) {
 		return nil // of a chart, or of a signature
 	}
 	content, err := s.config(ctx, from, d)

@@ -5,6 +5,7 @@ package mirror
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -233,26 +234,49 @@ func (l *ledger) end(it *item, s Status, err error) {
 	l.closeWhenDone()
 }
 
-// finished ends the images that awaited it that the destination was finished. With
-// an error it was not: the images failed, or are pending when the run ended
-// before their destination's turn.
-func (l *ledger) finished(err error, ended bool) {
+// finished ends the images that waited for the destination's Finish, which gave
+// err. With an error the images failed, or are pending when the run ended before
+// their destination's turn. Those that Finish left out failed. It returns the
+// names that were left out and are of no image of this run.
+func (l *ledger) finished(err error, ended bool, leftOut map[string]error) (others []string) {
 	l.mu.Lock()
 	defer l.unlock()
+	waited, named := map[*item]bool{}, map[string]bool{}
 	for _, it := range l.awaiting {
-		if err != nil {
-			it.status, it.err = Failed, fmt.Errorf("not finished: %w", err)
+		waited[it] = true
+		switch {
+		case err != nil && ended:
+			it.status, it.err = Pending, fmt.Errorf("not finished: %w", err)
 			l.done--
-			if ended {
-				it.status = Pending
-				l.pending++
-			} else {
-				l.failed++
-			}
+			l.pending++
+		case err != nil:
+			l.fail(it, fmt.Errorf("not finished: %w", err))
+		case leftOut[it.name] != nil:
+			l.fail(it, leftOut[it.name])
 		}
 		l.ended = append(l.ended, it.ending())
 	}
 	l.awaiting = nil
+	for _, it := range l.items {
+		named[it.name] = true
+		if leftOut[it.name] != nil && !waited[it] && it.status != Failed { // it was there, and is damaged
+			l.fail(it, leftOut[it.name])
+			l.ended = append(l.ended, it.ending())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
+		if !named[name] {
+			others = append(others, name)
+		}
+	}
+	return others
+}
+
+// fail turns an image that was done into one that failed.
+func (l *ledger) fail(it *item, why error) {
+	it.status, it.err = Failed, why
+	l.done--
+	l.failed++
 }
 
 // ending tells of the end of an image.

@@ -36,6 +36,12 @@ func platforms(t *testing.T, mode mirror.IndexMode, list string) mirror.Platform
 // of two of them.
 func multi(t *testing.T) (y *yard, index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
 	y = newYard(t)
+	index, children = y.multi()
+	return y, index, children
+}
+
+// multi makes an index of three platforms, with attestations of two.
+func (y *yard) multi() (index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
 	children = map[string]ocispec.Descriptor{}
 	var list []ocispec.Descriptor
 	for _, p := range []string{"linux/amd64", "linux/arm64/v8", "linux/arm/v7"} {
@@ -50,7 +56,7 @@ func multi(t *testing.T) (y *yard, index ocispec.Descriptor, children map[string
 	}
 	index = y.index("multi", list...)
 	y.tag("multi", "v1", index)
-	return y, index, children
+	return index, children
 }
 
 func TestSparseIndexKeepsItsDigest(t *testing.T) {

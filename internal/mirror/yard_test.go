@@ -4,8 +4,10 @@
 package mirror_test
 
 import (
+	"archive/tar"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -19,12 +21,21 @@ import (
 
 // A yard builds a dataset by hand: the organization "yard".
 type yard struct {
-	t    *testing.T
-	data *quaytest.Dataset
+	t     *testing.T
+	data  *quaytest.Dataset
+	plain bool // layers are texts, and no tars
 }
 
+// newYard makes images of layers that are texts.
 func newYard(t *testing.T) *yard {
-	return &yard{t, &quaytest.Dataset{Organizations: []quaytest.Organization{{Name: "yard", Enabled: true}}}}
+	return &yard{t, &quaytest.Dataset{Organizations: []quaytest.Organization{{Name: "yard", Enabled: true}}}, true}
+}
+
+// newDock makes images that docker loads.
+func newDock(t *testing.T) *yard {
+	y := newYard(t)
+	y.plain = false
+	return y
 }
 
 // repository makes sure that there is one, and returns its full name.
@@ -64,15 +75,38 @@ func (y *yard) manifest(repository, mediaType string, m any) ocispec.Descriptor 
 	return d
 }
 
+// layer is a tar of one file with this content, or the content alone.
+func (y *yard) layer(content string) string {
+	if y.plain {
+		return content
+	}
+	return tarText(content)
+}
+
+// tarText is a tar of one file with this content, not compressed.
+func tarText(content string) string {
+	var b strings.Builder
+	w := tar.NewWriter(&b)
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644, Size: int64(len(content))})
+	_, _ = io.WriteString(w, content)
+	_ = w.Close() // a strings.Builder takes all
+	return b.String()
+}
+
 // image makes an image for a platform with layers of these contents.
 func (y *yard) image(repository, platform string, layers ...string) ocispec.Descriptor {
 	y.t.Helper()
 	os, rest, _ := strings.Cut(platform, "/")
 	architecture, variant, _ := strings.Cut(rest, "/")
 	p := ocispec.Platform{OS: os, Architecture: architecture, Variant: variant}
+	diffs := []digest.Digest{}
+	for _, l := range layers {
+		diffs = append(diffs, digest.FromString(y.layer(l)))
+	}
 	config, err := json.Marshal(map[string]any{
 		"os": os, "architecture": architecture, "variant": variant, "created": "2025-04-02T09:00:00Z",
-		"config": map[string]any{"Labels": map[string]string{"of": repository}}, "layers": layers,
+		"config": map[string]any{"Labels": map[string]string{"of": repository}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": diffs},
 	})
 	if err != nil {
 		y.t.Fatal(err)
@@ -82,7 +116,7 @@ func (y *yard) image(repository, platform string, layers ...string) ocispec.Desc
 		Config: y.blob(repository, ocispec.MediaTypeImageConfig, string(config)), Layers: []ocispec.Descriptor{},
 	}
 	for _, l := range layers {
-		m.Layers = append(m.Layers, y.blob(repository, ocispec.MediaTypeImageLayerGzip, l))
+		m.Layers = append(m.Layers, y.blob(repository, ocispec.MediaTypeImageLayerGzip, y.layer(l)))
 	}
 	d := y.manifest(repository, ocispec.MediaTypeImageManifest, m)
 	d.Platform = &p

@@ -1,0 +1,168 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// gzipped and zstded are a layer's compressed forms.
+func gzipped(t *testing.T, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func zstded(t *testing.T, content string) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	return w.EncodeAll([]byte(content), nil)
+}
+
+// A berth makes one image for a docker archive.
+type berth struct {
+	config     string // "%" stands for the diff_ids
+	configType string
+	layerType  string
+	diffs      []string // digests; nil: those that fit
+	layers     [][]byte
+	tars       []string // what the layers hold
+}
+
+func (b berth) image(f *fleet, i mirror.Image) mirror.Image {
+	diffs := b.diffs
+	if diffs == nil {
+		for _, content := range b.tars {
+			diffs = append(diffs, digest.FromString(content).String())
+		}
+	}
+	if diffs == nil {
+		diffs = []string{}
+	}
+	list, err := json.Marshal(diffs)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	config := b.config
+	if config == "" {
+		config = `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":%}}`
+	}
+	or := func(s, other string) string {
+		if s == "" {
+			return other
+		}
+		return s
+	}
+	var layers []ocispec.Descriptor
+	for _, l := range b.layers {
+		layers = append(layers, f.add(or(b.layerType, ocispec.MediaTypeImageLayerGzip), l))
+	}
+	return f.image(i, f.add(or(b.configType, ocispec.MediaTypeImageConfig), []byte(strings.Replace(config, "%", string(list), 1))), layers...)
+}
+
+// Docker load stops at the first image that it refuses, so each such image fails by
+// itself, and the archive has the others. The next run is the same.
+func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
+	f := sampleFleet(t, "2025.1")
+	one, two := tarText("one"), tarText("two")
+	z := gzipped(t, one)
+	good := [][]byte{z}
+	tars := []string{one}
+	file := filepath.Join(t.TempDir(), "all.tar")
+	bad := map[string]struct {
+		berth
+		want string
+	}{
+		"empty-config":  {berth{config: `{}`, layers: good, tars: tars}, "no rootfs"},
+		"no-json":       {berth{config: `plain text`, layers: good}, "no JSON"},
+		"null":          {berth{config: `null`, layers: good}, "no rootfs"},
+		"array":         {berth{config: `[]`, layers: good}, "no JSON"},
+		"other-json":    {berth{config: `{"rootfs":"layers"}`, layers: good}, "no JSON"},
+		"created":       {berth{config: `{"created":"yesterday","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "no JSON"},
+		"freebsd":       {berth{config: `{"os":"freebsd","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "freebsd"},
+		"history":       {berth{config: `{"history":[{},{}],"rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "history"},
+		"few":           {berth{layers: [][]byte{z, gzipped(t, two)}, tars: tars}, "1 diff_ids, for 2 layers"},
+		"many":          {berth{layers: good, tars: []string{one, two}}, "2 diff_ids, for 1 layers"},
+		"wrong":         {berth{layers: good, tars: []string{two}}, "unpacks to"},
+		"no-digest":     {berth{layers: good, diffs: []string{"md5:0"}}, "SHA-256"},
+		"no-tar":        {berth{layers: [][]byte{[]byte(`{"critical":{}}`)}, tars: []string{`{"critical":{}}`}}, "tar"},
+		"no-tar-gzip":   {berth{layers: [][]byte{gzipped(t, "text")}, tars: []string{"text"}}, "tar"},
+		"half-gzip":     {berth{layers: [][]byte{z[:len(z)-12]}, tars: tars}, "unpacked"},
+		"half-tar":      {berth{layers: [][]byte{gzipped(t, one[:513])}, tars: []string{one[:513]}}, "tar"},
+		"half-zstd":     {berth{layers: [][]byte{zstded(t, one)[:20]}, tars: tars}, "unpacked"},
+		"xz":            {berth{layers: [][]byte{[]byte("\xfd7zXZ\x00rest")}, tars: tars}, "xz"},
+		"manifest":      {berth{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "no layer"},
+		"signature":     {berth{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "no layer"},
+		"encrypted":     {berth{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
+		"octet-no-json": {berth{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
+		"wasm":          {berth{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
+	}
+	fine := map[string]berth{
+		"gzip":        {layers: good, tars: tars},
+		"zstd":        {layerType: ocispec.MediaTypeImageLayerZstd, layers: [][]byte{zstded(t, one)}, tars: tars},
+		"plain":       {layerType: ocispec.MediaTypeImageLayer, layers: [][]byte{[]byte(two)}, tars: []string{two}},
+		"octet":       {configType: "application/octet-stream", layers: good, tars: tars},
+		"twice":       {layers: [][]byte{z, z}, tars: []string{one, one}},
+		"scratch":     {},
+		"empty-layer": {layers: [][]byte{gzipped(t, "")}, tars: []string{""}},
+	}
+	for range 2 {
+		to := opened(t, mirror.ToDockerArchive, file)
+		for name, test := range bad {
+			i := test.image(f, mirror.Image{Host: "quay.example", Repository: "bad/" + name, Tag: "1"})
+			if _, err := f.bring(t.Context(), to, f.staged(i)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "oci-archive") {
+				t.Errorf("%s: error is %v, and does not say %q and what to do", name, err, test.want)
+			}
+		}
+		var images []mirror.Image
+		for name, b := range fine {
+			i := b.image(f, mirror.Image{Host: "quay.example", Repository: "good/" + name, Tag: "1"})
+			if _, err := f.bring(t.Context(), to, f.staged(i)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			images = append(images, i)
+		}
+		if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+			t.Fatal(err)
+		}
+		files := unpack(t, file)
+		if got := indexed(t, files); len(got) != len(images) || len(to.(mirror.Gatherer).LeftOut()) != 0 {
+			t.Errorf("index is %v", got)
+		}
+		var names int
+		var loads []loadable
+		if err := json.Unmarshal(files["manifest.json"], &loads); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range loads {
+			names += len(i.RepoTags)
+		}
+		if names != len(images) {
+			t.Errorf("docker loads %d images of %d", names, len(images))
+		}
+	}
+}
