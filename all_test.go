@@ -54,6 +54,7 @@ var arrows = map[string][]string{
 	"internal/mirror": {
 		"internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
+		"github.com/klauspost/compress",
 	},
 	"discover":       {"quay", "ref"},
 	"quay":           {"internal/pace", "internal/redact"},
