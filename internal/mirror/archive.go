@@ -183,7 +183,7 @@ func (a *archive) record(ctx context.Context, s Staged) (*record, error) {
 		if !ok {
 			return nil, nil
 		}
-		if _, err := a.parts(ctx, []ocispec.Descriptor{at}); err != nil {
+		if _, err := a.parts(ctx, at, false); err != nil {
 			if ctx.Err() != nil || ends(err) {
 				return nil, err
 			}
