@@ -63,7 +63,7 @@ type tokens map[string]ref.Secret
 func (t tokens) Credential(_ context.Context, host, repository string) (registry.Credential, error) {
 	namespace, _, _ := strings.Cut(repository, "/")
 	if token := t[host+"/"+namespace]; !token.IsZero() {
-		return registry.NewCredential(applicationUser, token.Reveal()), nil
+		return registry.NewCredential(applicationUser, token.Reveal()).OwnHost(), nil
 	}
 	return registry.Credential{}, nil
 }
@@ -109,7 +109,7 @@ func (r *registries) destination(ctx context.Context, host string) (*registry.Re
 	credentials := registry.Chain{r.stored}
 	if l := r.links[host]; l != nil {
 		o = l.origin
-		token := registry.NewCredential(applicationUser, l.origin.token.Reveal())
+		token := registry.NewCredential(applicationUser, l.origin.token.Reveal()).OwnHost()
 		credentials = append(credentials, registry.ForHost(host, token))
 	}
 	if o.caFile != "" {

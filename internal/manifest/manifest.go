@@ -69,6 +69,36 @@ func IsManifest(mediaType string) bool {
 	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest
 }
 
+// MediaType returns the media type of a manifest whose sender did not name it: the
+// one in the content, or the one that the content's form implies. "" means that
+// the content is no manifest. Whoever relies on it checks the digest.
+func MediaType(content []byte) string {
+	var wire struct {
+		SchemaVersion int    `json:"schemaVersion"`
+		MediaType     string `json:"mediaType"`
+		Config        *struct {
+			MediaType string `json:"mediaType"`
+		} `json:"config"`
+		Manifests json.RawMessage `json:"manifests"`
+	}
+	if len(content) > MaxSize || json.Unmarshal(content, &wire) != nil || wire.SchemaVersion != 2 {
+		return ""
+	}
+	switch {
+	case wire.MediaType != "" && !IsManifest(wire.MediaType):
+		return ""
+	case wire.MediaType != "":
+		return wire.MediaType
+	case wire.Manifests != nil: // Docker's always name their type
+		return ocispec.MediaTypeImageIndex
+	case wire.Config == nil:
+		return ""
+	case strings.HasPrefix(wire.Config.MediaType, "application/vnd.docker."):
+		return DockerManifest
+	}
+	return ocispec.MediaTypeImageManifest
+}
+
 // Blobs returns the configuration and the layers, each once, without those
 // layers that a registry does not give out.
 func (m Manifest) Blobs() []ocispec.Descriptor {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"strings"
 	"sync"
@@ -85,7 +86,7 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	}
 	p := &push{
 		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(""),
-		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{},
+		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{}, spaces: map[string]*space{},
 	}
 	for _, set := range options {
 		set(p)
@@ -117,7 +118,16 @@ type push struct {
 	targets map[string]*target
 	single  map[string]bool // names that stand for an image, and for no index
 	blobs   map[digest.Digest]*cargo
-	refused bool // a mount was, and none was done
+	spaces  map[string]*space // by namespace
+	refused bool              // a mount was, and none was done
+}
+
+// A space is a namespace of a registry: what the first repository of it that is
+// asked for finds out about credentials and redirects holds for the others.
+type space struct {
+	first  sync.Mutex // held while nothing is known
+	known  bool
+	denied error // no repository of it can be pushed to
 }
 
 // A target is a repository that is pushed to.
@@ -193,14 +203,14 @@ func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, erro
 	}
 	if i.Tag == "" {
 		there, err := t.HasManifest(ctx, root)
-		return there, unlessDenied(err)
+		return there, unlessRefused(err)
 	}
 	d, err := t.Resolve(ctx, i.Tag)
 	if errors.Is(err, registry.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
-		return false, unlessDenied(err)
+		return false, unlessRefused(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,23 +245,42 @@ func (p *push) hasStaged(ctx context.Context, s Staged) (bool, error) {
 	}
 	for _, d := range s.Manifests {
 		if there, err := t.HasManifest(ctx, d.Digest); err != nil || !there {
-			return false, unlessDenied(err)
+			return false, unlessRefused(err)
 		}
 	}
 	return true, nil
 }
 
-// unlessDenied drops the error of a question that we were not allowed to ask.
-func unlessDenied(err error) error {
-	if errors.Is(err, registry.ErrDenied) {
+// unlessRefused drops the error of a question that the registry does not answer,
+// to us or to anyone: whether it takes a push, the push will tell.
+func unlessRefused(err error) error {
+	answer, ok := errors.AsType[*registry.Error](err)
+	switch {
+	case errors.Is(err, registry.ErrDenied):
 		return nil
+	case !ok || errors.Is(err, registry.ErrRedirect):
+		return err
+	}
+	switch code := answer.Status; code {
+	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return err
+	case http.StatusNotImplemented:
+		return nil
+	default:
+		if code >= 400 && code < 500 {
+			return nil
+		}
 	}
 	return err
 }
 
 // Prepare finds out whether the image's repository can be written to, once for
-// each, by an upload that is begun and ended. Only a denial counts: of anything
-// else that may go wrong, Commit will see.
+// each, by an upload that is begun and ended. A Quay creates the repository at
+// that moment, so no repository is asked for but that of an image which is to be
+// pushed to it.
+//
+// The first repository of a namespace is asked alone. If the credentials are the
+// trouble, or uploads are to go to another name, no other repository is asked.
 func (p *push) Prepare(ctx context.Context, i Image) error {
 	return p.try(i, func(t *target) error { return t.Writable(ctx) })
 }
@@ -263,27 +292,71 @@ func (p *push) Admit(ctx context.Context, i Image) error {
 }
 
 // try finds out once whether an image's repository denies what was asked of it.
+// An error that may pass is none: Commit will see.
 func (p *push) try(i Image, ask func(*target) error) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err
 	}
 	t.try.Do(func() {
-		if err := ask(t); errors.Is(err, registry.ErrDenied) {
+		s := p.space(t)
+		s.first.Lock()
+		if s.known {
+			s.first.Unlock()
+		} else {
+			defer s.first.Unlock()
+		}
+		if s.denied != nil {
+			t.denied = p.failed(t, s.denied)
+			return
+		}
+		err := ask(t)
+		if isFinal(err) {
 			t.denied = p.failed(t, err)
+		}
+		if s.known = true; errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
+			s.denied = err
 		}
 	})
 	return t.denied
 }
 
-// failed says what a push could not do, and what can be done about it.
-func (p *push) failed(t *target, err error) error {
-	host := p.registry.Host()
-	if errors.Is(err, registry.ErrDenied) {
-		return fmt.Errorf("push to %s/%s: %w; log in (docker login %s, or podman login %s) as someone who may push there, "+
-			"and create the repository if the registry does not do so by itself", host, t.Name(), err, host, host)
+// space returns the namespace of a repository.
+func (p *push) space(t *target) *space {
+	name, _, _ := strings.Cut(t.Name(), "/")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.spaces[name]
+	if s == nil {
+		s = &space{}
+		p.spaces[name] = s
 	}
-	return fmt.Errorf("push to %s/%s: %w", host, t.Name(), err)
+	return s
+}
+
+// isFinal tells whether the answer to an upload will be the same for the next
+// one: a refusal, and no trouble of the moment.
+func isFinal(err error) bool {
+	if errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrRedirect) {
+		return true
+	}
+	answer, ok := errors.AsType[*registry.Error](err)
+	if !ok {
+		return false
+	}
+	switch code := answer.Status; code {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	case http.StatusNotFound: // a page is no answer of a registry
+		return errors.Is(err, registry.ErrNotFound)
+	default:
+		return code >= 400 && code < 500 || code == http.StatusNotImplemented
+	}
+}
+
+// failed says where a push failed.
+func (p *push) failed(t *target, err error) error {
+	return fmt.Errorf("push to %s/%s: %w", p.registry.Host(), t.Name(), err)
 }
 
 // Finish has nothing to do: each image is there when Commit has returned.

@@ -26,6 +26,8 @@ type cargo struct {
 	mu    sync.Mutex
 	homes []string                 // repositories that have it
 	lacks map[string]bool          // repositories that said they have it not
+	lost  map[string]bool          // repositories that said they have it, and refused a manifest for want of it
+	sent  map[string]bool          // repositories that it was uploaded to
 	busy  map[string]chan struct{} // closed when who deals with a repository is done
 	first chan struct{}            // the one of busy that is to find the first home
 }
@@ -36,7 +38,7 @@ func (p *push) blob(d digest.Digest) *cargo {
 	defer p.mu.Unlock()
 	c := p.blobs[d]
 	if c == nil {
-		c = &cargo{lacks: map[string]bool{}, busy: map[string]chan struct{}{}}
+		c = &cargo{lacks: map[string]bool{}, lost: map[string]bool{}, sent: map[string]bool{}, busy: map[string]chan struct{}{}}
 		p.blobs[d] = c
 	}
 	return c
@@ -92,6 +94,34 @@ func (c *cargo) arrived(repository string) {
 	}
 }
 
+// lose notes that a repository does not have the blob, whatever it says when it is
+// asked: the blob is uploaded to it. false: that was done already.
+func (c *cargo) lose(repository string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent[repository] {
+		return false
+	}
+	c.homes = slices.DeleteFunc(c.homes, func(home string) bool { return home == repository })
+	c.lacks[repository], c.lost[repository] = true, true
+	return true
+}
+
+// isLost tells whether a repository is known to have lost the blob.
+func (c *cargo) isLost(repository string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost[repository]
+}
+
+// uploaded notes that the blob was sent to a repository.
+func (c *cargo) uploaded(repository string) {
+	c.arrived(repository)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent[repository] = true
+}
+
 // home returns a repository, not this one, that has the blob; "" when none is known.
 func (c *cargo) home(repository string) string {
 	c.mu.Lock()
@@ -127,7 +157,7 @@ func (p *push) ask(ctx context.Context, t *target, c *cargo, d ocispec.Descripto
 		return here, nil
 	}
 	there, err := t.HasBlob(ctx, d)
-	if err := unlessDenied(err); err != nil {
+	if err := unlessRefused(err); err != nil {
 		return false, err
 	}
 	if there {
@@ -149,7 +179,7 @@ func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
 		return err
 	}
 	defer leave()
-	if from := c.home(t.Name()); from != "" && p.mounts() {
+	if from := c.home(t.Name()); from != "" && p.mounts() && !c.isLost(t.Name()) {
 		if ok, err := p.mount(ctx, t, d, from); ok || err != nil {
 			return err
 		}
@@ -171,7 +201,7 @@ func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
 		return p.failed(t, err)
 	}
 	p.uploaded.Add(d.Size)
-	c.arrived(t.Name())
+	c.uploaded(t.Name())
 	return nil
 }
 
@@ -182,14 +212,15 @@ func (p *push) mounts() bool {
 	return !p.refused
 }
 
-// mount has a repository take over a blob from another one. Where that is
-// refused the first time, it is not tried again.
+// mount has a repository take over a blob from another one. Whatever goes wrong
+// means that the blob is uploaded. Where that is so the first time, mounting is not
+// tried again.
 func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
 	ok, err := t.Mount(ctx, d, from)
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
 		return false, p.failed(t, err)
 	}
-	if ok {
+	if ok = ok && err == nil; ok {
 		p.mounted.Add(d.Size)
 		p.blob(d.Digest).arrived(t.Name())
 	}

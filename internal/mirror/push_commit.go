@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
 
@@ -103,6 +104,12 @@ func (p *push) putAll(ctx context.Context, t *target, s Staged) error {
 	for _, at := range s.Attached {
 		blobs = append(blobs, at.Blobs...)
 	}
+	return p.putBlobs(ctx, t, blobs)
+}
+
+// putBlobs brings blobs into a repository, each once. A *MissingError names those
+// that have to be fetched for that.
+func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descriptor) error {
 	seen := map[digest.Digest]bool{}
 	blobs = slices.DeleteFunc(blobs, func(d ocispec.Descriptor) bool {
 		before := seen[d.Digest]
@@ -136,14 +143,56 @@ func (p *push) putAll(ctx context.Context, t *target, s Staged) error {
 	return nil
 }
 
-// pushManifest pushes a staged manifest, by digest or under a tag.
+// pushManifest pushes a staged manifest, by digest or under a tag. If the registry
+// says that it lacks a blob, which it had when it was asked, the blob is uploaded
+// and the manifest pushed again, once for each blob.
 func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
 		return staged(err)
 	}
-	if err := t.PushManifest(ctx, d, content, tag); err != nil {
-		return p.failed(t, err)
+	for {
+		err := t.PushManifest(ctx, d, content, tag)
+		if err == nil {
+			return nil
+		}
+		lost, all := p.lost(t, d, content, err)
+		if len(lost) == 0 {
+			return p.failed(t, err)
+		}
+		err = p.putBlobs(ctx, t, lost)
+		var missing *MissingError
+		if errors.As(err, &missing) { // none of the others is to be believed in either
+			err = p.putBlobs(ctx, t, p.lose(t, all))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+// lost returns which blobs of a manifest a registry lacks after all, by the error
+// of a push, and all blobs of the manifest. Blobs that were uploaded in this run
+// are not among the lost.
+func (p *push) lost(t *target, d ocispec.Descriptor, content []byte, refused error) (lost, all []ocispec.Descriptor) {
+	answer, ok := errors.AsType[*registry.Error](refused)
+	if !ok {
+		return nil, nil
+	}
+	named, lacks := answer.LacksBlobs()
+	m, err := manifest.Parse(d.MediaType, content)
+	if !lacks || err != nil {
+		return nil, nil
+	}
+	all = m.Blobs()
+	if len(named) == 0 {
+		return p.lose(t, all), all
+	}
+	return p.lose(t, slices.DeleteFunc(slices.Clone(all), func(b ocispec.Descriptor) bool { return !slices.Contains(named, b.Digest) })), all
+}
+
+// lose notes that a repository lacks blobs. It returns those that are to be
+// uploaded, because they were not yet.
+func (p *push) lose(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).lose(t.Name()) })
 }

@@ -8,12 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
-	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // A need is what rights a request has to have: to pull from a repository, or to
@@ -45,7 +42,7 @@ func pullScope(repository string) string { return auth.ScopeRepository(repositor
 // A token is asked for together with others of the same batch. When the server
 // will not have that, half of them is tried; when the token is not good for
 // this repository after all, it is asked for alone.
-func (r *Registry) authorized(req *http.Request, n need) (*http.Response, error) {
+func (r *Registry) authorized(req *http.Request, n need) (*reply, error) {
 	for {
 		a := &attempt{registry: r, need: n}
 		if !n.push {
@@ -54,20 +51,27 @@ func (r *Registry) authorized(req *http.Request, n need) (*http.Response, error)
 		resp, err := a.send(req)
 		switch {
 		case a.moved:
+			if req, err = renew(req); err != nil {
+				return nil, err
+			}
 		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.isAnothers():
 			closeBody(resp)
 			r.batches.leave(n.repository)
+			if req, err = renew(req); err != nil {
+				return nil, err
+			}
+		case err != nil:
+			return nil, err
 		default:
-			if err == nil && a.used == nil && !n.push && resp.StatusCode < 400 {
+			if a.used == nil && !n.push && resp.StatusCode < 400 {
 				r.batches.setPublic(n.repository, true)
 			}
-			return resp, err
+			return a.reply(resp)
 		}
 	}
 }
 
-// An attempt is one request and its way to a token: it is oras' cache of
-// tokens, for that request. Used by one goroutine.
+// An attempt is one request and its way to a token. Used by one goroutine.
 type attempt struct {
 	registry *Registry
 	need     need
@@ -76,33 +80,44 @@ type attempt struct {
 	used     *token   // what the last answer was given to
 	fetched  bool     // used was asked for by this attempt
 	moved    bool     // the repository is in another batch by now: to be made again
+	unmet    error    // why no challenge of the last 401 can be met
 }
 
-// send sends the request by oras' client, which knows what to do after a 401.
+// maxTries is how often a request is sent, at most: without a token or with one
+// at hand, with another that was at hand, and with a new one.
+const maxTries = 3
+
+// send sends the request, and after a 401 again with a token or a password.
 func (a *attempt) send(req *http.Request) (*http.Response, error) {
-	r := a.registry
-	client := &auth.Client{
-		Client: r.client,
-		Cache:  a,
-		Credential: func(ctx context.Context, _ string) (auth.Credential, error) {
-			c, err := r.credential(ctx, a.need.repository)
-			return c.oras(), err
-		},
-		ClientID: r.userAgent,
-		Header:   http.Header{"User-Agent": {r.userAgent}}, // of requests for a token, too
-		// BlockedRealmPrefixes is left at its default: a registry elsewhere
-		// cannot send credentials to this machine or to a cloud's metadata.
+	r, next := a.registry, req
+	if a.need.push || !r.batches.isPublic(a.need.repository) {
+		a.used = r.tokens.find(a.need)
 	}
-	scopes := a.need.scopes()
-	for _, name := range a.others {
-		scopes = append(scopes, pullScope(name))
+	for try := 1; ; try++ {
+		out := next.Clone(req.Context())
+		if a.used != nil {
+			r.batches.setPublic(a.need.repository, false) // or it would not be asked for
+			out.Header.Set("Authorization", a.used.scheme.String()+" "+a.used.value)
+		}
+		resp, err := r.plainly(out)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized || a.fetched || try == maxTries {
+			return resp, err
+		}
+		w, err := a.choose(resp)
+		if err == nil && w == nil {
+			return resp, nil
+		}
+		closeBody(resp)
+		if err == nil {
+			err = a.authorize(req.Context(), w)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if next, err = renew(req); err != nil {
+			return nil, err
+		}
 	}
-	resp, err := client.Do(req.WithContext(auth.AppendScopesForHost(req.Context(), req.URL.Host, scopes...)))
-	var of *url.Error
-	if cause := errors.Unwrap(err); cause != nil && !errors.As(err, &of) {
-		err = cause // oras puts the whole address before it, such as that of an upload session
-	}
-	return resp, err
 }
 
 // isAnothers tells whether a token that turned out not to be good for the
@@ -119,32 +134,9 @@ func (a *attempt) isAnothers() bool {
 // errMoved ends an attempt that is to be made again.
 var errMoved = errors.New("another batch")
 
-// GetScheme implements auth.Cache: how to authenticate, if that is known.
-func (a *attempt) GetScheme(context.Context, string) (auth.Scheme, error) {
-	if a.registry.batches.isPublic(a.need.repository) && !a.need.push {
-		return auth.SchemeUnknown, errdef.ErrNotFound
-	}
-	if t := a.registry.tokens.find(a.need); t != nil {
-		return t.scheme, nil
-	}
-	return auth.SchemeUnknown, errdef.ErrNotFound
-}
-
-// GetToken implements auth.Cache: a token that is at hand and was not tried.
-// The key, of scopes, is oras' and is not needed: the need says it all.
-func (a *attempt) GetToken(_ context.Context, _ string, scheme auth.Scheme, _ string) (string, error) {
-	t := a.registry.tokens.find(a.need)
-	if t == nil || t == a.used || t.scheme != scheme {
-		return "", errdef.ErrNotFound
-	}
-	a.registry.batches.setPublic(a.need.repository, false) // or it would not be asked for
-	a.used = t
-	return t.value, nil
-}
-
-// Set implements auth.Cache: it gets a token by fetch, once for all that need
-// the same one.
-func (a *attempt) Set(ctx context.Context, _ string, scheme auth.Scheme, _ string, fetch func(context.Context) (string, error)) (string, error) {
+// authorize finds the token to use next: one that is at hand and was not tried,
+// or a new one, which is asked for once by all that need the same.
+func (a *attempt) authorize(ctx context.Context, w *way) error {
 	r := a.registry
 	r.batches.setPublic(a.need.repository, false)
 	var key any = a.need
@@ -153,66 +145,31 @@ func (a *attempt) Set(ctx context.Context, _ string, scheme auth.Scheme, _ strin
 	}
 	unlock, err := r.tokens.lock(ctx, key)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
-	if t := r.tokens.find(a.need); t != nil && t != a.used && t.scheme == scheme {
+	if t := r.tokens.find(a.need); t != nil && t != a.used && t.scheme == w.scheme {
 		a.used = t
-		return t.value, nil
+		return nil
 	}
 	if a.batch != nil && !r.batches.has(a.batch, a.need.repository) {
 		a.moved = true
-		return "", errMoved
+		return errMoved
 	}
 	r.tokens.drop(a.used)
-	value, err := fetch(ctx)
+	t, refused, err := a.buy(ctx, w)
 	if err != nil {
-		err, refused := a.unavailable(ctx, err)
 		if refused && len(a.others) > 0 {
 			r.log.DebugContext(ctx, "no token for so many", "repositories", len(a.others)+1)
 			r.batches.split(a.batch)
 			a.moved = true
 		}
-		return "", err
+		return err
 	}
-	r.secrets.add(value)
-	t := newToken(value, scheme, a.need, a.others)
 	r.tokens.add(t, a.need)
 	a.used, a.fetched = t, true
-	r.log.DebugContext(ctx, "got a token", "scheme", scheme.String(), "scopes", len(t.grants))
-	return value, nil
-}
-
-// unavailable makes the error for a token that could not be had, and tells
-// whether the server did not like the request, and may like a smaller one.
-func (a *attempt) unavailable(ctx context.Context, err error) (_ error, refused bool) {
-	if ctx.Err() != nil {
-		return ctx.Err(), false
-	}
-	e := &Error{Op: "get a token from", Subject: a.registry.host}
-	said := new(errcode.ErrorResponse)
-	switch {
-	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		e.status(http.StatusUnauthorized, false)
-		e.Hint = "it wants a user and a password, and there are none for it: log in to it"
-	case errors.As(err, &said):
-		made := a.registry.answered(e.Op, e.Subject, said)
-		if made.kind == ErrDenied {
-			made.Hint = "it does not take the credentials: log in to it again"
-		}
-		if made.kind == ErrNotFound { // of the endpoint, and nothing of the repository
-			made.kind = nil
-		}
-		switch said.StatusCode {
-		case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,
-			http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
-			refused = true
-		}
-		return made, refused
-	default:
-		e.Err = a.registry.cause(err)
-	}
-	return e, false
+	r.log.DebugContext(ctx, "got a token", "scheme", w.scheme.String(), "scopes", len(t.grants))
+	return nil
 }
 
 // String keeps what it holds out of logs.

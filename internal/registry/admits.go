@@ -19,23 +19,26 @@ func (r *Repository) Admits(ctx context.Context) error {
 	if err != nil {
 		return r.registry.failed(op, host, err)
 	}
-	who, err := r.registry.credential(ctx, r.name)
-	if err != nil {
-		return r.registry.failed(op, host, err)
-	}
+	who, lookup := r.registry.credential(ctx, r.name)
 	wanted := need{repository: r.name, push: who.IsZero()}
-	resp, _, err := r.registry.do(req, wanted)
+	answer, err := r.registry.do(req, wanted)
 	if err != nil {
 		return r.registry.failed(op, host, err)
 	}
-	defer closeBody(resp)
-	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		refused := r.registry.refused(op, host, resp)
-		refused.Hint = "" // it is of a repository
+	defer closeBody(answer.Response)
+	if answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden {
+		refused := r.registry.refused(op, host, answer)
+		if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized {
+			refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
+		}
 		return refused
 	}
-	if t := r.registry.tokens.find(wanted); who.IsZero() && t != nil && t.denies(wanted) {
-		return &Error{Op: op, Subject: host, Message: "nobody may push without credentials, and there are none", kind: ErrDenied}
+	t := r.registry.tokens.find(wanted)
+	switch {
+	case !who.IsZero() || t == nil || !t.denies(wanted):
+		return nil
+	case lookup != nil:
+		return r.registry.failed(op, host, lookup)
 	}
-	return nil
+	return &Error{Op: op, Subject: host, Message: "nobody may push without credentials, and there are none", Hint: login(host), kind: ErrLogin}
 }

@@ -137,11 +137,11 @@ func (r *Repository) cosignTags(ctx context.Context, d digest.Digest) ([]string,
 	// digit comes right before it (doc/quay-api.md section 5).
 	last := name[:len(name)-1]
 	query := url.Values{"n": {strconv.Itoa(cosignPage)}, "last": {last}}
-	resp, _, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)
+	resp, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, r.registry.failed(opAttached, r.at(d), err)
 	}
-	defer closeBody(resp)
+	defer closeBody(resp.Response)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTagList))
 	if err != nil {
 		return nil, r.registry.failed(opAttached, r.at(d), err)

@@ -45,17 +45,18 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 		header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
 	}
 	for asked := 1; ; asked++ {
-		resp, away, err := r.ask(ctx, http.MethodGet, r.url("blobs", d.Digest.String()), header)
+		answer, err := r.ask(ctx, http.MethodGet, r.url("blobs", d.Digest.String()), header)
 		if err != nil {
 			return nil, 0, r.registry.failed(op, subject, err)
 		}
+		resp, away := answer.Response, answer.away
 		switch {
 		case away && resp.StatusCode == http.StatusForbidden && asked == 1:
 			// The address that the registry gave has lapsed: it gives another.
 			closeBody(resp)
 			continue
 		case away && resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
-			e := r.registry.refused(op, subject, resp)
+			e := r.registry.refused(op, subject, answer)
 			e.Hint = "the storage that the registry points to refuses it, not the registry"
 			_ = resp.Body.Close()
 			return nil, 0, e
@@ -74,16 +75,16 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 			return nil, 0, e
 		}
 		defer closeBody(resp)
-		return nil, 0, r.registry.refused(op, subject, resp)
+		return nil, 0, r.registry.refused(op, subject, answer)
 	}
 }
 
 // checkPart tells where the content of an answer begins, when it is that of a
 // blob of so many bytes.
 func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start int64, err error) {
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return 0, fmt.Errorf("content is encoded as %q", r.registry.secrets.tidy(encoding))
-	}
+	// A Content-Encoding is no reason to refuse: registries label layers with the
+	// coding that they have by themselves. The bytes are taken as they come, and
+	// their number and digest decide.
 	last := size - 1
 	if resp.StatusCode == http.StatusPartialContent {
 		said := resp.Header.Get("Content-Range")
@@ -93,9 +94,17 @@ func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start i
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != last-start+1 {
-		return 0, fmt.Errorf("content of %d bytes, where %d were announced", resp.ContentLength, last-start+1)
+		return 0, fmt.Errorf("content of %d bytes%s, where %d were announced", resp.ContentLength, r.coding(resp), last-start+1)
 	}
 	return start, nil
+}
+
+// coding names the coding of an answer, if it says one.
+func (r *Repository) coding(resp *http.Response) string {
+	if coding := r.registry.secrets.tidy(resp.Header.Get("Content-Encoding")); coding != "" {
+		return fmt.Sprintf(" in the coding %q", coding)
+	}
+	return ""
 }
 
 // parseRange reads a Content-Range header: bytes FIRST-LAST/TOTAL. A total that
@@ -158,23 +167,27 @@ func (p *part) Read(b []byte) (int, error) {
 func (p *part) Close() error { return p.body.Close() }
 
 // HasBlob asks whether the repository has a blob, by a HEAD. A repository that
-// is not there has none.
+// is not there has none. A HEAD that is refused, and a blob of another length, is
+// a no: to send the blob again does no harm.
 func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	const op = "look for blob"
 	if err := manifest.Check(d); err != nil {
 		return false, &Error{Op: op, Subject: r.String(), Err: err}
 	}
-	resp, away, err := r.ask(ctx, http.MethodHead, r.url("blobs", d.Digest.String()), nil)
+	answer, err := r.ask(ctx, http.MethodHead, r.url("blobs", d.Digest.String()), nil)
 	if err != nil {
 		return false, r.registry.failed(op, r.at(d.Digest), err)
 	}
-	defer closeBody(resp)
-	if away && resp.StatusCode == http.StatusForbidden {
+	defer closeBody(answer.Response)
+	switch code := answer.StatusCode; {
+	case answer.away && code == http.StatusForbidden:
 		return true, nil // a signed address is for GET; that there is one says enough
+	case code == http.StatusNotFound && !isPage(answer.Response), saysNothing(answer.Response):
+		return false, nil
+	case !isSuccess(answer.Response):
+		return false, r.registry.refused(op, r.at(d.Digest), answer)
+	case answer.ContentLength >= 0 && answer.ContentLength != d.Size:
+		return false, nil
 	}
-	has, err := r.has(op, d.Digest, resp)
-	if has && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
-		return false, r.registry.malformed(op, r.at(d.Digest), fmt.Errorf("%d bytes, where %d were announced", resp.ContentLength, d.Size))
-	}
-	return has, err
+	return true, r.sameDigest(op, r.at(d.Digest), d.Digest, answer.Response)
 }

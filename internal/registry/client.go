@@ -8,27 +8,33 @@ import (
 	"strings"
 )
 
-// do sends a request to the registry with the rights it needs, and follows
-// redirects of GET and HEAD. away tells that the answer is of another host.
-// The caller closes the answer's body.
-func (r *Registry) do(req *http.Request, n need) (resp *http.Response, away bool, err error) {
-	if originOf(req.URL) != r.origin {
-		// An upload that is to go elsewhere: no credential goes there.
-		resp, err = r.plainly(req)
-		return resp, true, err
+// do sends a request to the registry with the rights it needs, and follows its
+// redirects. Whatever goes to another host goes without a credential. The
+// caller closes the answer's body.
+func (r *Registry) do(req *http.Request, n need) (*reply, error) {
+	send := func(req *http.Request, away bool) (*reply, error) {
+		if !away {
+			return r.authorized(req, n)
+		}
+		resp, err := r.plainly(req)
+		return &reply{Response: resp, away: true}, err
 	}
-	resp, err = r.authorized(req, n)
-	if err != nil || req.Method != http.MethodGet && req.Method != http.MethodHead {
-		return resp, false, err
+	answer, err := send(req, originOf(req.URL) != r.origin)
+	if err != nil {
+		return nil, err
 	}
-	return r.follow(req, resp, n)
+	return r.follow(req, answer, r.origin, send)
 }
 
-// plainly sends a request as it is, which has no credential.
+// plainly sends a request as it is, without adding a credential.
 func (r *Registry) plainly(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", r.userAgent)
 	return r.transport.RoundTrip(req)
 }
+
+// isSuccess tells whether an answer has a status of success. Registries differ
+// in which: 200, 201, 202 and 204 are all in use for one thing.
+func isSuccess(resp *http.Response) bool { return resp.StatusCode >= 200 && resp.StatusCode < 300 }
 
 // orasClient lets oras' repository send its requests this way.
 type orasClient struct {
@@ -37,27 +43,33 @@ type orasClient struct {
 }
 
 // Do implements remote.Client. oras has addresses in its errors: of one elsewhere,
-// which can be a signed one, it gets to see no parameters. A 404 that is a page
-// it would take for a registry's word that there is nothing.
+// which can be a signed one, it gets to see no parameters. It is given no answer
+// that it would misread: a 404 that is a page, a success of another number, or a
+// refusal whose reason it would drop.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	n := need{repository: c.repository}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		n.push = true
 	}
-	resp, away, err := c.registry.do(req, n)
+	answer, err := c.registry.do(req, n)
 	if err != nil {
-		return nil, err
+		return nil, c.registry.failed("", "", err)
 	}
 	// Where there is no list of referrers, a page may well be what says so.
-	if resp.StatusCode == http.StatusNotFound && isPage(resp) && !strings.Contains(req.URL.Path, "/referrers/") {
-		defer closeBody(resp)
-		return nil, c.registry.refused("", "", resp)
+	isReferrers := strings.Contains(req.URL.Path, "/referrers/")
+	page := answer.StatusCode == http.StatusNotFound && isPage(answer.Response) && !isReferrers
+	if page || n.push && !isSuccess(answer.Response) {
+		defer closeBody(answer.Response)
+		return nil, c.registry.refused("", "", answer)
 	}
-	if away {
-		shown := *resp.Request.URL
+	if n.push {
+		answer.StatusCode = http.StatusCreated
+	}
+	if answer.away {
+		shown := *answer.Request.URL
 		shown.RawQuery = ""
-		resp.Request = resp.Request.WithContext(req.Context())
-		resp.Request.URL = &shown
+		answer.Request = answer.Request.WithContext(req.Context())
+		answer.Request.URL = &shown
 	}
-	return resp, nil
+	return answer.Response, nil
 }

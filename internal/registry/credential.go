@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-
-	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // A Credential is a user name and its secret: a password, a robot's token, or
@@ -18,7 +16,10 @@ import (
 // docker's files and helpers have it. The zero value is none.
 //
 // It does not print: not by any verb, not as JSON, not in a log.
-type Credential struct{ reveal func() (user, secret string) }
+type Credential struct {
+	reveal  func() (user, secret string)
+	ownHost bool // it is for the registry's own host alone
+}
 
 // identityUser marks an identity token.
 const identityUser = "<token>"
@@ -30,7 +31,16 @@ func NewCredential(user, secret string) Credential {
 	}
 	// A function prints as an address, even in a struct around it that is
 	// printed by reflection, with whatever verb.
-	return Credential{func() (string, string) { return user, secret }}
+	return Credential{reveal: func() (string, string) { return user, secret }}
+}
+
+// OwnHost returns the credential for use with the registry's own host alone: it
+// is not sent to a token server on another host. What docker login has stored
+// goes to the token server that a registry names, as everywhere; the token of an
+// API does not, since a Quay is its own token server.
+func (c Credential) OwnHost() Credential {
+	c.ownHost = true
+	return c
 }
 
 // IsZero tells whether it is none.
@@ -42,15 +52,6 @@ func (c Credential) parts() (user, secret string) {
 		return "", ""
 	}
 	return c.reveal()
-}
-
-// oras gives it in the form that oras' client takes.
-func (c Credential) oras() auth.Credential {
-	user, secret := c.parts()
-	if user == identityUser {
-		return auth.Credential{RefreshToken: secret}
-	}
-	return auth.Credential{Username: user, Password: secret}
 }
 
 const unprinted = "[credential]"

@@ -5,7 +5,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
@@ -26,6 +26,9 @@ var (
 	// ErrDenied: 401 or 403. A Quay says so of repositories that are private
 	// and of ones that are not there, alike (doc/quay-api.md section 5).
 	ErrDenied = errors.New("registry: access denied")
+	// ErrLogin: an ErrDenied, too, because there are no credentials or the
+	// registry does not take them. With what is asked for it has nothing to do.
+	ErrLogin = errors.New("registry: credentials missing or refused")
 	// ErrMalformed: the answer does not match what was asked for.
 	ErrMalformed = errors.New("registry: malformed answer")
 	// ErrRedirect: a redirect was not followed.
@@ -39,11 +42,12 @@ type Error struct {
 	Subject string // on what: host/namespace/name with a :tag or an @digest
 	Status  int    // HTTP status of the answer; 0 when there was none, or a good one
 	Code    string // the registry's own word for it, such as "MANIFEST_UNKNOWN"; may be ""
-	Message string // what the registry said; may be ""
+	Message string // what the registry said, in one line; may be ""
 	Hint    string // what to do about it, or what it can mean; may be ""
 	Err     error  // the cause when it is not the answer's status
 
-	kind error // one of the sentinels, or nil
+	kind  error           // one of the sentinels, or nil
+	named []digest.Digest // in what the registry said
 }
 
 // Error returns operation, subject, status, cause and hint, in one line.
@@ -72,7 +76,23 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is tells whether target is the sentinel of e's kind.
-func (e *Error) Is(target error) bool { return e.kind != nil && target == e.kind }
+func (e *Error) Is(target error) bool {
+	return e.kind != nil && (target == e.kind || e.kind == ErrLogin && target == ErrDenied)
+}
+
+// LacksBlobs tells whether a registry has refused a manifest because it does not
+// have a blob, and which digests it has named. Registries answer BLOB_UNKNOWN or
+// MANIFEST_BLOB_UNKNOWN (distribution specification, "Error Codes"), and a Quay
+// answers MANIFEST_INVALID with the blob in the text (doc/quay-api.md, "Pushing").
+func (e *Error) LacksBlobs() (named []digest.Digest, lacks bool) {
+	switch e.Code {
+	case "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN":
+		return e.named, true
+	case "MANIFEST_INVALID":
+		return e.named, len(e.named) > 0
+	}
+	return nil, false
+}
 
 // malformed makes the error for an answer that is not what was asked for.
 func (r *Registry) malformed(op, subject string, err error) *Error {
@@ -83,23 +103,34 @@ const maxErrorBody = 64 << 10 // bytes read of an answer that is an error
 
 // refused makes the error for an answer with a status that is not the one
 // wanted, and reads its body.
-func (r *Registry) refused(op, subject string, resp *http.Response) *Error {
+func (r *Registry) refused(op, subject string, answer *reply) *Error {
 	e := &Error{Op: op, Subject: subject}
-	e.status(resp.StatusCode, isPage(resp))
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if err != nil || resp.Request.Method == http.MethodHead {
+	e.status(answer.StatusCode, isPage(answer.Response))
+	if errors.Is(e.kind, ErrDenied) {
+		e.Hint = answer.hint
+		if answer.kind != nil {
+			e.kind = answer.kind
+		}
+		if answer.away {
+			r.deniedElsewhere(e, answer)
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody))
+	if err != nil || answer.Request.Method == http.MethodHead {
 		return e
 	}
-	// Shape D of doc/quay-api.md section 3, which every registry has. All else
-	// is a proxy's, or a page, and says no more than the status.
-	var wire struct {
-		Errors []struct{ Code, Message string }
-	}
-	if json.Unmarshal(body, &wire) == nil && len(wire.Errors) > 0 {
-		e.Code = r.secrets.tidy(wire.Errors[0].Code)
-		e.Message = r.secrets.tidy(wire.Errors[0].Message)
-	}
+	said := r.secrets.reason(body)
+	e.Code, e.Message, e.named = said.code, said.text, said.digests
 	return e
+}
+
+// deniedElsewhere says what is known when another host denies access.
+func (r *Registry) deniedElsewhere(e *Error, answer *reply) {
+	host := r.secrets.tidy(answer.Request.URL.Host)
+	e.Hint = fmt.Sprintf("%s leads to %q, where its credentials are not sent; if that is another name of this registry, use that name", r.host, host)
+	if method := answer.Request.Method; method != http.MethodGet && method != http.MethodHead {
+		e.kind = ErrRedirect
+	}
 }
 
 // status fills in what a status means.
@@ -108,7 +139,6 @@ func (e *Error) status(status int, page bool) {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		e.kind = ErrDenied
-		e.Hint = "the repository is private and the credentials do not cover it, or there is none of that name"
 	case status == http.StatusProxyAuthRequired:
 		e.Hint = "the proxy of HTTP_PROXY says so, and not the registry: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
 	case status == http.StatusNotFound && page:
@@ -133,7 +163,12 @@ func (r *Registry) failed(op, subject string, err error) error {
 		return &own
 	}
 	if said := new(errcode.ErrorResponse); errors.As(err, &said) {
-		return r.answered(op, subject, said)
+		e := &Error{Op: op, Subject: subject}
+		e.status(said.StatusCode, false)
+		if len(said.Errors) > 0 {
+			e.Code, e.Message = r.secrets.tidy(said.Errors[0].Code), r.secrets.tidy(said.Errors[0].Message)
+		}
+		return e
 	}
 	return &Error{Op: op, Subject: subject, Err: r.cause(err)}
 }
@@ -147,16 +182,6 @@ func (r *Registry) failedInOras(op, subject string, err error) error {
 		e.kind = ErrMalformed
 	}
 	return made
-}
-
-// answered makes the error for an answer that oras has read.
-func (r *Registry) answered(op, subject string, said *errcode.ErrorResponse) *Error {
-	e := &Error{Op: op, Subject: subject}
-	e.status(said.StatusCode, false)
-	if len(said.Errors) > 0 {
-		e.Code, e.Message = r.secrets.tidy(said.Errors[0].Code), r.secrets.tidy(said.Errors[0].Message)
-	}
-	return e
 }
 
 // cause is the error that a request failed with, fit to be shown: without the

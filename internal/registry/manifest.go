@@ -42,67 +42,109 @@ func (r *Repository) Manifest(ctx context.Context, d digest.Digest) (ocispec.Des
 }
 
 // fetch gets a manifest by digest or tag. The descriptor's digest is that of
-// the content, in SHA-256.
+// the content: the one that the registry names, if it fits, or in SHA-256.
 func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (ocispec.Descriptor, []byte, error) {
-	resp, _, err := r.ask(ctx, http.MethodGet, r.url("manifests", reference), manifestHeader())
+	none := ocispec.Descriptor{}
+	answer, err := r.ask(ctx, http.MethodGet, r.url("manifests", reference), manifestHeader())
 	if err != nil {
-		return ocispec.Descriptor{}, nil, r.registry.failed(op, subject, err)
+		return none, nil, r.registry.failed(op, subject, err)
 	}
-	defer closeBody(resp)
-	if resp.StatusCode != http.StatusOK {
-		return ocispec.Descriptor{}, nil, r.registry.refused(op, subject, resp)
+	defer closeBody(answer.Response)
+	if !isSuccess(answer.Response) {
+		return none, nil, r.registry.refused(op, subject, answer)
 	}
-	mediaType, err := r.manifestType(resp)
-	if err == nil && resp.ContentLength > manifest.MaxSize {
-		err = fmt.Errorf("%d bytes, and %d is the limit", resp.ContentLength, manifest.MaxSize)
+	if answer.ContentLength > manifest.MaxSize {
+		return none, nil, r.registry.malformed(op, subject, fmt.Errorf("%d bytes, and %d is the limit", answer.ContentLength, manifest.MaxSize))
 	}
-	if err != nil {
-		return ocispec.Descriptor{}, nil, r.registry.malformed(op, subject, err)
-	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, manifest.MaxSize+1))
+	content, err := io.ReadAll(io.LimitReader(answer.Body, manifest.MaxSize+1))
 	switch {
 	case err != nil:
-		return ocispec.Descriptor{}, nil, r.registry.failed(op, subject, err)
+		return none, nil, r.registry.failed(op, subject, err)
 	case len(content) > manifest.MaxSize:
-		return ocispec.Descriptor{}, nil, r.registry.malformed(op, subject, fmt.Errorf("more than %d bytes", manifest.MaxSize))
+		return none, nil, r.registry.malformed(op, subject, fmt.Errorf("more than %d bytes", manifest.MaxSize))
 	}
-	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}, content, nil
+	d := ocispec.Descriptor{MediaType: servedType(answer.Response), Digest: digest.FromBytes(content), Size: int64(len(content))}
+	if !manifest.IsManifest(d.MediaType) {
+		// Files behind a plain web server have no type, or a general one: what the
+		// content says of itself counts.
+		if d.MediaType = manifest.MediaType(content); d.MediaType == "" {
+			err := fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.secrets.tidy(answer.Header.Get("Content-Type")))
+			return none, nil, r.registry.malformed(op, subject, err)
+		}
+	}
+	if said := digest.Digest(answer.Header.Get("Docker-Content-Digest")); said != d.Digest && said.Validate() == nil {
+		if said.Algorithm().FromBytes(content) != said {
+			return none, nil, r.registry.malformed(op, subject, fmt.Errorf("content of %d bytes does not have the digest %s that is named with it", len(content), said))
+		}
+		d.Digest = said
+	}
+	return d, content, nil
 }
 
-// manifestType reads the Content-Type of an answer that should be a manifest.
-func (r *Repository) manifestType(resp *http.Response) (string, error) {
-	said := resp.Header.Get("Content-Type")
-	mediaType, _, err := mime.ParseMediaType(said)
-	if err != nil || !manifest.IsManifest(mediaType) {
-		return "", fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.secrets.tidy(said))
-	}
-	return mediaType, nil
+// servedType reads the Content-Type of an answer; "" when there is none.
+func servedType(resp *http.Response) string {
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return mediaType
 }
 
-// HasManifest asks whether the repository has a manifest, by a HEAD. A
-// repository that is not there has none.
+// head asks for a manifest by HEAD. An answer without an error is a success. Of a
+// HEAD that says nothing there is no answer: GET decides.
+func (r *Repository) head(ctx context.Context, op, subject, reference string) (*reply, error) {
+	if r.registry.noHead.Load() {
+		return nil, nil
+	}
+	answer, err := r.ask(ctx, http.MethodHead, r.url("manifests", reference), manifestHeader())
+	if err != nil {
+		return nil, r.registry.failed(op, subject, err)
+	}
+	defer closeBody(answer.Response)
+	switch {
+	case isSuccess(answer.Response):
+		return answer, nil
+	case saysNothing(answer.Response):
+		return nil, nil
+	}
+	return nil, r.registry.refused(op, subject, answer)
+}
+
+// saysNothing tells whether the refusal of a HEAD says nothing about GET. Some
+// registries, and boxes before them, refuse every HEAD: with 405, 400 or 403, or
+// with a 404 that is not in a registry's form (JSON, by the distribution
+// specification).
+func saysNothing(resp *http.Response) bool {
+	switch code := resp.StatusCode; code {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	case http.StatusNotFound:
+		said := servedType(resp)
+		return said != "application/json" && said != "text/html" && resp.Header.Get("Docker-Distribution-Api-Version") == ""
+	case http.StatusNotImplemented:
+		return true
+	default:
+		return code >= 400 && code < 500
+	}
+}
+
+// HasManifest asks whether the repository has a manifest, by a HEAD, and if that
+// is refused by a GET. A repository that is not there has none.
 func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, error) {
 	const op = "look for manifest"
 	if err := d.Validate(); err != nil {
 		return false, &Error{Op: op, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
 	}
-	resp, _, err := r.ask(ctx, http.MethodHead, r.url("manifests", d.String()), manifestHeader())
-	if err != nil {
-		return false, r.registry.failed(op, r.at(d), err)
+	answer, err := r.head(ctx, op, r.at(d), d.String())
+	if answer == nil && err == nil {
+		if _, _, err = r.Manifest(ctx, d); err == nil {
+			r.registry.noHead.Store(true)
+		}
 	}
-	defer closeBody(resp)
-	return r.has(op, d, resp)
-}
-
-// has reads the answer to a HEAD.
-func (r *Repository) has(op string, d digest.Digest, resp *http.Response) (bool, error) {
-	switch said := resp.Header.Get("Docker-Content-Digest"); {
-	case resp.StatusCode == http.StatusNotFound && !isPage(resp):
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return false, nil
-	case resp.StatusCode != http.StatusOK:
-		return false, r.registry.refused(op, r.at(d), resp)
-	case said != "" && said != d.String():
-		return false, r.registry.malformed(op, r.at(d), fmt.Errorf("digest %q", r.registry.secrets.tidy(said)))
+	case err != nil:
+		return false, err
+	case answer != nil:
+		return true, r.sameDigest(op, r.at(d), d, answer.Response)
 	}
 	return true, nil
 }

@@ -15,8 +15,9 @@ import (
 
 // Mount makes a blob of another repository of the registry one of this, without
 // its content being sent. false: the registry does not do that, or not with
-// this blob, and nothing is left behind; the blob is to be uploaded. Sent again
-// as [Repository.Upload] is.
+// this blob, and nothing is left behind; the blob is to be uploaded. Whatever is
+// refused is no error: a token server may refuse two repositories at once, and
+// whether we may write here the upload will tell.
 func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
 	const op = "mount blob"
 	if err := manifest.Check(d); err != nil {
@@ -26,44 +27,49 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	if !validRepository(from) {
 		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
 	}
-	resp, err := r.session(ctx, need{repository: r.name, push: true, from: from}, "mount", d.Digest.String(), "from", from)
-	if err != nil {
-		return false, r.registry.failed(op, subject, err)
-	}
+	answer, err := r.session(ctx, need{repository: r.name, push: true, from: from}, "mount", d.Digest.String(), "from", from)
 	switch {
-	case resp.StatusCode == http.StatusCreated:
-		defer closeBody(resp)
-		return true, r.sameDigest(op, subject, d.Digest, resp)
-	case resp.StatusCode == http.StatusAccepted:
-		return false, r.cancel(ctx, op, subject, resp)
-	case resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
-		// It cannot, or we may not read there. Whether we may write here the
-		// upload will tell.
-		closeBody(resp)
+	case err != nil && ctx.Err() != nil:
+		return false, r.registry.failed(op, subject, err)
+	case err != nil:
+		return false, nil
+	case answer.StatusCode == http.StatusAccepted:
+		if err := r.cancel(ctx, op, subject, answer); err != nil && ctx.Err() != nil {
+			return false, err
+		}
 		return false, nil
 	}
-	defer closeBody(resp)
-	return false, r.registry.refused(op, subject, resp)
+	defer closeBody(answer.Response)
+	if !isSuccess(answer.Response) {
+		return false, nil
+	}
+	return true, r.sameDigest(op, subject, d.Digest, answer.Response)
 }
 
-// cancel ends the session that a registry has opened instead of mounting. That
-// it does not is no failure: it forgets the session by itself some day.
-func (r *Repository) cancel(ctx context.Context, op, subject string, resp *http.Response) error {
-	to, err := r.location(op, subject, resp)
+// cancel ends a session that a registry has opened. That the registry does not
+// do that is no failure: it forgets the session by itself some day. An error
+// says that uploads to it would fail.
+func (r *Repository) cancel(ctx context.Context, op, subject string, opened *reply) error {
+	to, err := r.location(op, subject, opened)
 	if err != nil {
-		return nil
+		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to.String(), nil)
 	if err != nil {
 		return nil
 	}
-	resp, _, err = r.registry.do(req, need{repository: r.name, push: true})
-	if err != nil {
-		if ctx.Err() != nil {
-			return r.registry.failed(op, subject, err)
-		}
+	answer, err := r.registry.do(req, need{repository: r.name, push: true})
+	switch elsewhere := originOf(to) != originOf(opened.Request.URL); {
+	case err != nil && ctx.Err() != nil:
+		return r.registry.failed(op, subject, err)
+	case err != nil && elsewhere:
+		return r.otherName(op, subject, to, r.registry.cause(err))
+	case err != nil:
 		return nil
 	}
-	closeBody(resp)
+	defer closeBody(answer.Response)
+	if r.isOtherName(to, answer) {
+		return r.otherName(op, subject, to, nil)
+	}
 	return nil
 }

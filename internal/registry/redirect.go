@@ -14,45 +14,73 @@ import (
 
 const maxRedirects = 5
 
-// follow goes after the redirects of a GET or HEAD: within the registry with
-// its credentials, and anywhere else by a new request that has none, and has
-// no more of the first one's header than what says which content is wanted. Once
-// away, always away. From https to http nothing goes.
+// follow follows the redirects of an answer: within home, which is a scheme,
+// host and port, with the credentials that send adds, and anywhere else without.
+// A new request has no more of the first one's header than what says which
+// content is wanted or sent. Once away, always away. From https to http nothing
+// goes.
 //
-// An answer that is a redirect to object storage is what a Quay gives for a
-// blob (doc/quay-api.md, "Recorded").
-func (r *Registry) follow(req *http.Request, resp *http.Response, n need) (_ *http.Response, away bool, err error) {
-	at := req.URL
-	for hop := 0; isRedirect(resp); hop++ {
-		to, err := r.next(at, resp)
-		closeBody(resp)
-		if err == nil && hop == maxRedirects {
+// GET and HEAD follow every redirect, and anything else only one that repeats
+// the request as it is, with its body (307 and 308: RFC 9110, section 15.4). An
+// answer that is a redirect to object storage is what a Quay gives for a blob
+// (doc/quay-api.md, "Recorded").
+func (r *Registry) follow(req *http.Request, answer *reply, home string, send func(req *http.Request, away bool) (*reply, error)) (*reply, error) {
+	at, away := req.URL, answer.away
+	for hop := 0; isRedirect(answer.Response); hop++ {
+		to, err := r.next(at, answer.Response)
+		status := answer.StatusCode
+		closeBody(answer.Response)
+		switch {
+		case err != nil:
+		case hop == maxRedirects:
 			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.secrets.tidy(to.Host))
+		case !repeats(req.Method, status):
+			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: use the name that it redirects to", r.secrets.tidy(to.Host), status, req.Method)
 		}
 		if err != nil {
-			return nil, false, &Error{Err: err, kind: ErrRedirect}
+			return nil, &Error{Err: err, kind: ErrRedirect}
 		}
-		away = away || originOf(to) != r.origin
-		again, err := http.NewRequestWithContext(req.Context(), req.Method, to.String(), nil)
+		away = away || originOf(to) != home
+		again, err := again(req, to)
 		if err != nil {
-			return nil, false, &Error{Err: errors.New("redirect to an address that is none"), kind: ErrRedirect}
+			return nil, err
 		}
-		for _, key := range []string{"Accept", "Accept-Encoding", "Range"} {
-			if values := req.Header.Values(key); len(values) > 0 {
-				again.Header[key] = values
-			}
+		if answer, err = send(again, away); err != nil {
+			return nil, err
 		}
-		if away {
-			resp, err = r.plainly(again)
-		} else {
-			resp, err = r.authorized(again, n)
-		}
-		if err != nil {
-			return nil, away, err
-		}
-		at = to
+		answer.away, at = away, to
 	}
-	return resp, away, nil
+	return answer, nil
+}
+
+// repeats tells whether a redirect repeats a request as it is.
+func repeats(method string, status int) bool {
+	return method == http.MethodGet || method == http.MethodHead ||
+		status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
+}
+
+// again makes the request that goes where a redirect leads.
+func again(req *http.Request, to *url.URL) (*http.Request, error) {
+	next, err := http.NewRequestWithContext(req.Context(), req.Method, to.String(), nil)
+	if err != nil {
+		return nil, &Error{Err: errors.New("redirect to an address that is none"), kind: ErrRedirect}
+	}
+	for _, key := range []string{"Accept", "Accept-Encoding", "Range", "Content-Type", "Content-Range"} {
+		if values := req.Header.Values(key); len(values) > 0 {
+			next.Header[key] = values
+		}
+	}
+	if req.Body == nil || req.Body == http.NoBody {
+		return next, nil
+	}
+	if req.GetBody == nil {
+		return nil, errors.New("the body cannot be sent again")
+	}
+	if next.Body, err = req.GetBody(); err != nil {
+		return nil, err
+	}
+	next.GetBody, next.ContentLength = req.GetBody, req.ContentLength
+	return next, nil
 }
 
 func isRedirect(resp *http.Response) bool {
@@ -94,18 +122,4 @@ func originOf(u *url.URL) string {
 		host = "[" + host + "]"
 	}
 	return scheme + "://" + host
-}
-
-// A readable transport takes a Location away that is no address: net/http
-// would make an error of it that has all of it in its text.
-type readable struct{ base http.RoundTripper }
-
-func (s readable) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.base.RoundTrip(req)
-	if err == nil && isRedirect(resp) {
-		if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
-			resp.Header.Del("Location")
-		}
-	}
-	return resp, err
 }

@@ -51,6 +51,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	oras "oras.land/oras-go/v2/registry"
 
@@ -81,10 +82,10 @@ type Registry struct {
 	creds     Credentials
 	log       *slog.Logger
 	transport http.RoundTripper // sends pushes again
-	client    *http.Client      // of that; follows no redirect
 	tokens    *tokens
 	batches   *batches
 	secrets   secrets
+	noHead    atomic.Bool // HEAD of a manifest was refused, and GET was not
 
 	mu           sync.Mutex
 	repositories map[string]*Repository
@@ -129,11 +130,6 @@ func New(host string, o Options) (*Registry, error) {
 		repositories: map[string]*Repository{},
 	}
 	r.transport = &resender{base: watched{o.Transport}, log: r.log}
-	r.client = &http.Client{
-		Transport: readable{r.transport},
-		// Redirects are ours to follow (redirect.go).
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	return r, nil
 }
 

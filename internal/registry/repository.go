@@ -68,12 +68,11 @@ func (r *Repository) url(parts ...string) string {
 	return r.registry.origin + "/v2/" + r.name + "/" + strings.Join(parts, "/")
 }
 
-// ask sends a request without a body that needs the right to pull. away tells
-// that the answer is of another host, to which the registry has redirected.
-func (r *Repository) ask(ctx context.Context, method, url string, header http.Header) (resp *http.Response, away bool, err error) {
+// ask sends a request without a body that needs the right to pull.
+func (r *Repository) ask(ctx context.Context, method, url string, header http.Header) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	for key, values := range header {
 		req.Header[key] = values
@@ -90,37 +89,35 @@ func manifestHeader() http.Header {
 
 // Resolve asks what a tag stands for, without the content: one HEAD, which a
 // Quay counts as a pull (doc/quay-api.md section 5), so it is for callers who
-// do not know the digest. A registry that does not give the digest or the size
-// in the header is asked for the content. The error meets [ErrNotFound] when there is
-// no such tag.
+// do not know the digest. If the registry refuses the HEAD, or its answer lacks
+// the digest, the size or the media type, the content is asked for. The error
+// meets [ErrNotFound] when there is no such tag.
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
 	const op = "resolve"
 	subject := r.String() + ":" + tag
 	if !tagForm.MatchString(tag) {
 		return ocispec.Descriptor{}, &Error{Op: op, Subject: fmt.Sprintf("%s:%.140q", r, tag), Err: errors.New("no name of a tag")}
 	}
-	resp, _, err := r.ask(ctx, http.MethodHead, r.url("manifests", tag), manifestHeader())
+	answer, err := r.head(ctx, op, subject, tag)
 	if err != nil {
-		return ocispec.Descriptor{}, r.registry.failed(op, subject, err)
+		return ocispec.Descriptor{}, err
 	}
-	defer closeBody(resp)
-	if resp.StatusCode != http.StatusOK {
-		return ocispec.Descriptor{}, r.registry.refused(op, subject, resp)
+	if answer != nil {
+		said := answer.Header.Get("Docker-Content-Digest")
+		mediaType := servedType(answer.Response)
+		if said != "" && answer.ContentLength >= 0 && manifest.IsManifest(mediaType) {
+			d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(said), Size: answer.ContentLength}
+			if err := d.Digest.Validate(); err != nil {
+				return ocispec.Descriptor{}, r.registry.malformed(op, subject, fmt.Errorf("digest %q: %w", r.registry.secrets.tidy(said), err))
+			}
+			return d, nil
+		}
 	}
-	mediaType, err := r.manifestType(resp)
-	if err != nil {
-		return ocispec.Descriptor{}, r.registry.malformed(op, subject, err)
+	d, _, err := r.fetch(ctx, op, subject, tag)
+	if answer == nil && err == nil {
+		r.registry.noHead.Store(true)
 	}
-	said := resp.Header.Get("Docker-Content-Digest")
-	if said == "" || resp.ContentLength < 0 { // both are optional: the content has to tell
-		d, _, err := r.fetch(ctx, op, subject, tag)
-		return d, err
-	}
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(said), Size: resp.ContentLength}
-	if err := d.Digest.Validate(); err != nil {
-		return ocispec.Descriptor{}, r.registry.malformed(op, subject, fmt.Errorf("digest %q: %w", r.registry.secrets.tidy(said), err))
-	}
-	return d, nil
+	return d, err
 }
 
 // withQuery adds parameters to a URL that may have some.

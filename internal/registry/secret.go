@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -27,6 +28,9 @@ func (s secrets) addCredential(c Credential) {
 // shown reports whether a text has a secret in it.
 func (s secrets) shown(text string) bool { return s.Shows(text) }
 
+// escapes are what a terminal takes for commands: CSI and OSC sequences.
+var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?")
+
 const maxText = 300 // characters shown of a server's text
 
 // tidy makes a server's text fit to be shown: one line of printable characters,
@@ -35,6 +39,7 @@ func (s secrets) tidy(text string) string {
 	if s.shown(text) {
 		return ""
 	}
+	text = escapes.ReplaceAllString(text, "")
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {
 			return c

@@ -20,6 +20,12 @@ type token struct {
 	expires time.Time // zero: not known; then the registry's 401 tells
 	grants  []need    // what it is good for
 	read    bool      // grants were read in the token, and are not just what was asked for
+	claims  claims    // if read
+
+	anonymous bool   // bought without credentials
+	withheld  string // the token server that was not sent the credentials, or ""
+	lookup    error  // why there are no credentials, if the looking failed
+	quay      bool   // a Quay has made it
 }
 
 // newToken reads a token that was asked for a need and for pulling from a batch.
@@ -40,7 +46,7 @@ func newToken(value string, scheme auth.Scheme, n need, batch []string) *token {
 		t.grants = asked
 		return t
 	}
-	t.read = true
+	t.read, t.claims = true, c
 	t.expires = c.deadline(time.Now())
 	for _, one := range asked {
 		if c.grants(one) {

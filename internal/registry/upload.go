@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,7 +27,7 @@ const maxSessions = 3
 // its connection is sent again, from open, a few times, with growing waits or
 // the server's own (Retry-After). A session that the registry does not know
 // any more, or that a broken upload has left half full, is replaced by
-// a new one. An error of open or of what it gives, and content of another
+// a new one. Any 2xx is a success. An error of open or of what it gives, and content of another
 // length, end it at once.
 func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
 	const op = "upload blob"
@@ -35,37 +36,40 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 	}
 	subject := r.at(d.Digest)
 	for session := 1; ; session++ {
-		resp, err := r.session(ctx, need{repository: r.name, push: true})
+		opened, err := r.session(ctx, need{repository: r.name, push: true})
 		if err != nil {
 			return r.registry.failed(op, subject, err)
 		}
-		to, err := r.location(op, subject, resp)
+		to, err := r.location(op, subject, opened)
 		if err != nil {
 			return err
 		}
-		resp, err = r.put(ctx, to, d, open)
+		answer, err := r.put(ctx, to, d, open)
 		if err != nil {
 			return r.registry.failed(op, subject, err)
 		}
-		if session < maxSessions && isLost(resp) {
-			wait := delay(resp, session)
-			closeBody(resp)
-			r.registry.log.InfoContext(ctx, "upload session is gone, beginning another", "status", resp.StatusCode, "wait", wait)
+		if session < maxSessions && isLost(answer.Response) {
+			wait := delay(answer.Response, session)
+			closeBody(answer.Response)
+			r.registry.log.InfoContext(ctx, "upload session is gone, beginning another", "status", answer.StatusCode, "wait", wait)
 			if err := sleep(ctx, wait); err != nil {
 				return r.registry.failed(op, subject, err)
 			}
 			continue
 		}
-		defer closeBody(resp)
-		if resp.StatusCode != http.StatusCreated {
-			return r.registry.refused(op, subject, resp)
+		defer closeBody(answer.Response)
+		switch {
+		case r.isOtherName(to, answer):
+			return r.otherName(op, subject, to, nil)
+		case !isSuccess(answer.Response):
+			return r.registry.refused(op, subject, answer)
 		}
-		return r.sameDigest(op, subject, d.Digest, resp)
+		return r.sameDigest(op, subject, d.Digest, answer.Response)
 	}
 }
 
 // session asks for an upload session, with parameters if there are any.
-func (r *Repository) session(ctx context.Context, n need, parameters ...string) (*http.Response, error) {
+func (r *Repository) session(ctx context.Context, n need, parameters ...string) (*reply, error) {
 	to, err := url.Parse(r.url("blobs", "uploads", ""))
 	if err != nil {
 		return nil, err
@@ -77,27 +81,52 @@ func (r *Repository) session(ctx context.Context, n need, parameters ...string) 
 	if err != nil {
 		return nil, err
 	}
-	resp, _, err := r.registry.do(req, n)
-	return resp, err
+	return r.registry.do(req, n)
 }
 
 // location reads where a session is, from the answer that opened it, which it
-// closes. It may be on another host, which gets no credential; it may not be
-// where a redirect could not lead.
-func (r *Repository) location(op, subject string, resp *http.Response) (*url.URL, error) {
-	defer closeBody(resp)
-	if resp.StatusCode != http.StatusAccepted {
-		return nil, r.registry.refused(op, subject, resp)
+// closes. The address is relative to where the request was answered. It may be on
+// another host, which gets no credential; it may not be where a redirect could
+// not lead.
+func (r *Repository) location(op, subject string, opened *reply) (*url.URL, error) {
+	defer closeBody(opened.Response)
+	if !isSuccess(opened.Response) {
+		return nil, r.registry.refused(op, subject, opened)
 	}
-	to, err := r.registry.next(resp.Request.URL, resp)
-	if err != nil {
-		return nil, &Error{Op: op, Subject: subject, Err: err, kind: ErrRedirect}
+	to, err := r.registry.next(opened.Request.URL, opened.Response)
+	switch {
+	case err == nil:
+		return to, nil
+	case opened.Header.Get("Location") == "":
+		return nil, r.registry.malformed(op, subject, fmt.Errorf("%d without the address of an upload", opened.StatusCode))
 	}
-	return to, nil
+	return nil, &Error{Op: op, Subject: subject, Err: fmt.Errorf("address of the upload: %w", err), kind: ErrRedirect,
+		Hint: "a proxy before the registry that does not say by which name and scheme it is asked (Host, X-Forwarded-Proto) has it give such addresses"}
+}
+
+// isOtherName tells whether an upload was sent on to another host, and that is a
+// registry which wants credentials: another name of this one. A Quay gives the
+// name in its configuration, whatever it is asked by (doc/quay-api.md,
+// "Uploads").
+func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
+	if originOf(to) == r.registry.origin {
+		return false
+	}
+	return answer.StatusCode == http.StatusUnauthorized ||
+		answer.StatusCode == http.StatusForbidden && strings.HasPrefix(to.Path, "/v2/")
+}
+
+// otherName makes the error for uploads that go to another name of the registry.
+func (r *Repository) otherName(op, subject string, to *url.URL, cause error) error {
+	name := r.registry.secrets.tidy(to.Host)
+	e := &Error{Op: op, Subject: subject, Err: cause, kind: ErrRedirect}
+	e.Message = fmt.Sprintf("uploads are to go to %q, where the credentials for %s are not sent", name, r.registry.host)
+	e.Hint = fmt.Sprintf("if that is another name of this registry, use %s in place of %s", name, r.registry.host)
+	return e
 }
 
 // put sends all of a blob to its session.
-func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor, open func() (io.ReadCloser, error)) (*http.Response, error) {
+func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor, open func() (io.ReadCloser, error)) (*reply, error) {
 	body := func() (io.ReadCloser, error) {
 		if d.Size == 0 {
 			return http.NoBody, nil
@@ -120,8 +149,7 @@ func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor,
 	req.ContentLength = d.Size
 	req.GetBody = body
 	req.Header.Set("Content-Type", "application/octet-stream")
-	resp, _, err := r.registry.do(req, need{repository: r.name, push: true})
-	return resp, err
+	return r.registry.do(req, need{repository: r.name, push: true})
 }
 
 // isLost tells whether an upload failed because of its session: it is unknown,

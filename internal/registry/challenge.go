@@ -1,0 +1,112 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"net/http"
+	"strings"
+)
+
+// A challenge is one way that a server offers to authenticate: a scheme in
+// lower case, and its parameters with their names in lower case (RFC 9110,
+// section 11.6.1).
+type challenge struct {
+	scheme     string
+	parameters map[string]string
+}
+
+const maxChallenges = 32 // of one answer that are read
+
+// challenges reads all WWW-Authenticate headers of an answer, in their order. A
+// header may hold several challenges. What registries send is read too, and not
+// only what the RFC allows: values without quotes that need some, parameters
+// without a comma between them, a quote that is never closed.
+func challenges(h http.Header) (all []challenge) {
+	for _, text := range h.Values("WWW-Authenticate") {
+		for len(all) < maxChallenges {
+			var scheme string
+			scheme, text = cutToken(strings.TrimLeft(text, " \t,"))
+			if scheme == "" {
+				break
+			}
+			c := challenge{strings.ToLower(scheme), map[string]string{}}
+			text = c.read(text)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// read reads the parameters of a challenge from the text after its scheme. It
+// returns what follows them.
+func (c challenge) read(text string) (rest string) {
+	text = strings.TrimLeft(text, " \t")
+	if strings.HasPrefix(text, ",") {
+		return text
+	}
+	for first := true; ; first = false {
+		text = strings.TrimLeft(text, " \t,")
+		name, after := cutToken(text)
+		value, isParameter := strings.CutPrefix(strings.TrimLeft(after, " \t"), "=")
+		if name == "" || !isParameter || value == "" || value[0] == '=' {
+			if first {
+				return skipToken68(text)
+			}
+			return text
+		}
+		value, text = cutValue(strings.TrimLeft(value, " \t"))
+		if name = strings.ToLower(name); c.parameters[name] == "" {
+			c.parameters[name] = value
+		}
+	}
+}
+
+// skipToken68 skips a token68 (RFC 9110, section 11.2), which some schemes have
+// in place of parameters. Anything else is another challenge, and stays.
+func skipToken68(s string) (rest string) {
+	end := strings.IndexFunc(s, func(c rune) bool { return !isTokenRune(c) && c != '/' && c != '=' })
+	if end < 0 {
+		return ""
+	}
+	if after := strings.TrimLeft(s[end:], " \t"); after == "" || after[0] == ',' {
+		return after
+	}
+	return s
+}
+
+// cutToken cuts a token (RFC 9110, section 5.6.2) off the beginning.
+func cutToken(s string) (token, rest string) {
+	end := strings.IndexFunc(s, func(c rune) bool { return !isTokenRune(c) })
+	if end < 0 {
+		end = len(s)
+	}
+	return s[:end], s[end:]
+}
+
+func isTokenRune(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+}
+
+// cutValue cuts a value off the beginning: a quoted string, or what is before
+// the next comma or space.
+func cutValue(s string) (value, rest string) {
+	if !strings.HasPrefix(s, `"`) {
+		end := strings.IndexAny(s, ", \t")
+		if end < 0 {
+			end = len(s)
+		}
+		return s[:end], s[end:]
+	}
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return b.String(), s[i+1:]
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), ""
+}

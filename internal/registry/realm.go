@@ -1,0 +1,312 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+)
+
+// A way is how a 401 can be met: with a password, or with a token of a realm.
+type way struct {
+	scheme  auth.Scheme
+	realm   *url.URL // of a token
+	service string
+	scope   string // that the registry asks for
+	basic   Credential
+}
+
+// choose picks the first challenge of a 401 that can be met. nil: there is
+// none, and a.unmet says why.
+func (a *attempt) choose(resp *http.Response) (*way, error) {
+	ctx, r := resp.Request.Context(), a.registry
+	var offered []string
+	for _, c := range challenges(resp.Header) {
+		var unmet error
+		switch c.scheme {
+		case "bearer":
+			realm, err := r.realm(ctx, resp.Request.URL, c.parameters["realm"])
+			if err == nil {
+				return &way{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}, nil
+			}
+			unmet = err
+		case "basic":
+			who, err := r.credential(ctx, a.need.repository)
+			if err != nil {
+				return nil, err
+			}
+			if user, secret := who.parts(); user != "" && user != identityUser && secret != "" {
+				return &way{scheme: auth.SchemeBasic, basic: who}, nil
+			}
+			unmet = errors.New("it wants a user and a password, and there are none for it: " + login(r.host))
+		default:
+			offered = append(offered, r.secrets.tidy(c.scheme))
+		}
+		if a.unmet == nil {
+			a.unmet = unmet
+		}
+	}
+	if a.unmet == nil && len(offered) > 0 {
+		a.unmet = fmt.Errorf("it wants %s, and only Basic and Bearer are known", strings.Join(offered, " or "))
+	}
+	return nil, nil
+}
+
+// realm reads where a registry wants tokens to be asked for. It may be relative
+// to the request. Credentials go there, so it is no place that a stranger could
+// not reach by itself: never http after https, and no address of this machine or
+// of a cloud's metadata, unless the registry is on the same host.
+func (r *Registry) realm(ctx context.Context, at *url.URL, text string) (*url.URL, error) {
+	to, err := at.Parse(text)
+	switch {
+	case text == "" || err != nil || to.Host == "":
+		return nil, errors.New("it asks for a token without saying where to get one")
+	case to.Scheme != "https" && to.Scheme != "http":
+		return nil, fmt.Errorf("it asks for a token by the unsupported scheme %q", r.secrets.tidy(to.Scheme))
+	case at.Scheme == "https" && to.Scheme != "https":
+		return nil, fmt.Errorf("it asks for a token over http at %q, and is itself asked over https", r.secrets.tidy(to.Host))
+	case to.User != nil:
+		return nil, fmt.Errorf("it asks for a token at %q with a password in the address", r.secrets.tidy(to.Host))
+	}
+	to.Fragment = ""
+	return to, r.reachable(ctx, at, to)
+}
+
+// reachable refuses a realm that is an address of this machine or of a cloud's
+// metadata, unless the registry is on the same host. A name that cannot be
+// looked up is no reason: a proxy may know it.
+func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
+	host := to.Hostname()
+	if strings.EqualFold(host, at.Hostname()) {
+		return nil
+	}
+	addresses := []netip.Addr{}
+	if address, err := netip.ParseAddr(host); err == nil {
+		addresses = append(addresses, address)
+	} else if addresses, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
+		return nil
+	}
+	for _, address := range addresses {
+		for _, blocked := range auth.DefaultBlockedRealmPrefixes() {
+			if blocked.Contains(embedded(address)) || blocked.Contains(address.WithZone("")) {
+				return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.secrets.tidy(host), blocked)
+			}
+		}
+	}
+	return nil
+}
+
+var (
+	nat64   = netip.MustParsePrefix("64:ff9b::/96")
+	sixToIV = netip.MustParsePrefix("2002::/16")
+)
+
+// embedded returns the IPv4 address that an IPv6 address stands for, or the address.
+func embedded(address netip.Addr) netip.Addr {
+	address = address.Unmap().WithZone("")
+	if !address.Is6() {
+		return address
+	}
+	switch b := address.As16(); {
+	case nat64.Contains(address):
+		return netip.AddrFrom4([4]byte(b[12:16]))
+	case sixToIV.Contains(address):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	}
+	return address
+}
+
+const maxTokenAnswer = 128 << 10 // bytes of an answer that has a token
+
+// buy gets a token for the need and for the others of its batch. refused: the
+// server did not like the request, and may like a smaller one.
+func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err error) {
+	r := a.registry
+	if w.scheme == auth.SchemeBasic {
+		user, secret := w.basic.parts()
+		return newToken(base64.StdEncoding.EncodeToString([]byte(user+":"+secret)), w.scheme, a.need, nil), false, nil
+	}
+	who, lookup := r.credential(ctx, a.need.repository)
+	if lookup != nil && ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
+	server := ""
+	if who.ownHost && !r.isOwn(w.realm) {
+		who, server = Credential{}, w.realm.Host
+	}
+	value, refused, err := r.askToken(ctx, w, a.scopes(w), who)
+	switch e := new(Error); {
+	case err == nil:
+	case lookup != nil:
+		return nil, false, lookup
+	case errors.As(err, &e) && e.kind == ErrDenied && server != "":
+		e.Hint, e.kind = withheld(r.host, r.secrets.tidy(server)), ErrLogin
+		return nil, refused, e
+	default:
+		return nil, refused, err
+	}
+	r.secrets.add(value)
+	t = newToken(value, w.scheme, a.need, a.others)
+	t.anonymous, t.withheld, t.lookup = who.IsZero(), r.secrets.tidy(server), lookup
+	t.quay = w.realm.Path == quayRealm
+	return t, false, nil
+}
+
+// quayRealm is the path of a Quay's token server (doc/quay-api.md section 5).
+const quayRealm = "/v2/auth"
+
+// isOwn tells whether a realm is the registry itself, or the same host over
+// https in place of http.
+func (r *Registry) isOwn(realm *url.URL) bool {
+	own, err := url.Parse(r.origin)
+	if err != nil {
+		return false
+	}
+	upgraded := own.Scheme == "http" && realm.Scheme == "https" && own.Port() == "" && (realm.Port() == "" || realm.Port() == "443")
+	return originOf(realm) == r.origin || upgraded && strings.EqualFold(own.Hostname(), realm.Hostname())
+}
+
+// scopes are what a token is asked for: the need, the others of its batch, and
+// what else the registry names. For pulling nobody asks for more than that.
+func (a *attempt) scopes(w *way) []string {
+	scopes := a.need.scopes()
+	for _, name := range a.others {
+		scopes = append(scopes, pullScope(name))
+	}
+	own := map[string]bool{}
+	for _, scope := range scopes {
+		own[scope[:strings.LastIndexByte(scope, ':')]] = true
+	}
+	for _, scope := range strings.Fields(w.scope) {
+		cut := strings.LastIndexByte(scope, ':')
+		if cut < 0 || own[scope[:cut]] || !a.need.push && scope[cut+1:] != auth.ActionPull {
+			continue
+		}
+		own[scope[:cut]] = true
+		scopes = append(scopes, scope)
+	}
+	return scopes
+}
+
+// askToken asks a realm for a token: as the distribution project's token
+// specification has it, with a password or without, or by its OAuth 2 variant
+// with an identity token.
+func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Credential) (value string, refused bool, err error) {
+	const op = "get a token from"
+	subject := r.host
+	if !r.isOwn(w.realm) {
+		subject = r.secrets.tidy(w.realm.Host)
+	}
+	req, err := tokenRequest(ctx, w, scopes, who, r.userAgent)
+	if err != nil {
+		return "", false, &Error{Op: op, Subject: subject, Err: r.cause(err)}
+	}
+	resp, err := r.plainly(req)
+	answer := &reply{Response: resp}
+	if err == nil {
+		answer, err = r.follow(req, answer, originOf(w.realm), func(again *http.Request, away bool) (*reply, error) {
+			if away && again.Body != nil {
+				return nil, errors.New("redirect of an identity token to another host")
+			}
+			if !away {
+				again.Header["Authorization"] = req.Header["Authorization"]
+			}
+			if err := r.reachable(ctx, w.realm, again.URL); err != nil {
+				return nil, err
+			}
+			resp, err := r.plainly(again)
+			return &reply{Response: resp}, err
+		})
+	}
+	if err != nil {
+		return "", false, r.failed(op, subject, err)
+	}
+	defer closeBody(answer.Response)
+	if !isSuccess(answer.Response) {
+		return "", tooMuch(answer.StatusCode), r.refusedToken(op, subject, answer, who)
+	}
+	var wire struct {
+		Token       string `json:"token"`
+		AccessToken string `json:"access_token"`
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxTokenAnswer))
+	switch {
+	case err != nil:
+		return "", false, r.failed(op, subject, err)
+	case json.Unmarshal(body, &wire) != nil:
+		return "", false, r.malformed(op, subject, errors.New("the answer is no JSON of a token"))
+	case wire.AccessToken != "":
+		return wire.AccessToken, false, nil
+	case wire.Token != "":
+		return wire.Token, false, nil
+	}
+	return "", false, r.malformed(op, subject, errors.New("the answer has no token in it"))
+}
+
+// tokenRequest makes the request for a token.
+func tokenRequest(ctx context.Context, w *way, scopes []string, who Credential, client string) (*http.Request, error) {
+	user, secret := who.parts()
+	if user == identityUser {
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {secret}, "service": {w.service}, "client_id": {client}}
+		if len(scopes) > 0 {
+			form.Set("scope", strings.Join(scopes, " "))
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.realm.String(), strings.NewReader(form.Encode()))
+		if err == nil {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		return req, err
+	}
+	query := w.realm.Query()
+	if w.service != "" {
+		query.Set("service", w.service)
+	}
+	for _, scope := range scopes {
+		query.Add("scope", scope)
+	}
+	to := *w.realm
+	to.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
+	if err == nil && user != "" {
+		req.SetBasicAuth(user, secret)
+	}
+	return req, err
+}
+
+// refusedToken makes the error for a token that was refused.
+func (r *Registry) refusedToken(op, subject string, answer *reply, who Credential) *Error {
+	e := r.refused(op, subject, answer)
+	switch {
+	case e.kind == ErrDenied && who.IsZero():
+		e.Hint = "there are no credentials for it: " + login(r.host)
+	case e.kind == ErrDenied && answer.StatusCode == http.StatusUnauthorized:
+		e.Hint, e.kind = "it does not take the credentials: log in to it again, with "+login(r.host), ErrLogin
+	case e.kind == ErrDenied:
+		e.Hint = "it does not grant this with the credentials that there are"
+	case e.kind == ErrNotFound: // of the endpoint, and nothing of the repository
+		e.kind = nil
+	}
+	return e
+}
+
+// tooMuch tells whether a token server may like a request for less.
+func tooMuch(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"html"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// A reason is what the body of a refusal says, fit to be shown.
+type reason struct {
+	code    string
+	text    string
+	digests []digest.Digest // that it names
+}
+
+const (
+	maxReasons = 3    // messages shown of one answer
+	maxNamed   = 1000 // digests read of one answer
+)
+
+var digestForm = regexp.MustCompile(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
+
+// reason reads why a server refused. It knows what registries and the boxes
+// before them send: a registry's error list (shape D of doc/quay-api.md section
+// 3), the other shapes of JSON there, XML of object storage, an HTML page, or
+// text. The Content-Type is no help, since servers mislabel all of these.
+func (s secrets) reason(body []byte) (said reason) {
+	text := decode(body)
+	if s.shown(text) || s.shown(html.UnescapeString(text)) || s.shown(strings.Join(strings.Fields(text), " ")) {
+		return reason{} // a part of a secret would be left when a part is shown
+	}
+	for _, found := range digestForm.FindAllString(text, maxNamed) {
+		if d := digest.Digest(found); !slices.Contains(said.digests, d) {
+			said.digests = append(said.digests, d)
+		}
+	}
+	var content any
+	switch trimmed := strings.TrimSpace(text); {
+	case json.Unmarshal([]byte(trimmed), &content) == nil:
+		var messages []string
+		said.code, messages = readReason(content)
+		said.code = s.tidy(said.code)
+		said.text = s.tidy(strings.Join(messages, "; "))
+	case strings.HasPrefix(trimmed, "<"):
+		said.code, said.text = s.tidy(element(text, "Code")), s.tidy(cmp.Or(element(text, "Message"), element(text, "title"), element(text, "h1")))
+	default:
+		if line, _, _ := strings.Cut(trimmed, "\n"); isText(line) {
+			said.text = s.tidy(line)
+		}
+	}
+	return said
+}
+
+// decode makes text of a body, which may be in UTF-16 with a byte order mark.
+func decode(body []byte) string {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(body, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	case !bytes.HasPrefix(body, []byte{0xff, 0xfe}):
+		return string(bytes.TrimPrefix(body, []byte("\ufeff")))
+	}
+	var units []uint16
+	for body = body[2:]; len(body) >= 2; body = body[2:] {
+		units = append(units, order.Uint16(body))
+	}
+	return string(utf16.Decode(units))
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// tags are those of HTML and XML.
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// element returns the text of the first element of a name in HTML or XML.
+func element(text, name string) string {
+	found := regexp.MustCompile(`(?is)<` + name + `(?:\s[^>]*)?>(.*?)</` + name + `\s*>`).FindStringSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	return strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(found[1], " ")))
+}
+
+// readReason finds code and messages in the JSON of an error.
+func readReason(content any) (code string, messages []string) {
+	switch v := content.(type) {
+	case string:
+		return "", []string{v}
+	case []any:
+		for _, one := range v {
+			c, m := readReason(one)
+			if code == "" {
+				code = c
+			}
+			if messages = append(messages, m...); len(messages) >= maxReasons {
+				return code, messages[:maxReasons]
+			}
+		}
+		return code, messages
+	case map[string]any:
+		for _, list := range []string{"errors", "error", "message"} {
+			switch inner := v[list].(type) {
+			case []any, map[string]any:
+				if code, messages = readReason(inner); len(messages) > 0 || code != "" {
+					return code, messages
+				}
+			}
+		}
+		return readError(v)
+	}
+	return "", nil
+}
+
+// readError reads one error object: its code, its message, and the detail if that
+// says more.
+func readError(v map[string]any) (code string, messages []string) {
+	for _, key := range []string{"message", "error_description", "error_message", "errors", "error", "msg", "reason", "title", "details"} {
+		if text, ok := v[key].(string); ok && strings.TrimSpace(text) != "" {
+			messages = append(messages, text)
+			break
+		}
+	}
+	code, _ = v["code"].(string)
+	detail := v["detail"]
+	if inner, ok := detail.(map[string]any); ok {
+		for _, key := range []string{"message", "reason", "error", "detail", "digest", "Digest"} {
+			if text, ok := inner[key].(string); ok {
+				detail = text
+				break
+			}
+		}
+	}
+	if text, ok := detail.(string); ok && strings.TrimSpace(text) != "" && !slices.Contains(messages, text) {
+		if len(messages) > 0 {
+			text = messages[0] + ": " + text
+		}
+		messages = []string{text}
+	}
+	return code, messages
+}
