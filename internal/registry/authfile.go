@@ -32,7 +32,7 @@ import (
 //
 // In a file the longest key that fits wins: host/org/repo before host/org before
 // host. For the whole host its program is asked (credHelpers, credsStore) before the
-// file's own entry. The first file that has something decides.
+// file's own entry; an empty name in credHelpers is no program. The first file that has something decides.
 //
 // Nothing is read before the first question. A file that is broken is an error
 // that names it, and none of its content.
@@ -139,7 +139,7 @@ func (s *authFiles) file(p authPath) (*authFile, error) {
 type authFile struct {
 	path    string
 	auths   map[string]authEntry
-	helpers map[string]*helper // by host
+	helpers map[string]*helper // by host; nil: the file's own entry counts
 	store   *helper            // for any host; may be nil
 }
 
@@ -181,7 +181,9 @@ func readAuthFile(path string) (*authFile, error) {
 	}
 	f := &authFile{path: path, auths: wire.Auths, helpers: map[string]*helper{}}
 	for host, name := range wire.CredHelpers {
-		f.helpers[host] = newHelper(path, name)
+		if f.helpers[host] = nil; name != "" {
+			f.helpers[host] = newHelper(path, name)
+		}
 	}
 	if wire.CredsStore != "" {
 		f.store = newHelper(path, wire.CredsStore)
@@ -198,8 +200,8 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 		cut := strings.LastIndexByte(name, '/')
 		name = name[:max(cut, 0)]
 	}
-	program := f.helpers[host]
-	if program == nil {
+	program, chosen := f.helpers[host]
+	if !chosen {
 		program = f.store
 	}
 	if program != nil {
@@ -245,7 +247,7 @@ func (f *authFile) entry(key string) (Credential, error) {
 	}
 	text, err := base64.StdEncoding.DecodeString(e.Auth)
 	user, secret, ok := strings.Cut(string(text), ":")
-	if err != nil || !ok {
+	if err != nil || !ok || user == "" { // docker's own check
 		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not that of a user and a password; log in to it anew", f.path, key)
 	}
 	return NewCredential(user, strings.TrimRight(secret, "\x00")), nil

@@ -4,19 +4,22 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strings"
 	"time"
 
-	"oras.land/oras-go/v2/registry/remote/credentials"
+	"github.com/quayside/quayside/internal/redact"
 )
 
-// A helper is a program that keeps credentials, docker-credential-NAME: oras
-// knows how to talk to it. It is run once at a time, and what it said holds for
-// a while: many repositories ask it the same. Safe for concurrent use.
+// A helper is a program that keeps credentials, docker-credential-NAME. It is run
+// once at a time, and what it said holds for a while: many repositories ask it
+// the same. Safe for concurrent use.
 type helper struct {
 	file, name string
 	turn       chan struct{} // holds one: who may run it
@@ -28,9 +31,14 @@ type answer struct {
 	until time.Time
 }
 
-// helperHolds is how long an answer holds. Some are good for hours, and some are
-// made for the moment.
-const helperHolds = time.Minute
+const (
+	// helperHolds is how long an answer holds. Some are good for hours, and some
+	// are made for the moment.
+	helperHolds = time.Minute
+	// helperLinger is how long a program's children may keep its output open.
+	helperLinger = 2 * time.Second
+	maxHelper    = 256 << 10 // bytes kept of what a program writes
+)
 
 // A helper's name becomes part of a command's, and must not lead elsewhere.
 var helperForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -39,8 +47,7 @@ func newHelper(file, name string) *helper {
 	return &helper{file: file, name: name, turn: make(chan struct{}, 1), said: map[string]answer{}}
 }
 
-// credential asks for that of a host. An error names the program and says
-// nothing of what it wrote, which may be a secret.
+// credential asks for that of a host.
 func (h *helper) credential(ctx context.Context, host string) (Credential, error) {
 	if !helperForm.MatchString(h.name) {
 		return Credential{}, fmt.Errorf("read credentials: %s: %.60q is no name of a credential helper", h.file, h.name)
@@ -58,19 +65,51 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 	if plainHost(host) == "docker.io" {
 		server = "https://index.docker.io/v1/" // as docker login has stored it
 	}
-	got, err := credentials.NewNativeStore(h.name).Get(ctx, server)
+	c, err := h.run(ctx, server)
 	switch {
 	case ctx.Err() != nil:
 		return Credential{}, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
-		return Credential{}, fmt.Errorf("read credentials: %s wants docker-credential-%s, which is not installed", h.file, h.name)
+		return Credential{}, fmt.Errorf("read credentials: %s wants docker-credential-%s, which is not installed: install it, or take its name out of the file", h.file, h.name)
 	case err != nil:
-		return Credential{}, fmt.Errorf("read credentials: docker-credential-%s, which %s names, failed for %s", h.name, h.file, host)
-	}
-	c := NewCredential(got.Username, got.Password)
-	if got.RefreshToken != "" {
-		c = NewCredential(identityUser, got.RefreshToken)
+		return Credential{}, fmt.Errorf("read credentials: docker-credential-%s, which %s names, failed for %s: %w", h.name, h.file, host, err)
 	}
 	h.said[host] = answer{c, time.Now().Add(helperHolds)}
 	return c, nil
+}
+
+// run asks the program, by docker's protocol: the server on standard input, JSON
+// on standard output. What it writes on standard error is shown when it fails,
+// and never on standard output, which may be a secret.
+func (h *helper) run(ctx context.Context, server string) (Credential, error) {
+	program, err := exec.LookPath("docker-credential-" + h.name)
+	if err != nil {
+		return Credential{}, err
+	}
+	var out, complaint bounded
+	cmd := exec.CommandContext(ctx, program, "get")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = strings.NewReader(server), &out, &complaint, helperLinger
+	err = cmd.Run()
+	if err != nil && strings.TrimSpace(out.String()) == "credentials not found in native keychain" {
+		return Credential{}, nil
+	}
+	var wire struct{ Username, Secret string }
+	if err == nil && json.Unmarshal(out.Bytes(), &wire) != nil {
+		err = errors.New("its answer is no JSON of a credential")
+	}
+	if err != nil {
+		if text := (secrets{}).tidy(redact.Foreign(complaint.String())); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
+		}
+		return Credential{}, err
+	}
+	return NewCredential(wire.Username, wire.Secret), nil
+}
+
+// A bounded buffer drops what does not fit in.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	_, _ = b.Buffer.Write(p[:min(len(p), max(0, maxHelper-b.Len()))])
+	return len(p), nil
 }
