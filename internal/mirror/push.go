@@ -127,7 +127,8 @@ type push struct {
 type space struct {
 	first  sync.Mutex // held while nothing is known
 	known  bool
-	denied error // no repository of it can be pushed to
+	denied *registry.Error // no repository of it can be pushed to
+	of     string          // the repository that found it out
 }
 
 // A target is a repository that is pushed to.
@@ -307,7 +308,11 @@ func (p *push) try(i Image, ask func(*target) error) error {
 			defer s.first.Unlock()
 		}
 		if s.denied != nil {
-			t.denied = p.failed(t, s.denied)
+			err := s.denied
+			if err.Subject == s.of {
+				err = err.On(t.String())
+			}
+			t.denied = p.failed(t, err)
 			return
 		}
 		err := ask(t)
@@ -315,7 +320,8 @@ func (p *push) try(i Image, ask func(*target) error) error {
 			t.denied = p.failed(t, err)
 		}
 		if s.known = true; errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
-			s.denied = err
+			s.denied, _ = errors.AsType[*registry.Error](err)
+			s.of = t.String()
 		}
 	})
 	return t.denied

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -80,6 +81,13 @@ func (e *Error) Is(target error) bool {
 	return e.kind != nil && (target == e.kind || e.kind == ErrLogin && target == ErrDenied)
 }
 
+// On returns the error for another subject, of which the same is known.
+func (e *Error) On(subject string) *Error {
+	other := *e
+	other.Subject = subject
+	return &other
+}
+
 // LacksBlobs tells whether a registry has refused a manifest because it does not
 // have a blob, and which digests it has named. Registries answer BLOB_UNKNOWN or
 // MANIFEST_BLOB_UNKNOWN (distribution specification, "Error Codes"), and a Quay
@@ -120,7 +128,8 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 		return e
 	}
 	said := r.secrets.reason(body)
-	e.Code, e.Message, e.named = said.code, said.text, said.digests
+	e.Code, e.named = said.code, said.digests
+	e.Message = strings.TrimPrefix(said.text, strconv.Itoa(e.Status)+" ") // a page's title repeats it
 	return e
 }
 
