@@ -14,10 +14,10 @@ func (a *app) completionCommand() *cobra.Command {
 		Long: `completion prints the script that lets a shell complete commands, flags and their
 values. It has to be read by every new shell:
 
-    ~/.bashrc                   source <(quayside completion bash)
-    ~/.zshrc                    source <(quayside completion zsh)
-    ~/.config/fish/config.fish  quayside completion fish | source
-    $PROFILE                    quayside completion powershell | Out-String | iex
+  ~/.bashrc                   source <(quayside completion bash)
+  ~/.zshrc                    source <(quayside completion zsh)
+  ~/.config/fish/config.fish  quayside completion fish | source
+  $PROFILE                    quayside completion powershell | Out-String | iex
 
 The one for bash needs the package bash-completion.`,
 		Example:   "  quayside completion bash",

@@ -5,7 +5,9 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +21,7 @@ import (
 type flags struct {
 	server    string
 	tokenFile string
-	caFile    string
+	caFiles   []string
 	plainHTTP bool
 	jobs      int
 
@@ -44,7 +46,7 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.SortFlags = false
 	p.StringVar(&f.server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
 	p.StringVar(&f.tokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
-	p.StringVar(&f.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
+	p.StringArrayVar(&f.caFiles, "ca-file", nil, "PEM `file` with certificates to trust besides the system's; may be repeated")
 	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
 	p.IntVar(&f.connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
@@ -73,6 +75,61 @@ func (v *verbosity) Set(text string) error {
 
 func (*verbosity) Type() string   { return "bool" }
 func (*verbosity) String() string { return "false" }
+
+// A single is the value of a flag that is given once at most, and not empty. A
+// shell variable that is not set makes an empty value, which would be taken for
+// no flag at all.
+type single struct {
+	flagValue
+	many  bool // may be repeated
+	given bool
+}
+
+// flagValue is what the flag library has for a value.
+type flagValue interface {
+	String() string
+	Set(text string) error
+	Type() string
+}
+
+// errFlag is the error of a flag that is given in a wrong way, whatever its value.
+var errFlag = errors.New("flag")
+
+func (s *single) Set(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return fmt.Errorf("%w is empty: give it a value, or leave it out", errFlag)
+	case s.given && !s.many:
+		return fmt.Errorf("%w is given twice, and has one value", errFlag)
+	}
+	s.given = true
+	return s.flagValue.Set(text)
+}
+
+// strict makes the flags of a command, and of those beneath it, refuse empty
+// values and a second one.
+func strict(cmd *cobra.Command) {
+	for _, set := range []interface{ FlagUsages() string }{cmd.PersistentFlags(), cmd.Flags()} {
+		for name := range namesIn(set.FlagUsages()) {
+			flag := cmd.Flags().Lookup(name)
+			if flag == nil {
+				flag = cmd.PersistentFlags().Lookup(name)
+			}
+			kind := flag.Value.Type()
+			if _, done := flag.Value.(*single); done || kind == "bool" {
+				continue
+			}
+			many := kind == "stringArray" || kind == "stringSlice"
+			if many || flag.DefValue == "0s" {
+				flag.DefValue = "" // help texts name no default
+			}
+			flag.Value = &single{flagValue: flag.Value, many: many}
+		}
+	}
+	for _, child := range cmd.Commands() {
+		strict(child)
+	}
+}
 
 // addFailEmpty adds the flag that makes an empty answer a failure.
 func (a *app) addFailEmpty(cmd *cobra.Command) {

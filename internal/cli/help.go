@@ -22,16 +22,16 @@ func help(cmd *cobra.Command, _ []string) {
 	if text == "" {
 		text = cmd.Short
 	}
-	b.WriteString(text + "\n")
+	b.WriteString(fold(text))
 	usage := "  " + cmd.UseLine()
 	if cmd.HasAvailableSubCommands() {
 		usage = "  " + cmd.CommandPath() + " COMMAND [flags]"
 	}
 	section("Usage", usage)
-	section("Examples", cmd.Example)
+	section("Examples", foldExamples(cmd.Example))
 	section("Commands", commands(cmd))
-	section("Flags", cmd.LocalFlags().FlagUsages())
-	section("Global flags", cmd.InheritedFlags().FlagUsages())
+	section("Flags", cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
+	section("Global flags", cmd.InheritedFlags().FlagUsagesWrapped(helpWidth))
 	section("Exit codes", ExitCodes())
 	// The output keeps its error for the end of the command.
 	_, _ = cmd.OutOrStdout().Write([]byte(b.String()))

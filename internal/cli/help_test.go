@@ -39,8 +39,8 @@ func TestEveryHelpTextIsWhole(t *testing.T) {
 				t.Errorf("%v has no %q", args, part)
 			}
 		}
-		for line := range strings.Lines(c.Long) {
-			if len(strings.TrimSuffix(line, "\n")) > 90 {
+		for line := range strings.Lines(stdout.String()) {
+			if len(strings.TrimSuffix(line, "\n")) > 80 {
 				t.Errorf("%v: a line is too long for a terminal: %q", args, line)
 			}
 		}

@@ -112,8 +112,8 @@ func (r *registries) destination(ctx context.Context, host string) (*registry.Re
 		token := registry.NewCredential(applicationUser, l.origin.token.Reveal()).OwnHost()
 		credentials = append(credentials, registry.ForHost(host, token))
 	}
-	if o.caFile != "" {
-		if _, err := r.a.trusted(ctx, o.caFile); err != nil {
+	if len(o.caFiles) > 0 {
+		if _, err := r.a.trusted(ctx, o.caFiles); err != nil {
 			return nil, o, err
 		}
 	}
@@ -154,7 +154,7 @@ func (a *app) destinationOrigin(ctx context.Context, host string) (origin, error
 	if name, entry := a.configured(func(name, url string) bool { return name == host || hostOf(url) == host }); entry != nil {
 		return a.entryOrigin(name, *entry), nil
 	}
-	o := origin{url: "https://" + host, caFile: a.flags.caFile}
+	o := origin{url: "https://" + host, caFiles: a.flags.caFiles}
 	if loopback("http://"+host) && (a.flags.plainHTTP || plain(ctx, host)) {
 		o.url = "http://" + host
 	}
@@ -275,10 +275,10 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 		return c, nil
 	}
 	var roots *x509.CertPool // the system's
-	if o.caFile != "" {
+	if len(o.caFiles) > 0 {
 		var err error
 		// It was read when the server was connected to, or by destination.
-		if roots, err = a.trusted(context.Background(), o.caFile); err != nil {
+		if roots, err = a.trusted(context.Background(), o.caFiles); err != nil {
 			return nil, err
 		}
 	}

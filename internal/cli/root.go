@@ -50,7 +50,15 @@ it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 		Args:              a.subcommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.Flags().SortFlags = false
+	var versioned bool
+	root.Flags().BoolVar(&versioned, "version", false, "print the version, as the command version does")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if versioned {
+			return a.printVersion("text")
+		}
+		return cmd.Help()
 	}
 	a.flags.global(root)
 	root.SetHelpFunc(help)
@@ -59,6 +67,7 @@ it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(a.reposCommand(), a.tagsCommand(), a.hasCommand(), a.findCommand(), a.infoCommand(),
 		a.copyCommand(), a.verifyCommand(), a.layoutCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand())
+	strict(root)
 	return root
 }
 

@@ -21,10 +21,10 @@ import (
 
 // An origin is one server with all that is needed to ask it.
 type origin struct {
-	url    string
-	alias  string // its name in the config file, if that is not its host; or ""
-	caFile string
-	token  ref.Secret
+	url     string
+	alias   string // its name in the config file, if that is not its host; or ""
+	caFiles []string
+	token   ref.Secret
 }
 
 // A linkKey tells the links of one run of the command apart: by host, and by
@@ -85,8 +85,8 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	a.talk.hide.AddBasic(applicationUser, o.token.Reveal())
 	options := []quay.Option{quay.WithServer(o.url), quay.WithToken(o.token.Reveal()), quay.WithLogger(a.talk.log),
 		quay.WithConnections(a.flags.connections), quay.WithRate(a.flags.rate, a.flags.burst)}
-	if o.caFile != "" {
-		pool, err := a.trusted(ctx, o.caFile)
+	if len(o.caFiles) > 0 {
+		pool, err := a.trusted(ctx, o.caFiles)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func (a *app) hangUp() {
 // configured token to the server it is configured for: neither is ever sent to
 // another.
 func (a *app) originOf(ctx context.Context, host string, token ref.Secret) (o origin, err error) {
-	o = origin{url: a.scheme() + host, caFile: a.flags.caFile}
+	o = origin{url: a.scheme() + host, caFiles: a.flags.caFiles}
 	name, entry := a.configured(func(name, url string) bool { return name == host || hostOf(url) == host })
 	if entry != nil {
 		o = a.entryOrigin(name, *entry)
@@ -157,7 +157,7 @@ func (a *app) chosen() (origin, *configServer, error) {
 		}
 		return o, &entry, nil
 	}
-	o := origin{url: name, caFile: a.flags.caFile}
+	o := origin{url: name, caFiles: a.flags.caFiles}
 	if !strings.Contains(name, "://") {
 		o.url = a.scheme() + name
 	} else if a.flags.plainHTTP && strings.HasPrefix(name, "https:") {
@@ -167,7 +167,7 @@ func (a *app) chosen() (origin, *configServer, error) {
 	key, entry := a.configured(func(_, url string) bool { return sameOrigin(url, o.url) })
 	if entry != nil {
 		named := a.entryOrigin(key, *entry)
-		o.caFile, o.alias = named.caFile, named.alias
+		o.caFiles, o.alias = named.caFiles, named.alias
 	}
 	return o, entry, nil
 }
@@ -192,7 +192,10 @@ func (a *app) configured(fits func(name, url string) bool) (string, *configServe
 
 // entryOrigin describes a server of the config file, without its token.
 func (a *app) entryOrigin(name string, entry configServer) origin {
-	o := origin{url: entry.URL, caFile: entry.CAFile}
+	o := origin{url: entry.URL}
+	if entry.CAFile != "" {
+		o.caFiles = []string{entry.CAFile}
+	}
 	if o.url == "" {
 		o.url = name
 	}
@@ -203,8 +206,8 @@ func (a *app) entryOrigin(name string, entry configServer) origin {
 			o.url = "https://" + o.url // --plain-http is not about servers of the config file
 		}
 	}
-	if a.flags.caFile != "" {
-		o.caFile = a.flags.caFile
+	if len(a.flags.caFiles) > 0 {
+		o.caFiles = a.flags.caFiles
 	}
 	if hostOf(o.url) != strings.ToLower(name) {
 		o.alias = name
@@ -242,27 +245,29 @@ func (a *app) tokenOfEntry(ctx context.Context, name string, entry configServer)
 	return ref.Secret{}, nil
 }
 
-// trusted makes a pool of the system's certificates and those of a PEM file. The
-// file is read once, for it may be a pipe.
-func (a *app) trusted(ctx context.Context, file string) (*x509.CertPool, error) {
-	if pool := a.roots[file]; pool != nil {
+// trusted makes a pool of the system's certificates and those of PEM files. Each
+// set of files is read once, for one may be a pipe.
+func (a *app) trusted(ctx context.Context, files []string) (*x509.CertPool, error) {
+	key := strings.Join(files, "\x00")
+	if pool := a.roots[key]; pool != nil {
 		return pool, nil
-	}
-	text, _, err := readFile(ctx, file, maxCA)
-	if err != nil && ctx.Err() != nil {
-		return nil, err
-	}
-	if err != nil {
-		return nil, usagef("CA file: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("system's certificates: %w", err)
 	}
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, usagef("CA file %s: no PEM certificate in it", file)
+	for _, file := range files {
+		text, _, err := readFile(ctx, file, maxCA)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, err
+		case err != nil:
+			return nil, usagef("CA file: %w", err)
+		case !pool.AppendCertsFromPEM(text):
+			return nil, usagef("CA file %s: no PEM certificate in it", file)
+		}
 	}
-	a.roots[file] = pool
+	a.roots[key] = pool
 	return pool, nil
 }
 

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,13 @@ import (
 // flagError makes a usage error of what is wrong with a flag, and offers the
 // flags whose names are like it.
 func flagError(cmd *cobra.Command, err error) error {
+	if errors.Is(err, errFlag) { // without the value, which may be a secret
+		_, name, _ := strings.Cut(err.Error(), `" for "`)
+		name, _, _ = strings.Cut(name, `" flag: `)
+		if _, what, ok := strings.Cut(err.Error(), `" flag: flag `); ok {
+			return usagef("%s %s%s", name, what, didYouMean(cmd))
+		}
+	}
 	var like []string
 	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
 		for candidate := range flagNames(cmd) {
@@ -29,13 +37,18 @@ func flagError(cmd *cobra.Command, err error) error {
 // flagNames yields the long names of the flags a command knows, read from its
 // help: the flag library itself is cobra's, not ours to import.
 func flagNames(cmd *cobra.Command) func(yield func(string) bool) {
+	return namesIn(cmd.LocalFlags().FlagUsages() + cmd.InheritedFlags().FlagUsages())
+}
+
+// namesIn yields the long names of the flags that a help text describes.
+func namesIn(usages string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for _, line := range strings.Split(cmd.LocalFlags().FlagUsages()+cmd.InheritedFlags().FlagUsages(), "\n") {
+		for line := range strings.Lines(usages) {
 			_, rest, ok := strings.Cut(line, "--")
 			if !ok {
 				continue
 			}
-			name, _, _ := strings.Cut(rest, " ")
+			name, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 			if !yield(name) {
 				return
 			}

@@ -32,21 +32,23 @@ func (a *app) versionCommand() *cobra.Command {
 	var format string
 	cmd.Flags().StringVarP(&format, "output", "o", "text", "format: text or json")
 	complete(cmd, "output", "text", "json")
-	cmd.RunE = func(*cobra.Command, []string) error {
-		info, _ := debug.ReadBuildInfo()
-		v := versionOf(info)
-		switch format {
-		case "text":
-			fmt.Fprintf(a.out, "quayside %s\ncommit   %s %s\ngo       %s\nplatform %s\n",
-				v.Version, v.Commit, v.Date, v.GoVersion, v.Platform)
-		case "json":
-			return json.NewEncoder(a.out).Encode(v)
-		default:
-			return usagef("--output is %q, and must be text or json", format)
-		}
-		return nil
-	}
+	cmd.RunE = func(*cobra.Command, []string) error { return a.printVersion(format) }
 	return cmd
+}
+
+func (a *app) printVersion(format string) error {
+	info, _ := debug.ReadBuildInfo()
+	v := versionOf(info)
+	switch format {
+	case "text":
+		fmt.Fprintf(a.out, "quayside %s\ncommit   %s %s\ngo       %s\nplatform %s\n",
+			v.Version, v.Commit, v.Date, v.GoVersion, v.Platform)
+	case "json":
+		return json.NewEncoder(a.out).Encode(v)
+	default:
+		return usagef("--output is %q, and must be text or json", format)
+	}
+	return nil
 }
 
 // versionOf reads what the Go tool wrote into the program.
