@@ -150,9 +150,9 @@ func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, er
 }
 
 // PushManifest stores a manifest under its digest, or under a tag when tag is
-// not "". What it names has to be there before. When it is a referrer, and the
-// registry has no list of these, the index under the fallback tag is brought
-// up to date (by oras). It is sent again as [Repository.Upload] is.
+// not "". What it names has to be there before, but for its subject. When it is a
+// referrer, and the registry has no list of these, which is asked once for each
+// repository, the index under the fallback tag is brought up to date (by oras). It is sent again as [Repository.Upload] is.
 //
 // d and content have to agree: that is checked before anything is sent. A
 // registry that answers with another digest is an error that meets
@@ -179,6 +179,9 @@ func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, con
 	}
 	if wrong != nil {
 		return &Error{Op: op, Subject: subject, Err: wrong}
+	}
+	if err := r.learnReferrers(ctx, content); err != nil {
+		return r.registry.failed(op, subject, err)
 	}
 	plain := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 	if err := r.oras.PushReference(ctx, plain, bytes.NewReader(content), reference); err != nil {

@@ -40,6 +40,7 @@ type Repository struct {
 	registry *Registry
 	name     string
 	oras     *remote.Repository
+	lists    lister
 }
 
 func newRepository(r *Registry, name string) *Repository {

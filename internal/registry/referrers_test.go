@@ -1,0 +1,126 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+)
+
+// A listing is a transport to a registry that has no list of referrers. It answers
+// for one that has, or for one that has another answer.
+type listing struct {
+	base    http.RoundTripper
+	answer  func(subject string) (status int, mediaType, body string)
+	subject bool // sends OCI-Subject
+
+	mu    sync.Mutex
+	asked []string // of referrers
+	tags  []string // names under which manifests were pushed
+}
+
+func (l *listing) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, last, _ := strings.Cut(r.URL.Path, "/referrers/")
+	if last != "" {
+		l.mu.Lock()
+		l.asked = append(l.asked, last)
+		l.mu.Unlock()
+		status, mediaType, body := l.answer(last)
+		return &http.Response{
+			StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+			Header: http.Header{"Content-Type": {mediaType}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+		}, nil
+	}
+	_, name, pushed := strings.Cut(r.URL.Path, "/manifests/")
+	resp, err := l.base.RoundTrip(r)
+	if err == nil && pushed && r.Method == http.MethodPut {
+		l.mu.Lock()
+		l.tags = append(l.tags, name)
+		l.mu.Unlock()
+		if l.subject {
+			resp.Header.Set("OCI-Subject", digest.FromString("subject").String())
+		}
+	}
+	return resp, err
+}
+
+// A registry that lists referrers gets no fallback tag, also when it does not say so
+// in its answer to a push, as a Quay (doc/quay-api.md, "Corrections").
+func TestNoFallbackTagWhereReferrersAreListed(t *testing.T) {
+	const none = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
+	server := registrytest.Start(t)
+	for name, test := range map[string]struct {
+		status          int
+		mediaType, body string
+		subject         bool // OCI-Subject is sent
+		fallback        bool
+	}{
+		"a list":                        {200, ocispec.MediaTypeImageIndex, none, false, false},
+		"a list, with parameters":       {200, ocispec.MediaTypeImageIndex + "; charset=utf-8", none, false, false},
+		"a Quay without the subject":    {400, "application/json", `{"errors":[{"code":"MANIFEST_INVALID","detail":"","message":"manifest invalid"}]}`, false, false},
+		"OCI-Subject alone":             {404, "text/plain", "404 page not found", true, false},
+		"no list":                       {404, "text/plain", "404 page not found", false, true},
+		"a page for everything":         {200, "text/html", "<html>", false, true},
+		"an error of another sort":      {400, "application/json", `{"errors":[{"code":"UNSUPPORTED"}]}`, false, true},
+		"an error without text":         {405, "", "", false, true},
+		"an answer that is no error":    {400, "application/json", `7`, false, true},
+		"an answer cut off in its name": {400, "application/json", `{"errors":[{"code":"MANIFEST_INV`, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := &http.Transport{}
+			t.Cleanup(base.CloseIdleConnections)
+			wire := &listing{base: base, subject: test.subject, answer: func(string) (int, string, string) { return test.status, test.mediaType, test.body }}
+			r, err := registry.New(server.Host(), registry.Options{PlainHTTP: true, Transport: wire})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at, err := r.Repository("mirror/" + strings.ToLower(strings.NewReplacer(" ", "-", ",", "").Replace(name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			subject := describe([]byte("{}"), ocispec.MediaTypeImageManifest) // which is not there yet
+			subject.Digest = digest.FromString(name)
+			for _, content := range []string{"first", "second"} {
+				push(t, at, ocispec.Manifest{ArtifactType: "application/vnd.example.sbom", Subject: &subject}, "", []byte("{}"), []byte(content))
+			}
+			fallback := slices.Contains(wire.tags, strings.Replace(subject.Digest.String(), ":", "-", 1))
+			if fallback != test.fallback {
+				t.Errorf("a fallback tag: %v, pushed %q", fallback, wire.tags)
+			}
+			if len(wire.asked) != 1 || wire.asked[0] != subject.Digest.String() {
+				t.Errorf("asked for the referrers of %q", wire.asked)
+			}
+		})
+	}
+}
+
+// What has no subject asks for no referrers.
+func TestImagesAskForNoReferrers(t *testing.T) {
+	server := registrytest.Start(t)
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	wire := &listing{base: base}
+	r, err := registry.New(server.Host(), registry.Options{PlainHTTP: true, Transport: wire})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := r.Repository("mirror/plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	push(t, at, ocispec.Manifest{}, "v1", []byte("{}"))
+	if len(wire.asked) != 0 {
+		t.Errorf("asked for %q", wire.asked)
+	}
+}
