@@ -176,7 +176,7 @@ func (k checker) unanswered(repo Repository, tag string, err error) Result {
 
 func (k checker) unknown(repo Repository, tag string, err error) Result {
 	r := k.about(repo, tag)
-	r.Verdict, r.Reason, r.Err = Unknown, reasonOf(err), err
+	r.Verdict, r.Reason, r.Err = Unknown, ReasonOf(err), err
 	return r
 }
 

@@ -99,8 +99,9 @@ func (r Result) missing() bool {
 	return r.Named && r.Verdict == Absent && r.Reason != TooOld
 }
 
-// reasonOf sorts one repository's error.
-func reasonOf(err error) Reason {
+// ReasonOf sorts the error of a question about one repository: it is the Reason of an
+// Unknown result.
+func ReasonOf(err error) Reason {
 	e, _ := errors.AsType[*quay.Error](err)
 	switch {
 	case concernsRepository(err):

@@ -31,8 +31,31 @@ type feed[R report.Record] struct {
 
 // tally closes the answer of a plain list.
 type tally struct {
-	Results  int             `json:"results"`
-	Requests report.Requests `json:"requests"`
+	Results   int             `json:"results"`
+	Requests  report.Requests `json:"requests"`
+	Token     string          `json:"token"`
+	TokenHost *string         `json:"token_host"`
+}
+
+// tallyOf counts results and what was sent to some servers. The token is that of
+// the first.
+func tallyOf(results int, links ...*link) tally {
+	t := tally{Results: results, Token: report.TokenUnproven, TokenHost: links[0].tokenHost()}
+	if !links[0].client.HasToken() {
+		t.Token = links[0].noToken()
+	}
+	counted := map[*link]bool{}
+	for _, l := range links {
+		if s := l.client.Stats(); !counted[l] {
+			counted[l] = true
+			t.Requests.Total += s.Requests
+			t.Requests.WithToken += s.WithToken
+			t.Requests.WithoutToken += s.WithoutToken
+			t.Requests.Refused += s.Refused
+			t.Requests.Retries += s.Retries
+		}
+	}
+	return t
 }
 
 // take writes all the records, and the ending. It returns the error that ended
@@ -44,7 +67,7 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	var failed error
 	for r, err := range records {
 		if err != nil {
-			failed = f.explain(ctx, err)
+			failed = f.link.explain(ctx, f.namespace, err)
 			break
 		}
 		f.count++
@@ -76,20 +99,8 @@ func (f *feed[R]) aside() []string {
 }
 
 func (f *feed[R]) end(ctx context.Context, failed error) error {
-	s := f.link.client.Stats()
-	end := report.Ending{Complete: failed == nil, Summary: tally{f.count, report.Requests{
-		Total: s.Requests, WithToken: s.WithToken, WithoutToken: s.WithoutToken, Refused: s.Refused, Retries: s.Retries,
-	}}}
-	var late *timeoutError
-	switch {
-	case failed == nil:
-	case errors.As(context.Cause(ctx), &late):
-		end.Error = f.a.hidden(late)
-	case errors.Is(failed, context.Canceled):
-		end.Error = interrupted
-	default:
-		end.Error = f.a.hidden(failed)
-	}
+	end := report.Ending{Complete: failed == nil, Summary: tallyOf(f.count, f.link)}
+	end.Error = f.a.ending(ctx, failed)
 	if f.options.Format.Streams() {
 		_ = report.End(f.a.out, end) // the output keeps its error
 		return nil
@@ -100,14 +111,28 @@ func (f *feed[R]) end(ctx context.Context, failed error) error {
 	return render(f.a, slices.Values(f.kept), end, f.options)
 }
 
+// ending is the text of the error that ended an answer, or "".
+func (a *app) ending(ctx context.Context, failed error) string {
+	var late *timeoutError
+	switch {
+	case failed == nil:
+		return ""
+	case errors.As(context.Cause(ctx), &late):
+		return a.hidden(late)
+	case errors.Is(failed, context.Canceled):
+		return interrupted
+	}
+	return a.hidden(failed)
+}
+
 // explain tells a namespace that does not exist from a repository that is
 // private or missing: to those who may not read it, the answer is the same
 // (doc/quay-api.md section 3).
-func (f *feed[R]) explain(ctx context.Context, err error) error {
+func (l *link) explain(ctx context.Context, namespace string, err error) error {
 	if errors.Is(err, quay.ErrUnauthenticated) || errors.Is(err, quay.ErrForbidden) {
-		if exists, asked := f.link.catalog.Namespace(ctx, f.namespace); asked == nil && !exists {
-			return noNamespace(f.namespace, f.link)
+		if exists, asked := l.catalog.Namespace(ctx, namespace); asked == nil && !exists {
+			return noNamespace(namespace, l)
 		}
 	}
-	return f.link.advise(err)
+	return l.advise(err)
 }

@@ -6,6 +6,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,58 +19,170 @@ import (
 
 func (a *app) hasCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "has ORG/REPO:TAG",
-		Short: "Tell whether a repository carries a tag",
-		Long: `has asks for one tag of one repository and prints the answer: present, with
-the digest, or absent. The exit code is 0 for yes and 1 for no. It is 4 when the
-server wants a token to say: to an anonymous caller a private repository and one
-that does not exist look alike.`,
+		Use:   "has ORG/REPO:TAG...",
+		Short: "Report whether repositories carry a tag",
+		Long: `has asks for one tag of one repository, or for several images, and prints each
+answer: present, with the digest, or absent. The exit code is 0 if all are
+present, and 1 if any is absent: then the answer is no, whatever else is unknown.
+If none is absent and some could not be found out, it is 3, and each of those is
+named on standard error; if none could, it is that of the error. That is 4 when
+the server wants a token to say: to an anonymous caller a private repository and
+one that does not exist look alike.`,
 		Example: `  # Is the image there?
   quayside has quay.io/openstack.kolla/nova-api:2025.1
+
+  # Are all of these there?
+  quayside has quay.io/openstack.kolla/nova-api:2025.1 quay.io/openstack.kolla/neutron-server:2025.1
 
   # Nothing but the digest.
   quayside has quay.io/openstack.kolla/nova-api:2025.1 --template '{{.Digest}}'
 
   # On another registry.
   quayside has registry.example:8443/openstack.kolla/nova-api:2025.1`,
-		Args: exactly("ORG/REPO:TAG"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("%s needs an image, ORG/REPO:TAG%s", cmd.CommandPath(), didYouMean(cmd))
+			}
+			return nil
+		},
 	}
-	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.has(ctx, args[0]) })
+	cmd.RunE = a.asking(a.has)
 	a.addOutput(cmd)
 	return cmd
 }
 
-func (a *app) has(ctx context.Context, arg string) error {
+// A question is one image that has asks for, and what came of it.
+type question struct {
+	name  ref.Image
+	link  *link
+	image report.Image
+	err   error
+}
+
+// hasSummary closes the answer of has.
+type hasSummary struct {
+	tally
+	Gaps []report.Gap `json:"unknown_images"`
+}
+
+func (a *app) has(ctx context.Context, args []string) error {
 	options, err := format[report.Image](a)
 	if err != nil {
 		return err
 	}
 	options.Verdicts = true
-	if err := mistaken(arg); err != nil {
-		return err
-	}
-	name, err := ref.ParseImage(arg)
-	switch {
-	case err != nil:
-		return err
-	case name.Digest != "":
-		return usagef("has asks for a tag, and %s names a digest", name)
-	}
-	l, err := a.connect(ctx, name.Host, ref.Secret{})
+	questions, links, err := a.questions(ctx, args)
 	if err != nil {
 		return err
 	}
-	f := &feed[report.Image]{a: a, options: options, link: l, namespace: name.Namespace}
-	present := false
-	err = f.take(ctx, func(yield func(report.Image, error) bool) {
-		i, err := a.look(ctx, l, name)
-		present = i.Verdict == report.Present
-		yield(i, err)
+	streams := options.Format.Streams()
+	meter := a.meter(streams, func() []string {
+		if why := holdUp(links[0].catalog.Pace()); why != "" {
+			return []string{why}
+		}
+		return nil
 	})
-	if err == nil && !present {
+	defer meter.stop()
+	var images report.Images
+	var failed []question
+	missing, known := false, 0
+	for q := range parallel(ctx, inspections, slices.Values(questions), a.answer) {
+		if q.err != nil {
+			failed = append(failed, q)
+			continue
+		}
+		known++
+		missing = missing || q.image.Verdict == report.Absent
+		if !streams {
+			images.Add(q.image)
+		} else if !stream(a, q.image) {
+			break
+		}
+	}
+	meter.stop()
+	summary := hasSummary{tallyOf(known, links...), []report.Gap{}}
+	slices.SortFunc(failed, func(x, y question) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
+	for _, q := range failed {
+		gap := report.Gap{Reference: q.image.Reference(), Reason: string(discover.ReasonOf(q.err)), Error: a.hidden(q.err)}
+		summary.Gaps = append(summary.Gaps, gap)
+	}
+	failure := hasFailure(failed, known)
+	ended := ctx.Err() != nil && known < len(questions)
+	if ended {
+		failure = context.Cause(ctx)
+	}
+	end := report.Ending{Complete: failure == nil, Error: a.ending(ctx, failure), Summary: summary}
+	if s, ok := failure.(*status); ok && s.cause == nil {
+		end.Error = "" // each is named
+	}
+	if streams {
+		_ = report.End(a.out, end) // the output keeps its error
+	} else if err := render(a, images.Sorted(), end, options); err != nil {
+		return err
+	}
+	switch {
+	case ended && known > 0:
+		a.talk.warn(partly)
+	case !ended && len(questions) > 1:
+		for _, gap := range summary.Gaps {
+			a.talk.unknown(gap)
+		}
+	}
+	if missing && !ended {
 		return &status{code: exitNo}
 	}
-	return err
+	return failure
+}
+
+// hasFailure is why has ends without all the answers, or nil. Of one image it is
+// that image's error. A status without a cause is one that was told by name.
+func hasFailure(failed []question, known int) error {
+	switch {
+	case len(failed) == 0:
+		return nil
+	case len(failed) == 1 && known == 0:
+		return failed[0].err
+	}
+	code := exitCode(failed[0].err)
+	if known > 0 || slices.ContainsFunc(failed, func(q question) bool { return exitCode(q.err) != code }) {
+		code = exitPart
+	}
+	return &status{code: code}
+}
+
+// questions reads the arguments, each image once, and connects to their servers.
+// Nothing is sent.
+func (a *app) questions(ctx context.Context, args []string) (all []question, links []*link, err error) {
+	for _, arg := range args {
+		if err := mistaken(arg); err != nil {
+			return nil, nil, err
+		}
+		name, err := ref.ParseImage(arg)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case name.Digest != "":
+			return nil, nil, usagef("has asks for a tag, and %s names a digest", name)
+		}
+		l, err := a.connect(ctx, name.Host, ref.Secret{})
+		if err != nil {
+			return nil, nil, err
+		}
+		name.Host = l.host
+		if !slices.ContainsFunc(all, func(q question) bool { return q.name == name && q.link == l }) {
+			all, links = append(all, question{name: name, link: l}), append(links, l)
+		}
+	}
+	return all, links, a.settleToken(links...)
+}
+
+// answer asks a question.
+func (a *app) answer(ctx context.Context, q question) question {
+	q.image, q.err = a.look(ctx, q.link, q.name)
+	if q.err != nil {
+		q.err = q.link.explain(ctx, q.name.Namespace, q.err)
+	}
+	return q
 }
 
 // look asks for one tag.
@@ -80,11 +194,14 @@ func (a *app) look(ctx context.Context, l *link, name ref.Image) (report.Image, 
 	tag, present, err := l.catalog.Tag(ctx, repo, name.Tag)
 	switch {
 	case errors.Is(err, quay.ErrNotFound):
+		i.Reason = string(discover.NoRepository)
 		a.talk.note("%s/%s does not exist", name.Namespace, name.Repository)
 		return i, nil
 	case err != nil:
-		return report.Image{}, err
-	case present:
+		return i, err
+	case !present:
+		i.Reason = string(discover.NoTag)
+	default:
 		i.Verdict, i.Digest, i.Index, i.Size = report.Present, tag.Digest, tag.Index, tag.Size
 		i.Started, i.Expires = tag.Started, tag.Expires
 	}

@@ -95,6 +95,13 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 			return nil, err
 		}
 	}
+	var links []*link
+	for _, t := range targets {
+		links = append(links, t.link)
+	}
+	if err := a.settleToken(links...); err != nil {
+		return nil, err
+	}
 	h.registries = a.registries(targets)
 	if len(targets) > 1 {
 		h.seen = map[string]bool{}

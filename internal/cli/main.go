@@ -53,9 +53,10 @@ type app struct {
 	showy  bool
 	screen *os.File
 
-	links    map[linkKey]*link         // servers spoken to so far
-	roots    map[string]*x509.CertPool // of the files of certificates read so far
-	carriers map[string]*carrier       // of registry traffic, by scheme and host
+	links     map[linkKey]*link         // servers spoken to so far
+	tokenRead bool                      // the token of --token-file has its server
+	roots     map[string]*x509.CertPool // of the files of certificates read so far
+	carriers  map[string]*carrier       // of registry traffic, by scheme and host
 }
 
 // Main runs the command with its arguments (without the program's name) and

@@ -51,6 +51,9 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.settleToken(l); err != nil {
+		return err
+	}
 	f := &feed[report.Repository]{a: a, options: options, link: l, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -25,6 +26,9 @@ type origin struct {
 	alias   string // its name in the config file, if that is not its host; or ""
 	caFiles []string
 	token   ref.Secret
+	// elsewhere is the host that a token of --token-file or of the environment is
+	// for, when this server is another one and has none; else "".
+	elsewhere string
 }
 
 // A linkKey tells the links of one run of the command apart: by host, and by
@@ -105,6 +109,22 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	return l, nil
 }
 
+// noToken is the word for a server that gets no token.
+func (l *link) noToken() string {
+	if l.origin.elsewhere != "" {
+		return report.TokenAway
+	}
+	return report.TokenNone
+}
+
+// tokenHost is the host that a token is for which this server does not get, or nil.
+func (l *link) tokenHost() *string {
+	if l.origin.elsewhere == "" {
+		return nil
+	}
+	return &l.origin.elsewhere
+}
+
 // trouble says why one of the servers gave no answer of late, or "".
 func (a *app) trouble() (why string) {
 	for _, l := range a.links {
@@ -137,10 +157,42 @@ func (a *app) originOf(ctx context.Context, host string, token ref.Secret) (o or
 		}
 	}
 	o.token = token
-	if given, _ := a.env("QUAYSIDE_TOKEN"); token.IsZero() && err == nil && (given != "" || a.flags.tokenFile != "") {
-		a.talk.warn("the token given is not for %s, which is asked without one: name a token for it in the config file", host)
+	if given, _ := a.env("QUAYSIDE_TOKEN"); token.IsZero() && err == nil && (strings.TrimSpace(given) != "" || a.flags.tokenFile != "") {
+		chosen, _, _ := a.chosen() // connect has met its error
+		o.elsewhere = hostOf(chosen.url)
 	}
 	return o, err
+}
+
+// settleToken is called with all the servers that a command is going to ask, before
+// it does. A token of --token-file that none of them gets is a mistake. A token of the
+// environment may be there for other commands: a warning says that it stays at home.
+func (a *app) settleToken(links ...*link) error {
+	chosen, _, err := a.chosen()
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	home, source := hostOf(chosen.url), "$QUAYSIDE_TOKEN"
+	if a.flags.tokenFile != "" {
+		source = "--token-file"
+	}
+	if a.flags.tokenFile != "" && !a.tokenRead {
+		if links[0].host == home {
+			return usagef("the token of --token-file is not used: the pattern brings its own")
+		}
+		return usagef("the token of --token-file is for %s, and %s is asked: --server %s gives it to %s",
+			home, links[0].host, links[0].host, links[0].host)
+	}
+	warned := map[string]bool{}
+	for _, l := range links {
+		if l.origin.elsewhere == "" || warned[l.host] {
+			continue
+		}
+		warned[l.host] = true
+		a.talk.warn("the token of %s is for %s, and %s is asked without one: private images are not seen there; "+
+			"--server %s gives the token to %s, and the config file can name one for each server", source, home, l.host, l.host, l.host)
+	}
+	return nil
 }
 
 // chosen is the server of --server, without its token, and what the config
@@ -221,6 +273,7 @@ func (a *app) tokenOfChosen(ctx context.Context, host string, entry *configServe
 	given, _ := a.env("QUAYSIDE_TOKEN")
 	switch {
 	case a.flags.tokenFile != "":
+		a.tokenRead = true
 		return a.readToken(ctx, a.flags.tokenFile)
 	case entry != nil && entry.TokenFile+entry.TokenEnv != "":
 		if given != "" && entry.TokenEnv != "QUAYSIDE_TOKEN" {

@@ -66,14 +66,14 @@ func searchOf(s discover.Summary, l *link) report.Search {
 	token := report.TokenUnproven
 	switch {
 	case !l.client.HasToken():
-		token = report.TokenNone
+		token = l.noToken()
 	case s.TokenIgnored:
 		token = report.TokenIgnored
 	case s.CallerKnown == discover.Yes:
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, Finished: s.Finished,
+		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, TokenHost: l.tokenHost(), Finished: s.Finished,
 		Counts: report.Counts{
 			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,

@@ -52,6 +52,9 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.settleToken(l); err != nil {
+		return err
+	}
 	f := &feed[report.Tag]{a: a, options: options, link: l, namespace: name.Namespace}
 	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
 	err = f.take(ctx, func(yield func(report.Tag, error) bool) {

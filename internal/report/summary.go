@@ -65,21 +65,23 @@ func plain(n float64) string {
 
 // The words for what a server made of the token.
 const (
-	TokenNone     = "none"     // there was none
-	TokenAccepted = "accepted" // the server knew its user
-	TokenIgnored  = "ignored"  // the server took the caller for anonymous
-	TokenUnproven = "unproven" // nothing showed which
+	TokenNone     = "none"             // there was none
+	TokenAway     = "for another host" // there was one, and it was not sent to this server
+	TokenAccepted = "accepted"         // the server knew its user
+	TokenIgnored  = "ignored"          // the server took the caller for anonymous
+	TokenUnproven = "unproven"         // nothing showed which
 )
 
 // A Search is what became of one pattern.
 type Search struct {
-	Pattern   string `json:"pattern"`
-	Host      string `json:"host"`
-	Pace      Pace   `json:"pace"`
-	Namespace string `json:"namespace"` // found, empty, nothing visible, not found, or ""
-	Token     string `json:"token"`     // one of the words above
-	Finished  bool   `json:"finished"`  // the listing ended and every candidate was checked
-	Error     string `json:"error,omitempty"`
+	Pattern   string  `json:"pattern"`
+	Host      string  `json:"host"`
+	Pace      Pace    `json:"pace"`
+	Namespace string  `json:"namespace"`  // found, empty, nothing visible, not found, or ""
+	Token     string  `json:"token"`      // one of the words above
+	TokenHost *string `json:"token_host"` // the host of TokenAway; else null
+	Finished  bool    `json:"finished"`   // the listing ended and every candidate was checked
+	Error     string  `json:"error,omitempty"`
 	Counts
 }
 
