@@ -58,17 +58,21 @@ func TestManifestDetail(t *testing.T) {
 	}
 }
 
-// Steps that made no layer are left out, and a configuration counts only in
-// the repository that has it.
+// Steps that made no layer have the empty one, a configuration counts only in
+// the repository that has it, and annotations are labels too
+// (image/oci/manifest.py of Quay's source).
 func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 	config := base64.StdEncoding.EncodeToString([]byte(`{"history": [{"created_by": "one"}, {"created_by": "none", "empty_layer": true}, ` +
 		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`))
-	const text = `{"config": {"digest": "sha256:c0"}, "layers": [{"digest": "sha256:11", "size": 3}, {"digest": "sha256:12", "size": 4}]}`
+	const text = `{"config": {"digest": "sha256:c0", "mediaType": "application/vnd.oci.image.config.v1+json"}, "annotations": {"a": "[1]", "b": "note"},
+		"layers": [{"digest": "sha256:11", "size": 3}, {"digest": "sha256:12", "size": 4}]}`
+	live := []quaytest.Tag{{Name: "v1", Digest: "sha256:aa", StartMS: 1}}
 	d := &quaytest.Dataset{
 		Users:        []quaytest.User{{Name: "u", Enabled: true}},
-		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true}, {Namespace: "u", Name: "s", Public: true}},
-		Manifests:    []quaytest.Manifest{{Repository: "u/r", Digest: "sha256:aa", Content: text}, {Repository: "u/s", Digest: "sha256:aa", Content: text}},
-		Blobs:        []quaytest.Blob{{Repository: "u/r", Digest: "sha256:c0", Base64: &config}},
+		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true, Tags: live}, {Namespace: "u", Name: "s", Public: true, Tags: live}},
+		Manifests:    []quaytest.Manifest{{Repository: "u/r", Digest: "sha256:aa", MediaType: ociManifestType, Content: text}, {Repository: "u/s", Digest: "sha256:aa", MediaType: ociManifestType, Content: text}},
+		Blobs: []quaytest.Blob{{Repository: "u/r", Digest: "sha256:c0", Base64: &config},
+			{Repository: "u/r", Digest: "sha256:11"}, {Repository: "u/r", Digest: "sha256:12"}, {Repository: "u/s", Digest: "sha256:11"}, {Repository: "u/s", Digest: "sha256:12"}},
 	}
 	h, err := quaytest.NewHandler(d)
 	if err != nil {
@@ -76,7 +80,7 @@ func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 	}
 	defer h.Close()
 	p := get[manifestDetail](t, h, "/api/v1/repository/u/r/manifest/sha256:aa", "")
-	if len(p.Layers) != 2 || p.Layers[0].Command[0] != "one" || p.Layers[1].Command[0] != "two" || p.Layers[1].Created != "Fri, 02 Jan 2026 03:04:05 -0000" {
+	if len(p.Layers) != 3 || p.Layers[0].Command[0] != "one" || p.Layers[1].Size != 32 || p.Layers[2].Command[0] != "two" || p.Layers[2].Created != "Fri, 02 Jan 2026 03:04:05 -0000" {
 		t.Errorf("%+v", p)
 	}
 	type labels struct {
@@ -88,9 +92,18 @@ func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 	want := labels{[]struct {
 		Key  string
 		Type string `json:"media_type"`
-	}{{"z", "application/json"}, {"a", "text/plain"}}}
+	}{{"z", "application/json"}, {"a", "application/json"}, {"b", "text/plain"}}}
 	if diff := cmp.Diff(want, get[labels](t, h, "/api/v1/repository/u/r/manifest/sha256:aa/labels", "")); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	if filtered := get[labels](t, h, "/api/v1/repository/u/r/manifest/sha256:aa/labels?filter=b", ""); len(filtered.Labels) != 1 || filtered.Labels[0].Key != "b" {
+		t.Errorf("filtered labels: %+v", filtered)
+	}
+	one := get[struct{ Labels []struct{ ID string } }](t, h, "/api/v1/repository/u/r/manifest/sha256:aa/labels", "").Labels[0].ID
+	for id, want := range map[string]int{one: 200, "nonsense": 404} {
+		if w := request(h, http.MethodGet, "/api/v1/repository/u/r/manifest/sha256:aa/labels/"+id, ""); w.Code != want {
+			t.Errorf("label %s: %d, want %d", id, w.Code, want)
+		}
 	}
 	if w := request(h, http.MethodGet, "/api/v1/repository/u/s/manifest/sha256:aa", ""); w.Code != 404 {
 		t.Errorf("configuration of another repository: status %d", w.Code)

@@ -189,7 +189,7 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 		}
 	} else {
 		for _, d := range append([]pushedDescriptor{*t.Config}, *t.Layers...) {
-			if !d.remote() && *d.Digest != emptyLayer && !h.st.hasBlob(name, *d.Digest) {
+			if !(wireLayer{MediaType: *d.MediaType}).remote() && *d.Digest != emptyLayer && !h.st.hasBlob(name, *d.Digest) {
 				return fmt.Errorf("Unknown blob `%s`", *d.Digest)
 			}
 		}
@@ -207,11 +207,6 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 		return true
 	})
 	return nil
-}
-
-// remote reports whether a layer is fetched from elsewhere and never pushed.
-func (d pushedDescriptor) remote() bool {
-	return strings.Contains(*d.MediaType, "nondistributable") || strings.Contains(*d.MediaType, ".foreign.")
 }
 
 // tagManifest sets a tag to a manifest. One that is pushed by digest is kept

@@ -11,7 +11,8 @@ import (
 const (
 	// detailTags is how many tags a repository's detail shows at most.
 	detailTags = 500
-	// statsDays is how many days its statistics go back; not recorded.
+	// statsDays is how many days its statistics go back (range(1, 92) in
+	// endpoints/api/repository.py).
 	statsDays = 91
 )
 
@@ -39,7 +40,7 @@ func (h *Handler) serveRepository(q call) {
 		if withTags {
 			b = h.appendDetailTags(b, repo, now.UnixMilli())
 		}
-		b = appendBool(append(b, `, "can_write": `...), may >= roleWrite)
+		b = appendBool(append(b, `, "can_write": `...), may >= roleWrite && stateOf(repo) == "NORMAL")
 		b = appendBool(append(b, `, "can_admin": `...), may >= roleAdmin)
 		if q.params.flag("includeStats") {
 			b = appendStats(b, now)

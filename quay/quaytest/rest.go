@@ -17,6 +17,7 @@ type route struct {
 	namespace  string // also the name of an organization or user
 	repository string
 	digest     string
+	label      string
 	redirect   bool // to the same path with a slash at its end
 }
 
@@ -91,7 +92,7 @@ func serveWrite(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	sendJSON(w, r, http.StatusServiceUnavailable, func(b []byte) []byte {
-		return append(b, `{"message": "The embedded registry is read-only.", "is_readonly": true}`...)
+		return append(b, `{"message": "System is currently read-only. Pulls will succeed but all write operations are currently suspended.", "is_readonly": true}`...)
 	})
 }
 
@@ -106,8 +107,8 @@ func allowMore(rt route) string {
 var slashes = regexp.MustCompile(`//+`)
 
 // manifestPath finds a manifest's digest after a repository's name, and the
-// labels beneath it.
-var manifestPath = regexp.MustCompile(`^([^/]+)/(.+)/manifest/([A-Za-z0-9_+.-]+:[A-Fa-f0-9]+)(/labels)?$`)
+// labels or the one label beneath it.
+var manifestPath = regexp.MustCompile(`^([^/]+)/(.+)/manifest/([A-Za-z0-9_+.-]+:[A-Fa-f0-9]+)(/labels(?:/([^/]+))?)?$`)
 
 // findRoute reads a path without double slashes. A repository's name takes
 // as many parts as there are, so that it may be nested and may have parts
@@ -151,6 +152,9 @@ func repositoryRoute(rest string) (route, bool) {
 		rt := route{serve: (*Handler).serveManifestDetail, namespace: m[1], repository: m[2], digest: m[3]}
 		if m[4] != "" {
 			rt.serve, rt.methods = (*Handler).serveLabels, "POST,"
+		}
+		if rt.label = m[5]; rt.label != "" {
+			rt.serve, rt.methods = (*Handler).serveLabel, "DELETE,"
 		}
 		return rt, true
 	}
