@@ -63,7 +63,7 @@ func listQuirks(w io.Writer) {
 	t.Flush()
 	fmt.Fprint(w, "\nWHEN is N for every N-th request, a glob of paths such as '/v2/**/blobs/*', or N:GLOB.\n"+
 		"K is the first K requests for each URL, and GLOB those URLs whose paths it matches.\n"+
-		"Facts are in doc/quay-api.md of the project.\n")
+		"Facts are in doc/quay-api.md of the project; a quirk is called invented if no Quay was seen to have it.\n")
 }
 
 func (s *settings) serve(ctx context.Context, stdout io.Writer) (err error) {

@@ -150,7 +150,7 @@ func (s *state) basic(user, password string) (caller, bool) {
 		return s.bearer(password)
 	}
 	if strings.Contains(user, "+") {
-		if r := s.robots[user]; r != nil && sameSecret(r.Token, password) {
+		if r := s.robots[user]; r != nil && s.robotOwnerEnabled(user) && sameSecret(r.Token, password) {
 			return caller{robot: user}, true
 		}
 		return caller{}, false
@@ -159,6 +159,14 @@ func (s *state) basic(user, password string) (caller, bool) {
 		return caller{user: user}, true
 	}
 	return caller{}, false
+}
+
+// robotOwnerEnabled reports whether the namespace that a robot belongs to is not
+// disabled.
+func (s *state) robotOwnerEnabled(robot string) bool {
+	owner, _, _ := strings.Cut(robot, "+")
+	_, enabled, found := s.namespace(owner)
+	return enabled || !found
 }
 
 // sameSecret compares secrets; an empty one is nobody's.
@@ -176,7 +184,9 @@ func (s *state) identify(authorization string) (c caller, refused string) {
 	if !ok || token == "" || strings.Contains(token, " ") || !strings.EqualFold(scheme, "bearer") {
 		return caller{}, ""
 	}
-	if issuer, ok := jwtIssuer(token); ok {
+	if issuer, ok := jwtIssuer(token); ok && issuer == "" {
+		return caller{}, "Token does not contain issuer"
+	} else if ok {
 		return caller{}, "Issuer " + issuer + " not configured"
 	}
 	c, _ = s.bearer(token)
@@ -195,7 +205,7 @@ func jwtIssuer(token string) (issuer string, ok bool) {
 		Type string `json:"typ"`
 	}
 	var payload struct {
-		Issuer *string `json:"iss"`
+		Issuer string `json:"iss"`
 	}
 	if !decodeSegment(parts[0], &header) || !decodeSegment(parts[1], &payload) {
 		return "", false
@@ -205,10 +215,7 @@ func jwtIssuer(token string) (issuer string, ok bool) {
 	default:
 		return "", false
 	}
-	if payload.Issuer == nil {
-		return "None", true
-	}
-	return *payload.Issuer, true
+	return payload.Issuer, true
 }
 
 // decodeSegment reads one part of a JWT, and tells whether it is JSON.

@@ -13,9 +13,7 @@
 //
 // Images can be pushed to it (see below). Every change by the REST API is
 // refused, and nothing is stored beyond the server's end. It has no superusers,
-// no teams but an organization's owners and creators, no stars, no logs, and
-// none of the search routes, which are capped and of no use for complete
-// answers. It does not convert manifests to Docker schema 1, nor take such.
+// no teams but an organization's owners and creators, no stars and no logs. It does not convert manifests to Docker schema 1, nor take such.
 //
 //	d := quaytest.SampleDataset()
 //	s, err := quaytest.NewServer(d)   // or NewHandler, without a socket

@@ -12,7 +12,8 @@ import (
 
 // serveOrganization answers GET /api/v1/organization/NAME. Anyone may know
 // that an organization exists; a user is none (recording
-// namespace-organization). What more an owner is told is not recorded.
+// namespace-organization). What more a member is told, with a token that allows
+// it, is read in Quay's source (endpoints/api/organization.py).
 func (h *Handler) serveOrganization(q call) {
 	n := h.st.namespaces[q.route.namespace]
 	switch {
@@ -23,12 +24,22 @@ func (h *Handler) serveOrganization(q call) {
 		sendCrash(q.w, q.r)
 		return
 	}
-	admin := n.ownedBy(q.caller.user) && q.caller.has("org:admin")
+	owner := n.ownedBy(q.caller.user)
+	admin := owner && q.caller.has("org:admin")
+	member := admin || owner && q.caller.has("repo:create")
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = appendText(append(b, `{"name": `...), n.name)
-		b = appendAvatar(append(b, `, "email": "", "avatar": `...), n.name)
+		b = appendAvatar(append(b, `, "email": "", "avatar": `...), n.name, "user")
 		b = appendBool(append(b, `, "is_admin": `...), admin)
-		b = appendBool(append(b, `, "is_member": `...), admin)
+		b = appendBool(append(b, `, "is_member": `...), member)
+		if member {
+			b = appendAvatar(append(b, `, "teams": {"owners": {"name": "owners", "description": "", "role": "admin", "avatar": `...), "owners", "team")
+			b = appendNumber(append(b, `, "can_view": true, "repo_count": 0, "member_count": `...), int64(len(n.owners)), "")
+			b = append(b, `, "is_synced": false}}, "ordered_teams": ["owners"]`...)
+		}
+		if admin {
+			b = append(b, `, "invoice_email": false, "invoice_email_address": null, "tag_expiration_s": 1209600, "is_free_account": true`...)
+		}
 		return append(b, '}')
 	})
 }
@@ -43,41 +54,59 @@ func (h *Handler) serveUsers(q call) {
 	case q.caller.badScope:
 		sendCrash(q.w, q.r)
 	default:
-		sendUser(q, u.Name)
+		sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte { return append(appendUser(b, u.Name), '}') })
 	}
 }
 
 // serveUser answers GET /api/v1/user/: who the caller is, for a token that
 // may know. Any other is told that there is no user at all (doc/quay-api.md
-// section 3, "Detection"; recording user-self). Of the good answer only the
-// status is a known fact.
+// section 3, "Detection"; recording user-self). That the good answer has the
+// caller's organizations is read in Quay's source (endpoints/api/user.py); what
+// the scope user:admin adds is left out.
 func (h *Handler) serveUser(q call) {
+	c := q.caller
 	switch {
-	case q.caller.badScope:
+	case c.badScope:
 		sendCrash(q.w, q.r)
-	case q.caller.user == "" || !q.caller.has("user:read"):
+		return
+	case c.user == "" || !c.has("user:read") && !c.has("user:admin"):
 		sendProblem(q.w, q.r, problemNoUser)
-	default:
-		sendUser(q, q.caller.user)
+		return
 	}
-}
-
-// sendUser answers with what everyone may know of a user.
-func sendUser(q call, name string) {
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
-		b = appendText(append(b, `{"anonymous": false, "username": `...), name)
-		return append(appendAvatar(append(b, `, "avatar": `...), name), '}')
+		b = append(appendUser(b, c.user), `, "organizations": [`...)
+		first := true
+		for _, n := range h.st.owned[c.user] {
+			if n.kind != "organization" {
+				continue
+			}
+			if !first {
+				b = append(b, ", "...)
+			}
+			first = false
+			b = appendText(append(b, `{"name": `...), n.name)
+			b = appendAvatar(append(b, `, "avatar": `...), n.name, "org")
+			b = appendBool(append(b, `, "can_create_repo": `...), h.st.mayCreate(c, n.name))
+			b = append(b, `, "public": false}`...)
+		}
+		return append(b, "]}"...)
 	})
 }
 
-// appendAvatar appends the picture of an account. Hash and color differ from
-// server to server.
-func appendAvatar(b []byte, name string) []byte {
+// appendUser begins an object with what everyone may know of a user.
+func appendUser(b []byte, name string) []byte {
+	b = appendText(append(b, `{"anonymous": false, "username": `...), name)
+	return appendAvatar(append(b, `, "avatar": `...), name, "user")
+}
+
+// appendAvatar appends the picture of an account or team. Hash and color differ
+// from server to server.
+func appendAvatar(b []byte, name, kind string) []byte {
 	sum := sha256.Sum256([]byte(strings.ToLower(name)))
 	b = appendText(append(b, `{"name": `...), name)
 	b = append(b, `, "hash": "`...)
 	b = hex.AppendEncode(b, sum[:])
 	b = append(b, `", "color": "#`...)
 	b = hex.AppendEncode(b, sum[:3])
-	return append(b, `", "kind": "user"}`...)
+	return append(appendText(append(b, `", "kind": `...), kind), '}')
 }

@@ -113,8 +113,8 @@ func (s *stored) sendPart(w http.ResponseWriter, r *http.Request) {
 }
 
 // refusedURL tells why a request may not read what it asks for, or gives nil.
-// That a lapsed URL is 403 with XML is inferred (doc/quay-api.md, "Recorded"),
-// and the others are modelled on it: none of them was recorded.
+// That a lapsed URL is 403 with XML is inferred (doc/quay-api.md, "Recorded").
+// The others are S3's documented errors of these codes; none was recorded.
 func (h *Handler) refusedURL(r *http.Request) *storageError {
 	query, signature, _ := strings.Cut(r.URL.RawQuery, "&X-Amz-Signature=")
 	_, lapsed := h.cfg.shape.quirk("storage-lapsed")

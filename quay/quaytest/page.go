@@ -90,15 +90,45 @@ func (f *front) refuse(w http.ResponseWriter) {
 	sendNginx(w, http.StatusTooManyRequests, title, title, "")
 }
 
-// fail answers with the page of a part that is down. The 502 and 404 pages
-// are Quay's own ones, of which only the type was recorded; these are nginx's.
+// loadingPage is the page of Quay's front end when nothing answers behind it
+// (static/502.html of Quay's source; recording outage-backend has its length).
+// Before v3.18 the front end did not find it, and answered with nginx's 404
+// (doc/quay-api.md section 3).
+const loadingPage = `<html>
+  <head>
+    <title>Quay Loading</title>
+    <style type="text/css">
+      .information {
+         padding: 30px;
+         text-align: center;
+      }
+
+      .information h3 {
+         margin-bottom: 20px;
+      }
+    </style>
+  </head>
+  <body>
+    <div class="information">
+      <h3>Quay is currently loading</h3>
+      <h4>
+        <p>Please wait and refresh the page shortly to try again.</p>
+      </h4>
+    </div>
+  </body>
+</html>
+`
+
+// fail answers with the page of a part that is down.
 func (f *front) fail(w http.ResponseWriter, status int) {
 	switch status {
 	case http.StatusTooManyRequests:
 		f.refuse(w)
 	case http.StatusInternalServerError:
 		send(w, status, "text/html", gunicornPage(status))
-	case http.StatusServiceUnavailable: // Envoy's (doc/quay-api.md section 6)
+	case http.StatusBadGateway:
+		send(w, status, "text/html", loadingPage)
+	case http.StatusServiceUnavailable: // Envoy's, inferred (doc/quay-api.md section 6)
 		send(w, status, "text/plain", "upstream connect error or disconnect/reset before headers")
 	case http.StatusGatewayTimeout:
 		sendNginx(w, status, "504 Gateway Time-out", "504 Gateway Time-out", "")

@@ -15,7 +15,7 @@ type QuirkInfo struct {
 	Name  string
 	Value string // form of the value; "" when it takes none; in brackets when it may be left out
 	Help  string // one line
-	Fact  string // where in doc/quay-api.md it comes from
+	Fact  string // where in doc/quay-api.md it comes from, or that it is invented
 }
 
 // Quirks gives all quirks by name. A value WHEN picks requests: N is every
@@ -38,16 +38,16 @@ type quirk struct {
 }
 
 // quirks is the table behind Quirks. Facts are of doc/quay-api.md; a quirk
-// without one says so.
+// that no Quay was seen to have says that it is invented or inferred.
 func quirks() []quirk {
 	const (
-		anyNetwork = "none: what a network or a proxy can do to any answer"
-		anyServer  = "none: what a damaged store or a hostile server can do"
+		anyNetwork = "invented: what a network or a proxy can do to any answer"
+		anyServer  = "invented: what a damaged store or a hostile server can do"
 	)
 	return []quirk{
 		{QuirkInfo{"blob-range", "",
 			"Quay's own storage honours Range: 206 and 416, as object storage does",
-			"none: section Recorded says it does not; other registries do"}, playedByQuay(noValue)},
+			"invented: section Recorded says it does not; other registries do"}, playedByQuay(noValue)},
 		{QuirkInfo{"capacity", "N",
 			"serve N requests a second one after another; the others queue, after 60 s for 504",
 			"section 4 (measured: 78 a second), recording outage-timeout"}, setCapacity},
@@ -65,13 +65,13 @@ func quirks() []quirk {
 			anyServer}, playedOn(func(f *front) **trigger { return &f.endless })},
 		{QuirkInfo{"fail-first", "K:STATUS[:GLOB]",
 			"the first K answers for each URL are STATUS, 400 to 599; object storage only when GLOB names it",
-			"sections 3 and 6"}, setFailFirst},
+			"invented: that the next try goes well; the answers are of sections 3 and 6"}, setFailFirst},
 		{QuirkInfo{"html-404", "[WHEN]",
 			"404 with an HTML page: an older server whose backend is gone",
 			"section 3, 502"}, playedOn(func(f *front) **trigger { return &f.html404 })},
 		{QuirkInfo{"html-500", "[WHEN]",
 			"500 with an HTML page: the database is down",
-			"section Recorded, recording outage-database"}, playedOn(func(f *front) **trigger { return &f.html500 })},
+			"Corrections, recording outage-database"}, playedOn(func(f *front) **trigger { return &f.html500 })},
 		{QuirkInfo{"html-502", "[WHEN]",
 			"502 with an HTML page: the backend is gone",
 			"section 3, 502, recording outage-backend"}, playedOn(func(f *front) **trigger { return &f.html502 })},
@@ -92,19 +92,19 @@ func quirks() []quirk {
 			"section 3, FEATURE_ANONYMOUS_ACCESS"}, playedByQuay(noValue)},
 		{QuirkInfo{"outage", "COUNT|DURATION[:STATUS]",
 			"at first every answer is 429, 500, 502, 503 (the default) or 504",
-			"sections 3 and 6"}, setOutage},
+			"Corrections: 500 while the database is away; 502 and 504 are recorded, 503 is inferred; how long is invented"}, setOutage},
 		{QuirkInfo{"page-reuse", "",
 			"every page of a listing holds the repositories of the first",
 			"section 1: a cursor that cannot be read gives page one"}, playedByQuay(noValue)},
 		{QuirkInfo{"random-401", "[WHEN]",
 			"401 to a tag query; every tenth when WHEN is left out",
-			"section 3: deleted between list and tag call"}, setRandom401},
+			"section 3: deleted between list and tag call; how often is invented"}, setRandom401},
 		{QuirkInfo{"redirect-away", "[WHEN]",
 			"a manifest or blob is a redirect to another host, which answers 400 when Authorization comes along",
-			"none: section Recorded has it for blobs, see WithObjectStorage"}, playedOn(func(f *front) **trigger { return &f.redirectAway })},
+			"invented: section Recorded has it for blobs, see WithObjectStorage"}, playedOn(func(f *front) **trigger { return &f.redirectAway })},
 		{QuirkInfo{"repeat-cursor", "",
 			"every page of a listing gives the same cursor",
-			"section 1: a cursor that cannot be read gives page one"}, playedByQuay(noValue)},
+			"invented: section 1 has a cursor that cannot be read, which gives page one"}, playedByQuay(noValue)},
 		{QuirkInfo{"retry-after", "SECONDS",
 			"refusals carry Retry-After",
 			"section 6: a proxy stands before quay.io; inferred"}, setRetryAfter},
@@ -113,7 +113,7 @@ func quirks() []quirk {
 			"section 6, proxy_read_timeout"}, playedOn(func(f *front) **trigger { return &f.stall })},
 		{QuirkInfo{"stall-first", "K[:GLOB]",
 			"stop the first K answers with each large blob in mid body, as stall does",
-			"section 6, proxy_read_timeout"}, playedFirst(func(f *front) **first { return &f.stallFirst })},
+			"section 6, proxy_read_timeout; that the next try goes well is invented"}, playedFirst(func(f *front) **first { return &f.stallFirst })},
 		{QuirkInfo{"storage-ignores-range", "",
 			"object storage answers a Range with 200 and the whole blob",
 			"section Recorded: local storage does"}, playedByQuay(noValue)},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,14 @@ func TestHTML500IsAsRecorded(t *testing.T) {
 	h := newHandler(t, quaytest.WithQuirk("html-500", ""))
 	for _, x := range rec.Exchanges[:2] {
 		checkResponse(t, ask(h, 1, h1Address, x.Request.Target), x)
+	}
+}
+
+// The page of a dead backend is Quay's own, as long as recorded.
+func TestHTML502IsAsRecorded(t *testing.T) {
+	w := request(newHandler(t, quaytest.WithQuirk("html-502", "")), http.MethodGet, listPath, "")
+	if w.Code != 502 || w.Body.Len() != 446 || w.Header().Get("Content-Type") != "text/html" {
+		t.Errorf("%d %q with %d bytes, recorded (outage-backend) 502 text/html with 446", w.Code, w.Header().Get("Content-Type"), w.Body.Len())
 	}
 }
 
@@ -223,8 +232,9 @@ func TestQuirksAreDescribed(t *testing.T) {
 		t.Error("quirks are not sorted by name")
 	}
 	for _, q := range infos {
-		if q.Help == "" || q.Fact == "" {
-			t.Errorf("%s lacks help or fact", q.Name)
+		known := regexp.MustCompile(`^(sections? |Corrections|invented: )`)
+		if q.Help == "" || !known.MatchString(q.Fact) {
+			t.Errorf("%s lacks help or fact: %q", q.Name, q.Fact)
 		}
 	}
 }

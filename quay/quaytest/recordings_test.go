@@ -29,7 +29,6 @@ const recordings = "../testdata/recordings"
 // notAsked names the recordings, or single requests of them, that the
 // embedded server need not answer as recorded, and why.
 var notAsked = map[string]string{
-	"search":          "the search routes are not served: they are capped and of no use for complete answers",
 	"outage-backend":  "an outage of the recorded machine; the quirks html-502 and outage play it",
 	"outage-database": "an outage of the recorded machine; the quirk html-500 plays it",
 	"outage-timeout":  "an outage of the recorded machine; the quirks stall and capacity play it",

@@ -32,13 +32,16 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, _, _ string
 		return
 	}
 	query := r.URL.Query()
-	scopes := slices.DeleteFunc(query["scope"], func(s string) bool { return s == "" })
-	if len(scopes) == 0 && !c.known() {
+	scopes := query["scope"]
+	if !c.known() && (len(scopes) == 0 || slices.Contains(scopes, "")) {
 		h.unauthorized(w, r, "", "", notAuthorized)
 		return
 	}
 	granted := []access{}
 	for _, scope := range scopes {
+		if scope == "" {
+			continue
+		}
 		a, ok := h.authorizeScope(w, r, c, scope)
 		if !ok {
 			return
@@ -61,8 +64,9 @@ func (h *Handler) serveToken(w http.ResponseWriter, r *http.Request, _, _ string
 
 // credentials tells who asks for a token: nobody without an Authorization
 // header, and otherwise whom Basic credentials stand for, or why they are
-// refused. An application token as Bearer is refused, too. Not recorded are
-// the texts for application tokens that do not exist or are of a disabled user.
+// refused. An application token as Bearer is refused, too. The texts that
+// recording registry-auth lacks are those of Quay's source (auth/credentials.py,
+// auth/oauth.py, data/users/__init__.py).
 func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
 	if strings.TrimSpace(r.Header.Get("Authorization")) == "" {
 		return caller{}, ""
@@ -75,16 +79,26 @@ func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
 		return c, ""
 	}
 	switch t := h.st.tokens[password]; {
+	case user == "$app":
+		return caller{}, "Invalid token"
+	case user == "$token":
+		return caller{}, "Invalid access token"
 	case user == "$oauthtoken" && t == nil:
 		return caller{}, "OAuth access token could not be validated"
 	case user == "$oauthtoken" && t.Expired:
 		return caller{}, "OAuth access token has expired"
 	case user == "$oauthtoken":
 		return caller{}, "Granter of the oauth access token is disabled"
-	case strings.Contains(user, "+") && h.st.robots[user] != nil:
+	case h.st.robots[user] != nil && !h.st.robotOwnerEnabled(user):
+		owner, _, _ := strings.Cut(user, "+")
+		return caller{}, "Robot " + user + " owner " + owner + " is disabled"
+	case h.st.robots[user] != nil:
 		return caller{}, "Could not find robot with username: " + user + " and supplied password."
 	case strings.Contains(user, "+"):
 		return caller{}, "Could not find robot with specified username"
+	}
+	if u := h.st.users[user]; u != nil && !u.Enabled && sameSecret(u.Password, password) {
+		return caller{}, "This user has been disabled. Please contact your administrator."
 	}
 	return caller{}, "Invalid Username or Password"
 }
@@ -100,15 +114,24 @@ func (h *Handler) credentials(r *http.Request) (c caller, refused string) {
 // there is none, asking for push makes it, for a caller who may: so does Quay,
 // before anything is sent (doc/quay-api.md section 5; recording registry-push).
 func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c caller, scope string) (a access, ok bool) {
-	m := scopeForm.FindStringSubmatch(scope)
+	// The registry's own name may stand before that of the repository.
+	_, host, _ := strings.Cut(h.origin(r), "://")
+	rest, hosted := strings.CutPrefix(scope, "repository:"+host+"/")
+	if hosted {
+		rest = "repository:" + rest
+	}
+	m := scopeForm.FindStringSubmatch(rest)
 	if m == nil {
 		refuse(w, r, http.StatusBadRequest, "INVALID_REQUEST", "Unable to decode repository and actions: "+scope, struct{}{})
 		return a, false
 	}
 	a = access{Type: "repository", Name: m[1], Actions: []string{}}
+	if hosted {
+		a.Name = host + "/" + m[1]
+	}
 	namespace, name := splitRepository(m[1])
-	if name == "" { // a repository without a namespace: there is none
-		return a, true
+	if name == "" { // LIBRARY_SUPPORT
+		namespace, name = "library", m[1]
 	}
 	if !nameForm.MatchString(name) || len(name) > 255 {
 		refuse(w, r, http.StatusBadRequest, "NAME_INVALID", "Invalid repository name: "+m[1], struct{}{})
@@ -119,14 +142,17 @@ func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c calle
 			"Namespace "+namespace+" has been disabled. Please contact a system administrator.", struct{}{})
 		return a, false
 	}
+	if _, _, found := h.st.namespace(namespace); !found {
+		return a, true
+	}
 	if c.badScope { // as on the REST API (recording token-bad-scope)
 		sendCrash(w, r)
 		return a, false
 	}
 	wanted := strings.Split(m[2], ",")
-	repository := h.pullable(m[1])
+	repository := h.pullable(namespace + "/" + name)
 	if repository == nil && slices.Contains(wanted, "push") && h.st.mayCreate(c, namespace) && h.st.create(namespace, name, c.user+c.robot) {
-		repository = h.pullable(m[1])
+		repository = h.pullable(namespace + "/" + name)
 		a.Actions = append(a.Actions, "push")
 	}
 	public := repository != nil && repository.Public && (c.known() || h.admitsAnonymous())

@@ -124,6 +124,14 @@ func findRoute(path string) (route, bool) {
 		return route{serve: (*Handler).serveList, methods: "POST,"}, true
 	case path == "/api/v1/user" || path == "/api/v1/user/":
 		return route{serve: (*Handler).serveUser, methods: "POST,PUT,DELETE,", redirect: path == "/api/v1/user"}, true
+	case path == "/api/v1/find/repositories":
+		return route{serve: (*Handler).serveSearch}, true
+	case path == "/api/v1/registry/capabilities":
+		return route{serve: (*Handler).serveCapabilities}, true
+	case path == "/api/v1/messages":
+		return route{serve: (*Handler).serveMessages, methods: "POST,"}, true
+	case noun == "error" && rest != "" && !strings.Contains(rest, "/"):
+		return route{serve: (*Handler).serveErrorType}, true
 	case rest == "":
 	case noun == "organization" && !strings.Contains(rest, "/"):
 		return route{serve: (*Handler).serveOrganization, methods: "PUT,DELETE,", namespace: rest}, true
@@ -132,7 +140,7 @@ func findRoute(path string) (route, bool) {
 	case noun == "repository":
 		return repositoryRoute(rest)
 	}
-	return route{}, false
+	return findUnserved(path)
 }
 
 // repositoryRoute reads what follows /api/v1/repository/. Only the tag list
@@ -143,6 +151,9 @@ func repositoryRoute(rest string) (route, bool) {
 	if name, ok := strings.CutSuffix(trimmed, "/tag"); ok && strings.Contains(name, "/") {
 		rt := route{serve: (*Handler).serveTags, redirect: !slash}
 		rt.namespace, rt.repository = splitRepository(name)
+		return rt, true
+	}
+	if rt, ok := findUnserved("/api/v1/repository/" + rest); ok {
 		return rt, true
 	}
 	if slash || !strings.Contains(rest, "/") {
