@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"cmd/quayside": {"internal/cli"},
 	"cmd/quaytest": {"quay/quaytest"},
 	"internal/cli": {
-		"discover", "quay", "quay/quaytest", "ref", "internal/report", "internal/mirror", "internal/layout",
+		"discover", "quay", "quay/quaytest", "ref", "internal/report", "internal/mirror", "internal/layout", "internal/disk",
 		"internal/registry", "internal/pace", "internal/manifest", "internal/redact",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"github.com/spf13/cobra", "go.yaml.in/yaml/v3", "github.com/vbauerster/mpb/v8",
@@ -42,8 +42,9 @@ var arrows = map[string][]string{
 	"internal/report":   {},
 	"internal/pace":     {},
 	"internal/manifest": {"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec"},
+	"internal/disk":     {"golang.org/x/sys"},
 	"internal/layout": {
-		"internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
+		"internal/disk", "internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"golang.org/x/sync", "golang.org/x/sys",
 	},
 	"internal/registrytest": {},
@@ -52,7 +53,7 @@ var arrows = map[string][]string{
 		"golang.org/x/sync",
 	},
 	"internal/mirror": {
-		"internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
+		"internal/disk", "internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 		"github.com/klauspost/compress",
 	},

@@ -163,8 +163,6 @@ type opened struct {
 	dest
 	destination mirror.Destination
 	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
-	made        bool           // the layout's folder was not there before
-	above       []string       // nor these, the lowest first, that a user has named
 }
 
 // open opens a destination, for this process alone, or for --dry-run to look at
@@ -174,11 +172,10 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
 	}
 	o := &opened{dest: d}
-	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log, Removed: a.damaged(d)}
+	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log, Removed: a.damaged(d), Moved: a.inTheWay}
 	var err error
 	switch d.transport {
 	case ociFolder:
-		o.made, o.above = missing(d.path), layout.Missing(filepath.Dir(filepath.Clean(d.path)))
 		if o.layout, err = layout.Open(d.path, options); err == nil {
 			o.destination = mirror.ToLayout(o.layout)
 		}
@@ -204,6 +201,11 @@ func (a *app) damaged(d dest) func(digest.Digest) {
 	}
 }
 
+// inTheWay reports what had the place of a blob and was moved away.
+func (a *app) inTheWay(blob digest.Digest, to string) {
+	a.talk.warn("what was in the place of blob %s is not a file: it was moved to %s", blob, to)
+}
+
 // openRegistry opens a registry, and the folder where its blobs are staged.
 func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *registries) error {
 	rename, err := mirror.ParseRename(f.maps)
@@ -224,7 +226,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
 	name := hex.EncodeToString(sum[:8])
 	folder = filepath.Join(folder, name)
-	o.made = missing(folder)
+	staging.Staging = "docker://" + o.host + "/" + o.prefix
 	if o.layout, err = layout.Open(folder, staging); err != nil {
 		return err
 	}
@@ -234,7 +236,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		err = unreached(o.dest, err)
 	}
 	if err != nil {
-		if o.made && !f.dryRun {
+		if o.layout.Made() && !f.dryRun {
 			return errors.Join(err, o.layout.Remove())
 		}
 		return errors.Join(err, o.layout.Close())
@@ -290,13 +292,8 @@ func (o *opened) close(t *talk, whole bool) error {
 	err := o.destination.Close()
 	switch {
 	case o.layout == nil:
-	case whole && staged, !whole && (o.made || staged) && o.layout.Bare():
+	case whole && staged, !whole && (o.layout.Made() || staged) && o.layout.Bare():
 		err = errors.Join(err, o.layout.Remove())
-		for _, dir := range o.above {
-			if os.Remove(dir) != nil { // somebody has put something into it
-				break
-			}
-		}
 	default:
 		err = errors.Join(err, o.layout.Close())
 	}

@@ -10,13 +10,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/manifest"
 )
 
@@ -29,12 +30,12 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 		return false, l.failed("look for a blob", err)
 	}
 	info, err := os.Stat(l.blob(d.Digest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return false, nil // what is no file is moved away when the blob comes
 	} else if err != nil {
 		return false, l.failed("look for a blob", err)
 	}
-	if info.Mode().IsRegular() && info.Size() == d.Size && !l.check {
+	if info.Size() == d.Size && !l.check {
 		return true, nil
 	}
 	l.distrust(d.Digest, info.Size())
@@ -66,11 +67,22 @@ func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 
 // open opens a blob. ErrMissing.
 func (f folder) open(d digest.Digest) (*os.File, int64, error) {
-	file, size, err := openFile(f.blob(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = ErrMissing
+	file, info, err := disk.Open(f.blob(d))
+	if err != nil {
+		return nil, 0, absent(err)
 	}
-	return file, size, err
+	return file, info.Size(), nil
+}
+
+// absent is the error for a blob that cannot be opened: what is no file is no blob.
+func absent(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrMissing
+	case errors.Is(err, disk.ErrNotRegular):
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	return err
 }
 
 // Read returns the whole content of a small blob (a manifest, a configuration),
@@ -94,10 +106,8 @@ func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 // read: what a manifest says of it is not asked.
 func (f folder) read(d digest.Digest) ([]byte, error) {
 	content, err := readFile(f.blob(d), manifest.MaxSize)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrMissing
-	} else if err != nil {
-		return nil, err
+	if err != nil {
+		return nil, absent(err)
 	}
 	if d.Algorithm().FromBytes(content) != d {
 		return nil, ErrCorrupt
@@ -119,17 +129,25 @@ func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) 
 	if l.same(d.Digest, content) {
 		return nil
 	}
-	l.mu.Lock()
-	l.temps++
-	temp := l.own(temporary, strconv.Itoa(l.temps))
-	l.mu.Unlock()
-	err := writeFile(temp, content)
-	if err == nil {
-		if err = l.settle(temp, d); err != nil {
-			err = errors.Join(err, os.Remove(temp))
-		}
+	return l.failed("store "+d.Digest.String(), l.putFile(d, content))
+}
+
+func (l *Layout) putFile(d ocispec.Descriptor, content []byte) error {
+	file, err := l.newFile()
+	if err != nil {
+		return err
 	}
-	return l.failed("store "+d.Digest.String(), err)
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = l.settle(file.Name(), d)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 // same tells whether a blob is there with just this content.
@@ -148,7 +166,10 @@ func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
 		return err
 	}
 	final := l.blob(d.Digest)
-	if err := l.makeFolder(filepath.Dir(final)); err != nil {
+	if _, err := l.makeFolder(filepath.Dir(final)); err != nil {
+		return err
+	}
+	if err := l.clear(d.Digest); err != nil {
 		return err
 	}
 	if err := l.rename(temp, final); err != nil {
@@ -170,6 +191,24 @@ func (l *Layout) rename(temp, final string) error {
 	return nil
 }
 
+// clear moves what is no file out of a blob's place. The lock removal is held.
+func (l *Layout) clear(d digest.Digest) error {
+	info, err := os.Lstat(l.blob(d))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	to, err := l.ours.moveAside(l.blob(d), partialName(d))
+	if err != nil {
+		return err
+	}
+	l.log.Info("not a file: moved out of a blob's place", slog.String("layout", string(l.folder)),
+		slog.String("digest", d.String()), slog.String("what", disk.Kind(info)), slog.String("to", to))
+	l.moved(d, to)
+	return nil
+}
+
 // Delete removes a blob, whether an image needs it or not. It is no error when
 // there is none.
 func (l *Layout) Delete(d digest.Digest) error {
@@ -179,7 +218,11 @@ func (l *Layout) Delete(d digest.Digest) error {
 	l.removal.Lock()
 	defer l.removal.Unlock()
 	l.forget(d)
-	if err := os.Remove(l.blob(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := l.clear(d)
+	if err == nil {
+		err = os.Remove(l.blob(d))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return l.failed("delete "+d.String(), err)
 	}
 	return nil

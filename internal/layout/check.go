@@ -123,6 +123,9 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	if !os.SameFile(now, damaged) {
 		return now.Size(), nil
 	}
+	if named, err := os.Lstat(l.blob(d)); err == nil && !named.Mode().IsRegular() { // a link to it
+		return size, errors.Join(ErrCorrupt, l.clear(d))
+	}
 	if err := os.Remove(l.blob(d)); err != nil {
 		return 0, err
 	}

@@ -44,46 +44,70 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	if dry {
 		take = f.share
 	}
-	lock, err := take()
+	ours, lock, err := take()
 	if err != nil {
 		return Collected{}, err
 	}
 	defer func() { _ = release(lock) }()
+	if err := f.noLinks(); err != nil {
+		return Collected{}, f.failed("collect", err)
+	}
 	needed, err := f.needed(ctx)
 	if err != nil {
 		return Collected{}, f.failed("collect", err)
 	}
 	var c Collected
-	for _, a := range []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512} {
-		err := eachFile(ctx, f.path(ocispec.ImageBlobsDir, string(a)), func(name string, size int64) error {
-			d := digest.NewDigestFromEncoded(a, filepath.Base(name))
-			switch {
-			case d.Validate() != nil: // not ours to judge
-				return nil
-			case needed[d]:
+	for _, a := range algorithms() {
+		err := eachBlob(ctx, f, a, func(d digest.Digest, name string, info fs.FileInfo) error {
+			if needed[d] {
 				c.Kept++
 				return nil
 			}
+			if !dry {
+				if err := os.Remove(name); err != nil {
+					return err
+				}
+			}
 			c.Blobs = append(c.Blobs, d)
-			c.Bytes += size
-			return remove(name, dry)
+			c.Bytes += info.Size()
+			return nil
 		})
 		if err != nil {
 			return c, f.failed("collect", err)
 		}
 	}
 	slices.Sort(c.Blobs)
-	for _, folder := range []string{partials, temporary} {
-		err := eachFile(ctx, f.own(folder), func(name string, size int64) error {
-			c.Partials++
-			c.Bytes += size
-			return remove(name, dry)
-		})
-		if err != nil {
-			return c, f.failed("collect", err)
+	work, err := ours.openWork()
+	if err != nil || work == nil {
+		return c, f.failed("collect", err)
+	}
+	defer work.Close()
+	err = workFiles(work, func(info fs.FileInfo) error {
+		if !dry {
+			if err := work.Remove(info.Name()); err != nil {
+				return err
+			}
+		}
+		c.Partials++
+		c.Bytes += info.Size()
+		return ctx.Err()
+	})
+	return c, f.failed("collect", err)
+}
+
+// noLinks refuses to collect blobs in a folder that a symbolic link leads to: images of
+// another layout may need them.
+func (f folder) noLinks() error {
+	names := []string{f.path(ocispec.ImageBlobsDir)}
+	for _, a := range algorithms() {
+		names = append(names, f.path(ocispec.ImageBlobsDir, string(a)))
+	}
+	for _, name := range names {
+		if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("nothing was removed: %s is a symbolic link, and images of another layout may need what is there", name)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // needed returns all that entries of the index lead to, whether it is there or not.
@@ -111,8 +135,10 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	return needed, nil
 }
 
-// eachFile calls do for each file of a folder, which may be missing.
-func eachFile(ctx context.Context, dir string, do func(name string, size int64) error) error {
+// eachBlob calls do for each file of a folder of blobs, which may be missing, that is a blob
+// by its name.
+func eachBlob(ctx context.Context, f folder, a digest.Algorithm, do func(d digest.Digest, name string, info fs.FileInfo) error) error {
+	dir := f.path(ocispec.ImageBlobsDir, string(a))
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -120,26 +146,20 @@ func eachFile(ctx context.Context, dir string, do func(name string, size int64) 
 		return err
 	}
 	for _, e := range entries {
+		d := digest.NewDigestFromEncoded(a, e.Name())
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if e.IsDir() {
+		if !e.Type().IsRegular() || d.Validate() != nil { // not ours to judge
 			continue
 		}
-		if err := do(filepath.Join(dir, e.Name()), info.Size()); err != nil {
+		info, err := e.Info()
+		if err == nil {
+			err = do(d, filepath.Join(dir, e.Name()), info)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func remove(name string, dry bool) error {
-	if dry {
-		return nil
-	}
-	return os.Remove(name)
 }

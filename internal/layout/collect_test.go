@@ -37,8 +37,8 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a kill leaves, and what is not ours.
-	writeFile(t, filepath.Join(dir, ".quayside", "temporary", "index.json"), make([]byte, 30))
-	others := []string{"letter.txt", "blobs/sha256/README", "blobs/sha256/" + part256 + ".tmp", "blobs/blake3/" + part256, "ingest/x"}
+	writeFile(t, filepath.Join(workFolder(t, dir), "new-x"), make([]byte, 30))
+	others := []string{"letter.txt", ".quayside/letter.txt", ".quayside/temporary/index.json", ".quayside/partial/sha256-" + part256, "blobs/sha256/README", "blobs/sha256/" + part256 + ".tmp", "blobs/blake3/" + part256, "ingest/x"}
 	for _, name := range others {
 		writeFile(t, filepath.Join(dir, name), []byte("x"))
 	}

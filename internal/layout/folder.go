@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	_ "crypto/sha256" // the algorithms a digest may have
@@ -19,20 +20,23 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // folder is the folder of a layout, and knows where in it everything is.
 type folder string
 
-// The folder of ours in a layout, and what is in it.
 const (
-	ownFolder  = ".quayside"
-	lockFile   = "lock"
-	partials   = "partial"
-	temporary  = "temporary"
 	chunk      = 128 << 10 // bytes read at a time
 	maxControl = 64 << 10  // bytes of an oci-layout file
 )
+
+// folderAt is the folder of that name, or the one that a symbolic link of that name leads to.
+func folderAt(dir string) (folder, error) {
+	dir, err := disk.Follow(filepath.Clean(dir))
+	return folder(dir), err
+}
 
 // state is how much of a layout a folder has.
 type state int
@@ -47,18 +51,18 @@ func (f folder) path(elements ...string) string {
 	return filepath.Join(append([]string{string(f)}, elements...)...)
 }
 
-func (f folder) own(elements ...string) string {
-	return f.path(append([]string{ownFolder}, elements...)...)
-}
-
 // blob is where a blob is. The digest has been checked: nothing else becomes a path.
 func (f folder) blob(d digest.Digest) string {
 	return f.path(ocispec.ImageBlobsDir, string(d.Algorithm()), d.Encoded())
 }
 
-// partial is where a blob is before it is whole.
-func (f folder) partial(d digest.Digest) string {
-	return f.own(partials, string(d.Algorithm())+"-"+d.Encoded())
+// partialName is what a blob's file is called before it is whole.
+func partialName(d digest.Digest) string { return string(d.Algorithm()) + "-" + d.Encoded() }
+
+// isPartial reports whether a name is one that partialName gives.
+func isPartial(name string) bool {
+	algorithm, hex, ok := strings.Cut(name, "-")
+	return ok && digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex).Validate() == nil
 }
 
 // failed says what was attempted on which layout. A full disk or quota is
@@ -91,7 +95,9 @@ func (f folder) state() (state, error) {
 	for _, e := range entries {
 		names[e.Name()] = true
 	}
-	delete(names, ownFolder)
+	for n := range maxFolders {
+		delete(names, numbered(ownFolder, n))
+	}
 	if len(names) == 0 {
 		return nothing, nil
 	}
@@ -121,89 +127,30 @@ func (f folder) state() (state, error) {
 	return half, nil
 }
 
-// replace writes a file in the layout's own folder such that it is there as before
-// or as it shall be, and never in between. The name is not synced yet.
-func (f folder) replace(name string, content []byte) error {
-	temp := f.own(temporary, name)
-	if err := writeFile(temp, content); err != nil {
-		return err
+// replace writes a file in the layout's folder atomically. The name is not synced yet.
+func (l *Layout) replace(name string, content []byte) error {
+	if info, err := os.Lstat(l.path(name)); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is %s: a file must be there to be replaced", l.path(name), disk.Kind(info))
 	}
-	if err := os.Rename(temp, f.path(name)); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return nil
-}
-
-// clearTemporary removes what a kill has left of files that were to be renamed,
-// and makes the folders of ours. The lock is held, so nobody is writing them.
-func (f folder) clearTemporary() error {
-	if err := os.RemoveAll(f.own(temporary)); err != nil {
-		return err
-	}
-	if err := errors.Join(noLink(f.own(partials)), os.MkdirAll(f.own(partials), 0o755)); err != nil {
-		return err
-	}
-	return os.Mkdir(f.own(temporary), 0o755)
-}
-
-// noLink refuses a link where a file or folder of ours is to be written: a layout
-// that came from elsewhere may have one that leads out of it. What is not there is fine.
-func noLink(name string) error {
-	info, err := os.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is neither a file nor a folder; remove it", name)
-	}
-	return err
-}
-
-// writeFile writes a new file and syncs it. There is none when it fails.
-func writeFile(name string, content []byte) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	file, err := l.newFile()
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
+	if _, err := file.Write(content); err != nil {
+		return errors.Join(err, file.Close(), os.Remove(file.Name()))
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return nil
-}
-
-// openFile opens a file for reading and returns its size. Nothing else is
-// opened: a pipe would make it wait for ever.
-func openFile(name string) (*os.File, int64, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is no file", name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	if info, err = file.Stat(); err != nil {
-		return nil, 0, errors.Join(err, file.Close())
-	}
-	return file, info.Size(), nil
+	return disk.Install(file, l.path(name))
 }
 
 // readFile reads a file of limit bytes at most.
 func readFile(name string, limit int64) ([]byte, error) {
-	file, size, err := openFile(name)
+	file, info, err := disk.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	var content bytes.Buffer
-	content.Grow(int(min(size, limit)) + bytes.MinRead)
+	content.Grow(int(min(info.Size(), limit)) + bytes.MinRead)
 	if n, err := content.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, err
 	} else if n > limit {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // What errors of this package meet, by errors.Is. A full disk is
@@ -37,12 +39,17 @@ var (
 
 // Options set up a Layout. The zero value works.
 type Options struct {
-	Check    bool         // hash a blob that is there, once, before it counts as there; else its size decides
-	ReadOnly bool         // write nothing and lock nothing: see Open
-	Logger   *slog.Logger // nil is silent
+	Check    bool // hash a blob that is there, once, before it counts as there; else its size decides
+	ReadOnly bool // write nothing and lock nothing: see Open
+	// Staging makes the whole folder quayside's own: it says what the folder is a staging folder
+	// of, such as "oci-archive:". See Open.
+	Staging string
+	Logger  *slog.Logger // nil is silent
 	// Removed is told of each damaged blob that Has removes; nil is told nothing.
 	// Many goroutines call it.
 	Removed func(digest.Digest)
+	// Moved is told of what was no file in the place of a blob, and where it is now.
+	Moved func(d digest.Digest, to string)
 }
 
 // A Layout is an open image layout. Safe for concurrent use. One process has it
@@ -53,13 +60,16 @@ type Layout struct {
 	readOnly bool
 	log      *slog.Logger
 	removed  func(digest.Digest) // told of damaged blobs
-	lock     *os.File            // nil: read only
-	writer   sync.WaitGroup      // the goroutine that writes the index, while it runs
-	removal  sync.Mutex          // held where a final name is given or taken
+	moved    func(digest.Digest, string)
+	made     []string       // folders that this Layout made: its own is the first
+	ours     own            // the folder of ours in it
+	work     *os.Root       // for partial and temporary files; nil: there are none
+	lock     *os.File       // nil: read only
+	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
+	removal  sync.Mutex     // held where a final name is given or taken
 
 	mu       sync.Mutex
 	closed   bool
-	temps    int
 	busy     map[digest.Digest]bool   // has an open Partial
 	checks   map[digest.Digest]*check // hashed by this process, or being hashed
 	unsynced map[string]bool          // folders with new names
@@ -69,9 +79,13 @@ type Layout struct {
 }
 
 // Open opens the layout in a folder, or makes one where there is nothing: in an
-// empty folder or a missing one. Errors meet ErrLocked, which names the other
-// process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
+// empty folder or a missing one. A symbolic link is followed. Errors meet ErrLocked, which names
+// the other process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
 // refused, and stays as it is. A folder that it made is gone again when it fails.
+//
+// A folder for Options.Staging is marked when it is made. One of that name that has no
+// such mark is somebody else's: it is left alone, and dir-2, dir-3 and so on are tried. Dir
+// returns the one that was taken.
 //
 // Read only, it makes nothing: a folder that is not there is a layout with
 // nothing in it. It takes no lock, and works beside a process that writes, whose
@@ -79,11 +93,11 @@ type Layout struct {
 // they have come; InUse tells of one. What would write is an error.
 func Open(dir string, o Options) (*Layout, error) {
 	l := &Layout{
-		folder:   folder(filepath.Clean(dir)),
 		check:    o.Check,
 		readOnly: o.ReadOnly,
 		log:      o.Logger,
 		removed:  o.Removed,
+		moved:    o.Moved,
 		busy:     map[digest.Digest]bool{},
 		checks:   map[digest.Digest]*check{},
 		unsynced: map[string]bool{},
@@ -94,6 +108,19 @@ func Open(dir string, o Options) (*Layout, error) {
 	if l.removed == nil {
 		l.removed = func(digest.Digest) {}
 	}
+	if l.moved == nil {
+		l.moved = func(digest.Digest, string) {}
+	}
+	var err error
+	if o.Staging != "" {
+		dir, err = StagingFolder(dir, o.Staging)
+	}
+	if err == nil {
+		l.folder, err = folderAt(dir)
+	}
+	if err != nil {
+		return nil, folder(dir).failed("open", err)
+	}
 	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
 		return nil, l.failed("open", err)
 	}
@@ -103,27 +130,20 @@ func Open(dir string, o Options) (*Layout, error) {
 		}
 		return l, nil
 	}
-	made := Missing(dir)
-	if err := l.makeFolder(dir); err != nil {
-		removeEmpty(made)
+	if l.made, err = l.makeFolder(string(l.folder)); err != nil {
+		removeEmpty(l.made)
 		return nil, l.failed("make", err)
 	}
-	lock, err := l.acquire()
-	if err != nil {
-		if len(made) > 0 { // what another process has locked is not empty, and stays
-			removeEmpty(append([]string{l.own()}, made...))
-		}
+	if l.ours, l.lock, err = l.acquire(); err != nil {
+		removeEmpty(l.made) // what another process has locked is not empty, and stays
 		return nil, err
 	}
-	l.lock = lock
-	if err := l.prepare(); err != nil {
+	if err := l.prepare(o.Staging); err != nil {
 		err = l.failed("open", err)
-		if len(made) == 0 {
-			return nil, errors.Join(err, release(lock))
+		if len(l.made) == 0 {
+			return nil, errors.Join(err, l.Close())
 		}
-		err = errors.Join(err, l.Remove())
-		removeEmpty(made[1:])
-		return nil, err
+		return nil, errors.Join(err, l.Remove())
 	}
 	return l, nil
 }
@@ -133,6 +153,15 @@ func (l *Layout) look() (err error) {
 	l.index, err = l.readIndex()
 	if errors.Is(err, fs.ErrNotExist) {
 		l.index, err = newIndex(), nil
+	}
+	if err != nil {
+		return err
+	}
+	if l.ours, err = l.own(); err == nil {
+		l.work, err = l.ours.openWork()
+	}
+	if errors.Is(err, fs.ErrPermission) { // nothing of ours for this user
+		err = nil
 	}
 	return err
 }
@@ -151,20 +180,48 @@ func Missing(dir string) (all []string) {
 // removeEmpty removes folders, the lowest first, up to one that has something in it.
 func removeEmpty(dirs []string) {
 	for _, dir := range dirs {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeFolder(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 	}
 }
 
+// removeFolder removes an empty folder, and nothing else.
+func removeFolder(dir string) error {
+	if info, err := os.Lstat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is %s by now", dir, disk.Kind(info))
+	}
+	return os.Remove(dir)
+}
+
 // prepare finishes a layout that is new or half made, and reads its index. The
 // lock is held.
-func (l *Layout) prepare() error {
+func (l *Layout) prepare(staging string) error {
 	state, err := l.state()
 	if err != nil {
 		return err
 	}
-	if err := l.clearTemporary(); err != nil {
+	if l.ours.marked() && l.ours.Staging != staging {
+		return fmt.Errorf("%w: it is a folder of quayside's own, for %q: choose another", ErrNotLayout, l.ours.Staging)
+	}
+	if !l.ours.marked() {
+		if err := l.ours.claim(staging, len(l.made) > 0); err != nil {
+			return err
+		}
+		l.ours.sign(l.lock)
+	}
+	if l.work, err = l.ours.makeWork(); err != nil {
+		return err
+	}
+	err = workFiles(l.work, func(info fs.FileInfo) error { // a kill has left these
+		if isPartial(info.Name()) {
+			return nil
+		}
+		return l.work.Remove(info.Name())
+	})
+	if err != nil {
 		return err
 	}
 	if state != complete {
@@ -201,7 +258,7 @@ func (l *Layout) create() error {
 	if err := l.replace(ocispec.ImageLayoutFile, version); err != nil {
 		return err
 	}
-	if err := l.makeFolder(l.path(ocispec.ImageBlobsDir, string(digest.Canonical))); err != nil {
+	if _, err := l.makeFolder(l.path(ocispec.ImageBlobsDir, string(digest.Canonical))); err != nil {
 		return err
 	}
 	return l.replace(ocispec.ImageIndexFile, newIndex().encode())
@@ -220,8 +277,18 @@ func (l *Layout) Close() error {
 	l.writer.Wait()
 	l.removal.Lock() // a Commit that is under way ends first
 	defer l.removal.Unlock()
-	return errors.Join(l.failed("close", l.syncFolders()), release(l.lock))
+	return errors.Join(l.failed("close", l.syncFolders()), l.closeWork(), release(l.lock))
 }
+
+func (l *Layout) closeWork() error {
+	if l.work == nil {
+		return nil
+	}
+	return l.work.Close()
+}
+
+// Made reports whether Open made the folder.
+func (l *Layout) Made() bool { return len(l.made) > 0 }
 
 // Dir returns the folder.
 func (l *Layout) Dir() string { return string(l.folder) }
@@ -255,14 +322,20 @@ func (l *Layout) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// makeFolder makes a folder and those above it.
-func (l *Layout) makeFolder(dir string) error {
-	made := Missing(dir)
-	err := os.MkdirAll(dir, 0o755)
-	for _, one := range made { // not before: a sync between would be none of them
+// makeFolder makes a folder and those above it, and returns those that it made,
+// the lowest first.
+func (l *Layout) makeFolder(dir string) (made []string, err error) {
+	for _, one := range slices.Backward(Missing(dir)) {
+		if err = os.Mkdir(one, disk.FolderMode); errors.Is(err, fs.ErrExist) {
+			err = nil // by another process, just now
+			continue
+		} else if err != nil {
+			break
+		}
+		made = slices.Insert(made, 0, one)
 		l.renamed(filepath.Dir(one))
 	}
-	return err
+	return made, err
 }
 
 // renamed notes that a folder has a name that is not synced yet.
@@ -280,7 +353,7 @@ func (l *Layout) syncFolders() error {
 	clear(l.unsynced)
 	l.mu.Unlock()
 	for i, dir := range dirs {
-		if err := syncFolder(dir); err != nil {
+		if err := disk.SyncFolder(dir); err != nil {
 			for _, dir := range dirs[i:] {
 				l.renamed(dir)
 			}

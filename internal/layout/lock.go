@@ -8,67 +8,140 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // errHeld is what tryLock returns for a file that somebody else has locked.
 var errHeld = errors.New("held")
 
-// acquire takes the layout for this process, at once or not at all. release lets
-// go of it, and so does the end of the process, however it ends. The file
-// stays: to remove it is to let two processes lock two files of one name.
-func (f folder) acquire() (*os.File, error) {
-	if err := errors.Join(noLink(f.own()), noLink(f.own(lockFile)), os.MkdirAll(f.own(), 0o755)); err != nil {
-		return nil, f.failed("cannot be written to", err)
+// acquire takes the layout for this process, at once or not at all, and finds the folder of
+// ours in it, which may be new and not marked yet. release lets go of it, and so does the end of
+// the process, however it ends. The lock file stays until the layout is removed.
+func (f folder) acquire() (own, *os.File, error) {
+	for range maxRaces {
+		o, file, err := f.tryAcquire()
+		if err != nil || file != nil {
+			return o, file, err
+		}
 	}
-	file, err := os.OpenFile(f.own(lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	return own{}, nil, f.inUse("another process")
+}
+
+// maxRaces is how often another process may take or remove the folder of ours in
+// the moment between a look at it and its lock.
+const maxRaces = 20
+
+// tryAcquire is one attempt of acquire. It returns no file if another process was
+// in between.
+func (f folder) tryAcquire() (own, *os.File, error) {
+	o, err := f.own()
 	if err != nil {
-		return nil, f.failed("cannot be written to", err)
+		return o, nil, f.failed("cannot be written to", err)
+	}
+	made := os.Mkdir(o.dir, disk.FolderMode)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return o, nil, f.failed("cannot be written to", made)
+	}
+	file, err := openLock(o.at(lockFile), os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		file, err = os.OpenFile(o.at(lockFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, disk.FileMode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
+		return o, nil, nil
+	case err != nil && made == nil:
+		return o, nil, errors.Join(f.failed("cannot be written to", err), os.Remove(o.dir))
+	case err != nil:
+		return o, nil, f.failed("cannot be written to", err)
 	}
 	err = tryLock(file)
 	if errors.Is(err, errHeld) {
-		return nil, errors.Join(f.inUse(holder(file)), file.Close())
+		return o, nil, errors.Join(f.inUse(holder(file)), file.Close())
 	} else if err != nil {
-		return nil, errors.Join(f.failed("lock", err), file.Close())
+		return o, nil, errors.Join(f.failed("lock", err), file.Close())
 	}
-	// The number helps a reader of ErrLocked. On a full disk there is none, and
-	// the lock is as good.
+	// Whoever had the lock before may have marked the folder, or removed it.
+	now, err := f.own()
+	if err != nil || now.dir != o.dir || !isNamed(file, o.at(lockFile)) {
+		return o, nil, errors.Join(err, release(file))
+	}
+	now.sign(file)
+	return now, file, nil
+}
+
+// openLock opens a lock file that is there, if it is one.
+func openLock(name string, flag int) (*os.File, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !disk.Alone(info) {
+		return nil, fmt.Errorf("%s is %s of somebody else", name, disk.Kind(info))
+	}
+	file, err := os.OpenFile(name, flag|disk.NoWait, 0)
+	if err == nil && !isNamed(file, name) {
+		return nil, errors.Join(fs.ErrNotExist, file.Close()) // replaced since
+	}
+	return file, err
+}
+
+// isNamed reports whether an open file still has a name.
+func isNamed(file *os.File, name string) bool {
+	named, err := os.Lstat(name)
+	if err != nil {
+		return false
+	}
+	opened, err := file.Stat()
+	return err == nil && os.SameFile(named, opened)
+}
+
+// sign writes the number of this process into the lock of a marked folder. It helps
+// a reader of ErrLocked. On a full disk there is none, and the lock is as good.
+func (o own) sign(file *os.File) {
+	if !o.marked() {
+		return
+	}
 	if err := file.Truncate(0); err == nil {
 		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	return file, nil
 }
 
 // share keeps those who write out of the layout while it is read. It writes
 // nothing, and where it cannot lock it gives nil, which is no error: a folder
 // that has no lock file yet, one that is closed to this user, a file system
 // without locks. The error meets ErrLocked.
-func (f folder) share() (*os.File, error) {
-	if err := errors.Join(noLink(f.own()), noLink(f.own(lockFile))); err != nil {
-		return nil, f.failed("lock", err)
+func (f folder) share() (own, *os.File, error) {
+	o, err := f.own()
+	var file *os.File
+	if err == nil {
+		file, err = openLock(o.at(lockFile), os.O_RDONLY)
 	}
-	file, err := os.Open(f.own(lockFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, nil
+		return o, nil, nil
 	} else if err != nil {
-		return nil, f.failed("lock", err)
+		return o, nil, f.failed("lock", err)
 	}
 	err = tryShare(file)
 	if errors.Is(err, errHeld) {
-		return nil, errors.Join(f.inUse(writer(file)), file.Close())
+		return o, nil, errors.Join(f.inUse(writer(file)), file.Close())
 	} else if err != nil {
-		return nil, file.Close()
+		return o, nil, file.Close()
 	}
-	return file, nil
+	return o, file, nil
 }
 
 // InUse tells, by an error that meets ErrLocked and names it, that a process
 // writes to the layout in a folder. Nil is that none does, or that there is no
 // such folder.
 func InUse(dir string) error {
-	lock, err := folder(filepath.Clean(dir)).share()
+	f, err := folderAt(dir)
+	if err != nil {
+		return err
+	}
+	_, lock, err := f.share()
 	return errors.Join(err, release(lock))
 }
 

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/manifest"
 )
 
@@ -59,21 +61,39 @@ func (l *Layout) Begun(d ocispec.Descriptor) int64 {
 	if manifest.Check(d) != nil {
 		return 0
 	}
-	info, err := os.Stat(l.partial(d.Digest))
-	if err != nil || info.Size() > d.Size { // more than the blob has is of no use
+	if l.work == nil {
+		return 0
+	}
+	info, err := l.work.Lstat(partialName(d.Digest))
+	if err != nil || !disk.Alone(info) || info.Size() > d.Size { // more than the blob has is of no use
 		return 0
 	}
 	return info.Size()
 }
 
+// openPartial opens the partial file of a blob, or makes it. If something else has
+// its name, it gets another one, and no later run goes on with it.
+func (l *Layout) openPartial(name string) (*os.File, error) {
+	info, err := l.work.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return l.work.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, disk.FileMode)
+	case err != nil:
+		return nil, err
+	case !disk.Alone(info):
+		return l.newFile()
+	}
+	file, err := l.work.OpenFile(name, os.O_RDWR|disk.NoWait, 0)
+	if err == nil && !isNamed(file, file.Name()) {
+		return nil, errors.Join(fmt.Errorf("%s was replaced just now", file.Name()), file.Close())
+	}
+	return file, err
+}
+
 // open opens the file and hashes what is there. More than the blob can have
 // is of no use.
 func (p *Partial) open(ctx context.Context) error {
-	name := p.l.partial(p.want.Digest)
-	if err := noLink(name); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	file, err := p.l.openPartial(partialName(p.want.Digest))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package layout_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -83,14 +84,28 @@ func TestPartialIsResumed(t *testing.T) {
 
 func partialFiles(t *testing.T, dir string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, ".quayside", "*", "*"))
+	entries, err := os.ReadDir(workFolder(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range files {
-		files[i] = filepath.Base(files[i])
+	var files []string
+	for _, e := range entries {
+		files = append(files, e.Name())
 	}
 	return files
+}
+
+// workFolder is where a layout has its partial and temporary files.
+func workFolder(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, ".quayside", "mark.json"))
+	var mark struct {
+		Work string `json:"work"`
+	}
+	if err := errors.Join(err, json.Unmarshal(b, &mark)); err != nil || mark.Work == "" {
+		t.Fatalf("mark is %s: %v", b, err)
+	}
+	return filepath.Join(dir, ".quayside", mark.Work)
 }
 
 func TestPartialRefusesWhatDoesNotFit(t *testing.T) {
@@ -154,7 +169,7 @@ func TestPartialOfAnotherRun(t *testing.T) {
 			if len(files) != 1 {
 				t.Fatalf("files are %v", files)
 			}
-			writeFile(t, filepath.Join(dir, ".quayside", "partial", files[0]), there)
+			writeFile(t, filepath.Join(workFolder(t, dir), files[0]), there)
 			p, err := l.Partial(t.Context(), d)
 			if err != nil {
 				t.Fatal(err)

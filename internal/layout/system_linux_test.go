@@ -223,21 +223,3 @@ func TestCloseUnlocks(t *testing.T) {
 	}
 	open(t, dir, layout.Options{})
 }
-
-// TestPipesAreNotOpened: to open one would wait for ever.
-func TestPipesAreNotOpened(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, dir, layout.Options{Check: true})
-	m := newImage(content(1, 10))
-	put(t, l, m, "quay.io/org/a:1")
-	layer := describe("", content(1, 10))
-	if err := errors.Join(l.Delete(layer.Digest), unix.Mkfifo(blobFile(dir, layer.Digest), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	if there, err := l.Has(t.Context(), layer); there || err == nil {
-		t.Errorf("there: %v, %v", there, err)
-	}
-	if got := verify(t, dir, layout.VerifyOptions{}).Damaged; len(got) != 1 || !strings.HasPrefix(got[0].What, "unreadable: ") {
-		t.Errorf("damage is %+v", got)
-	}
-}

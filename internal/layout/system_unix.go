@@ -7,7 +7,6 @@ package layout
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"syscall"
 
@@ -35,23 +34,6 @@ func flock(file *os.File, how int) error {
 
 func unlock(file *os.File) error {
 	return os.NewSyscallError("flock", unix.Flock(int(file.Fd()), unix.LOCK_UN))
-}
-
-// syncFolder makes the names in a folder last, where that can be done: a folder
-// above the layout may be closed to reading, and some network file systems have
-// no such call and say EINVAL.
-func syncFolder(dir string) error {
-	file, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	err = file.Sync()
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
-		err = nil
-	}
-	return errors.Join(err, file.Close())
 }
 
 // diskFull tells whether an error is of a disk or a quota that is used up.

@@ -31,10 +31,6 @@ func unlock(file *os.File) error {
 	return os.NewSyscallError("UnlockFileEx", windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &windows.Overlapped{OffsetHigh: 1}))
 }
 
-// syncFolder does nothing: NTFS keeps names in its journal, and there is no
-// call to wait for it.
-func syncFolder(string) error { return nil }
-
 // diskFull tells whether an error is of a disk or a quota that is used up.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, windows.ERROR_DISK_FULL) ||

@@ -16,6 +16,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/manifest"
 )
 
@@ -66,7 +67,7 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 		return l.failed("tag", err)
 	}
 	info, err := os.Stat(l.blob(e.Descriptor.Digest))
-	if err != nil || info.Size() != e.Descriptor.Size {
+	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Descriptor.Size {
 		return l.failed("tag "+e.Name, fmt.Errorf("manifest %s: %w", e.Descriptor.Digest, ErrMissing))
 	}
 	if e.Descriptor.Annotations[AnnotationIndex] == SparseIndex {
@@ -88,7 +89,7 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, error) {
 	var kept []string
 	err := newGraph(l.folder).walk(ctx, from, func(at link, _ *node) error {
-		if _, err := os.Stat(l.blob(at.Digest)); err == nil && at.role == child {
+		if info, err := os.Stat(l.blob(at.Digest)); err == nil && info.Mode().IsRegular() && at.role == child {
 			kept = append(kept, at.Digest.String())
 		}
 		return nil
@@ -177,7 +178,7 @@ func (l *Layout) writeIndex(current index, batch []change) error {
 	if err := l.replace(ocispec.ImageIndexFile, content); err != nil {
 		return err
 	}
-	if err := syncFolder(string(l.folder)); err != nil {
+	if err := disk.SyncFolder(string(l.folder)); err != nil {
 		return err
 	}
 	l.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,6 +18,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // VerifyOptions set up Verify. The zero value only looks.
@@ -34,7 +35,16 @@ type VerifyReport struct {
 	Bytes   int64           // hashed
 	Damaged []Damage        // by image, in the order of the names
 	Removed []digest.Digest // with Repair
+	Moved   []Moved         // with Repair
 	Elapsed time.Duration
+}
+
+// Moved is something that was no file in the place of a blob, and was moved away. It may be
+// somebody's, and has to be looked at.
+type Moved struct {
+	Digest digest.Digest
+	What   string // "a folder", "a pipe"
+	To     string // its name now
 }
 
 // Damage is one thing an image points to and does not have.
@@ -52,7 +62,7 @@ type Damage struct {
 // Without Repair nothing is written and no lock is taken: it works on a
 // read-only folder, and beside a copy, whose images it sees as far as they were tagged.
 // Images that were left out of an index on purpose (AnnotationIndex) are no damage.
-// Repair removes only what does not fit its digest. A manifest that lies about a
+// Repair removes only what does not fit its digest, and moves away what is no file. A manifest that lies about a
 // blob is damage that no repair can mend.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, error) {
 	begin := time.Now()
@@ -60,8 +70,10 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 	if err != nil {
 		return VerifyReport{}, err
 	}
+	var ours own
 	if o.Repair {
-		lock, err := f.acquire()
+		var lock *os.File
+		ours, lock, err = f.acquire()
 		if err != nil {
 			return VerifyReport{}, err
 		}
@@ -77,7 +89,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 	}
 	report := VerifyReport{Images: len(x.entries()), Blobs: len(v.files), Bytes: v.done.Load()}
 	if report.Damaged, err = v.damage(ctx, x.entries()); err == nil && o.Repair {
-		report.Removed, err = v.repair()
+		err = v.repair(&ours, &report)
 	}
 	report.Elapsed = time.Since(begin)
 	return report, f.failed("verify", err)
@@ -98,13 +110,17 @@ type verification struct {
 // file is one blob, whoever points to it.
 type file struct {
 	digest digest.Digest
-	size   int64 // as it is on disk
-	err    error // ErrMissing, ErrCorrupt or why it cannot be read
+	size   int64  // as it is on disk
+	odd    string // what it is, if it is no file: "a pipe"
+	err    error  // ErrMissing, ErrCorrupt or why it cannot be read
 }
 
 // existing returns the folder of a layout that is there.
 func existing(dir string) (folder, error) {
-	f := folder(filepath.Clean(dir))
+	f, err := folderAt(dir)
+	if err != nil {
+		return f, folder(dir).failed("open", err)
+	}
 	state, err := f.state()
 	if err == nil && state != complete {
 		err = ErrNotLayout
@@ -151,7 +167,12 @@ func (v *verification) find(e entry, at link) {
 	}
 	f := &file{digest: at.Digest}
 	info, err := os.Stat(v.blob(at.Digest))
+	if named, nameErr := os.Lstat(v.blob(at.Digest)); nameErr == nil && (err != nil || !info.Mode().IsRegular()) {
+		f.odd = disk.Kind(named)
+	}
 	switch {
+	case f.odd != "":
+		f.err = disk.ErrNotRegular
 	case errors.Is(err, fs.ErrNotExist):
 		if excused(e, at) {
 			return
@@ -159,7 +180,7 @@ func (v *verification) find(e entry, at link) {
 		f.err = ErrMissing
 	case err != nil:
 		f.err = err
-	default: // what is no file is found out when it is opened
+	default:
 		f.size = info.Size()
 		v.todo = append(v.todo, f)
 		v.total += f.size
@@ -236,6 +257,8 @@ func (v *verification) what(e entry, at link, n *node) string {
 	switch {
 	case f == nil || errors.Is(f.err, ErrMissing) && excused(e, at):
 		return ""
+	case f.odd != "":
+		return "unreadable: it is " + f.odd + ", not a file"
 	case errors.Is(f.err, ErrMissing):
 		return "missing"
 	case f.err != nil && !errors.Is(f.err, ErrCorrupt):
@@ -250,17 +273,31 @@ func (v *verification) what(e entry, at link, n *node) string {
 	return ""
 }
 
-// repair removes what does not fit its digest.
-func (v *verification) repair() ([]digest.Digest, error) {
-	var removed []digest.Digest
+// repair removes what does not fit its digest, and moves away what is no file.
+func (v *verification) repair(ours *own, report *VerifyReport) error {
 	for _, f := range v.files {
-		if errors.Is(f.err, ErrCorrupt) {
-			if err := os.Remove(v.blob(f.digest)); err != nil {
-				return removed, err
-			}
-			removed = append(removed, f.digest)
+		if f.odd == "" && !errors.Is(f.err, ErrCorrupt) {
+			continue
 		}
+		name := v.blob(f.digest)
+		info, err := os.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if info.Mode().IsRegular() {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+			report.Removed = append(report.Removed, f.digest)
+			continue
+		}
+		to, err := ours.moveAside(name, partialName(f.digest))
+		if err != nil {
+			return err
+		}
+		report.Moved = append(report.Moved, Moved{f.digest, disk.Kind(info), to})
 	}
-	slices.Sort(removed)
-	return removed, nil
+	slices.Sort(report.Removed)
+	slices.SortFunc(report.Moved, func(a, b Moved) int { return cmp.Compare(a.Digest, b.Digest) })
+	return nil
 }

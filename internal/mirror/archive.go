@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
 )
 
@@ -34,11 +35,12 @@ var stagings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-do
 // in it as in a layout, by their full reference, and the same images make the
 // same bytes: sorted, without times, owners or modes of their own.
 //
-// Blobs are staged in the folder file.quayside beside it. One process at a time
-// works on an archive, of either kind. Finish writes the archive beside the old
-// one and renames it, so that at any instant there is the old archive or the new
-// one, whole. Then there are three copies of the images for a moment: staged, old
-// and new. Close removes the folder when no image that had its turn failed.
+// Blobs are staged in the folder file.quayside beside it, or file.quayside-2 and so
+// on if somebody else has that name (see layout.Options). A symbolic link is followed: the
+// folder is beside the file that it leads to. One process at a time works on an archive, of either
+// kind. Finish writes the archive in the staging folder and renames it, so that at any instant there
+// is the old archive or the new one, whole. The new one has the mode of the old one. Then there are
+// three copies of the images for a moment: staged, old and new. Close removes the folder when no image that had its turn failed.
 // Otherwise, and after a kill, it stays, and the next run goes on from there; the
 // archive has the images that are whole.
 //
@@ -57,7 +59,8 @@ func ToOCIArchive(file string, o layout.Options) (Destination, error) {
 // but for Finish and Close.
 type archive struct {
 	kind     string
-	file     string
+	text     string // as the user wrote it
+	file     string // the file, where a link leads to
 	readOnly bool
 	staging  *layout.Layout
 	old      *tarball // nil: none
@@ -76,35 +79,41 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	if file == "" {
 		return nil, fmt.Errorf("%s names no file", kind)
 	}
+	text := file
+	file, err := disk.Follow(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, text, err)
+	}
 	dir := filepath.Dir(file)
 	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made, for the folder %s is not there: make it first", kind, file, dir)
+		return nil, fmt.Errorf("%s%s: the archive cannot be made, for the folder %s is not there: make it first", kind, text, dir)
 	} else if err != nil {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, file, err)
+		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, text, err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made, for %s is no folder: name another", kind, file, dir)
+		return nil, fmt.Errorf("%s%s: the archive cannot be made, for %s is no folder: name another", kind, text, dir)
 	}
 	// The lock comes before the look at the file that another process may be
 	// about to replace, and at who makes one of the other kind of it.
+	o.Staging = kind
 	staging, err := layout.Open(file+stagings[kind], o)
 	if err != nil {
-		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, file, err)
+		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, text, err)
 	}
 	a := &archive{
-		kind: kind, file: file, readOnly: o.ReadOnly, staging: staging,
+		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging,
 		pending: map[string]bool{}, committed: map[string]bool{}, leftOut: map[string]error{},
 		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
 	a.commit = ToLayout(staging).Commit
 	if err := a.alone(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, file, err), a.Close())
+		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, text, err), a.Close())
 	}
 	a.old, err = openTarball(file)
 	if err == nil && a.old != nil && a.old.docker != a.docker() {
 		err = errors.New("it is an archive of the other kind, oci-archive or docker-archive")
 	}
 	if err != nil {
-		err = fmt.Errorf("%s%s: images cannot be added to what is there: %w; name another file, or move it away", kind, file, err)
+		err = fmt.Errorf("%s%s: images cannot be added to what is there: %w; name another file, or move it away", kind, text, err)
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
@@ -116,7 +125,11 @@ func (a *archive) docker() bool { return a.kind == dockerKind }
 func (a *archive) alone() error {
 	for kind, ending := range stagings {
 		if kind != a.kind && !a.readOnly {
-			if err := layout.InUse(a.file + ending); err != nil {
+			dir, err := layout.StagingFolder(a.file+ending, kind)
+			if err == nil {
+				err = layout.InUse(dir)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -125,7 +138,7 @@ func (a *archive) alone() error {
 }
 
 // String gives the kind and the file.
-func (a *archive) String() string { return a.kind + a.file }
+func (a *archive) String() string { return a.kind + a.text }
 
 // Staging is the layout beside the file.
 func (a *archive) Staging() *layout.Layout { return a.staging }

@@ -45,18 +45,19 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			archived(t, open, file, o, images[:2])
 			before := read(t, file)
 
-			inTheWay := file + kind + ".new"
-			if err := os.Mkdir(inTheWay, 0o700); err != nil {
-				t.Fatal(err)
-			}
+			const why = "the archive cannot be written: rename "
 			kinds := ends(&o, func(e mirror.Event) {
-				if e.Kind == mirror.ImageFailed && !strings.Contains(e.Error, "the archive cannot be written: open "+inTheWay) {
+				if e.Kind == mirror.ImageFailed && !strings.Contains(e.Error, why) {
 					t.Errorf("event %+v", e)
 				}
 			})
 			to := opened(t, open, file)
+			// A folder is in the way when the archive is written.
+			if err := errors.Join(os.Rename(file, file+".old"), os.Mkdir(file, 0o700)); err != nil {
+				t.Fatal(err)
+			}
 			r, err := mirror.New(to, o).Copy(t.Context(), slices.Values(images))
-			if err == nil || !strings.Contains(err.Error(), file+": the archive cannot be written: open "+inTheWay) {
+			if err == nil || !strings.Contains(err.Error(), file+": "+why) {
 				t.Errorf("error %v", err)
 			}
 			if r.Copied != 0 || r.Present != 2 || r.Failed != 3 || r.Complete || kinds[mirror.ImageFailed] != 3 || kinds[mirror.ImagePresent] != 2 || len(kinds) != 2 {
@@ -66,7 +67,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			if diff := cmp.Diff(wanted(images[2:]...), wanted(again...)); diff != "" {
 				t.Errorf("what is to be run again (-want +got):\n%s", diff)
 			}
-			if err := errors.Join(to.Close(), os.Remove(inTheWay)); err != nil {
+			if err := errors.Join(to.Close(), os.Remove(file), os.Rename(file+".old", file)); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(read(t, file), before) {

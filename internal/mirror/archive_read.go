@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/manifest"
 )
 
@@ -52,21 +52,11 @@ type section struct{ offset, size int64 }
 // openTarball opens the archive at file, or returns nil when nothing is there.
 // A file that is no OCI layout in a tar is an error.
 func openTarball(file string) (*tarball, error) {
-	f, err := os.Open(file)
+	f, info, err := disk.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = errors.New("it is a folder")
-	} else if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no regular file")
-	}
-	if err != nil {
-		_ = f.Close()
 		return nil, err
 	}
 	t, err := readTarball(f, info.Size())

@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
 )
 
@@ -33,8 +34,7 @@ func marshalIndex(entries []ocispec.Descriptor) ([]byte, error) {
 	})
 }
 
-// write makes the file anew, beside the old one, and renames it when all of it
-// is on disk. The staging folder's lock keeps the name of the new one ours.
+// write makes the file anew, in the staging folder, and renames it when all of it is on disk.
 func (a *archive) write(ctx context.Context, c contents, index []byte) error {
 	small := []smallFile{
 		{ocispec.ImageLayoutFile, []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)},
@@ -47,33 +47,23 @@ func (a *archive) write(ctx context.Context, c contents, index []byte) error {
 		}
 		small = append(small, smallFile{dockerFile, text})
 	}
-	beside := a.staging.Dir() + ".new"
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	f, err := a.staging.Temporary()
 	if err != nil {
 		return err
 	}
 	err = a.writeTar(ctx, f, small, c.parts)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = a.replace(beside)
+	if err == nil { // a file that is open cannot be replaced everywhere
+		old := a.old
+		a.old = nil
+		err = old.Close()
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(beside))
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	return syncFolder(filepath.Dir(a.file))
-}
-
-// replace puts the new file in the place of the old one. A file that is open
-// cannot be replaced everywhere.
-func (a *archive) replace(beside string) error {
-	old := a.old
-	a.old = nil
-	if err := old.Close(); err != nil {
+	if err := disk.Install(f, a.file); err != nil {
 		return err
 	}
-	return os.Rename(beside, a.file)
+	return disk.SyncFolder(filepath.Dir(a.file))
 }
 
 // A smallFile is one whose content is at hand.
@@ -154,15 +144,4 @@ func (e *damagedError) Error() string {
 		return fmt.Sprintf("staged blob %s was damaged since it came", e.blob)
 	}
 	return fmt.Sprintf("blob %s of the archive that is there is damaged", e.blob)
-}
-
-// syncFolder makes a rename in a folder last. Where folders cannot be synced,
-// nothing can be done.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	_ = d.Sync()
-	return d.Close()
 }

@@ -86,7 +86,7 @@ func TestPartialFilesNeedNoRoom(t *testing.T) {
 	if _, err := p.Write([]byte("h")); err != nil {
 		t.Fatal(err)
 	}
-	partial, err := filepath.Glob(filepath.Join(l.Dir(), ".quayside", "partial", "*"))
+	partial, err := filepath.Glob(filepath.Join(l.Dir(), ".quayside", "*", "sha256-*"))
 	if err != nil || len(partial) != 1 {
 		t.Fatal(partial, err)
 	}

@@ -1,0 +1,302 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/quayside/quayside/internal/disk"
+)
+
+// The folder of ours in a layout, and what is in it.
+const (
+	ownFolder = ".quayside"
+	lockFile  = "lock"
+	markFile  = "mark.json"
+	aside     = "aside-" // begins the name of a folder for what is in the way
+	temporary = "new-"   // begins the name of a file that is to be renamed
+
+	maxMark    = 4 << 10 // bytes of a mark
+	maxFolders = 9       // names that are tried where others have the first
+)
+
+// errForeign is the error for a folder that somebody else made.
+var errForeign = errors.New("it was not made by quayside")
+
+// errBlank is the error for a folder that is not there, or that a run made and was killed
+// before it marked it: nobody's content is in it.
+var errBlank = errors.New("it is not marked yet")
+
+// A mark says that quayside made a folder. What has no mark is not touched,
+// whatever its name. A mark is written once, and synced.
+type mark struct {
+	MadeBy string `json:"made_by"` // "quayside"
+	// Staging is what the whole layout is a staging folder of, such as "oci-archive:".
+	// In a layout of the user's it is empty, and only the folder .quayside is ours.
+	Staging string `json:"staging,omitempty"`
+	Made    bool   `json:"made,omitempty"` // quayside made the layout's folder, too
+	// Work is the name of the folder of partial and temporary files. It is random, so that
+	// nobody else's file gets there by its name.
+	Work string `json:"work"`
+}
+
+// own is the folder .quayside of a layout: the lock, the mark, and the files that
+// have no final name yet. If somebody else has that name, .quayside-2 is ours,
+// and so on.
+type own struct {
+	dir string
+	mark
+}
+
+func (o own) marked() bool          { return o.Work != "" }
+func (o own) at(name string) string { return filepath.Join(o.dir, name) }
+
+// numbered returns the n-th name to try, from 0.
+func numbered(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return name + "-" + strconv.Itoa(n+1)
+}
+
+// own finds the folder of ours: the first that is marked, and else the first name
+// that is free.
+func (f folder) own() (own, error) {
+	free := own{}
+	for n := range maxFolders {
+		dir := f.path(numbered(ownFolder, n))
+		m, err := readMark(dir)
+		switch {
+		case err == nil:
+			return own{dir, m}, nil
+		case errors.Is(err, errBlank):
+			if free.dir == "" {
+				free.dir = dir
+			}
+		case !errors.Is(err, errForeign):
+			return own{}, err
+		}
+	}
+	if free.dir == "" {
+		return own{}, fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", f.path(ownFolder), maxFolders-1)
+	}
+	return free, nil
+}
+
+// readMark reads the mark of a folder. errBlank, errForeign. A lock or a mark that is
+// another name of a file, or no file, is somebody else's.
+func readMark(dir string) (mark, error) {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return mark{}, errBlank
+	case err != nil:
+		return mark{}, err
+	case !info.IsDir():
+		return mark{}, errForeign
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return mark{}, err
+	}
+	blank, marked := true, false
+	for _, e := range entries {
+		if e.Name() != lockFile && e.Name() != markFile {
+			blank = false
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return mark{}, err
+		}
+		if !disk.Alone(info) {
+			return mark{}, errForeign
+		}
+		blank = blank && info.Size() == 0
+		marked = marked || e.Name() == markFile
+	}
+	if blank {
+		return mark{}, errBlank
+	}
+	if !marked {
+		return mark{}, errForeign
+	}
+	content, err := readFile(filepath.Join(dir, markFile), maxMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return mark{}, errForeign
+	} else if err != nil {
+		return mark{}, err
+	}
+	var m mark
+	if json.Unmarshal(content, &m) != nil || m.MadeBy != "quayside" || m.Work == "" || strings.ContainsFunc(m.Work, notLetter) {
+		return mark{}, errForeign
+	}
+	return m, nil
+}
+
+// notLetter finds what is not in a name of a work folder.
+func notLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+
+// claim marks the folder, which is locked and blank.
+func (o *own) claim(staging string, made bool) error {
+	m := mark{MadeBy: "quayside", Staging: staging, Made: made, Work: disk.Fresh("w")}
+	content, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	name := o.at(markFile)
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // empty: a run was killed
+		return err
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, disk.FileMode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	o.mark = m
+	return disk.SyncFolder(o.dir)
+}
+
+// makeWork makes the folder of partial and temporary files if it is not there, and opens it.
+func (o own) makeWork() (*os.Root, error) {
+	if err := os.Mkdir(o.at(o.Work), disk.FolderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return o.openWork()
+}
+
+// openWork opens the folder of partial and temporary files, or returns nil when there is none.
+func (o own) openWork() (*os.Root, error) {
+	if !o.marked() {
+		return nil, nil
+	}
+	info, err := os.Lstat(o.at(o.Work))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is %s, and was a folder: remove it", o.at(o.Work), disk.Kind(info))
+	}
+	return os.OpenRoot(o.at(o.Work))
+}
+
+// workFiles calls do for each file that a run left in the folder of partial and
+// temporary files; nil has none. Anything else there is somebody else's.
+func workFiles(work *os.Root, do func(fs.FileInfo) error) error {
+	if work == nil {
+		return nil
+	}
+	entries, err := fs.ReadDir(work.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if !disk.Alone(info) || !strings.HasPrefix(e.Name(), temporary) && !isPartial(e.Name()) {
+			continue
+		}
+		if err := do(info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newFile makes a temporary file that is to be renamed.
+func (l *Layout) newFile() (*os.File, error) {
+	return l.work.OpenFile(disk.Fresh(temporary), os.O_RDWR|os.O_CREATE|os.O_EXCL, disk.FileMode)
+}
+
+// Temporary makes a file for what is to be renamed to a place beside the layout's
+// folder. The next Open removes it if it is there still. It is for staging folders.
+func (l *Layout) Temporary() (*os.File, error) {
+	if err := l.writable(context.Background()); err != nil {
+		return nil, l.failed("make a file", err)
+	}
+	file, err := l.newFile()
+	return file, l.failed("make a file", err)
+}
+
+// moveAside moves what is in a blob's place, and is not a file, out of the way. It
+// may be somebody's, and is never removed. It returns the new name.
+func (o *own) moveAside(name string, as string) (string, error) {
+	if !o.marked() {
+		if err := o.claim("", false); err != nil {
+			return "", err
+		}
+	}
+	dir := o.at(disk.Fresh(aside))
+	if err := os.Mkdir(dir, disk.FolderMode); err != nil {
+		return "", err
+	}
+	to := filepath.Join(dir, as)
+	if err := os.Rename(name, to); err != nil {
+		return "", errors.Join(err, os.Remove(dir))
+	}
+	return to, nil
+}
+
+// StagingFolder returns the name of the staging folder that Open takes for a name: the first of dir, dir-2
+// and so on that is marked as one of this sort, or is not there, or is empty.
+func StagingFolder(dir, staging string) (string, error) {
+	for n := range maxFolders {
+		name := numbered(filepath.Clean(dir), n)
+		free, err := isStaging(name, staging)
+		if err != nil {
+			return "", err
+		}
+		if free {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", dir, maxFolders-1)
+}
+
+// isStaging reports whether a folder can be a staging folder.
+func isStaging(dir, staging string) (bool, error) {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	} else if err != nil || !info.IsDir() {
+		return false, err
+	}
+	f := folder(dir)
+	o, err := f.own()
+	if errors.Is(err, fs.ErrPermission) { // closed to this user: somebody else's
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	if o.marked() {
+		return o.Staging == staging, nil
+	}
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries { // but for what a run that was killed has not marked yet
+		if e.Name() != filepath.Base(o.dir) {
+			return false, err
+		}
+	}
+	return true, err
+}
