@@ -19,6 +19,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
@@ -186,10 +187,9 @@ func newReportFile(name string) (*reportFile, error) {
 	case err == nil && !info.Mode().IsRegular():
 		f.device = true
 		return f, nil
-	case err == nil:
-		if f.name, err = filepath.EvalSymlinks(name); err != nil { // the file, and not the link, is replaced
-			return nil, usagef("--report: %w", err)
-		}
+	}
+	if f.name, err = disk.Follow(name); err != nil { // the file is replaced, and not a link to it
+		return nil, usagef("--report: %w", err)
 	}
 	temp, err := f.temp()
 	if err != nil {
@@ -203,7 +203,7 @@ func newReportFile(name string) (*reportFile, error) {
 
 // temp makes the file beside the report.
 func (f *reportFile) temp() (*os.File, error) {
-	return os.OpenFile(fmt.Sprintf("%s.%d.partial", f.name, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	return disk.Create(filepath.Dir(f.name), ".quayside-report-")
 }
 
 func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
@@ -221,17 +221,10 @@ func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 	if err != nil {
 		return err
 	}
-	err = printJSON(temp, r)
-	if err == nil {
-		err = temp.Sync()
+	if err := printJSON(temp, r); err != nil {
+		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
 	}
-	if err = cmp.Or(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), f.name)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return err
+	return disk.Install(temp, f.name)
 }
 
 // failedTargets reads what an earlier run's report names as not done, each image

@@ -20,9 +20,8 @@ func algorithms() []digest.Algorithm {
 	return []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512}
 }
 
-// Remove closes the layout and removes it, with the folders above it that Open
-// made. It is for a staging folder, and for a layout that Open made; any other one
-// it refuses, and leaves open. What quayside did not put there stays, with the
+// Remove closes the layout and removes it. It is for a staging folder, and for a layout
+// that Open made, with the folders above it; any other one it refuses, and leaves open. What quayside did not put there stays, with the
 // folders that it is in, and so do the blobs of a layout that is no staging folder.
 //
 // A kill leaves a layout that is whole, with less in it, because its index is
@@ -88,12 +87,15 @@ func (l *Layout) removeContent() (gone bool, err error) {
 	return true, nil
 }
 
-// removeFolders removes the folder of ours, the layout's, and those above it, unless there
-// is anything in them.
+// removeFolders removes the folder of ours, the layout's, and those above a layout that Open
+// made, unless there is anything in them.
 func (l *Layout) removeFolders() {
 	dirs := l.made
-	if len(dirs) == 0 && l.ours.Made {
-		dirs = []string{string(l.folder)}
+	if l.ours.Staging != "" { // the folders above are for all that is staged
+		dirs = nil
+		if l.Made() || l.ours.Made {
+			dirs = []string{string(l.folder)}
+		}
 	}
 	removeEmpty(append([]string{l.ours.dir}, dirs...))
 }

@@ -128,7 +128,7 @@ func archiveKeeper(file string) keeper {
 func registryKeeper(t *testing.T, p *port, record string) keeper {
 	return keeper{
 		func() (mirror.Destination, func() error, error) {
-			l, err := layout.Open(t.TempDir(), layout.Options{})
+			l, err := layout.Open(t.TempDir(), layout.Options{Staging: "docker://port"})
 			if err != nil {
 				return nil, nil, err
 			}
