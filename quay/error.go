@@ -24,7 +24,9 @@ var (
 	// ErrRateLimited: the server was asked too fast, and repeating did not help (429).
 	ErrRateLimited = errors.New("quay: too many requests")
 	// ErrUnavailable: no answer, or none of Quay's own: a broken connection,
-	// a 5xx, a 404 that is not Quay's, a redirect to another server.
+	// a 5xx, a 404 that is not Quay's, a redirect to another server. It holds
+	// together with context.DeadlineExceeded when a deadline ended the wait for
+	// a server that was unavailable.
 	ErrUnavailable = errors.New("quay: server unavailable")
 	// ErrMalformed: an answer that cannot be understood or trusted.
 	ErrMalformed = errors.New("quay: malformed answer")

@@ -23,7 +23,7 @@ const (
 	DefaultTimeout = 90 * time.Second
 	// DefaultRetries is how often a request that failed is repeated at most.
 	// Being refused with 429 is no failure: see [WithRetries].
-	DefaultRetries = 10
+	DefaultRetries = 25
 	// DefaultConnections is how many HTTP/2 connections a client opens to its
 	// server at most. Quay's front end gives each an allowance of its own
 	// (doc/quay-api.md section 6).
@@ -206,11 +206,12 @@ func WithTimeout(d time.Duration) Option {
 }
 
 // WithRetries sets how often a request that failed is repeated at most, in
-// place of [DefaultRetries]. Of these, a 502, 503, 504 or 520 is repeated ten
-// times at most, and a connection that breaks or a 200 that is not JSON six
-// times. Waits grow from 20 ms to 30 s; a Retry-After is obeyed up to five
-// minutes; no attempt starts later than ten minutes after the first
-// failure. A 429 uses up none of them: it is repeated while the server admits
+// place of [DefaultRetries]. While the server answers nothing of use (502, 503,
+// 504, 520, 500 with a page, no connection), one request at a time tries again,
+// and all of them together wait for two minutes; for some ten seconds if the
+// server has never answered. A 200 that is not JSON is repeated six times. Waits
+// grow from 20 ms to 8 s; a Retry-After is obeyed up to five minutes; no attempt
+// starts later than ten minutes after the first failure. A 429 uses up none of them: it is repeated while the server admits
 // others, and for ten minutes when it admits none. With 0 the first failure is
 // final, and so is the first 429.
 func WithRetries(n int) Option {

@@ -157,6 +157,53 @@ func TestCancellationEndsAWait(t *testing.T) {
 	})
 }
 
+// TestADeadlineNamesItsCause: an error of a deadline says what was waited for.
+func TestADeadlineNamesItsCause(t *testing.T) {
+	for outage, want := range map[string]string{
+		"1h:503": "status 503", "1h:502": "status 502", "1h:500": "status 500", "1h:429": "status 429",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, handler(t, quaytest.WithQuirk("outage", outage)))
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := c.Tag(ctx, repo("harbourline/plain"), "2025.1")
+			if outage == "1h:429" {
+				wantError(t, err, "deadline", "quay: look up tag harbourline/plain:2025.1", want)
+			} else {
+				wantError(t, err, "unavailable and deadline", want)
+			}
+			if took := time.Since(start); took != 30*time.Second {
+				t.Errorf("%s: took %v", outage, took)
+			}
+		})
+	}
+}
+
+// TestAServerWhoseDatabaseRestarts answers 500 with a page meanwhile, also to a
+// caller with a token.
+func TestAServerWhoseDatabaseRestarts(t *testing.T) {
+	for _, token := range []string{"", ownerToken} {
+		synctest.Test(t, func(t *testing.T) {
+			c := piped(t, handler(t, quaytest.WithQuirk("outage", "10s:500")), quay.WithToken(token))
+			start := time.Now()
+			got, err := drain(t, list(c, "harbourline"))
+			if err != nil || len(got) < 250 {
+				t.Errorf("%d repositories, %v", len(got), err)
+			}
+			if took := time.Since(start); took > 25*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+		synctest.Test(t, func(t *testing.T) { // without a listing
+			c := piped(t, handler(t, quaytest.WithQuirk("outage", "10s:500")), quay.WithToken(token))
+			if _, err := c.Tag(t.Context(), repo("harbourline/plain"), "2025.1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestAStalledAnswerIsRepeated: the attempt's time runs out, not the call's.
 func TestAStalledAnswerIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -127,6 +127,12 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 	e := &Error{Op: r.op, Subject: r.subject}
 	if ctx.Err() != nil {
 		e.Err = ctx.Err()
+		if ended, ok := errors.AsType[*pace.EndedError](err); ok && errors.Is(e.Err, context.DeadlineExceeded) {
+			if ended.Status != http.StatusTooManyRequests {
+				e.kind = ErrUnavailable
+			}
+			e.Err = fmt.Errorf("%w; the last failure: %s", e.Err, c.core.tidy(ended.Last.Error()))
+		}
 		return e
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {

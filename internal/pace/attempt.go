@@ -25,6 +25,7 @@ type attempt struct {
 	ctx         context.Context // ends with the attempt; the request's own is req's
 	cancel      context.CancelFunc
 	releaseOnce sync.Once
+	good        bool // the answer is of use, so that its body is a sign of life
 }
 
 // attempt sends the request that a slot was given for, and tells the host what
@@ -32,11 +33,18 @@ type attempt struct {
 func (t *Transport) attempt(s *slot) outcome {
 	begin := time.Now()
 	a := &attempt{o: &t.o, slot: s, req: s.job.req}
-	if t.o.Timeout > 0 {
-		a.ctx, a.cancel = context.WithTimeout(a.req.Context(), t.o.Timeout)
-	} else {
-		a.ctx, a.cancel = context.WithCancel(a.req.Context())
+	if s.job.bare {
+		a.req = bareRequest(a.req)
 	}
+	ctx, end := context.WithCancelCause(a.req.Context())
+	a.ctx, a.cancel = ctx, func() { end(nil) }
+	if t.o.Timeout > 0 {
+		late := fmt.Errorf("no complete answer within %v", t.o.Timeout)
+		var stop context.CancelFunc
+		a.ctx, stop = context.WithTimeoutCause(ctx, t.o.Timeout, late)
+		a.cancel = func() { stop(); end(nil) }
+	}
+	s.job.host.begin(s, end)
 	o := a.send()
 	if o.resp != nil && t.o.Validate != nil && o.resp.StatusCode == http.StatusOK && a.req.Method == http.MethodGet {
 		a.read(&o)
@@ -73,13 +81,16 @@ func (a *attempt) send() outcome {
 		err = a.explain(err)
 		h.connected(a.req.Context(), a.slot, c, err)
 		if err != nil {
-			return outcome{err: err}
+			return outcome{err: err, unreached: true}
 		}
 	}
 	sent := time.Now()
-	resp, err := a.slot.link.conn.RoundTrip(a.req.WithContext(a.ctx))
+	resp, err := a.slot.link.conn.RoundTrip(a.outgoing())
 	o := outcome{resp: resp, err: a.explain(err), latency: time.Since(sent)}
 	switch {
+	case err == nil && resp.StatusCode < http.StatusOK:
+		_ = resp.Body.Close() // it is the connection, which no context ends
+		o.resp, o.err = nil, fmt.Errorf("%w: %d %s", ErrSwitched, resp.StatusCode, http.StatusText(resp.StatusCode))
 	case err == nil:
 		a.judge(&o)
 		resp.Body = &body{ReadCloser: resp.Body, attempt: a}
@@ -90,9 +101,35 @@ func (a *attempt) send() outcome {
 	default:
 		o.down = a.ctx.Err() != nil
 		o.lost = !o.down && h.lost(a.slot, err)
+		o.unreached = !o.lost && !h.hopeless(o.err)
 	}
-	h.answered(a.slot, o)
+	h.answered(a.slot, &o)
+	a.good = !o.down && !o.suspect
 	return o
+}
+
+// outgoing is the request as it is sent. What the server takes of its body is
+// a sign of life.
+func (a *attempt) outgoing() *http.Request {
+	req := a.req.WithContext(a.ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = &upload{req.Body, a.slot.job.host}
+	}
+	return req
+}
+
+// An upload is a request's body.
+type upload struct {
+	io.ReadCloser
+	host *host
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if n > 0 {
+		u.host.progress()
+	}
+	return n, err
 }
 
 // judge reads the status of an answer.
@@ -102,7 +139,7 @@ func (a *attempt) judge(o *outcome) {
 	switch status := o.resp.StatusCode; {
 	case status == http.StatusTooManyRequests:
 		o.refusal = keep(o.resp, after)
-	case down(status):
+	case down(status), isPage500(o.resp) && (a.slot.job.kind.listing || a.req.Header.Get("Authorization") == ""):
 		o.down, o.after = true, after
 	case status < 300:
 		a.slot.job.host.accept(a.req)
@@ -112,8 +149,11 @@ func (a *attempt) judge(o *outcome) {
 // explain makes the error of an attempt that took too long say so: it is not
 // the context's, which is the caller's own.
 func (a *attempt) explain(err error) error {
-	if err != nil && err != io.EOF && a.ctx.Err() != nil && a.req.Context().Err() == nil {
-		return fmt.Errorf("no complete answer within %v", a.o.Timeout)
+	if err == nil || err == io.EOF || a.req.Context().Err() != nil {
+		return err
+	}
+	if cause := context.Cause(a.ctx); cause != nil && cause != context.Canceled {
+		return cause
 	}
 	return proxied(err)
 }
@@ -147,6 +187,9 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if n > 0 && b.attempt.good {
+		b.attempt.slot.job.host.progress()
+	}
 	if err != nil {
 		err = b.attempt.explain(err)
 		b.attempt.release()

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// down tells whether a status means that a server is down for now. A Quay
-// answers 500 to what will fail again the same way (doc/quay-api.md section 3),
-// so 500 is not among them.
+// down tells whether a status means that a server is down for now. 500 is not
+// among them: a Quay answers it to what will fail again the same way
+// (doc/quay-api.md section 3), too. See suspect.go.
 func down(status int) bool {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -26,18 +26,22 @@ func down(status int) bool {
 	return false
 }
 
-// permanent tells whether an error would be the same the next time: a name
-// that does not exist, a certificate that is not trusted, a port that speaks
-// another protocol, a body that is too large.
+// noName reports whether an error is a name that does not exist. A name that
+// went away after its host has answered may come back.
+func noName(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+// permanent tells whether an error would be the same the next time: a
+// certificate that is not trusted, a port that speaks another protocol, a body
+// that is too large.
 func permanent(err error) bool {
-	if errors.Is(err, ErrTooLarge) || errors.Is(err, http.ErrSchemeMismatch) {
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrSwitched) || isOutage(err) {
 		return true
 	}
 	if proxy, ok := errors.AsType[*ProxyError](err); ok && proxy.refusesForGood() {
 		return true
-	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return dns.IsNotFound
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true

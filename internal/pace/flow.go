@@ -4,6 +4,7 @@
 package pace
 
 import (
+	"context"
 	"math"
 	"time"
 )
@@ -123,6 +124,7 @@ type slot struct {
 	epoch    int    // of the window
 	sent     time.Time
 	answered bool
-	loaded   bool // long bodies were on their way when it was sent
-	long     bool // its own is one
+	cancel   context.CancelCauseFunc // of the attempt; nil before it begins
+	loaded   bool                    // long bodies were on their way when it was sent
+	long     bool                    // its own is one
 }

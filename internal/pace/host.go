@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,10 @@ type host struct {
 	rings   time.Time // when the timer does; zero: it is not set
 	closing []conn    // to be closed outside the mutex
 
+	outage outage
+	alive  atomic.Int64   // when the host last gave a sign of life, in Unix nanoseconds
+	open   map[*slot]bool // requests that no answer has begun to
+
 	lists   bool // there was a listing: a place is kept for its next page
 	long    int  // bodies of some size that are being read
 	jobs    int  // so far
@@ -41,13 +46,14 @@ type host struct {
 	retries int64
 	seed    maphash.Seed
 	worked  map[uint64]bool // fingerprints of credentials that were accepted
+	blamed  map[uint64]bool // and of those that a 500 was for alone
 }
 
 func newHost(o *Options, u *url.URL) *host {
 	h := &host{
 		o: o, address: u.Host, name: u.Hostname(), log: o.Logger,
 		dial: o.dialer(u), lanes: []*lane{{}},
-		seed: maphash.MakeSeed(), worked: map[uint64]bool{},
+		seed: maphash.MakeSeed(), worked: map[uint64]bool{}, blamed: map[uint64]bool{}, open: map[*slot]bool{},
 	}
 	h.timer = time.AfterFunc(time.Hour, h.tick)
 	h.timer.Stop()
@@ -90,9 +96,9 @@ func (h *host) acquire(ctx context.Context, j *job) turn {
 		h.mu.Unlock()
 		return turn{wait: wait}
 	}
-	if j.number == 0 || j.refused > 1 {
-		// One that is refused again and again goes behind the others: it may
-		// be the only one.
+	if failed := j.down + j.broken; j.number == 0 || j.refused > 1 || failed > 0 && failed%fewTries == 0 {
+		// One that is refused or fails again and again goes behind the others:
+		// it may be the only one.
 		h.jobs++
 		j.number = h.jobs
 	}
@@ -149,6 +155,7 @@ func (h *host) mostInFlight() int {
 func (h *host) dispatch() {
 	now, wait := time.Now(), never
 	h.trim(now)
+	wait = h.expire(now)
 	for _, f := range h.flows {
 		wait = min(wait, h.drive(f, now))
 	}
@@ -175,6 +182,9 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 	}
 	usable := func(lane int, listing bool) bool { return h.lane(lane).usable(listing || !h.lists) }
 	for {
+		if d := h.outage.wait(now); d > 0 {
+			return d
+		}
 		j, i, wait := f.next(now, usable)
 		switch {
 		case j != nil && h.lane(i).gone():
@@ -198,6 +208,13 @@ func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
 		s.dial = h.dial
 	}
 	s.warmup = s.lane.warming
+	if len(h.open) == 0 && h.outage.began.IsZero() {
+		h.progress() // nothing was asked of it before: that was no silence
+	}
+	h.open[s] = true
+	if h.outage.shut {
+		h.outage.probe = s
+	}
 	if f.budget != nil {
 		s.limit = f.budget.limits[i]
 		s.limit.take(now)

@@ -55,6 +55,10 @@ type settings struct {
 	noise     float64       // of work: the part that varies
 	link      float64       // bytes a second that all bodies share; 0: any number
 
+	// gone, if it is set, returns why the server cannot be reached at a time,
+	// or nil; errSilent is a server that accepts and says nothing.
+	gone func(since time.Duration) error
+
 	// answer, if it is set, may give a status of its own; 0 goes on.
 	answer func(m *model, req *http.Request, since time.Duration) (int, http.Header)
 }
@@ -101,6 +105,9 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	m.dials++
 	err := m.broken
 	m.mu.Unlock()
+	if away := m.away(); away != nil && away != errSilent {
+		err = away
+	}
 	if wait := sleep(ctx, 2*m.latency); wait != nil {
 		return nil, wait
 	}
@@ -113,6 +120,17 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	m.open++
 	m.conns = append(m.conns, c)
 	return c, nil
+}
+
+// errSilent is a server that accepts requests and does not answer.
+var errSilent = errors.New("silent")
+
+// away returns why the server cannot be reached now, or nil.
+func (m *model) away() error {
+	if m.gone == nil {
+		return nil
+	}
+	return m.gone(time.Since(m.began))
 }
 
 // RoundTrip makes the model a base with connections of its own.
@@ -199,6 +217,18 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := sleep(req.Context(), there); err != nil {
 		return nil, err
 	}
+	switch err := m.away(); {
+	case err == errSilent:
+		select {
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		case <-time.After(65 * time.Second): // as net/http's bound on the header
+			return nil, errors.New("timeout awaiting response headers")
+		}
+	case err != nil:
+		c.lose()
+		return nil, err
+	}
 	status, header, took := m.serve(c, req)
 	if err := sleep(req.Context(), took+m.latency/2); err != nil {
 		return nil, err
@@ -224,6 +254,13 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
 	}
 	return resp, nil
+}
+
+// lose ends the connection from the server's side.
+func (c *modelConn) lose() {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.closed = true
 }
 
 func (c *modelConn) gone() bool {

@@ -19,8 +19,12 @@ type outcome struct {
 	refusal *refusal       // the server said that it was asked too much
 	after   time.Duration  // a server that is down: its Retry-After
 	down    bool           // the server is in trouble, or was too slow
+	suspect bool           // the server is in trouble, or the token is to blame
 	lost    bool           // the connection went away with the request unanswered
-	latency time.Duration  // to the answer's header
+	// There is no connection, or it broke before an answer began: the host is
+	// in trouble, if it is there.
+	unreached bool
+	latency   time.Duration // to the answer's header
 }
 
 // connected takes in what came of the dial that was s's to make.
@@ -40,18 +44,23 @@ func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 	if ctx.Err() != nil {
 		return // it was called off
 	}
-	alive := h.alive()
+	hopeless := permanent(err) || noName(err) && !h.outage.answered
+	alive := h.working()
 	for _, f := range h.flows {
-		if alive {
+		switch {
+		case alive:
 			f.confine() // the server takes no more connections
-		} else {
-			h.clear(f, turn{err: err, dial: true}) // all were waiting for this one
+		case hopeless:
+			h.clear(f, turn{err: err}) // all were waiting for this one
 		}
+	}
+	if !hopeless {
+		h.failing(s, err, 0, time.Now())
 	}
 }
 
-// alive tells whether there is a connection.
-func (h *host) alive() bool {
+// working tells whether there is a connection.
+func (h *host) working() bool {
 	for _, n := range h.lanes {
 		if n.link != nil && n.link.worked && !n.link.gone() {
 			return true
@@ -61,22 +70,37 @@ func (h *host) alive() bool {
 }
 
 // answered takes in the outcome of the request that s was given for.
-func (h *host) answered(s *slot, o outcome) {
+func (h *host) answered(s *slot, o *outcome) {
 	h.mu.Lock()
 	defer h.unlock()
 	now, f := time.Now(), s.flow
 	s.answered = true
 	f.unanswered--
+	delete(h.open, s)
 	if o.resp != nil {
+		h.outage.answered = true
 		h.arrived(s, o.resp, now)
 	}
 	h.warm(s)
+	if o.resp != nil && isPage500(o.resp) && !o.down {
+		h.suspect(s, o)
+	}
 	stop := o.refusal != nil || o.down && o.after > 0
 	alone := o.resp != nil && (stop || !o.down) && h.alone(s, stop, now)
 	if s.limit != nil && (o.refusal == nil || alone) {
 		f.budget.answered(s.limit, s.sent, o.resp != nil && o.refusal == nil)
 	} else if s.limit != nil {
 		f.budget.refuse(s.limit, now, s.sent)
+	}
+	switch {
+	case o.down && alone, o.lost:
+	case o.down, o.unreached, o.suspect:
+		if !o.suspect {
+			h.outage.proven = now
+		}
+		h.failing(s, o.cause(), o.after, now)
+	case o.resp != nil || o.refusal != nil:
+		h.well(now)
 	}
 	switch {
 	case o.refusal != nil:
@@ -87,7 +111,7 @@ func (h *host) answered(s *slot, o outcome) {
 			h.shut(f, s, o.refusal, now)
 		}
 	case o.down && alone:
-	case o.down:
+	case o.down, o.suspect:
 		f.window.failed(s.epoch, s.job.down)
 		f.gate.hold(now.Add(o.after))
 	case o.resp != nil:
@@ -200,6 +224,10 @@ func (h *host) done(s *slot) {
 
 // drop gives s back, answered or not.
 func (h *host) drop(s *slot) {
+	delete(h.open, s)
+	if s == h.outage.probe {
+		h.outage.probe = nil // called off
+	}
 	if !s.answered {
 		s.flow.unanswered--
 		h.warm(s)
@@ -222,6 +250,21 @@ func (h *host) drop(s *slot) {
 	if s.link.retired {
 		h.abandon(s.link)
 	}
+}
+
+// cause is why an outcome is no answer of use, or nil.
+func (o *outcome) cause() error {
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.invalid != nil:
+		return o.invalid
+	case o.resp != nil && (o.resp.StatusCode >= 500 || o.refusal != nil):
+		return statusError(o.resp.StatusCode)
+	case o.refusal != nil:
+		return o.refusal.err
+	}
+	return nil
 }
 
 // A refusal is a server's answer that it was asked too much, kept for those

@@ -13,32 +13,34 @@ import (
 )
 
 const (
-	// MaxBroken is how often a request is repeated, at most, because its
-	// connection broke or its body could not be read: a server that is not
+	// MaxBroken is how often a request is repeated, at most, because its body
+	// could not be read, or its host has never answered: a server that is not
 	// there, or is not the one meant, is found out in some ten seconds.
 	MaxBroken = 6
-	// MaxDown is how often a request is repeated, at most, because of a 502,
-	// 503, 504 or 520: for some two minutes, in which a server restarts. One
-	// that answers 429 is up.
-	MaxDown = 10
+	// MaxDown is how often a request is repeated, at most, because its host is
+	// in trouble: it answers 502, 503, 504, 520 or 500 with a page, or its
+	// connection or its name is gone. That is some two minutes, in which a
+	// server restarts. One that answers 429 is up.
+	MaxDown = 21
 
 	// maxLost is how often a request is repeated, at once, that was on a
 	// connection when the server closed it. That is no failure: a Quay closes
 	// a connection after 1,000 requests (doc/quay-api.md section 6).
 	maxLost = 10
 
-	// maxBackoff is the longest wait that no server asked for, and up to
-	// afterJitter is added to one that it did.
+	// maxBackoff is the longest wait after a refusal that no server asked for,
+	// and up to afterJitter is added to one that it did.
 	maxBackoff  = 30 * time.Second
 	afterJitter = 500 * time.Millisecond
 )
 
 // waits are those before a request is repeated, the last one also before every
 // further time, unless the server names one. What passes in a moment is noticed
-// at once; six of them are some ten seconds, ten some two minutes.
+// at once; six of them are some ten seconds, MaxDown some two minutes. The last
+// one is what a server that has come back is noticed late by, at most.
 var waits = [...]time.Duration{
 	20 * time.Millisecond, 60 * time.Millisecond, 250 * time.Millisecond,
-	time.Second, 3 * time.Second, 8 * time.Second, 20 * time.Second, maxBackoff,
+	time.Second, 3 * time.Second, 8 * time.Second,
 }
 
 // A job is one request and its attempts. One goroutine drives it.
@@ -55,14 +57,20 @@ type job struct {
 	attempts                            int
 	refused, down, broken, lost, denied int       // attempts that ended so
 	first                               time.Time // failure or refusal
+	last                                error     // the last of these
+	status                              int       // of it; 0: there was no answer
+
+	bare      bool      // goes without its token: see suspect.go
+	suspected time.Time // when it was sent as a suspect
+	checked   bool      // the server was well when it was asked without the token
+	kept      *refusal  // the answer to the token
 }
 
 // A turn is what a job gets for waiting: a slot, or an end.
 type turn struct {
 	slot    *slot
 	wait    time.Duration // come back after it
-	err     error         // there is no connection, or the context has ended
-	dial    bool          // err is of a dial, which may go better next time
+	err     error         // the host is given up, or the context has ended
 	refusal *refusal      // the class has been refused for too long
 }
 
@@ -75,38 +83,58 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		turn := h.acquire(req.Context(), j)
 		var o outcome
+		bare := false
 		switch {
 		case turn.slot != nil:
+			h.prepare(j)
+			bare = j.bare
 			o = t.attempt(turn.slot)
 		case turn.wait > 0:
 			if err := sleep(req.Context(), turn.wait); err != nil {
 				closeBody(req)
-				return nil, err
+				return nil, j.ended(err)
 			}
 			continue
 		case turn.refusal != nil:
 			closeBody(req)
 			return turn.refusal.answer(req)
-		case turn.dial:
-			o.err = turn.err
 		default:
 			closeBody(req)
-			return nil, turn.err
+			return nil, j.ended(turn.err)
 		}
-		wait, again := j.next(o)
+		wait, again := j.next(o, turn.slot.sent)
+		if !again && bare {
+			o.discard()
+			return j.kept.answer(req)
+		}
 		if !again {
-			return o.resp, o.err
+			return o.resp, j.ended(o.err)
 		}
 		o.discard()
 		if err := sleep(req.Context(), wait); err != nil {
-			return nil, err
+			return nil, j.ended(err)
 		}
 	}
 }
 
+// ended adds to the end of the context what the request waited for.
+func (j *job) ended(err error) error {
+	if err == nil || j.req.Context().Err() == nil {
+		return err
+	}
+	last, status := j.last, j.status
+	if last == nil {
+		last, status = j.host.trouble(j.class)
+	}
+	if last == nil {
+		return err
+	}
+	return &EndedError{Err: err, Last: last, Status: status}
+}
+
 // next decides whether to try again, and after what wait. What was refused
-// waits at the gate.
-func (j *job) next(o outcome) (wait time.Duration, again bool) {
+// waits at the gate, and what failed in an outage of the host for its end.
+func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	switch {
 	case j.req.Context().Err() != nil,
 		j.req.Method != http.MethodGet && j.req.Method != http.MethodHead:
@@ -120,16 +148,30 @@ func (j *job) next(o outcome) (wait time.Duration, again bool) {
 	if j.first.IsZero() {
 		j.first = time.Now()
 	}
+	if cause := o.cause(); cause != nil {
+		j.last, j.status = cause, 0
+		if o.resp != nil {
+			j.status = o.resp.StatusCode
+		}
+	}
 	why := ""
 	switch {
+	case j.cleared(o):
+		return 0, true
 	case o.refusal != nil:
 		j.refused++
 		return 0, true // as long as the server admits anything: the gate gives up
-	case o.err != nil && permanent(o.err):
+	case o.err != nil && j.host.hopeless(o.err):
 		return 0, false
+	case o.unreached && j.host.hasAnswered():
+		why = "connection failed"
+		j.down++
 	case o.err != nil:
 		why = "connection failed"
 		j.broken++
+	case o.suspect:
+		j.accuse(o, sent)
+		return 0, true
 	case o.invalid != nil:
 		why = "unreadable body"
 		j.broken++
@@ -145,6 +187,9 @@ func (j *job) next(o outcome) (wait time.Duration, again bool) {
 	wait = j.delay(o.resp)
 	if j.broken > MaxBroken || j.down > MaxDown || j.broken+j.down > j.o.Retries || time.Since(j.first)+wait > j.o.Budget {
 		return 0, false
+	}
+	if j.host.holds() && !hasAfter(o.resp) {
+		return 0, true
 	}
 	j.o.Logger.Info("waiting to try again", "why", why, "attempt", j.attempts, "wait", wait.Round(time.Millisecond))
 	return wait, true

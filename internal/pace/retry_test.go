@@ -149,7 +149,7 @@ func TestGivesUpWithTheLastAnswer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &base{answers: []answer{c.a}}
-				status, body, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 15, Validate: isJSON}, "GET")
+				status, body, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 30, Validate: isJSON}, "GET")
 				if status != c.a.status || body != c.a.body || err != c.a.err {
 					t.Errorf("got %d %q %v, want what was answered, as it was", status, body, err)
 				}
@@ -190,21 +190,27 @@ func TestWaitsGrowWithJitter(t *testing.T) {
 		for range 5 {
 			b := &base{answers: []answer{{status: 503}}}
 			start := time.Now()
-			ask(t, t.Context(), pace.Options{Base: b, Retries: 20}, "GET")
-			if took := time.Since(start); took < 105*time.Second || took > 125*time.Second {
+			ask(t, t.Context(), pace.Options{Base: b, Retries: 30}, "GET")
+			if took := time.Since(start); took < 100*time.Second || took > 120*time.Second {
 				t.Errorf("given up after %v, want some two minutes", took)
 			}
-			for i, seconds := range []float64{0.02, 0.06, 0.25, 1, 3, 8, 20, 30, 30, 30} {
-				longest := time.Duration(seconds * float64(time.Second))
-				if w := b.waits()[i]; w < longest*7/8 || w > longest {
+			waits := b.waits()
+			for i, longest := range []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 250 * time.Millisecond} {
+				if w := waits[i]; w < longest*7/8 || w > longest {
 					t.Errorf("wait %d is %v, want %v to %v", i+1, w, longest*7/8, longest)
+				}
+			}
+			for i := 3; i < len(waits); i++ { // twice as long each time, up to 8 s
+				least, most := min(waits[i-1]*5/4, 7*time.Second), min(waits[i-1]*5/2, 8*time.Second)
+				if w := waits[i]; i > 3 && w < least || w > most {
+					t.Errorf("wait %d is %v, want %v to %v", i+1, w, least, most)
 				}
 			}
 			differ = differ || last != nil && fmt.Sprint(last) != fmt.Sprint(b.waits())
 			last = b.waits()
 		}
 		if len(last) != pace.MaxDown || !differ {
-			t.Errorf("%d waits, want 10; different each time: %v", len(last), differ)
+			t.Errorf("%d waits, want %d; different each time: %v", len(last), pace.MaxDown, differ)
 		}
 	})
 }

@@ -21,6 +21,10 @@ type HostStats struct {
 	Refused     int64  // of Requests: answered 429 or ENHANCE_YOUR_CALM
 	Retries     int64  // of Requests: repeated an earlier one
 	Classes     []ClassStats
+
+	Outage  time.Duration // how long the host has answered nothing of use; 0: it answers
+	Left    time.Duration // of an Outage, how long it is waited for still; 0: it was given up
+	Trouble string        // the last failure of an Outage
 }
 
 // ClassStats tells about the paths of a server that share an allowance
@@ -55,6 +59,13 @@ func (h *host) stats() HostStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := HostStats{Host: h.address, Proto: h.proto, Dials: h.dials, Retries: h.retries}
+	if t := &h.outage; t.shut {
+		now := time.Now()
+		s.Outage, s.Trouble = max(now.Sub(h.silentSince()), 1), t.last.Error()
+		if !t.over {
+			s.Left = t.left(h, now)
+		}
+	}
 	for _, n := range h.lanes {
 		if h.dial != nil && n.link != nil && n.link.worked && !n.link.gone() {
 			s.Connections++
@@ -96,7 +107,11 @@ func (h *host) accept(req *http.Request) {
 	if v := req.Header.Get("Authorization"); v != "" {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.worked[maphash.String(h.seed, v)] = true
+		key := maphash.String(h.seed, v)
+		h.worked[key] = true
+		if !kindOf(req).listing { // which a token with a broken scope may see
+			delete(h.blamed, key)
+		}
 	}
 }
 

@@ -33,6 +33,10 @@ const (
 // ErrTooLarge is met, by errors.Is, by the error for a body over Options.MaxBody.
 var ErrTooLarge = errors.New("body too large")
 
+// ErrSwitched is met, by errors.Is, by the error for an answer that leaves HTTP,
+// such as 101 Switching Protocols: nobody asked for that.
+var ErrSwitched = errors.New("the server, or a proxy before it, changes the protocol, which was not asked for")
+
 // Options set up a Transport. The zero value retries nothing.
 type Options struct {
 	// Base carries the attempts; nil is http.DefaultTransport. From an

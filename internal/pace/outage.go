@@ -1,0 +1,316 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	// patience is how long all requests to a host together wait for it while
+	// it answers nothing of use: a server restarts in less.
+	patience = 2 * time.Minute
+	// firstPatience is the same for a host that has never answered: it is
+	// probably not there, or not the one meant.
+	firstPatience = 15 * time.Second
+
+	// fewFailures in a row, with no good answer in between, for longer than
+	// moment, are an outage of the host. Fewer may be the trouble of one
+	// request, or pass in a moment; unless nothing came for firstPatience.
+	fewFailures = 4
+	moment      = 250 * time.Millisecond
+	// fewTries is how often one request may fail in a row before another tries
+	// whether the host is back: the trouble may be its own. Some servers fail
+	// each request a few times, so that it is more than one.
+	fewTries = 5
+	// unread is how long a body may have been silent before its reader gave it
+	// up and asked again: that time counts as silence of the host, too.
+	unread = time.Minute
+	// retrial is how often one request tries whether a host is back that was
+	// given up. The others fail at once.
+	retrial = 30 * time.Second
+	// longOutage is how long an outage lasts before it is worth a warning.
+	longOutage = 5 * time.Second
+)
+
+// An OutageError is the error of a request that was not sent, or not sent
+// again, because its host has not answered for too long. Last is the last
+// failure of any request to the host.
+type OutageError struct {
+	Host    string
+	Silence time.Duration
+	Last    error
+}
+
+func (e *OutageError) Error() string {
+	return fmt.Sprintf("%s has not answered for %v: %v", e.Host, e.Silence.Round(time.Second), e.Last)
+}
+
+func (e *OutageError) Unwrap() error { return e.Last }
+
+// HostDown marks the error for packages that do not import this one: to send
+// the request again is of no use.
+func (e *OutageError) HostDown() bool { return true }
+
+// An EndedError is the error of a request whose context ended while it waited
+// for its next attempt, or in it. It is both the context's error and Last, the
+// failure that it waited for.
+type EndedError struct {
+	Err, Last error
+	Status    int // of the last answer; 0 when there was none
+}
+
+func (e *EndedError) Error() string   { return fmt.Sprintf("%v; the last failure: %v", e.Err, e.Last) }
+func (e *EndedError) Unwrap() []error { return []error{e.Err, e.Last} }
+
+// An outage is what a host's failures in a row say. From fewFailures on the
+// host is shut: one request at a time tries, with growing waits, and the others
+// wait for it. An answer of use ends that. When nothing comes for patience, or in
+// as many rounds as a request has retries, all that wait fail together, and so
+// does what comes later: the host has one budget, and not each request one of
+// its own.
+type outage struct {
+	answered bool // the host has answered before
+
+	row   int       // failures since the last good answer
+	began time.Time // the first of them; zero: there is none
+	since time.Time // since when nothing of use came
+	last  error     // the last of them
+
+	rounds int       // failures of those that tried whether it is back
+	cut    time.Time // when the last round began
+	shut   bool
+	until  time.Time // nothing is sent before
+	probe  *slot     // the request that tries; nil: none
+	warned bool
+	over   bool // given up
+
+	proven time.Time // when a request failed that had nothing of its own to fail of
+}
+
+// wait returns how long nothing may be sent; never is until the one that tries
+// has its answer.
+func (t *outage) wait(now time.Time) time.Duration {
+	switch {
+	case !t.shut:
+		return 0
+	case t.probe != nil:
+		return never
+	}
+	return max(t.until.Sub(now), 0)
+}
+
+// progress records a sign of life of the host: an answer, or bytes of a body.
+func (h *host) progress() { h.alive.Store(time.Now().UnixNano()) }
+
+// silentSince is when the outage's patience begins.
+func (h *host) silentSince() time.Time {
+	if alive := time.Unix(0, h.alive.Load()); alive.After(h.outage.since) {
+		return alive
+	}
+	return h.outage.since
+}
+
+// deadline is when the host is given up.
+func (h *host) deadline() time.Time {
+	t := &h.outage
+	end := h.silentSince().Add(firstPatience)
+	if t.answered {
+		end = h.silentSince().Add(patience)
+	}
+	if last := t.began.Add(h.o.Budget); last.Before(end) {
+		return last
+	}
+	return end
+}
+
+// failing records that a request got no answer, or that of a server in trouble,
+// which asked to be left alone for the time after.
+func (h *host) failing(s *slot, err error, after time.Duration, now time.Time) {
+	t := &h.outage
+	if h.o.Retries == 0 || isOutage(err) {
+		return // the caller waits for nothing, or the host was given up before
+	}
+	if t.began.IsZero() {
+		t.began, t.since = now, s.sent.Add(-unread)
+		if !t.answered {
+			t.since = s.sent
+		}
+	}
+	if end := now.Add(after); after > 0 && end.After(t.since) {
+		t.since = end // a server that names a time is expected to be back
+	}
+	t.row++
+	t.last = err
+	if s == t.probe {
+		t.probe = nil
+	}
+	if !s.sent.Before(t.cut) {
+		t.cut = now
+		if t.shut {
+			t.rounds++
+		}
+		t.until = now.Add(h.pause(now.Sub(t.began)))
+	}
+	if t.over || t.shut && t.rounds > h.o.Retries {
+		h.giveUp(now)
+		return
+	}
+	if silence := now.Sub(h.silentSince()); silence < firstPatience && (t.row < fewFailures || silence < moment) {
+		return
+	}
+	t.shut = true
+	if lasts := now.Sub(t.began); lasts >= longOutage && !t.warned {
+		t.warned = true
+		h.log.Warn("the server does not answer; trying again", "host", h.address, "for", lasts.Round(time.Second),
+			"giving_up_in", t.left(h, now), "error", err)
+	}
+}
+
+// left is how long the host is waited for still.
+func (t *outage) left(h *host, now time.Time) time.Duration {
+	return max(h.deadline().Sub(now).Round(time.Second), 0)
+}
+
+// pause is the wait in an outage that has lasted for so long: as long again,
+// less a random part, an eighth at most.
+func (h *host) pause(lasts time.Duration) time.Duration {
+	d := min(max(lasts, waits[0]), waits[len(waits)-1], h.o.MaxWait)
+	return d - rand.N(d/8+1)
+}
+
+// expire gives the host up when its time has come, and returns when that is.
+func (h *host) expire(now time.Time) time.Duration {
+	t := &h.outage
+	switch {
+	case !t.shut:
+		return never
+	case !t.over:
+		if d := h.deadline().Sub(now); d > 0 {
+			return d
+		}
+		if len(h.open) > 0 || slices.ContainsFunc(h.flows, func(f *flow) bool { return f.queue.len() > 0 }) {
+			h.log.Warn("the server does not answer; giving up", "host", h.address,
+				"for", now.Sub(h.silentSince()).Round(time.Second), "error", t.last)
+		}
+		h.giveUp(now)
+	case t.until.After(now):
+		h.fail()
+	case t.probe != nil:
+		if d := t.probe.sent.Add(firstPatience).Sub(now); d > 0 {
+			return d
+		}
+		h.giveUp(now)
+	}
+	return never
+}
+
+// giveUp ends all that wait for the host, and what is on its way without an
+// answer.
+func (h *host) giveUp(now time.Time) {
+	t := &h.outage
+	t.over, t.probe, t.until = true, nil, now.Add(retrial)
+	for s := range h.open {
+		if s.cancel != nil {
+			s.cancel(h.down())
+		}
+	}
+	h.fail()
+}
+
+// fail ends all that wait for their turn.
+func (h *host) fail() {
+	for _, f := range h.flows {
+		h.clear(f, turn{err: h.down()})
+	}
+}
+
+// down is the error of a host that was given up.
+func (h *host) down() error {
+	return &OutageError{Host: h.address, Silence: max(time.Since(h.silentSince()), 0), Last: h.outage.last}
+}
+
+// well records an answer of use: the outage is over, if there was one.
+func (h *host) well(now time.Time) {
+	t := &h.outage
+	h.progress()
+	if t.shut {
+		h.log.Info("the server answers again", "host", h.address, "after", now.Sub(t.began).Round(time.Millisecond))
+		for _, f := range h.flows { // failures have made it small
+			f.window.size, f.window.slow, f.window.saved = min(max(f.window.size, firstWindow), f.window.most), true, 0
+		}
+	}
+	h.outage = outage{answered: true, proven: t.proven}
+}
+
+// isOutage reports whether an error is that of a host that was given up.
+func isOutage(err error) bool {
+	_, ok := errors.AsType[*OutageError](err)
+	return ok
+}
+
+// statusError is a status as a cause.
+func statusError(status int) error {
+	return fmt.Errorf("status %d %s", status, http.StatusText(status))
+}
+
+// begin lets the host end an attempt that gets no answer.
+func (h *host) begin(s *slot, cancel context.CancelCauseFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.cancel = cancel
+}
+
+// trouble is what the requests of a class wait for, or nil: the end of an
+// outage, or of what a refusal asked for.
+func (h *host) trouble(c class) (err error, status int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.outage.shut {
+		return h.outage.last, 0
+	}
+	if g := &h.flow(c).gate; !g.since.IsZero() && g.last != nil {
+		o := outcome{resp: g.last.resp, refusal: g.last}
+		if o.resp != nil {
+			status = o.resp.StatusCode
+		}
+		return o.cause(), status
+	}
+	return nil, 0
+}
+
+// holds reports whether the host lets one request at a time try, so that a
+// request needs no wait of its own.
+func (h *host) holds() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.outage.shut
+}
+
+// hasAnswered reports whether the host has ever answered.
+func (h *host) hasAnswered() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.outage.answered
+}
+
+// hopeless reports whether an error would be the same the next time.
+func (h *host) hopeless(err error) bool {
+	return permanent(err) || noName(err) && !h.hasAnswered()
+}
+
+// hasAfter reports whether an answer names the time to come back.
+func hasAfter(resp *http.Response) bool {
+	if resp == nil {
+		return false
+	}
+	_, ok := RetryAfter(resp.Header, time.Now())
+	return ok
+}
