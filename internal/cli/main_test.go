@@ -199,15 +199,15 @@ func TestReaderThatLeavesStopsTheRun(t *testing.T) {
 
 // A reader that leaves makes no yes of a no, and no success of a failure.
 func TestReaderThatLeavesHidesNoFailure(t *testing.T) {
-	s := serve(t, quaytest.WithQuirk("html-500", "/api/v1/repository/stackfleet/horizon/tag/"))
+	s := serve(t, quaytest.WithQuirk("html-404", "/api/v1/repository/stackfleet/horizon/tag/"))
 	for _, test := range []struct {
 		args []string
 		code int
 		says string
 	}{
 		{[]string{"has", "stackfleet/sahara-api:2025.1"}, 1, ""},
-		{[]string{"has", "stackfleet/horizon:2025.1", "-o", "json"}, 5, "500"},
-		{[]string{"tags", "stackfleet/horizon", "-o", "json"}, 5, "500"},
+		{[]string{"has", "stackfleet/horizon:2025.1", "-o", "json"}, 5, "404"},
+		{[]string{"tags", "stackfleet/horizon", "-o", "json"}, 5, "404"},
 		{[]string{"repos", "stackfleat", "-o", "json"}, 5, `no organization or user is named "stackfleat"`},
 	} {
 		var stderr bytes.Buffer
