@@ -16,11 +16,17 @@ import (
 )
 
 const (
-	// maxSends is how often a request is sent, at most.
+	// maxSends is how often a request is sent, at most, that a server answers.
+	// One that meets a server that is gone, or says that it is down, is sent for
+	// patience: a server restarts in less.
 	maxSends = 5
-	// Waits double from minWait, unless the server names one.
+	patience = 2 * time.Minute
+	// Waits double from minWait to longest, unless the server names one.
 	minWait = 500 * time.Millisecond
+	longest = 8 * time.Second
 	maxWait = 2 * time.Minute // of what a Retry-After can ask for
+	// longWait is worth a warning.
+	longWait = 30 * time.Second
 )
 
 // A resender sends pushes again (POST, PATCH, PUT) that were refused (429), met
@@ -35,9 +41,14 @@ type resender struct {
 // RoundTrip sends the request until there is an answer worth having. Like any
 // transport's, a status is no error: the last answer is returned as it is.
 func (s *resender) RoundTrip(req *http.Request) (*http.Response, error) {
+	var failed time.Time // first
 	for sent := 1; ; sent++ {
 		resp, err := s.base.RoundTrip(req)
-		if sent == maxSends || !resendable(req) || !passing(resp, err) || err != nil && req.Context().Err() != nil {
+		if failed.IsZero() {
+			failed = time.Now()
+		}
+		enough := sent >= maxSends && (!isDown(resp, err) || time.Since(failed) > patience)
+		if enough || !resendable(req) || !passing(resp, err) || err != nil && req.Context().Err() != nil {
 			return resp, err
 		}
 		wait := delay(resp, sent)
@@ -46,7 +57,11 @@ func (s *resender) RoundTrip(req *http.Request) (*http.Response, error) {
 			why = fmt.Sprintf("status %d", resp.StatusCode)
 			closeBody(resp)
 		}
-		s.log.InfoContext(req.Context(), "waiting to send again", "method", req.Method, "why", why, "sent", sent, "wait", wait.Round(time.Millisecond))
+		level := slog.LevelInfo
+		if wait >= longWait {
+			level = slog.LevelWarn
+		}
+		s.log.Log(req.Context(), level, "waiting to send again", "method", req.Method, "why", why, "sent", sent, "wait", wait.Round(time.Millisecond))
 		if err := sleep(req.Context(), wait); err != nil {
 			return nil, err
 		}
@@ -69,13 +84,35 @@ func resendable(req *http.Request) bool {
 func passing(resp *http.Response, err error) bool {
 	if err != nil {
 		var source *sourceError
-		return !errors.As(err, &source)
+		return !errors.As(err, &source) && !isHostDown(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return false
 	}
 	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
+}
+
+// isDown reports whether a server is gone or says that it is down: a Quay whose
+// database is away answers 500 with a page (doc/quay-api.md, "Corrections").
+func isDown(resp *http.Response, err error) bool {
+	if err != nil {
+		return true
+	}
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusInternalServerError:
+		return isPage(resp)
+	}
+	return false
+}
+
+// isHostDown reports whether the transport has waited for the host for as long
+// as it does, for all requests together.
+func isHostDown(err error) bool {
+	var down interface{ HostDown() bool }
+	return errors.As(err, &down) && down.HostDown()
 }
 
 // renew makes the request anew, with its body from the beginning.
@@ -93,15 +130,21 @@ func renew(req *http.Request) (*http.Request, error) {
 }
 
 // delay is the server's Retry-After with a little on top, so that not everyone
-// comes back at once, or a random part of a doubling wait.
+// comes back at once, or a random part of a doubling wait. A server that stays
+// down is not asked more often than that, whatever it says.
 func delay(resp *http.Response, sent int) time.Duration {
+	d := min(minWait<<min(sent-1, 10), longest)
+	d = d/2 + rand.N(d/2)
 	if resp != nil {
 		if after, ok := retryAfter(resp.Header, time.Now()); ok {
-			return min(after, maxWait) + rand.N(minWait)
+			after = min(after, maxWait) + rand.N(minWait)
+			if sent < maxSends {
+				return after
+			}
+			return max(after, d)
 		}
 	}
-	d := minWait << (sent - 1)
-	return d/2 + rand.N(d/2)
+	return d
 }
 
 // retryAfter reads a Retry-After header in either of its forms.

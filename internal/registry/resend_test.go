@@ -8,11 +8,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -110,16 +114,63 @@ func TestPushesAreSentAgain(t *testing.T) {
 	}
 }
 
-// A server that stays in trouble is given up on, and a wait for it ends with the
-// context.
-func TestSendingAgainEnds(t *testing.T) {
-	url, asked := front(t, "", "POST", "/", 1000, status(503, "0"))
-	s := connect(t, url, "", "")
-	d := describe([]byte("x"), "")
-	err := s.repository(t, "mirror/base").Upload(t.Context(), d, opened([]byte("x"), nil))
-	if err == nil || !strings.Contains(err.Error(), "503") || asked.Load() != 5 {
-		t.Errorf("asked %d times: %v", asked.Load(), err)
+// hostDown is the error of a transport that has waited for a host long enough.
+type hostDown struct{ error }
+
+func (hostDown) HostDown() bool { return true }
+
+// A server that stays in trouble is waited for as long as it takes to restart;
+// one that fails otherwise, and one that the transport has given up, are not.
+func TestPatienceOfPushes(t *testing.T) {
+	reset := &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+	for name, test := range map[string]struct {
+		status      int
+		contentType string
+		after       string
+		err         error
+		least, most time.Duration
+		sends       int // at most
+	}{
+		"503":                   {503, "", "", nil, 100 * time.Second, 130 * time.Second, 40},
+		"503, Retry-After 0":    {503, "", "0", nil, 100 * time.Second, 130 * time.Second, 40},
+		"500 with a page":       {500, "text/html", "", nil, 100 * time.Second, 130 * time.Second, 40},
+		"500":                   {500, "application/json", "", nil, time.Second, 15 * time.Second, 5},
+		"reset":                 {0, "", "", reset, 100 * time.Second, 130 * time.Second, 40},
+		"given up":              {0, "", "", hostDown{reset}, 0, time.Second, 1},
+		"507":                   {507, "", "", nil, time.Second, 15 * time.Second, 5},
+		"429, Retry-After 3600": {429, "", "3600", nil, 8 * time.Minute, 9 * time.Minute, 5},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sends := 0
+			r, err := registry.New("registry.example", registry.Options{Transport: roundTrips(func(req *http.Request) (*http.Response, error) {
+				if sends++; test.err != nil {
+					return nil, test.err
+				}
+				h := http.Header{"Content-Type": {test.contentType}}
+				if test.after != "" {
+					h.Set("Retry-After", test.after)
+				}
+				return &http.Response{StatusCode: test.status, Header: h, Body: http.NoBody, Request: req, ProtoMajor: 1}, nil
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			repository, err := r.Repository("mirror/base")
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			err = repository.Upload(t.Context(), describe([]byte("x"), ""), opened([]byte("x"), nil))
+			if took := time.Since(begin); err == nil || took < test.least || took > test.most || sends > test.sends {
+				t.Errorf("%s: after %v, %d sends: %v", name, took, sends, err)
+			}
+		})
 	}
+}
+
+// A wait for a server in trouble ends with the context.
+func TestSendingAgainEnds(t *testing.T) {
+	d := describe([]byte("x"), "")
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := registry.New("registry.example", registry.Options{Transport: answer(func(req *http.Request) *http.Response {
 		cancel()

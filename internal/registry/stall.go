@@ -6,18 +6,30 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 )
 
-// maxSilence is how long a body may bring no byte while it is read. A Quay's
-// front end waits for its backend as long (doc/quay-api.md section 6).
-const maxSilence = time.Minute
+const (
+	// maxSilence is how long a body may take for leastBytes while it is read, or
+	// for its end. A Quay's front end waits for its backend as long
+	// (doc/quay-api.md section 6).
+	maxSilence = time.Minute
+	// leastBytes is a quarter of what each of 16 transfers gets over a line of
+	// 128 kbit/s.
+	leastBytes = 16 << 10
+)
+
+// ErrStalled is met by the error of an answer that was given up because it came
+// too slowly, or not at all.
+var ErrStalled = errors.New("the answer stalled")
 
 // Errors of a body that was given up: that came, and that was sent.
 var (
-	errSilent = errors.New("no byte came for a minute")
+	errSilent = fmt.Errorf("%w: no byte came for a minute", ErrStalled)
+	errSlow   = fmt.Errorf("%w: less than %d bytes came in a minute", ErrStalled, leastBytes)
 	errDeaf   = errors.New("no byte was taken for a minute")
 )
 
@@ -74,19 +86,29 @@ type watchedBody struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	silent *time.Timer // nil before the first Read
+	stop   *time.Timer   // ends a Read; nil before the first
+	waited time.Duration // in Reads since there were leastBytes
+	got    int           // bytes since then
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	if b.silent == nil {
-		b.silent = time.AfterFunc(maxSilence, func() { b.cancel(errSilent) })
+	if b.stop == nil {
+		b.stop = time.AfterFunc(maxSilence, func() { b.cancel(ErrStalled) })
 	} else {
-		b.silent.Reset(maxSilence)
+		b.stop.Reset(maxSilence - b.waited)
 	}
+	begin := time.Now()
 	n, err := b.ReadCloser.Read(p)
-	b.silent.Stop() // whoever reads may take its time
-	if err != nil && err != io.EOF && context.Cause(b.ctx) == errSilent {
-		err = errSilent
+	b.stop.Stop() // whoever reads may take its time
+	b.waited += time.Since(begin)
+	if err != nil && err != io.EOF && context.Cause(b.ctx) == ErrStalled {
+		if err = errSilent; b.got > 0 {
+			err = errSlow
+		}
+		return n, err
+	}
+	if b.got += n; b.got >= leastBytes {
+		b.got, b.waited = 0, 0
 	}
 	return n, err
 }

@@ -19,15 +19,16 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A server that stops in mid answer is not waited for without end, and one that
-// is slow is.
+// A server that stops in mid answer, or brings next to nothing, is not waited for
+// without end, and one that is slow is.
 func TestSilentBodyIsGivenUp(t *testing.T) {
 	const content = `{"schemaVersion":2}`
 	for name, test := range map[string]struct {
 		every, ends, took time.Duration
 		want              string
 	}{
-		"slow":       {50 * time.Second, time.Hour, 50 * time.Second * time.Duration(len(content)), ""},
+		"slow":       {3 * time.Second, time.Hour, 3 * time.Second * time.Duration(len(content)), ""},
+		"trickling":  {10 * time.Second, time.Hour, time.Minute, "less than 16384 bytes"},
 		"silent":     {2 * time.Hour, time.Hour, time.Minute, "no byte"},
 		"called off": {2 * time.Hour, time.Second, time.Second, "canceled"},
 	} {
@@ -154,5 +155,39 @@ func TestTimeoutIsNotTheContexts(t *testing.T) {
 	defer cancel()
 	if _, err := r.Resolve(ctx, "v1"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
 		t.Errorf("the context's end: %v", err)
+	}
+}
+
+// A blob that comes as slowly as a bad line allows is read to its end, and one
+// that trickles a byte a second is given up.
+func TestTricklingBlobIsGivenUp(t *testing.T) {
+	content := strings.Repeat("x", 100<<10)
+	for every, ends := range map[time.Duration]bool{
+		3 * time.Millisecond:  true, // 20 kB a minute
+		time.Second:           false,
+		10 * time.Millisecond: false, // 6 kB a minute
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			reg, err := registry.New("quay.io", registry.Options{Transport: transport(func(req *http.Request) *http.Response {
+				return &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(content)), Body: &dripping{req.Context(), every, strings.NewReader(content)}}
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := reg.Repository("a/b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _, err := r.Blob(t.Context(), describe([]byte(content), ""), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer body.Close()
+			begin := time.Now()
+			_, err = io.Copy(io.Discard, body)
+			if took := time.Since(begin); ends && err != nil || !ends && (!errors.Is(err, registry.ErrStalled) || took != time.Minute) {
+				t.Errorf("a byte every %v: after %v: %v", every, took, err)
+			}
+		})
 	}
 }
