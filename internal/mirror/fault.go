@@ -57,7 +57,8 @@ const (
 // remedyFor says what to do about an error of a registry, or of what it sent.
 func remedyFor(err error) remedy {
 	switch {
-	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect):
+	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect),
+		registry.HostDown(err), errors.Is(err, errHostStalled):
 		return elsewhere
 	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
 		return anew
@@ -109,7 +110,8 @@ func final(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError
 	switch {
-	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied):
+	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
+		registry.HostDown(err), errors.Is(err, errHostStalled):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:
 		return answer.Status != http.StatusNotFound

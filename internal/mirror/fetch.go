@@ -111,6 +111,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 			break // how it ended does not matter: Commit looks at all of it
 		}
 		switch barren++; {
+		case isStalled(err) && p.Size()-before < leastBytes:
 		case p.Size() > before:
 			barren = 0
 		case errors.As(err, new(noAnswer)):
@@ -165,9 +166,16 @@ func (r *copying) wasted(b *blob, size int64) {
 
 // attempt asks for a blob once, from where its partial file ends, and writes
 // what comes. It ends when nothing came for Options.Stall.
-func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *turn, buf []byte) error {
+func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *turn, buf []byte) (err error) {
+	begun, err := from.pulse.start(from.name)
+	if err != nil {
+		return err
+	}
+	fresh := p.Size() == 0 // the last bytes of what came in pieces say little
+	defer func() { from.pulse.done(begun, err, fresh) }()
 	ctx, cancel := context.WithCancelCause(r.link)
 	defer cancel(nil)
+	defer from.pulse.guard(cancel)()
 	offset := p.Size()
 	back := turn.lend(r.link)
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)
@@ -187,6 +195,7 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		chunk := buf[:n]
 		if n > 0 {
 			guard.Stop() // the disk may take its time
+			from.pulse.beat(n)
 			r.wire.Add(int64(n))
 			known := min(skip, int64(n))
 			r.vain.Add(known)
@@ -204,6 +213,8 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		case err == nil:
 		case errors.Is(context.Cause(ctx), errStalled):
 			return fmt.Errorf("%w for %v, after %d of %d", errStalled, r.o.Stall, p.Size(), b.Size)
+		case context.Cause(ctx) == errHostStalled:
+			return fmt.Errorf("after %d of %d bytes: %s: %w", p.Size(), b.Size, from.name, errHostStalled)
 		case err != io.EOF:
 			return fmt.Errorf("after %d of %d bytes: %w", p.Size(), b.Size, err)
 		case p.Size() < b.Size:

@@ -17,7 +17,25 @@ import (
 // A source is a repository that images come from.
 type source struct {
 	*registry.Repository
-	name string // host/namespace/name
+	name  string // host/namespace/name
+	pulse *pulse // of its host
+}
+
+// watch makes an attempt to fetch something from the source, unless its host has
+// been given up. content says that success takes more than a header.
+func (s *source) watch(ctx context.Context, content bool, fetch func(context.Context) error) error {
+	begun, err := s.pulse.start(s.name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer s.pulse.guard(cancel)()
+	if err = fetch(ctx); err != nil && context.Cause(ctx) == errHostStalled {
+		err = fmt.Errorf("%s: %w", s.name, errHostStalled)
+	}
+	s.pulse.done(begun, err, content)
+	return err
 }
 
 // sources are the registries and repositories of a run. Safe for concurrent use.
@@ -26,10 +44,11 @@ type sources struct {
 	mu    sync.Mutex
 	hosts map[string]func() (*registry.Registry, error)
 	known map[string]*source
+	alive map[string]*pulse // by host
 }
 
 func newSources(open func(string) (*registry.Registry, error)) *sources {
-	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}}
+	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}, alive: map[string]*pulse{}}
 }
 
 // registry returns the registry of a host, which is asked for once.
@@ -67,7 +86,10 @@ func (s *sources) of(i Image) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := &source{repository, name}
+	if s.alive[i.Host] == nil {
+		s.alive[i.Host] = &pulse{}
+	}
+	from := &source{repository, name, s.alive[i.Host]}
 	s.known[name] = from
 	return from, nil
 }
@@ -75,9 +97,11 @@ func (s *sources) of(i Image) (*source, error) {
 // resolve asks what an image's tag stands for.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
 	err = insist(ctx, func() error {
-		desc, err := s.Resolve(ctx, tag)
-		d = desc.Digest
-		return err
+		return s.watch(ctx, false, func(ctx context.Context) error {
+			desc, err := s.Resolve(ctx, tag)
+			d = desc.Digest
+			return err
+		})
 	})
 	return d, err
 }
@@ -85,8 +109,10 @@ func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err 
 // manifest fetches a manifest by its digest.
 func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.Descriptor, content []byte, err error) {
 	err = insist(ctx, func() error {
-		desc, content, err = s.Manifest(ctx, d)
-		return err
+		return s.watch(ctx, true, func(ctx context.Context) error {
+			desc, content, err = s.Manifest(ctx, d)
+			return err
+		})
 	})
 	return desc, content, err
 }
@@ -94,8 +120,10 @@ func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.De
 // attachments lists what is attached to a manifest, and no more than is sane.
 func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
 	err = insist(ctx, func() error {
-		list, err = s.Attachments(ctx, d)
-		return err
+		return s.watch(ctx, false, func(ctx context.Context) error {
+			list, err = s.Attachments(ctx, d)
+			return err
+		})
 	})
 	if err == nil && len(list) > maxAttached {
 		err = fmt.Errorf("%d things are attached to %s, and %d is the limit", len(list), d, maxAttached)

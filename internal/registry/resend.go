@@ -84,7 +84,7 @@ func resendable(req *http.Request) bool {
 func passing(resp *http.Response, err error) bool {
 	if err != nil {
 		var source *sourceError
-		return !errors.As(err, &source) && !isHostDown(err)
+		return !errors.As(err, &source) && !HostDown(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
@@ -108,9 +108,10 @@ func isDown(resp *http.Response, err error) bool {
 	return false
 }
 
-// isHostDown reports whether the transport has waited for the host for as long
-// as it does, for all requests together.
-func isHostDown(err error) bool {
+// HostDown reports whether an error says that the transport has waited for the
+// host for as long as it does, for all requests together: to ask it again is of
+// no use.
+func HostDown(err error) bool {
 	var down interface{ HostDown() bool }
 	return errors.As(err, &down) && down.HostDown()
 }

@@ -1,0 +1,189 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A cable is a server's connections in memory, so that waits cost no time in a
+// synctest bubble. It can be cut.
+type cable struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+
+	mu    sync.Mutex
+	state string // "", "refused" or "silent"
+	conns []net.Conn
+}
+
+func (w *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	w.mu.Lock()
+	state := w.state
+	w.mu.Unlock()
+	if state == "refused" {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
+	here, there := net.Pipe()
+	w.mu.Lock()
+	w.conns = append(w.conns, there)
+	w.mu.Unlock()
+	if state == "silent" { // the system takes what is sent, and nobody answers
+		go func() { _, _ = io.Copy(io.Discard, there) }()
+		return here, nil
+	}
+	select {
+	case w.accepted <- there:
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// cut takes the server away; what is under way breaks.
+func (w *cable) cut(state string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state = state
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
+}
+
+func (w *cable) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.accepted:
+		return c, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *cable) Close() error   { close(w.closed); return nil }
+func (w *cable) Addr() net.Addr { return &net.UnixAddr{Name: "cable", Net: "unix"} }
+
+// trickling answers as a handler does, and sends bodies a byte a second.
+type trickling struct {
+	http.ResponseWriter
+	ctx   context.Context
+	every time.Duration
+}
+
+func (t trickling) Write(p []byte) (int, error) {
+	for i := range p {
+		select {
+		case <-time.After(t.every):
+		case <-t.ctx.Done():
+			return i, t.ctx.Err()
+		}
+		if _, err := t.ResponseWriter.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+		_ = http.NewResponseController(t.ResponseWriter).Flush()
+	}
+	return len(p), nil
+}
+
+// TestASourceThatDies: a source goes away for good in mid copy. The copy ends
+// within some two minutes, however many images there are, keeps what it has, and
+// names all that failed.
+func TestASourceThatDies(t *testing.T) {
+	for _, end := range []string{"refused", "silent", "trickles", "sends nothing"} {
+		for _, n := range []int{6, 30} {
+			t.Run(fmt.Sprint(end, " ", n), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { sourceThatDies(t, end, n) })
+			})
+		}
+	}
+}
+
+func sourceThatDies(t *testing.T, end string, n int) {
+	data := quaytest.Release(n, quaytest.ReleaseOptions{Base: 200 << 10, Group: 100 << 10, Groups: 4, Own: 50 << 10})
+	h, err := quaytest.NewHandler(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	w := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+	var blobs atomic.Int64
+	var died atomic.Pointer[time.Time]
+	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/blobs/") && blobs.Add(1) == int64(n) { // some half of them
+			now := time.Now()
+			died.Store(&now)
+			if end == "refused" || end == "silent" {
+				w.cut(end)
+				panic(http.ErrAbortHandler)
+			}
+		}
+		switch {
+		case died.Load() == nil || r.Method == http.MethodHead:
+		case end == "trickles":
+			rw = trickling{rw, r.Context(), time.Second}
+		case end == "sends nothing":
+			rw = trickling{rw, r.Context(), time.Hour}
+		}
+		h.ServeHTTP(rw, r)
+	})}
+	go func() { _ = server.Serve(w) }()
+	base := &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 65 * time.Second}
+	rt := pace.New(pace.Options{Base: base, Retries: 25})
+	defer func() {
+		base.CloseIdleConnections()
+		w.cut("refused")
+		_ = server.Close()
+	}()
+	l, err := layout.Open(t.TempDir(), layout.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := &site{t: t, data: data, host: "quay.test"}
+	images := s.images("2025.1")
+	r, err := mirror.New(mirror.ToLayout(l), mirror.Options{
+		Signatures: mirror.SignaturesNever,
+		Registry: func(host string) (*registry.Registry, error) {
+			return registry.New(host, registry.Options{PlainHTTP: true, Transport: rt})
+		},
+	}).Copy(t.Context(), slices.Values(images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(*died.Load())
+	t.Logf("%v, %d copied, %d failed, %d retries", took, r.Copied, r.Failed, r.Retries)
+	if took > 130*time.Second {
+		t.Errorf("ended %v after the source died, want 130 s at most", took)
+	}
+	if r.Copied+r.Failed != n || r.Failed == 0 || r.Complete {
+		t.Errorf("%d copied and %d failed of %d, complete: %v", r.Copied, r.Failed, n, r.Complete)
+	}
+	for _, i := range r.Images {
+		if i.Status == mirror.Failed && !strings.Contains(i.Error, "quay.test") {
+			t.Errorf("%s: %s", i.Reference, i.Error)
+		}
+	}
+	v, err := layout.Verify(t.Context(), l.Dir(), layout.VerifyOptions{})
+	if err != nil || len(v.Damaged) > 0 {
+		t.Errorf("the layout is damaged: %v, %v", v.Damaged, err)
+	}
+}

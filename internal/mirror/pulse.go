@@ -1,0 +1,121 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quayside/quayside/internal/registry"
+)
+
+const (
+	// patience is how long all that is fetched from a host together waits for
+	// bytes: as long as the transport does for answers.
+	patience = 2 * time.Minute
+	// leastBytes in a minute, over all transfers, are a sign of life.
+	leastBytes = 16 << 10
+	// soon is how long a small content takes at most to be a sign of life.
+	soon = 5 * time.Second
+	// retrial is how often one transfer tries whether a host is back that was
+	// given up. The others fail at once.
+	retrial = 30 * time.Second
+)
+
+// errHostStalled is the error of what is not fetched because its host has
+// answered and brought no bytes for too long.
+var errHostStalled = errors.New("the server has sent next to nothing")
+
+// A pulse tells whether a host that answers brings bytes, too. One that does not
+// costs all transfers together patience, and not each of them its own attempts.
+// Safe for concurrent use.
+type pulse struct {
+	mu     sync.Mutex
+	fed    time.Time // when bytes last came, or were first waited for
+	gotten int       // bytes since the time begun
+	begun  time.Time
+	missed bool // an attempt brought nothing since fed
+	tried  time.Time // when one last tried whether a host is back that was given up
+	busy   int // attempts under way
+}
+
+// start begins an attempt, or says why there is none. done ends it.
+func (p *pulse) start(host string) (now time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now = time.Now()
+	if end := p.fed.Add(patience); p.missed && !now.Before(end) {
+		if end.After(p.tried) {
+			p.tried = end
+		}
+		if now.Sub(p.tried) >= retrial {
+			p.tried = now
+			p.busy++
+			return now, nil
+		}
+		return now, fmt.Errorf("%s: %w for %v", host, errHostStalled, now.Sub(p.fed).Round(time.Second))
+	}
+	if p.busy == 0 && !p.missed {
+		p.fed = now
+	}
+	p.busy++
+	return now, nil
+}
+
+// guard ends an attempt when the host's patience does, unless bytes come
+// meanwhile. The caller calls stop after the attempt.
+func (p *pulse) guard(cancel context.CancelCauseFunc) (stop func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := patience // for one that tries whether the host is back
+	if rest := patience - time.Since(p.fed); p.missed && rest > 0 {
+		left = rest
+	}
+	return time.AfterFunc(left, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.missed && time.Since(p.fed) >= patience {
+			cancel(errHostStalled)
+		}
+	}).Stop
+}
+
+// beat records bytes that came.
+func (p *pulse) beat(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.begun) > time.Minute {
+		p.begun, p.gotten = now, 0
+	}
+	if p.gotten += n; p.gotten >= leastBytes {
+		p.fed, p.missed, p.begun, p.gotten = now, false, now, 0
+	}
+}
+
+// done ends an attempt, begun at a time, with its error. One that soon brought
+// all of a content is a sign of life, however small that was.
+func (p *pulse) done(begun time.Time, err error, content bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	switch {
+	case err == nil && (!content || time.Since(begun) > soon):
+	case err == nil:
+		p.fed, p.missed = time.Now(), false
+	case isStalled(err) && !p.missed:
+		p.missed = true
+		if stall := time.Now().Add(-time.Minute); stall.After(p.fed) {
+			p.fed = stall // an attempt stalls for no longer: it waited for an answer before
+		}
+	}
+}
+
+// isStalled reports whether an attempt ended because bytes did not come.
+func isStalled(err error) bool {
+	return errors.Is(err, errStalled) || errors.Is(err, registry.ErrStalled)
+}
