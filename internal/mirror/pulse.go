@@ -38,9 +38,9 @@ type pulse struct {
 	fed    time.Time // when bytes last came, or were first waited for
 	gotten int       // bytes since the time begun
 	begun  time.Time
-	missed bool // an attempt brought nothing since fed
+	missed bool      // an attempt brought nothing since fed
 	tried  time.Time // when one last tried whether a host is back that was given up
-	busy   int // attempts under way
+	busy   int       // attempts under way
 }
 
 // start begins an attempt, or says why there is none. done ends it.
@@ -72,16 +72,23 @@ func (p *pulse) guard(cancel context.CancelCauseFunc) (stop func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := patience // for one that tries whether the host is back
-	if rest := patience - time.Since(p.fed); p.missed && rest > 0 {
+	if rest := patience - time.Since(p.fed); rest > 0 {
 		left = rest
 	}
-	return time.AfterFunc(left, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(left, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.missed && time.Since(p.fed) >= patience {
+		switch rest := patience - time.Since(p.fed); {
+		case rest > 0:
+			timer.Reset(rest)
+		case p.missed:
 			cancel(errHostStalled)
+		default:
+			timer.Reset(soon) // it has not stalled; perhaps it waits for its turn
 		}
-	}).Stop
+	})
+	return timer.Stop
 }
 
 // beat records bytes that came.
