@@ -63,6 +63,13 @@ func (c *copying) plan(ctx context.Context) error {
 	if closed := c.to.release(); err == nil {
 		err = closed
 	}
+	found.Images = slices.DeleteFunc(found.Images, func(i mirror.PlannedImage) bool {
+		absent := i.Tag == "" && errors.Is(i.Err, mirror.ErrAbsent)
+		if absent {
+			c.hunt.absent = append(c.hunt.absent, absentDigest(i.Image))
+		}
+		return absent
+	})
 	var failed []error
 	for _, i := range found.Images {
 		if i.Err != nil {

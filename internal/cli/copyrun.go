@@ -17,6 +17,7 @@ import (
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/report"
 )
 
 // copy checks all that was asked for before anything is sent.
@@ -156,6 +157,14 @@ func (c *copying) copy(ctx context.Context) error {
 	bars := c.a.transfers(c.copier.Progress, c.words, c.log.loud())
 	done, err := c.copier.Copy(ctx, c.images(ctx))
 	bars.stop()
+	for _, gap := range c.hunt.absent {
+		c.log.absent(gap)
+	}
+	for _, i := range done.Images {
+		if i.Status == mirror.Absent {
+			c.hunt.absent = append(c.hunt.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: noDigest})
+		}
+	}
 	whole := err == nil && done.Failed == 0
 	if code, _ := c.hunt.verdict(); code != exitDone && c.to.transport == ociFolder {
 		whole = false
@@ -167,9 +176,6 @@ func (c *copying) copy(ctx context.Context) error {
 	code, why := c.verdict(ctx, done.Copied+done.Present, causes(done), err)
 	if code == exitDone && !done.Complete {
 		code = exitPart // signatures are missing
-	}
-	for _, gap := range c.hunt.absent {
-		c.log.absent(gap)
 	}
 	why = c.a.talk.hide.Text(why)
 	result := c.a.hideReport(finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why))

@@ -14,12 +14,8 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// Events of images that a copy never sees: those that the search could not find
-// out about, and those that the user named and that are not there.
-const (
-	imageUnknown mirror.EventKind = "image unknown"
-	imageAbsent  mirror.EventKind = "image absent"
-)
+// imageUnknown is the event of an image that the search could not find out about.
+const imageUnknown mirror.EventKind = "image unknown"
 
 // events write what happens as it happens, a JSON object a line. Nil writes
 // nothing. Safe for concurrent use.
@@ -81,7 +77,7 @@ func (e *events) unknown(gap report.Gap) {
 
 // absent records an image that the user named and that is not there.
 func (e *events) absent(gap report.Gap) {
-	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageAbsent, Image: gap.Reference, Error: gap.Error})
+	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: gap.Reference, Error: gap.Error})
 }
 
 func (e *events) close() {

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -209,7 +210,7 @@ func (h *hunt) gapped(o outcome, before int) outcome {
 func byDigest(t target) report.Image {
 	return report.Image{
 		Verdict: report.Present, Host: t.link.host, Namespace: t.image.Namespace, Repository: t.image.Repository,
-		Tag: t.image.Tag, Digest: t.image.Digest,
+		Tag: t.image.Tag, Digest: t.image.Digest, Named: t.image.Tag == "", // or a report has it
 	}
 }
 
@@ -225,6 +226,8 @@ func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 	case ctx.Err() != nil:
 		h.cut.Store(true)
 		i.Verdict = ""
+	case i.Named && i.Tag == "" && errors.Is(err, mirror.ErrAbsent):
+		i.Verdict, i.Reason = report.Absent, noDigest
 	case err != nil:
 		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(h.a.hidden(err), mirrored(i).Reference()+": ")
 	case !labelled(info, h.labels):
@@ -241,6 +244,14 @@ func (h *hunt) inspect(ctx context.Context, i report.Image) (mirror.Info, error)
 		return mirror.Info{}, fmt.Errorf("%s: %w", mirrored(i).Reference(), err)
 	}
 	return mirror.Inspect(ctx, r, mirrored(i))
+}
+
+// noDigest is why an image that is named by its digest is absent.
+const noDigest = "no such digest"
+
+// absentDigest is an image that was named by its digest and is not there.
+func absentDigest(i mirror.Image) report.Gap {
+	return report.Gap{Reference: i.Reference(), Reason: noDigest, Error: noDigest}
 }
 
 // mirrored names an image for a copy.

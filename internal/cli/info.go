@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,6 +83,8 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 		return looked{mirrored(i), info, err}
 	}) {
 		switch {
+		case l.image.Tag == "" && errors.Is(l.err, mirror.ErrAbsent):
+			h.absent = append(h.absent, absentDigest(l.image))
 		case l.err != nil:
 			failed = append(failed, l)
 		case labelled(l.info, having):

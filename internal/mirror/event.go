@@ -31,6 +31,7 @@ const (
 	ImagePresent EventKind = "image already there"
 	ImageFailed  EventKind = "image failed"
 	ImagePending EventKind = "image pending" // Error: why the run ended
+	ImageAbsent  EventKind = "image absent"  // named by the user, and not there
 	BlobStarted  EventKind = "blob started"
 	BlobResumed  EventKind = "blob resumed" // Bytes: where
 	BlobDone     EventKind = "blob done"

@@ -222,6 +222,7 @@ func (l *ledger) end(it *item, s Status, err error) {
 		l.failed++
 	case Pending:
 		l.pending++
+	case Absent: // there is nothing to do
 	default:
 		l.done++
 	}
@@ -289,6 +290,8 @@ func (it *item) ending() Event {
 		e.Kind = ImagePresent
 	case Pending:
 		e.Kind, e.Error = ImagePending, it.err.Error()
+	case Absent:
+		e.Kind, e.Error = ImageAbsent, it.err.Error()
 	default:
 		e.Kind, e.Error = ImageFailed, it.err.Error()
 	}

@@ -4,6 +4,7 @@
 package mirror
 
 import (
+	"errors"
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,7 +19,7 @@ func (r *copying) look(l look) {
 		r.lookAround(it)
 	default:
 		if err := r.examine(it); err != nil {
-			r.fail(it, err)
+			r.failLook(it, err)
 		} else if r.signatures(it) {
 			r.looks.push(look{it, true})
 			return
@@ -27,6 +28,16 @@ func (r *copying) look(l look) {
 	if r.ledger.looked(it) {
 		r.planned()
 	}
+}
+
+// failLook ends an image that could not be looked at. One that was named by its
+// digest, and that its registry does not have, is absent: no search has seen it.
+func (r *copying) failLook(it *item, err error) {
+	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
+		r.ledger.finish(it, Absent, err)
+		return
+	}
+	r.fail(it, err)
 }
 
 // signatures tells whether what is attached to an image is looked for: also when

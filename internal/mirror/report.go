@@ -73,7 +73,8 @@ type Status string
 // The statuses. An image is pending when the run ended before the image was
 // finished: nothing is wrong with the image, and Report.Error says why the run
 // ended. An image is absent when the user named it and its server does not have
-// it; a Copy reports none, as it is the search that knows: see AddAbsent.
+// it: a Copy finds that out of an image that has a digest and no tag, and a search
+// of the others, see AddAbsent.
 const (
 	Copied  Status = "copied"
 	Present Status = "already there"
@@ -166,6 +167,8 @@ func (r *copying) report(err error) Report {
 			s.Present++
 		case Pending:
 			s.Pending++
+		case Absent:
+			s.Absent++
 		default:
 			s.Failed++
 		}
@@ -178,7 +181,7 @@ func (r *copying) report(err error) Report {
 	if err != nil {
 		s.Error = err.Error()
 	}
-	s.Complete = err == nil && s.Failed == 0 && s.Pending == 0 && s.SignaturesMissing == 0
+	s.Complete = err == nil && s.Failed == 0 && s.Pending == 0 && s.Absent == 0 && s.SignaturesMissing == 0
 	return s
 }
 

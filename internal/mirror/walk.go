@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/registry"
 )
 
 // Bounds on what one image can make us do. Digests rule cycles out; these rule
@@ -60,6 +61,9 @@ type visited struct {
 	err  error
 }
 
+// ErrAbsent is met by the error for an image that its registry does not have.
+var ErrAbsent = errors.New("no such image")
+
 // errNotChosen is met by the error for what has none of the platforms that
 // were chosen.
 var errNotChosen = errors.New("none of the platforms that were chosen")
@@ -90,6 +94,9 @@ func (w *walker) visit(ctx context.Context, want ocispec.Descriptor, depth int) 
 // read does so for the first time.
 func (w *walker) read(ctx context.Context, want ocispec.Descriptor, depth int) (ocispec.Descriptor, error) {
 	desc, content, fetched, err := w.shelf.manifest(ctx, w.from, want)
+	if errors.Is(err, registry.ErrNotFound) && depth == 0 {
+		return want, fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
 	if err != nil {
 		return want, err
 	}
