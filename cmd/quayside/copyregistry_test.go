@@ -6,6 +6,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -134,5 +135,45 @@ func TestCopyToARegistryWithAPassword(t *testing.T) {
 	}
 	if strings.Contains(string(out), registrytest.Secret) || strings.Contains(string(out), secret) {
 		t.Error("the password is shown")
+	}
+}
+
+// What a registry has of an image's signatures is recorded in the user's cache: they
+// are looked for until they are there, and then no more. Another user looks once.
+func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
+	to := registrytest.Start(t)
+	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3}, quaytest.WithQuirk("fail-first", "1:403:/v2/release/*/referrers/*"))
+	home, file := t.TempDir(), filepath.Join(t.TempDir(), "report.json")
+	args := []string{"copy", source.pattern(), "docker://" + to.Host() + "/kolla", "--plain-http", "--report", file}
+	run := func(home string, code, missing, copied int) (requests int64) {
+		t.Helper()
+		before := source.Stats().Classes["referrers"].Requests + source.Stats().Classes["manifest"].Requests
+		cmd := command(t.Context(), t, args...)
+		cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CACHE_HOME="+filepath.Join(home, "cache"))
+		said, _ := cmd.CombinedOutput() // the exit code tells
+		var report struct{ Signatures struct{ Copied, Missing int } }
+		read(t, file, &report)
+		if got := cmd.ProcessState.ExitCode(); got != code || report.Signatures.Missing != missing || report.Signatures.Copied != copied {
+			t.Fatalf("exit code %d, %+v; want %d, %d missing, %d copied:\n%s", got, report, code, missing, copied, said)
+		}
+		return source.Stats().Classes["referrers"].Requests + source.Stats().Classes["manifest"].Requests - before
+	}
+	run(home, 3, 10, 0) // 2 indexes of 2, and 4 images
+	run(home, 0, 0, 2)
+	if n := run(home, 0, 0, 0); n != 0 {
+		t.Errorf("%d requests for images that have not changed", n)
+	}
+	if n := run(t.TempDir(), 0, 0, 2); n == 0 {
+		t.Error("nobody has looked for another user")
+	}
+	var left []string // wherever this system has its caches
+	err := filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			left = append(left, path)
+		}
+		return err
+	})
+	if err != nil || len(left) != 1 {
+		t.Errorf("left behind: %q, %v", left, err)
 	}
 }

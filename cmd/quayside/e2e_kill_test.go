@@ -43,6 +43,9 @@ func TestCopySurvivesKills(t *testing.T) {
 		if diff := cmp.Diff(source.digests(), checkLayout(t, dir)); diff != "" {
 			t.Errorf("images (-want +got):\n%s", diff)
 		}
+		if got, want := attachedIn(t, dir), source.attached(); got != want || want == 0 {
+			t.Errorf("%d signatures and SBOMs are there, and there are %d", got, want)
+		}
 		mustRun(t, 0, "verify", dir)
 	}
 	dir, folders, finished := filepath.Join(t.TempDir(), "layout"), 1, 0

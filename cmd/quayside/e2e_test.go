@@ -70,6 +70,32 @@ func (r *release) digests() map[string]string {
 	return digests
 }
 
+// attached is how many signatures and SBOMs the images have.
+func (r *release) attached() (n int) {
+	for _, repository := range r.data.Repositories {
+		n += len(repository.Tags) - 1
+	}
+	for _, m := range r.data.Manifests {
+		if strings.Contains(m.Content, `"subject"`) {
+			n++
+		}
+	}
+	return n
+}
+
+// attachedIn is how many entries of a layout are no images.
+func attachedIn(t *testing.T, dir string) (n int) {
+	t.Helper()
+	var top index
+	read(t, filepath.Join(dir, "index.json"), &top)
+	for _, e := range top.Manifests {
+		if !strings.HasSuffix(e.Annotations["org.opencontainers.image.ref.name"], ":"+releaseTag) {
+			n++
+		}
+	}
+	return n
+}
+
 // manifest gives the text of a manifest by its digest.
 func (r *release) manifest(t *testing.T, digest string) string {
 	t.Helper()
