@@ -36,12 +36,16 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 		}
 		s.Blobs, s.Manifests = nil, nil
 	}
-	if err := p.putAll(ctx, t, s); err != nil {
+	blobs := slices.Clone(s.Blobs)
+	for _, at := range s.Attached {
+		blobs = append(blobs, at.Blobs...)
+	}
+	if err := p.putBlobs(ctx, t, blobs); err != nil {
 		return err
 	}
 	for _, d := range s.Manifests {
 		if d.Digest != s.Root.Digest {
-			if err := p.pushManifest(ctx, t, d, ""); err != nil {
+			if err := p.pushManifest(ctx, t, d, "", blobs); err != nil {
 				return err
 			}
 		}
@@ -51,12 +55,12 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 	for _, at := range s.Attached {
 		for _, d := range at.Manifests {
 			if d.Digest != at.Root.Digest {
-				if err := p.pushManifest(ctx, t, d, ""); err != nil {
+				if err := p.pushManifest(ctx, t, d, "", blobs); err != nil {
 					return err
 				}
 			}
 		}
-		if err := p.pushManifest(ctx, t, at.Root, at.Tag); err != nil {
+		if err := p.pushManifest(ctx, t, at.Root, at.Tag, blobs); err != nil {
 			return err
 		}
 	}
@@ -64,7 +68,7 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 		p.records.set(p.Name(s.Image), s)
 		return nil
 	}
-	if err := p.pushManifest(ctx, t, s.Root, s.Tag); err != nil {
+	if err := p.pushManifest(ctx, t, s.Root, s.Tag, blobs); err != nil {
 		if s.Sparse && !errors.Is(err, registry.ErrDenied) && ctx.Err() == nil {
 			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten, with --index rewrite", err)
 		}
@@ -96,15 +100,6 @@ func (p *push) lacking(ctx context.Context, t *target, all []Attached) (lacking 
 		}
 	}
 	return lacking, nil
-}
-
-// putAll brings the blobs of the image and of what is attached into a repository.
-func (p *push) putAll(ctx context.Context, t *target, s Staged) error {
-	blobs := slices.Clone(s.Blobs)
-	for _, at := range s.Attached {
-		blobs = append(blobs, at.Blobs...)
-	}
-	return p.putBlobs(ctx, t, blobs)
 }
 
 // putBlobs brings blobs into a repository, each once. A *MissingError names those
@@ -145,8 +140,9 @@ func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descript
 
 // pushManifest pushes a staged manifest, by digest or under a tag. If the registry
 // says that it lacks a blob, which it had when it was asked, the blob is uploaded
-// and the manifest pushed again, once for each blob.
-func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string) error {
+// and the manifest pushed again, once for each blob. If one has to be fetched for
+// that, none of all is believed to be there, so that one more round will do.
+func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
 		return staged(err)
@@ -156,13 +152,13 @@ func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor
 		if err == nil {
 			return nil
 		}
-		lost, all := p.lost(t, d, content, err)
+		lost := p.lost(t, d, content, err)
 		if len(lost) == 0 {
 			return p.failed(t, err)
 		}
 		err = p.putBlobs(ctx, t, lost)
 		var missing *MissingError
-		if errors.As(err, &missing) { // none of the others is to be believed in either
+		if errors.As(err, &missing) {
 			err = p.putBlobs(ctx, t, p.lose(t, all))
 		}
 		if err != nil {
@@ -172,23 +168,20 @@ func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor
 }
 
 // lost returns which blobs of a manifest a registry lacks after all, by the error
-// of a push, and all blobs of the manifest. Blobs that were uploaded in this run
-// are not among the lost.
-func (p *push) lost(t *target, d ocispec.Descriptor, content []byte, refused error) (lost, all []ocispec.Descriptor) {
+// of a push. Blobs that were uploaded in this run are not among them.
+func (p *push) lost(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
 	answer, ok := errors.AsType[*registry.Error](refused)
 	if !ok {
-		return nil, nil
+		return nil
 	}
 	named, lacks := answer.LacksBlobs()
 	m, err := manifest.Parse(d.MediaType, content)
 	if !lacks || err != nil {
-		return nil, nil
+		return nil
 	}
-	all = m.Blobs()
-	if len(named) == 0 {
-		return p.lose(t, all), all
-	}
-	return p.lose(t, slices.DeleteFunc(slices.Clone(all), func(b ocispec.Descriptor) bool { return !slices.Contains(named, b.Digest) })), all
+	return p.lose(t, slices.DeleteFunc(m.Blobs(), func(b ocispec.Descriptor) bool {
+		return len(named) > 0 && !slices.Contains(named, b.Digest)
+	}))
 }
 
 // lose notes that a repository lacks blobs. It returns those that are to be

@@ -189,5 +189,6 @@ func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, e
 	case answer.ContentLength >= 0 && answer.ContentLength != d.Size:
 		return false, nil
 	}
-	return true, r.sameDigest(op, r.at(d.Digest), d.Digest, answer.Response)
+	err = r.sameDigest(op, r.at(d.Digest), d.Digest, answer.Response)
+	return err == nil, err
 }

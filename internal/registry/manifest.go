@@ -144,7 +144,8 @@ func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, er
 	case err != nil:
 		return false, err
 	case answer != nil:
-		return true, r.sameDigest(op, r.at(d), d, answer.Response)
+		err = r.sameDigest(op, r.at(d), d, answer.Response)
+		return err == nil, err
 	}
 	return true, nil
 }

@@ -85,27 +85,39 @@ func (r *Registry) realm(ctx context.Context, at *url.URL, text string) (*url.UR
 }
 
 // reachable refuses a realm that is an address of this machine or of a cloud's
-// metadata, unless the registry is on the same host. A name that cannot be
-// looked up is no reason: a proxy may know it.
+// metadata, unless the registry is such an address itself.
 func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
 	host := to.Hostname()
 	if strings.EqualFold(host, at.Hostname()) {
 		return nil
 	}
-	addresses := []netip.Addr{}
+	blocked, is := blockedPrefix(ctx, host)
+	if !is {
+		return nil
+	}
+	if _, too := blockedPrefix(ctx, at.Hostname()); too {
+		return nil
+	}
+	return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.secrets.tidy(host), blocked)
+}
+
+// blockedPrefix returns the range of blocked addresses that a host is in. A name
+// that cannot be looked up is in none: a proxy may know it.
+func blockedPrefix(ctx context.Context, host string) (netip.Prefix, bool) {
+	var addresses []netip.Addr
 	if address, err := netip.ParseAddr(host); err == nil {
 		addresses = append(addresses, address)
 	} else if addresses, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
-		return nil
+		return netip.Prefix{}, false
 	}
 	for _, address := range addresses {
 		for _, blocked := range auth.DefaultBlockedRealmPrefixes() {
 			if blocked.Contains(embedded(address)) || blocked.Contains(address.WithZone("")) {
-				return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.secrets.tidy(host), blocked)
+				return blocked, true
 			}
 		}
 	}
-	return nil
+	return netip.Prefix{}, false
 }
 
 var (

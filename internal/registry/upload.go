@@ -158,10 +158,11 @@ func isLost(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 }
 
-// sameDigest compares what a registry says it has stored with what was sent.
+// sameDigest compares the digest that a registry gives, if any, with the one that
+// was sent or asked for.
 func (r *Repository) sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
 	if said := resp.Header.Get("Docker-Content-Digest"); said != "" && said != d.String() {
-		return r.registry.malformed(op, subject, fmt.Errorf("stored as %q", r.registry.secrets.tidy(said)))
+		return r.registry.malformed(op, subject, fmt.Errorf("the registry gives the digest %q for it", r.registry.secrets.tidy(said)))
 	}
 	return nil
 }

@@ -1,0 +1,127 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// helpers puts credential helpers, which are shell scripts, in the way of commands.
+func helpers(t *testing.T, scripts map[string]string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("helpers are shell scripts")
+	}
+	dir := t.TempDir()
+	for name, script := range scripts {
+		if err := os.WriteFile(filepath.Join(dir, "docker-credential-"+name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// An empty name in credHelpers switches the store off for a host, as in docker;
+// a helper of another host is not asked.
+func TestWhichHelper(t *testing.T) {
+	helpers(t, map[string]string{
+		"good": `cat >/dev/null; echo '{"Username":"good","Secret":"secret-of-good"}'`,
+		"bad":  "echo boom; exit 1",
+		"none": `echo "credentials not found in native keychain"; exit 1`,
+	})
+	file := strings.TrimSuffix(entries("quay.io", "file"), "}")
+	for config, want := range map[string]string{
+		file + `,"credHelpers":{"quay.io":""},"credsStore":"bad"}`:                            "file",
+		file + `,"credHelpers":{"quay.io":""}}`:                                               "file",
+		file + `,"credHelpers":{"quay.io":"good"},"credsStore":"bad"}`:                        "good",
+		file + `,"credHelpers":{"other.example":"not-installed"}}`:                            "file",
+		file + `,"credHelpers":{"other.example":"not-installed"},"credsStore":""}`:            "file",
+		file + `,"credsStore":"none"}`:                                                        "file",
+		`{"credHelpers":{"quay.io":""},"credsStore":"good"}`:                                  "",
+		`{"auths":{"quay.io":{}},"credsStore":"good"}`:                                        "good",
+		`{"auths":{"quay.io":{}},"credsStore":"none"}`:                                        "",
+		`{"auths":{"https://quay.io/v1/":{"username":"plain","password":"secret-of-plain"}}}`: "plain",
+	} {
+		user, secret, err := asks(t, home(t, map[string]string{".docker/config.json": config}), "quay.io", "a/b")
+		if err != nil || user != want || user != "" && secret != "secret-of-"+user {
+			t.Errorf("%s: %s %s %v, want %s", config, user, secret, err, want)
+		}
+	}
+}
+
+// What a helper writes on standard error is shown when it fails, without what may
+// be a secret, and at no other time. A helper is ended with the run.
+func TestHelperThatFails(t *testing.T) {
+	helpers(t, map[string]string{
+		"noisy":  `echo "warning: all is well" >&2; echo '{"Username":"noisy","Secret":"secret-of-noisy"}'`,
+		"locked": `printf 'the keychain is locked\033[2J\n{"Secret":"hu5h-hu5h"}\n' >&2; echo '{"Secret":"hu5h"}'; exit 3`,
+		"broken": `echo 'hu5h is no JSON'`,
+		"flood":  `i=0; while [ $i -lt 20000 ]; do echo "hu5h-hu5h-hu5h-hu5h-hu5h-hu5h-hu5h" >&2; i=$((i+1)); done; exit 1`,
+		"nobody": `echo '{"Username":"","Secret":"secret-of-nobody"}'`,
+		"hangs":  `exec sleep 1000`,
+	})
+	ask := func(name string) (string, error) {
+		user, _, err := asks(t, home(t, map[string]string{".docker/config.json": `{"credsStore":"` + name + `"}`}), "quay.io", "a/b")
+		return user, err
+	}
+	stderr := os.Stderr
+	captured, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stderr = captured
+	defer func() { os.Stderr = stderr }()
+	if user, err := ask("noisy"); user != "noisy" || err != nil {
+		t.Errorf("noisy: %s, %v", user, err)
+	}
+	if user, err := ask("nobody"); user != "" || err != nil {
+		t.Errorf("nobody: %s, %v", user, err)
+	}
+	for name, want := range map[string]string{"locked": "the keychain is locked", "broken": "no JSON", "flood": "failed for quay.io", "not-installed": "not installed"} {
+		_, err := ask(name)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "docker-credential-"+name) ||
+			strings.Contains(err.Error(), "hu5h") || strings.ContainsRune(err.Error(), 0x1b) || len(err.Error()) > 1000 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if text, _ := os.ReadFile(captured.Name()); len(text) > 0 {
+		t.Errorf("came out: %q", text)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = home(t, map[string]string{".docker/config.json": `{"credsStore":"hangs"}`}).Credential(ctx, "quay.io", "a/b")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("hangs: %v", err)
+	}
+}
+
+// Entries are read as docker reads them: a password may have colons, and a user has
+// a name.
+func TestEntriesOfAFile(t *testing.T) {
+	auth := func(text string) string {
+		return `{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}}}`
+	}
+	for text, want := range map[string]string{
+		"bob:a:b:c": "bob/a:b:c", "bob:pass:": "bob/pass:", "b+b@x:pä ss": "b+b@x/pä ss", "bob:pass\x00\x00": "bob/pass", "bob:": "/", "$oauthtoken:token": "$oauthtoken/token",
+	} {
+		user, secret, err := asks(t, home(t, map[string]string{".docker/config.json": auth(text)}), "quay.io", "a/b")
+		if got := user + "/" + secret; err != nil || got != want {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{":hu5h", "hu5h"} {
+		_, _, err := asks(t, home(t, map[string]string{".docker/config.json": auth(text)}), "quay.io", "a/b")
+		if err == nil || !strings.Contains(err.Error(), `entry for "quay.io"`) || strings.Contains(err.Error(), "hu5h") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// Pushes follow a redirect that repeats them as they are (RFC 9110, sections
+// 15.4.8 and 15.4.9), with their body, and the next step of an upload is relative
+// to where the redirect led.
+func TestPushesAreRedirected(t *testing.T) {
+	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		real := registrytest.Start(t)
+		behind := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				t.Errorf("%d: the password came along to %s", status, r.URL)
+			}
+			forward(w, r, real.URL())
+		})
+		for name, to := range map[string]string{"another host": behind, "the same": ""} {
+			var redirected []string
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if user, _, _ := r.BasicAuth(); user != robot {
+					w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				if to == "" && r.URL.Query().Has("again") {
+					r.Header.Del("Authorization")
+					forward(w, r, real.URL())
+					return
+				}
+				redirected = append(redirected, r.Method)
+				query := r.URL.Query()
+				query.Set("again", "1")
+				w.Header().Set("Location", to+r.URL.Path+"?"+query.Encode())
+				w.WriteHeader(status)
+			})
+			r := connect(t, url, robot, robotSecret).repository(t, "mirror/base")
+			content := []byte(strings.Repeat("content of "+name, 100_000))
+			d := describe(content, ocispec.MediaTypeImageLayer)
+			if err := r.Writable(t.Context()); err != nil {
+				t.Errorf("%d to %s: %v", status, name, err)
+			}
+			image := push(t, r, ocispec.Manifest{}, "v1", []byte("{}"), content)
+			got, err := r.Resolve(t.Context(), "v1")
+			if err != nil || got.Digest != image.Digest {
+				t.Errorf("%d to %s: %v, %v", status, name, got, err)
+			}
+			if has, err := r.HasBlob(t.Context(), d); !has || err != nil {
+				t.Errorf("%d to %s: %v, %v", status, name, has, err)
+			}
+			if all := strings.Join(redirected, " "); !strings.Contains(all, "POST") || !strings.Contains(all, "PUT") || !strings.Contains(all, "HEAD") {
+				t.Errorf("%d to %s: redirected %s", status, name, all)
+			}
+		}
+	}
+}
+
+// Other redirects make a GET of a push, and end it: the error names the host to
+// use. So do too many, and one from https to http.
+func TestPushesThatAreNotRedirected(t *testing.T) {
+	content := []byte("content")
+	for location, statuses := range map[string][]int{
+		"https://other.example/v2/a/b/blobs/uploads/": {301, 302, 303},
+		"http://registry.example/v2/":                 {301, 307, 308},
+		"/v2/round":                                   {307, 308},
+	} {
+		for _, status := range statuses {
+			asked := 0
+			r, err := registry.New("registry.example", registry.Options{Transport: transport(func(req *http.Request) *http.Response {
+				asked++
+				if req.URL.Host != "registry.example" || req.URL.Scheme != "https" {
+					t.Errorf("%d: asks %s", status, req.URL)
+				}
+				return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody}
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at, err := r.Repository("a/b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, err := range map[string]error{
+				"upload":   at.Upload(t.Context(), describe(content, ""), opened(content, nil)),
+				"manifest": at.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "v1"),
+				"begin":    at.Writable(t.Context()),
+			} {
+				if !errors.Is(err, registry.ErrRedirect) || strings.HasPrefix(location, "https") && !strings.Contains(err.Error(), "other.example") {
+					t.Errorf("%s: %d to %s: %v", what, status, location, err)
+				}
+			}
+			if asked > 18 {
+				t.Errorf("%d to %s: asked %d times", status, location, asked)
+			}
+		}
+	}
+}
+
+// reached connects to a server by a name that it need not know.
+func reached(t *testing.T, name, url string, c registry.Credential) *registry.Registry {
+	t.Helper()
+	base := registry.NewTransport(nil)
+	t.Cleanup(base.CloseIdleConnections)
+	base.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, strings.TrimPrefix(url, "http://"))
+	}
+	r, err := registry.New(name, registry.Options{Transport: base, PlainHTTP: true, Credentials: registry.ForHost(name, c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A Quay has one name, and gives it for tokens and uploads whatever it was asked
+// by (doc/quay-api.md, "Corrections", Uploads). Credentials do not go there, and
+// the error says which name to use.
+func TestQuayBehindAnAlias(t *testing.T) {
+	q, err := quaytest.NewServer(quaytest.SampleDataset(), quaytest.WithServerHostname("quay.invalid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	stored := registry.NewCredential(quaytest.SamplePusher, quaytest.SamplePusherToken)
+	api := registry.NewCredential("$oauthtoken", quaytest.SamplePushToken).OwnHost()
+	content := []byte("content")
+	for name, test := range map[string]struct {
+		host string
+		c    registry.Credential
+		want error
+	}{
+		"its name":                   {"quay.invalid", stored, nil},
+		"its name, token of the API": {"quay.invalid", api, nil},
+		"an alias":                   {"alias.invalid", stored, registry.ErrRedirect},
+		"an alias, token of the API": {"alias.invalid", api, registry.ErrLogin},
+	} {
+		r, err := reached(t, test.host, q.URL(), test.c).Repository("emptyfleet/mirror/new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{
+			"begin":  r.Writable(t.Context()),
+			"upload": r.Upload(t.Context(), describe(content, ""), opened(content, nil)),
+		} {
+			if !errors.Is(err, test.want) || test.want != nil && !strings.Contains(err.Error(), "quay.invalid") {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+	}
+	// What is private is denied to a token that was not sent, and the error says why.
+	r, err := reached(t, "alias.invalid", q.URL(), registry.NewCredential("$oauthtoken", quaytest.SampleToken).OwnHost()).Repository(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Resolve(t.Context(), tag); !errors.Is(err, registry.ErrLogin) || !strings.Contains(err.Error(), "use that name") {
+		t.Errorf("private: %v", err)
+	}
+}
+
+// An upload that goes to a host which cannot be reached, or without an address,
+// is found out by Writable. A host that takes uploads from anyone is none of these.
+func TestUploadAddresses(t *testing.T) {
+	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v2/"):
+			w.WriteHeader(http.StatusForbidden)
+		case r.Method == http.MethodDelete: // as object storage with an address for PUT
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	for location, want := range map[string]error{
+		away + "/bucket/1?signature=x":        nil,
+		away + "/v2/a/b/blobs/uploads/1":      registry.ErrRedirect,
+		"http://127.0.0.1:1/v2/a/b/uploads/1": registry.ErrRedirect,
+		"":                                    registry.ErrMalformed,
+	} {
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if location != "" {
+				w.Header().Set("Location", location)
+			}
+			w.WriteHeader(http.StatusAccepted)
+		})
+		if err := connect(t, url, robot, robotSecret).repository(t, "a/b").Writable(t.Context()); !errors.Is(err, want) || want != nil && err == nil {
+			t.Errorf("%q: %v", location, err)
+		}
+	}
+}
