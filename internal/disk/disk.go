@@ -29,15 +29,28 @@ const (
 // maxLinks is how many symbolic links lead to a file at most, as in Linux.
 const maxLinks = 40
 
-// Open opens a regular file for reading. It does not wait for a pipe or a device:
-// the error is ErrNotRegular. A symbolic link to a regular file is followed.
-func Open(name string) (*os.File, fs.FileInfo, error) {
+// Stat describes a regular file, or the one that a symbolic link leads to. The error
+// for anything else, and for a link that leads to none, is ErrNotRegular.
+func Stat(name string) (fs.FileInfo, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, nil, err
+		if link, linkErr := os.Lstat(name); linkErr == nil && link.Mode()&fs.ModeSymlink != 0 {
+			return nil, fmt.Errorf("%w: %w", notRegular(name, link), err)
+		}
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, notRegular(name, info)
+		return nil, notRegular(name, info)
+	}
+	return info, nil
+}
+
+// Open opens a regular file for reading, as Stat describes it. It does not wait for a
+// pipe or a device.
+func Open(name string) (*os.File, fs.FileInfo, error) {
+	info, err := Stat(name)
+	if err != nil {
+		return nil, nil, err
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|NoWait, 0)
 	if err != nil {

@@ -29,8 +29,8 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return false, l.failed("look for a blob", err)
 	}
-	info, err := os.Stat(l.blob(d.Digest))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+	info, err := disk.Stat(l.blob(d.Digest))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrNotRegular) {
 		return false, nil // what is no file is moved away when the blob comes
 	} else if err != nil {
 		return false, l.failed("look for a blob", err)
@@ -77,10 +77,10 @@ func (f folder) open(d digest.Digest) (*os.File, int64, error) {
 // absent is the error for a blob that cannot be opened: what is no file is no blob.
 func absent(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return ErrMissing
 	case errors.Is(err, disk.ErrNotRegular):
 		return fmt.Errorf("%w: %w", ErrMissing, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrMissing
 	}
 	return err
 }

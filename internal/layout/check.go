@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // check is the one time a process hashes a blob. It can be read when done is
@@ -114,11 +115,9 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	// Somebody may have put a whole one in its place meanwhile.
 	l.removal.Lock()
 	defer l.removal.Unlock()
-	now, err := os.Stat(l.blob(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, ErrMissing
-	} else if err != nil {
-		return 0, err
+	now, err := disk.Stat(l.blob(d))
+	if err != nil {
+		return 0, absent(err)
 	}
 	if !os.SameFile(now, damaged) {
 		return now.Size(), nil

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -36,6 +37,9 @@ func TestMain(m *testing.M) {
 	case "hold":
 		exit(hold(os.Getenv(helperDir)))
 	default:
+		if umask, ok := strings.CutPrefix(task, "umask "); ok {
+			exit(underUmask(umask, os.Getenv(helperDir)))
+		}
 		exit(fmt.Errorf("no task %q", task))
 	}
 }

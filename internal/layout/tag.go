@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"unicode"
@@ -66,8 +65,8 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 	if err := errors.Join(checkName(e.Name), manifest.Check(e.Descriptor), l.writable(ctx)); err != nil {
 		return l.failed("tag", err)
 	}
-	info, err := os.Stat(l.blob(e.Descriptor.Digest))
-	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Descriptor.Size {
+	info, err := disk.Stat(l.blob(e.Descriptor.Digest))
+	if err != nil || info.Size() != e.Descriptor.Size {
 		return l.failed("tag "+e.Name, fmt.Errorf("manifest %s: %w", e.Descriptor.Digest, ErrMissing))
 	}
 	if e.Descriptor.Annotations[AnnotationIndex] == SparseIndex {
@@ -89,7 +88,7 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, error) {
 	var kept []string
 	err := newGraph(l.folder).walk(ctx, from, func(at link, _ *node) error {
-		if info, err := os.Stat(l.blob(at.Digest)); err == nil && info.Mode().IsRegular() && at.role == child {
+		if _, err := disk.Stat(l.blob(at.Digest)); err == nil && at.role == child {
 			kept = append(kept, at.Digest.String())
 		}
 		return nil

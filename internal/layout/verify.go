@@ -166,13 +166,13 @@ func (v *verification) find(e entry, at link) {
 		return
 	}
 	f := &file{digest: at.Digest}
-	info, err := os.Stat(v.blob(at.Digest))
-	if named, nameErr := os.Lstat(v.blob(at.Digest)); nameErr == nil && (err != nil || !info.Mode().IsRegular()) {
-		f.odd = disk.Kind(named)
-	}
+	info, err := disk.Stat(v.blob(at.Digest))
 	switch {
-	case f.odd != "":
-		f.err = disk.ErrNotRegular
+	case errors.Is(err, disk.ErrNotRegular):
+		f.err, f.odd = err, "not a file"
+		if named, err := os.Lstat(v.blob(at.Digest)); err == nil {
+			f.odd = disk.Kind(named)
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		if excused(e, at) {
 			return
