@@ -29,8 +29,9 @@ names what is missing or damaged, by image. It writes nothing and works beside a
 copy. The exit code is 0 when the layout is whole, 3 when it is not, and 6 when it
 has no images.
 
---repair removes what is damaged, so that the next copy fetches it again. It
-ends with 3 as well: until then the layout is not whole.`,
+--repair removes what is damaged, so that the next copy fetches it again. A
+folder, a pipe or a link in the place of a blob is moved away, and its new name is
+printed. --repair ends with 3 as well: until that copy the layout is not whole.`,
 		Example: `  # Is it whole?
   quayside verify kolla
 
@@ -74,7 +75,15 @@ type verification struct {
 	Bytes   int64          `json:"bytes"`
 	Damaged []damaged      `json:"damaged"`
 	Removed []string       `json:"removed"`
+	Moved   []moved        `json:"moved"`
 	Elapsed report.Elapsed `json:"elapsed_seconds"`
+}
+
+// moved is what was no file in the place of a blob, and where it is now.
+type moved struct {
+	Digest string `json:"digest"`
+	What   string `json:"what"`
+	To     string `json:"to"`
 }
 
 type damaged struct {
@@ -110,13 +119,16 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	}
 	v := verification{
 		Layout: dir, Whole: len(found.Damaged) == 0, Entries: found.Images, Blobs: found.Blobs, Bytes: found.Bytes,
-		Damaged: []damaged{}, Removed: []string{}, Elapsed: report.Elapsed(found.Elapsed),
+		Damaged: []damaged{}, Removed: []string{}, Moved: []moved{}, Elapsed: report.Elapsed(found.Elapsed),
 	}
 	for _, d := range found.Damaged {
 		v.Damaged = append(v.Damaged, damaged{d.Image, d.Digest.String(), d.Size, d.What})
 	}
 	for _, d := range found.Removed {
 		v.Removed = append(v.Removed, d.String())
+	}
+	for _, m := range found.Moved {
+		v.Moved = append(v.Moved, moved{m.Digest.String(), m.What, m.To})
 	}
 	if output == "json" {
 		err = printJSON(a.out, v)
@@ -149,6 +161,9 @@ func (a *app) printVerification(v verification) {
 		rows.add(d.Image, d.Digest, d.What)
 	}
 	rows.flush()
+	for _, m := range v.Moved {
+		fmt.Fprintf(a.out, "%s in the place of %s was moved to %s\n", m.What, m.Digest, report.Clean(m.To))
+	}
 	state := "whole"
 	if !v.Whole {
 		state = fmt.Sprintf("%d damaged or missing", len(v.Damaged))
