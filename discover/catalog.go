@@ -75,6 +75,10 @@ type Tag struct {
 	// Public is true when a caller without a token got the answer, which
 	// proves that the repository is public.
 	Public bool
+
+	// Err is what is wrong with this one of a list; nil for a good one. The tag
+	// is then Unknown, and nothing but its Name and Public counts.
+	Err error
 }
 
 // SizeUnknown is the Size of a tag whose size the registry does not know, such

@@ -115,6 +115,13 @@ func (k checker) list(ctx context.Context, repo Repository) error {
 			return nil
 		}
 		public = tag.Public
+		if tag.Err != nil {
+			if k.tags.Match(tag.Name) {
+				matched, seen[tag.Name] = true, true
+				k.emit(k.unknown(repo, tag.Name, tag.Err))
+			}
+			continue
+		}
 		if tag.Started.Before(k.since) {
 			cut = true
 			break

@@ -6,6 +6,7 @@ package discover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,20 @@ func TestNamesInAMisspeltOrganization(t *testing.T) {
 	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "habour/{a,b,c}:1"), discover.Options{})
 	if !errors.Is(err, discover.ErrNoNamespace) || len(results) > 0 || sum.Complete || !slices.Equal(f.asked, []string{"namespace habour"}) {
 		t.Errorf("error %v, results %v, asked %v", err, results, f.asked)
+	}
+}
+
+// A tag of a list that makes no sense is one unknown, and hides no other.
+func TestOddTagsAreUnknown(t *testing.T) {
+	odd := fmt.Errorf("%w: no digest", quay.ErrMalformed)
+	f := &fake{rows: rows(nil, named("a", "b")...), tags: map[string][]discover.Tag{
+		"a": {{Name: "1.0", Started: noon}, {Name: "1.1", Err: odd}, {Name: "2", Err: odd}, {Name: "1.2", Started: noon}},
+		"b": {{Name: "1.1", Err: odd}},
+	}}
+	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1.*?since=30d"), discover.Options{Now: clock})
+	want := []string{"present a:1.0", "unknown a:1.1 (malformed answer)", "present a:1.2", "unknown b:1.1 (malformed answer)"}
+	if diff := cmp.Diff(want, short(results)); diff != "" || err != nil || sum.Complete {
+		t.Errorf("error %v, results (-want +got):\n%s", err, diff)
 	}
 }
 

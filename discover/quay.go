@@ -81,7 +81,7 @@ func (q *QuayCatalog) Tag(ctx context.Context, repo Repository, name string) (Ta
 // Tags lists the active tags whose name contains filter.Contains, newest first
 // (doc/quay-api.md section 2).
 func (q *QuayCatalog) Tags(ctx context.Context, repo Repository, filter TagFilter) iter.Seq2[Tag, error] {
-	query := quay.TagQuery{OnlyActive: true, Contains: filter.Contains}
+	query := quay.TagQuery{OnlyActive: true, Contains: filter.Contains, Invalid: true}
 	return func(yield func(Tag, error) bool) {
 		// What goes wrong after the first tag is out cannot be asked again:
 		// it would give the same tags twice.
@@ -206,5 +206,6 @@ func tagOf(t quay.Tag, public bool) Tag {
 		Started: t.Start,
 		Expires: t.End,
 		Public:  public,
+		Err:     t.Invalid,
 	}
 }

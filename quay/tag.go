@@ -35,6 +35,10 @@ type Tag struct {
 	// Sparse tells which manifests of an index the server holds; nil when it
 	// did not say. Quay says it for indexes since 3.17.
 	Sparse *Sparse
+
+	// Invalid is what is wrong with the row, if [TagQuery].Invalid asked for such
+	// rows; else nil. Nothing but the Name is then set, as the server sent it.
+	Invalid error
 }
 
 // Sparse is what a server says of an index and the manifests it names.
@@ -81,7 +85,7 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 	if err != nil {
 		return Tag{}, err
 	}
-	page, err := decodeTags(body)
+	page, err := decodeTags(body, false)
 	if err == nil && len(page.tags) == 0 && value(page.more) {
 		err = errors.New("there is no tag, and has_additional is true")
 	}
@@ -163,8 +167,9 @@ type tagWire struct {
 	ChildrenPresence map[string]bool `json:"child_manifests_presence"`
 }
 
-// decodeTags reads one page.
-func decodeTags(body []byte) (tagPage, error) {
+// decodeTags reads one page. With invalid, a row that makes no sense is a Tag that
+// says so, as long as it has a name.
+func decodeTags(body []byte, invalid bool) (tagPage, error) {
 	var w tagPageWire
 	if err := decode(body, &w); err != nil {
 		return tagPage{}, wrongRow(body, "tags", "tag", func(w *tagWire) *string { return w.Name }, err)
@@ -175,6 +180,9 @@ func decodeTags(body []byte) (tagPage, error) {
 	page := tagPage{tags: make([]Tag, 0, len(w.Tags)), number: w.Page, more: w.HasAdditional}
 	for i, row := range w.Tags {
 		t, err := row.tag()
+		if err != nil && invalid && value(row.Name) != "" {
+			t, err = Tag{Name: *row.Name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: tag %d: %w", ErrMalformed, i+1, err)}, nil
+		}
 		if err != nil {
 			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.Name))
 		}

@@ -5,8 +5,10 @@ package quay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +269,35 @@ func TestTagNeedsItsFields(t *testing.T) {
 		}
 		_, err = drain(t, cl.Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
 		wantError(t, err, "malformed", "page 1", c.words)
+	}
+}
+
+// TestInvalidRowsAreTheirOwnTrouble: a list that asks for them has the other tags, too.
+func TestInvalidRowsAreTheirOwnTrouble(t *testing.T) {
+	body := `{"tags": [` + strings.Join([]string{
+		row("name", `"a"`), row("name", `"b"`, "manifest_digest", `"sha256:abc"`), row("name", `"c\u001b"`), row("name", `"d"`, "end_ts", "-5"), row("name", `"e"`),
+	}, ", ") + `], "page": 1, "has_additional": false}`
+	c := client(t, canned(t, say(200, "application/json", body)))
+	got, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{OnlyActive: true, Invalid: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, tag := range got {
+		name := strconv.Quote(tag.Name)
+		if tag.Invalid != nil {
+			name += " invalid"
+			if !errors.Is(tag.Invalid, quay.ErrMalformed) || tag.Digest != "" {
+				t.Errorf("%+v", tag)
+			}
+		}
+		names = append(names, name)
+	}
+	if diff := cmp.Diff([]string{`"a"`, `"b" invalid`, `"c\x1b" invalid`, `"d" invalid`, `"e"`}, names); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
+	}
+	if _, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{OnlyActive: true})); kind(err) != "malformed" {
+		t.Errorf("a list that did not ask for them: %v", err)
 	}
 }
 

@@ -20,6 +20,10 @@ type TagQuery struct {
 	Exact      string // only this name
 	Contains   string // only names with this in them, in this case of letters
 	PageSize   int    // tags a request: 1 to 100; 0 is 100
+
+	// Invalid yields the rows that make no sense, such as one whose digest is
+	// none, with Tag.Invalid set. Otherwise such a row ends the list.
+	Invalid bool
 }
 
 const (
@@ -78,7 +82,7 @@ func (c *Client) Tags(ctx context.Context, repo RepoName, q TagQuery) iter.Seq2[
 			if err != nil {
 				return nil, false, err
 			}
-			page, err := decodeTags(body)
+			page, err := decodeTags(body, q.Invalid)
 			var tags []Tag
 			if err == nil {
 				tags, err = rows.add(n, page)
