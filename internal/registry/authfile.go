@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // StoredCredentials finds the credentials that docker login and podman login
@@ -150,14 +152,18 @@ type authEntry struct {
 	Password      string `json:"password"`
 }
 
-const maxAuthFile = 4 << 20 // bytes
+const (
+	maxAuthFile  = 4 << 20          // bytes
+	authFileTime = 10 * time.Second // for a pipe
+)
 
 func readAuthFile(path string) (*authFile, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for a writer
 	if err != nil {
 		return nil, err // names the path
 	}
 	defer file.Close()
+	_ = file.SetReadDeadline(time.Now().Add(authFileTime)) // a regular file has none, and needs none
 	content, err := io.ReadAll(io.LimitReader(file, maxAuthFile+1))
 	if err != nil {
 		return nil, err
