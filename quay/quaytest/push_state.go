@@ -114,8 +114,17 @@ func (p *pushes) stored(digest string) *stored {
 	return s.(*stored)
 }
 
-// at returns the repository at a position.
+// at returns the repository at a position. It is short so that a listing does
+// not call it.
 func (s *state) at(id int32) *Repository {
+	if !s.pushed.some.Load() {
+		return &s.data.Repositories[id]
+	}
+	return s.current(id)
+}
+
+// current is at for when something was pushed.
+func (s *state) current(id int32) *Repository {
 	if v := s.pushed.version(id); v != nil {
 		return &v.repository
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // mostUploads is how many uploads may be under way. One more makes the server
-// forget the oldest.
+// forget the oldest one that nothing is being sent to.
 const mostUploads = 1000
 
 // An upload is a blob that a client is sending. Its lock is held while a
@@ -47,17 +47,18 @@ func (u *uploads) begin(p *pushes, repository string) *upload {
 	if u.byID == nil {
 		u.byID = map[string]*upload{}
 	}
-	var oldest *upload
-	if len(u.order) >= mostUploads {
-		oldest = u.order[0]
+	var idle *upload // the oldest that no request is adding to
+	for i := 0; i < len(u.order) && idle == nil && len(u.order) >= mostUploads; i++ {
+		if u.order[i].mu.TryLock() {
+			idle = u.order[i]
+		}
 	}
 	u.byID[up.id] = up
 	u.order = append(u.order, up)
 	u.mu.Unlock()
-	if oldest != nil {
-		oldest.mu.Lock()
-		u.drop(p, oldest)
-		oldest.mu.Unlock()
+	if idle != nil {
+		u.drop(p, idle)
+		idle.mu.Unlock()
 	}
 	return up
 }
@@ -261,7 +262,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, up *upload, di
 	}
 	// A body of known length gets its room at once.
 	if n := r.ContentLength - skip; keep && n > 0 && up.data == nil && n <= h.st.pushed.limit {
-		up.data = make([]byte, 0, min(n, 64<<20))
+		up.data = make([]byte, 0, min(n, 16<<20))
 	}
 	if err := h.fill(up, body, keep); err != nil {
 		return h.refuseBody(w, r, up, err)
