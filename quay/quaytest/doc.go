@@ -13,7 +13,7 @@
 //
 // Images can be pushed to it (see below). Every change by the REST API is
 // refused, and nothing is stored beyond the server's end. It has no superusers,
-// no teams but an organization's owners and creators, no stars and no logs. It does not convert manifests to Docker schema 1, nor take such.
+// no teams but an organization's owners and creators, no stars and no logs. It takes no manifest of Docker schema 1.
 //
 //	d := quaytest.SampleDataset()
 //	s, err := quaytest.NewServer(d)   // or NewHandler, without a socket

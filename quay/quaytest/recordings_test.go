@@ -36,7 +36,6 @@ var notAsked = map[string]string{
 	"http-long":       "the front end's; it has tests of its own",
 	"registry-push":   "its organization is not in the dataset; TestPushRecording plays it",
 	"http-redirect":   "the front end's: the embedded server has no second listener",
-	"registry-manifest GET /v2/harbourline/pushed/manifests/2025.1 ": "converts an image for lack of an Accept type",
 }
 
 type recording struct {

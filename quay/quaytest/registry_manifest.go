@@ -30,8 +30,7 @@ func newHolding(d *Dataset) func() map[string][]*Manifest {
 // registry-manifest).
 //
 // Quay turns what the client does not accept into Docker schema 1, with
-// another digest. The embedded server does not: it answers 404
-// MANIFEST_UNKNOWN, as Quay does where it cannot, and says so in the detail.
+// another digest. A manifest that is asked for by digest comes as it is.
 func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, name, reference string) {
 	repository := h.existing(w, r, name)
 	if repository == nil {
@@ -53,8 +52,9 @@ func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, name, re
 			manifestUnknown(w, r, "quaytest: the dataset has no text for the tag's "+tag.Digest)
 			return
 		}
-		if m = h.negotiate(m, accepted(r)); m == nil {
-			manifestUnknown(w, r, "quaytest does not convert to schema 1: list the manifest's media type in Accept")
+		var err error
+		if m, err = h.negotiate(m, tag.Name, accepted(r)); err != nil {
+			refuse(w, r, http.StatusNotFound, "MANIFEST_UNKNOWN", err.Error(), struct{}{})
 			return
 		}
 	}
@@ -118,15 +118,14 @@ func accepted(r *http.Request) []string {
 
 // negotiate gives the manifest itself when its type is accepted, what an
 // index has for linux on amd64 when only that one's type is, and otherwise
-// nil. Schema 1 is what Quay falls back to, so it is always good. That it is
-// linux on amd64 was recorded (registry-manifest); an index without one gives
-// nothing.
-func (h *Handler) negotiate(m *Manifest, accept []string) *Manifest {
+// what schema 1 makes of it (recording registry-manifest). Quay looks no
+// further than the first manifest for that platform.
+func (h *Handler) negotiate(m *Manifest, tag string, accept []string) (*Manifest, error) {
 	if slices.Contains(accept, m.MediaType) || strings.HasPrefix(m.MediaType, "application/vnd.docker.distribution.manifest.v1+") {
-		return m
+		return m, nil
 	}
 	if !isIndex(m.MediaType) {
-		return nil
+		return h.schema1(m, tag)
 	}
 	var index struct {
 		Manifests []struct {
@@ -138,15 +137,16 @@ func (h *Handler) negotiate(m *Manifest, accept []string) *Manifest {
 		} `json:"manifests"`
 	}
 	if json.Unmarshal([]byte(m.Content), &index) != nil {
-		return nil
+		return nil, errNoSchema1
 	}
 	for _, of := range index.Manifests {
 		if of.Platform.OS != "linux" || of.Platform.Architecture != "amd64" {
 			continue
 		}
 		if child := h.st.manifest(m.Repository, of.Digest); child != nil && !isIndex(child.MediaType) {
-			return h.negotiate(child, accept)
+			return h.negotiate(child, tag, accept)
 		}
+		break
 	}
-	return nil
+	return nil, errNoSchema1
 }

@@ -69,24 +69,27 @@ func TestManifestIsExact(t *testing.T) {
 }
 
 // What is not in Accept is not served as it is: doc/quay-api.md section 5 and
-// "Recorded". Where Quay would make schema 1 of it, this is 404.
+// "Recorded". Quay makes schema 1 of it, if it has the configuration.
 func TestManifestAccept(t *testing.T) {
+	const schema1 = "application/vnd.docker.distribution.manifest.v1+json"
 	const oci, index = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 	p := newPulling(t)
 	for _, tt := range []struct{ target, accept, want string }{
 		{"pushed", oci, oci},
 		{"pushed", "text/html, " + oci + ";q=0.1", oci},
 		{"pushed", strings.ToUpper(oci), oci},
-		{"pushed", index, ""},
-		{"pushed", "*/*", ""},
-		{"pushed", "", ""},
+		{"pushed", index, schema1},
+		{"pushed", "*/*", schema1},
+		{"pushed", "", schema1},
+		{"pushed", "application/vnd.docker.distribution.manifest.v2+json", schema1},
+		{"plain", "*/*", ""},
 		{"multi-arch", index, index},
 		{"multi-arch", oci, oci}, // that of linux on amd64
-		{"multi-arch", "application/json", ""},
+		{"multi-arch", "application/json", schema1},
 	} {
 		w := p.ask("GET", "/v2/harbourline/"+tt.target+"/manifests/2025.1", "Accept", tt.accept)
 		if tt.want == "" {
-			if w.Code != 404 || errorCode(t, w) != "MANIFEST_UNKNOWN" {
+			if w.Code != 404 || errorCode(t, w) != "MANIFEST_UNKNOWN" || !strings.Contains(w.Body.String(), "Could not load config blob for manifest") {
 				t.Errorf("%s as %q: %d %s, want 404", tt.target, tt.accept, w.Code, w.Body)
 			}
 			continue
@@ -94,6 +97,10 @@ func TestManifestAccept(t *testing.T) {
 		if got := w.Header().Get("Content-Type"); got != tt.want {
 			t.Errorf("%s as %q: %q, want %q", tt.target, tt.accept, got, tt.want)
 		}
+	}
+	byDigest := p.ask("GET", "/v2/harbourline/pushed/manifests/sha256:9adc950e334a1566679895e74cdc5a7e125dbd03131529ca840cc822d22e6fd6", "Accept", "*/*")
+	if got := byDigest.Header().Get("Content-Type"); got != oci {
+		t.Errorf("by digest: %q, want it as it is", got)
 	}
 	w := p.ask("GET", "/v2/harbourline/multi-arch/manifests/2025.1", "Accept", oci)
 	if got := w.Header().Get("Docker-Content-Digest"); got != "sha256:1043711a074cb56cffea6bb2ff1be47eac27cad7e150d730ac5ab1a4a0684727" {
