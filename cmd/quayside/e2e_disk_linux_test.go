@@ -97,7 +97,7 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 	}
 	remount(t, disk, syscall.MS_RDONLY, "")
 	mustRun(t, 0, "verify", dir)
-	if said := mustRun(t, 0, "layout", "gc", dir, "--dry-run"); !strings.Contains(said, "1 blobs and 0 partial files would be removed, 6B;") {
+	if said := mustRun(t, 0, "layout", "gc", dir, "--dry-run"); !strings.Contains(said, "1 blob and 0 partial files would be removed, 6B;") {
 		t.Errorf("what gc would do:\n%s", said)
 	}
 	mustRun(t, 5, "layout", "gc", dir)

@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
@@ -88,8 +87,25 @@ func (c *copying) print(r mirror.Report) error {
 		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
 	}
 	rows.flush()
-	fmt.Fprintf(c.a.out, "%s to %s in %s: %s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
-		report.Clean(c.to.text), r.Elapsed.Round(time.Millisecond), outcomes(r))
+	if len(r.Images)+len(r.Unknown) != 1 || c.a.talk.wordy {
+		fetched, missing := "", ""
+		if r.Fetched > 0 {
+			fetched = ", " + report.Bytes(r.Fetched) + " fetched"
+		}
+		if n := r.SignaturesMissing; n > 0 {
+			missing = "; " + quantity(n, "signature") + " missing"
+		}
+		fmt.Fprintf(c.a.out, "%s to %s in %s%s: %s%s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
+			report.Clean(c.to.text), report.Seconds(r.Elapsed), fetched, outcomes(r), missing)
+	}
+	if c.a.talk.wordy {
+		c.printAccounts(r)
+	}
+	return nil
+}
+
+// printAccounts writes what a copy cost, line by line.
+func (c *copying) printAccounts(r mirror.Report) {
 	if r.Fetched == 0 {
 		fmt.Fprint(c.a.out, "nothing was fetched")
 	} else {
@@ -104,15 +120,6 @@ func (c *copying) print(r mirror.Report) error {
 		fmt.Fprintf(c.a.out, "; uploaded %s, mounted %s", report.Bytes(r.Uploaded), report.Bytes(r.Mounted))
 	}
 	fmt.Fprintf(c.a.out, "\nsignatures: %d found, %d copied, %d missing\n", r.SignaturesFound, r.SignaturesCopied, r.SignaturesMissing)
-	return nil
-}
-
-// quantity is a number and what it counts.
-func quantity(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // outcomes counts the images by what became of them. What is rare is left out when

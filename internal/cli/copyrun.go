@@ -202,7 +202,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 			before = append(before, describe(*s))
 		}
 	}
-	before = append(before, fmt.Sprintf("%d of %d images%s", p.Done, p.Images, of))
+	before = append(before, fmt.Sprintf("%d of %s%s", p.Done, quantity(p.Images, "image"), of))
 	if p.Failed > 0 {
 		before = append(before, fmt.Sprintf("%d failed", p.Failed))
 	}

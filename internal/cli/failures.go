@@ -5,6 +5,7 @@ package cli
 
 import (
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,15 +22,24 @@ type failure struct {
 
 // failures warns of images that failed, those that did for the same reason in
 // one line. The report names each of them.
-func (t *talk) failures(all []failure) { t.alike(all, "failed: %s: %s", "%d images failed: %s: %s") }
+func (t *talk) failures(all []failure) {
+	t.alike(kindFailed, all, "failed: %s: %s", "%d images failed: %s: %s")
+}
 
 // unsigned does so of images whose signatures are missing.
 func (t *talk) unsigned(all []failure) {
-	t.alike(all, "%s: signatures are missing: %s", "signatures of %d images are missing: %s: %s")
+	t.alike(kindUnsigned, all, "%s: signatures are missing: %s", "signatures of %d images are missing: %s: %s")
 }
 
-// alike warns of images in the words of one or of many.
-func (t *talk) alike(all []failure, one, many string) {
+// alike warns of images in the words of one or of many; as JSON, of each.
+func (t *talk) alike(kind string, all []failure, one, many string) {
+	if t.json {
+		for _, f := range all {
+			why := strings.Join(f.why, "; ")
+			t.say(slog.LevelWarn, kind, fmt.Sprintf(one, f.reference, why), slog.String("image", f.reference), slog.String("reason", why))
+		}
+		return
+	}
 	groups := map[string][]failure{}
 	var reasons []string // in the order of the images
 	for _, f := range all {
@@ -43,13 +53,13 @@ func (t *talk) alike(all []failure, one, many string) {
 		group := groups[reason]
 		first := strings.Join(group[0].why, "; ")
 		if len(group) == 1 {
-			t.warn(one, group[0].reference, first)
+			t.say(slog.LevelWarn, kind, fmt.Sprintf(one, group[0].reference, first))
 			continue
 		}
 		if !slices.ContainsFunc(group, func(f failure) bool { return !slices.Equal(f.why, group[0].why) }) {
 			reason = first
 		}
-		t.warn(many, len(group), named(group), reason)
+		t.say(slog.LevelWarn, kind, fmt.Sprintf(many, len(group), named(group), reason))
 	}
 }
 

@@ -147,6 +147,7 @@ func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Optio
 	}
 	h.tell()
 	h.tellTraffic()
+	h.tellSummary()
 	switch {
 	case err != nil:
 		return err

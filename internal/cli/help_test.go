@@ -129,7 +129,7 @@ func TestPictureIsTrue(t *testing.T) {
 	if code := command(t.Context(), &stdout, io.Discard, nil, "demo"); code != 0 {
 		t.Fatalf("demo: exit code %d", code)
 	}
-	varies := regexp.MustCompile(`127\.0\.0\.1:\d+|in [\d.]+[mµ]?s`)
+	varies := regexp.MustCompile(`127\.0\.0\.1:\d+|in [\d.]+ ?[mµ]?s`)
 	printed := strings.Split(varies.ReplaceAllString(stdout.String(), "..."), "\n")
 	lines := regexp.MustCompile(`(?s)<text .*?</text>`).FindAllString(string(picture), -1)
 	for _, line := range lines {

@@ -344,6 +344,6 @@ func (h *hunt) tell() {
 		}
 	}
 	for _, remedy := range h.registries.remedies() {
-		h.a.talk.note("hint: %s", remedy)
+		h.a.talk.hint(remedy)
 	}
 }

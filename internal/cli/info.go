@@ -117,6 +117,7 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked) error {
 	h.tell()
 	h.tellTraffic()
+	h.tellSummary()
 	code, first := h.verdict()
 	some := int(h.looked.Load()) > len(failed)
 	switch {
@@ -158,7 +159,7 @@ func (a *app) describeImages(infos []mirror.Info) {
 			if !p.Created.IsZero() {
 				rows.add("    created", p.Created.UTC().Format(time.RFC3339))
 			}
-			rows.add("    size", fmt.Sprintf("%s in %d layers", report.Bytes(p.Size), len(p.Layers)))
+			rows.add("    size", report.Bytes(p.Size)+" in "+quantity(len(p.Layers), "layer"))
 			for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
 				rows.add("    label", key+"="+p.Labels[key])
 			}

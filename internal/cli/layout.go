@@ -86,6 +86,7 @@ func (a *app) collect(ctx context.Context, arg string, dry bool, output string) 
 	if dry {
 		verb = "would be removed"
 	}
-	fmt.Fprintf(a.out, "%d blobs and %d partial files %s, %s; %d blobs are kept\n", len(c.Removed), c.Partials, verb, report.Bytes(c.Bytes), c.Kept)
+	fmt.Fprintf(a.out, "%s and %s %s, %s; %s %s kept\n", quantity(len(c.Removed), "blob"), quantity(c.Partials, "partial file"), verb,
+		report.Bytes(c.Bytes), quantity(c.Kept, "blob"), be(c.Kept))
 	return nil
 }

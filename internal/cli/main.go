@@ -121,7 +121,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case code == exitInterrupted:
 		a.talk.fail(interrupted)
 	default:
-		a.talk.fail("%v", err)
+		a.talk.failed(err)
 	}
 	return code
 }

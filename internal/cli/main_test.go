@@ -231,8 +231,9 @@ func TestRegistryTrafficIsTold(t *testing.T) {
 		n    int
 	}{
 		{[]string{"find", "stackfleet/nova-api:2025.1"}, plain, 0},
-		{append(label, "find", "stackfleet/nova-api:2025.1"), line, 1},
-		{[]string{"info", "stackfleet/nova-api:2025.1"}, plain, 1}, // the server has failed it already
+		{append(label, "find", "stackfleet/nova-api:2025.1", "-v"), line, 1},
+		{[]string{"info", "stackfleet/nova-api:2025.1", "-v"}, plain, 1}, // the server has failed it already
+		{[]string{"info", "stackfleet/nova-api:2025.1"}, plain, 0},
 		{append(label, "info", "stackfleet/nova-api:2025.1", "-q"), plain, 0},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -6,6 +6,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -122,7 +123,16 @@ func (m *meter) words() string {
 	return m.talk.hide.Text(strings.Join(parts, ", "))
 }
 
-func (m *meter) line() { m.talk.note("%s", m.words()) }
+func (m *meter) line() { m.talk.tell(kindProgress, m.words(), progressFields(m.latest.Load())...) }
+
+// progressFields are the numbers of progress, for --log-format json.
+func progressFields(p *discover.Progress) []slog.Attr {
+	if p == nil {
+		return nil
+	}
+	return []slog.Attr{slog.Int("listed", p.Listed), slog.Int("candidates", p.Candidates), slog.Int("checked", p.Checked),
+		slog.Int("present", p.Present), slog.Int("unknown", p.Unknown)}
+}
 
 func (m *meter) frame() {
 	text := m.words()

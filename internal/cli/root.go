@@ -90,8 +90,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 		if len(names) == 0 {
 			return usagef("%s takes no arguments, and got %q%s", cmd.CommandPath(), args[0], didYouMean(cmd))
 		}
-		return usagef("%s needs %s, and got %d arguments%s", cmd.CommandPath(), strings.Join(names, " and "),
-			len(args), didYouMean(cmd))
+		return usagef("%s needs %s, and got %s%s", cmd.CommandPath(), strings.Join(names, " and "),
+			quantity(len(args), "argument"), didYouMean(cmd))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
@@ -88,22 +90,51 @@ func paceOf(p discover.Pace) report.Pace {
 	return report.Pace{Protocol: p.Protocol, Connections: p.Connections, Limit: p.Limit, Rate: p.Rate}
 }
 
-// tell says on standard error how the pattern fared.
+// tell reports on standard error how the pattern fared: why it failed, and with
+// --verbose all that its search cost.
 func (o outcome) tell(t *talk) {
 	if o.err != nil {
 		t.fail("%v", o.err)
 	}
-	if o.search.Namespace != string(discover.NamespaceNotFound) {
-		t.note("%v", o.search)
+	if t.wordy && o.search.Namespace != string(discover.NamespaceNotFound) {
+		s := o.search
+		t.tell(kindSearch, s.String(), append(countFields(s.Counts),
+			slog.String("pattern", s.Pattern), slog.String("host", s.Host), slog.String("token", s.Token), slog.Bool("finished", s.Finished),
+			slog.Int64("requests", s.Requests.Total), slog.Int64("with_token", s.Requests.WithToken),
+			slog.Int64("without_token", s.Requests.WithoutToken), slog.Int64("refused", s.Requests.Refused),
+			slog.Int64("retries", s.Requests.Retries), slog.String("protocol", s.Pace.Protocol),
+			slog.Int("connections", s.Pace.Connections), slog.String("limit", s.Pace.Limit), slog.Float64("rate", s.Pace.Rate))...)
 	}
 	if o.ignored {
 		t.warn(discover.HintTokenIgnored)
 	}
 	for _, hint := range o.hints {
 		if hint != discover.HintTokenIgnored {
-			t.note("hint: %s", hint)
+			t.hint(hint)
 		}
 	}
+}
+
+func countFields(c report.Counts) []slog.Attr {
+	return []slog.Attr{slog.Int("listed", c.Listed), slog.Int("checked", c.Checked), slog.Int("present", c.Present),
+		slog.Int("absent", c.Absent), slog.Int("unknown", c.Unknown), slog.Float64("elapsed_seconds", time.Duration(c.Elapsed).Round(time.Millisecond).Seconds())}
+}
+
+// tellSummary writes the one line that sums a search up. There is none for one
+// image, whose line is the answer, nor when no search came to anything.
+func (h *hunt) tellSummary() {
+	c := h.summary.Counts
+	finished, searched := true, false
+	for _, o := range h.told {
+		if o.search.Pattern != "" {
+			finished = finished && o.search.Finished
+			searched = searched || o.search.Namespace != string(discover.NamespaceNotFound) && (o.err == nil || o.search.Listed+o.search.Checked > 0)
+		}
+	}
+	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 {
+		return
+	}
+	h.a.talk.tell(kindSummary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
 }
 
 // worst is the exit code of all the patterns together, and the first error:

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/ref"
 )
 
 // talk is all that is said on standard error: warnings, notes, progress and
@@ -24,6 +26,7 @@ import (
 type talk struct {
 	quiet bool
 	json  bool // every line is a JSON object
+	wordy bool // --verbose
 	log   *slog.Logger
 	// hide keeps the secrets of the run out of every line.
 	hide *redact.Redactor
@@ -41,6 +44,7 @@ func newTalk(stderr io.Writer) *talk {
 func (t *talk) setup(f flags, terminal, color bool) {
 	t.quiet = f.quiet
 	t.json = f.logFormat == "json"
+	t.wordy = f.verbose > 0
 	level := slog.LevelWarn
 	switch {
 	case f.verbose == 1:
@@ -101,38 +105,84 @@ func (t *talk) above(w io.Writer) (restore func()) {
 	return func() { set(t.plain) }
 }
 
-// fail tells why the command ends without doing its work.
-func (t *talk) fail(format string, args ...any) { t.say(slog.LevelError, "", format, args...) }
+// The kinds of lines, in the field "kind" of --log-format json. doc/output.md
+// describes them.
+const (
+	kindError    = "error"
+	kindWarning  = "warning"
+	kindNote     = "note"
+	kindHint     = "hint"
+	kindProgress = "progress"
+	kindSummary  = "summary"
+	kindSearch   = "search"
+	kindRegistry = "registry"
+	kindUnknown  = "unknown"
+	kindAbsent   = "absent"
+	kindFailed   = "failed"
+	kindUnsigned = "signatures missing"
+)
 
-// warn tells what makes an answer other than it seems. --quiet keeps it.
+// fail reports why the command ends without doing its work.
+func (t *talk) fail(format string, args ...any) {
+	t.say(slog.LevelError, kindError, fmt.Sprintf(format, args...))
+}
+
+// failed does so of an error, with what it says of its input.
+func (t *talk) failed(err error) {
+	syntax, ok := errors.AsType[*ref.SyntaxError](err)
+	if !ok || !t.json {
+		t.fail("%v", err)
+		return
+	}
+	t.say(slog.LevelError, kindError, syntax.Msg, slog.String("input", syntax.Input), slog.Int("offset", syntax.Offset))
+}
+
+// warn reports what makes an answer other than it seems. --quiet keeps it.
 func (t *talk) warn(format string, args ...any) {
-	t.say(slog.LevelWarn, "warning: ", format, args...)
+	t.say(slog.LevelWarn, kindWarning, fmt.Sprintf(format, args...))
 }
 
 // unknown names an image whose verdict is unknown.
 func (t *talk) unknown(g report.Gap) {
-	t.say(slog.LevelWarn, "", "unknown: %s: %s: %s", g.Reference, g.Reason, g.Error)
+	t.say(slog.LevelWarn, kindUnknown, fmt.Sprintf("unknown: %s: %s: %s", g.Reference, g.Reason, g.Error),
+		slog.String("image", g.Reference), slog.String("reason", g.Reason), slog.String("error", g.Error))
 }
 
 // absent names an image that is not there and should be.
 func (t *talk) absent(g report.Gap) {
-	t.say(slog.LevelWarn, "", "absent: %s: %s", g.Reference, g.Reason)
+	t.say(slog.LevelWarn, kindAbsent, fmt.Sprintf("absent: %s: %s", g.Reference, g.Reason),
+		slog.String("image", g.Reference), slog.String("reason", g.Reason))
 }
 
-// note tells what is good to know.
-func (t *talk) note(format string, args ...any) {
+// note reports what is good to know.
+func (t *talk) note(format string, args ...any) { t.tell(kindNote, fmt.Sprintf(format, args...)) }
+
+// hint reports what can be done.
+func (t *talk) hint(text string) { t.tell(kindHint, "hint: "+text) }
+
+// tell writes a line that --quiet leaves out.
+func (t *talk) tell(kind, text string, fields ...slog.Attr) {
 	if !t.quiet {
-		t.say(slog.LevelInfo, "", format, args...)
+		t.say(slog.LevelInfo, kind, text, fields...)
 	}
 }
 
-func (t *talk) say(level slog.Level, label, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+// say writes a message: lines of text, or one JSON object with the fields.
+func (t *talk) say(level slog.Level, kind, text string, fields ...slog.Attr) {
 	if t.json {
-		h := slog.NewJSONHandler(t, nil)
-		r := slog.NewRecord(time.Now(), level, text, 0)
-		_ = h.Handle(context.Background(), r)
+		var lines []string
+		for line := range strings.Lines(text) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		r := slog.NewRecord(time.Now(), level, strings.Join(lines, "; "), 0)
+		r.AddAttrs(slog.String("kind", kind))
+		r.AddAttrs(fields...)
+		_ = slog.NewJSONHandler(t, nil).Handle(context.Background(), r)
 		return
+	}
+	label := ""
+	if kind == kindWarning || kind == kindFailed || kind == kindUnsigned {
+		label = "warning: "
 	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -4,6 +4,8 @@
 package cli
 
 import (
+	"cmp"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -59,10 +61,16 @@ func sameHost(registry, host string) bool {
 	return registry == host || strings.TrimSuffix(registry, ":443") == host || strings.TrimSuffix(registry, ":80") == host
 }
 
-// tellTraffic says on standard error what looking into images, or a copy of them,
+// tellTraffic reports, with --verbose, what looking into images, or a copy of them,
 // cost their registries.
 func (h *hunt) tellTraffic() {
+	if !h.a.talk.wordy {
+		return
+	}
 	for _, t := range h.registries.traffic() {
-		h.a.talk.note("%v", t)
+		h.a.talk.tell(kindRegistry, t.String(), slog.String("registry", t.Registry), slog.String("host", cmp.Or(t.Host, t.Registry)),
+			slog.Int64("requests", t.Requests.Total), slog.Int64("refused", t.Requests.Refused), slog.Int64("retries", t.Requests.Retries),
+			slog.String("protocol", t.Pace.Protocol), slog.Int("connections", t.Pace.Connections),
+			slog.String("limit", t.Pace.Limit), slog.Float64("rate", t.Pace.Rate))
 	}
 }

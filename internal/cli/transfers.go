@@ -5,6 +5,7 @@ package cli
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -92,7 +93,11 @@ func (t *transfers) stop() {
 }
 
 // line tells the whole in one line.
-func (t *transfers) line() { t.talk.note("%s", t.describe(t.progress())) }
+func (t *transfers) line() {
+	p := t.progress()
+	t.talk.tell(kindProgress, t.describe(p), slog.Int("images", p.Images), slog.Int("done", p.Done), slog.Int("failed", p.Failed),
+		slog.Int64("bytes", p.Bytes), slog.Int64("fetched", p.Fetched))
+}
 
 // frame brings the bars up to date. There are never more lines than the
 // terminal has, for what has scrolled off cannot be drawn over.

@@ -166,12 +166,16 @@ func (a *app) printVerification(v verification) {
 	}
 	state := "whole"
 	if !v.Whole {
-		state = fmt.Sprintf("%d damaged or missing", len(v.Damaged))
+		blobs, images := map[string]bool{}, map[string]bool{}
+		for _, d := range v.Damaged {
+			blobs[d.Digest], images[d.Image] = true, true
+		}
+		state = fmt.Sprintf("%s damaged or missing, in %s", quantity(len(blobs), "blob"), quantity(len(images), "image"))
 	}
-	fmt.Fprintf(a.out, "%d entries, %s in %d blobs, in %s: %s", v.Entries, report.Bytes(v.Bytes), v.Blobs,
+	fmt.Fprintf(a.out, "%s, %s in %s, in %s: %s", quantity(v.Entries, "entry"), report.Bytes(v.Bytes), quantity(v.Blobs, "blob"),
 		time.Duration(v.Elapsed).Round(time.Millisecond), state)
-	if len(v.Removed) > 0 {
-		fmt.Fprintf(a.out, "; %d blobs removed", len(v.Removed))
+	if n := len(v.Removed); n > 0 {
+		fmt.Fprintf(a.out, "; %s removed", quantity(n, "blob"))
 	}
 	fmt.Fprintln(a.out)
 }

@@ -259,6 +259,21 @@ HTTP/2.0, connections: 4, learned limit: about 12.5 requests a second`
 	}
 }
 
+func TestSummaryInOneLine(t *testing.T) {
+	c := report.Counts{Listed: 42, Checked: 10, Present: 9, Absent: 1, Elapsed: report.Elapsed(320 * time.Millisecond)}
+	if got, want := c.Line(true), "42 listed, 10 checked: 9 present, 1 absent in 0.3 s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	c = report.Counts{Checked: 2, Present: 1, Absent: 1, Unlabelled: 1, Unknown: 3, Elapsed: report.Elapsed(75 * time.Second)}
+	if got, want := c.Line(false), "2 checked: 1 present, 1 absent (1 without the label), 3 unknown in 75 s, not finished"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	c = report.Counts{Listed: 5, Elapsed: report.Elapsed(150 * time.Second)}
+	if got, want := c.Line(true), "5 listed: 0 present in 2m30s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 type failing struct{ after int }
 
 var errFull = errors.New("no space left")

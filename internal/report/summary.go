@@ -129,7 +129,53 @@ func (s *Summary) Add(p Search) {
 	}
 }
 
-// String puts a pattern's counts in a few lines for people.
+// Line puts the counts in one line for people, such as "42 listed, 10 checked: 9
+// present, 1 absent in 0.3 s". What there is none of is left out. finished is
+// false when the search was ended early.
+func (c Counts) Line(finished bool) string {
+	var asked []string
+	if c.Listed > 0 || c.Checked == 0 {
+		asked = append(asked, fmt.Sprintf("%d listed", c.Listed))
+	}
+	if c.Checked > 0 {
+		asked = append(asked, fmt.Sprintf("%d checked", c.Checked))
+	}
+	var found []string
+	for _, verdict := range []struct {
+		n    int
+		word string
+	}{{c.Present, Present}, {c.Absent, Absent}, {c.Unknown, Unknown}} {
+		if verdict.n == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", verdict.n, verdict.word)
+		if verdict.word == Absent && c.Unlabelled > 0 {
+			text += fmt.Sprintf(" (%d without the label)", c.Unlabelled)
+		}
+		found = append(found, text)
+	}
+	if len(found) == 0 {
+		found = []string{"0 " + Present}
+	}
+	text := strings.Join(asked, ", ") + ": " + strings.Join(found, ", ") + " in " + Seconds(time.Duration(c.Elapsed))
+	if !finished {
+		text += ", not finished"
+	}
+	return text
+}
+
+// Seconds writes how long something took, for people.
+func Seconds(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	case d < 2*time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 0, 64) + " s"
+	}
+	return d.Round(time.Second).String()
+}
+
+// String puts all that is known of a pattern's search in a few lines for people.
 func (p Search) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s: %d listed", p.Pattern, p.Host, p.Listed)
