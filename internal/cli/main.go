@@ -105,7 +105,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
 	err := root.ExecuteContext(ctx)
-	a.talk.json = a.talk.json || a.flags.logFormat == "json" // also of a command line that is wrong
+	a.talk.json = a.talk.json || asksForJSON(args) // also of a command line that is wrong
 	switch flushed := a.out.Flush(); {
 	case flushed == nil:
 	case !brokenPipe(flushed):
@@ -124,6 +124,17 @@ func (a *app) run(ctx context.Context, args []string) int {
 		a.talk.failed(err)
 	}
 	return code
+}
+
+// asksForJSON reports whether a command line has --log-format json, which may
+// stand after what is wrong with it.
+func asksForJSON(args []string) bool {
+	for i, arg := range args {
+		if arg == "--log-format=json" || arg == "--log-format" && i+1 < len(args) && args[i+1] == "json" {
+			return true
+		}
+	}
+	return false
 }
 
 func isTerminal(w io.Writer) bool {
