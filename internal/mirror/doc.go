@@ -23,7 +23,8 @@
 //   - ledger.go, blob.go, queue.go: who waits for what. The one place where the
 //     goroutines meet.
 //   - look.go, walk.go, shelf.go, rewrite.go, config.go: what an image is made
-//     of, and which of it was chosen. attach.go: what is attached to it.
+//     of, and which of it was chosen. attach.go: what is attached to it;
+//     record.go, record_file.go: what a destination records of that.
 //   - fetch.go, turn.go, settle.go, commit.go: the rest of the way. fault.go: which error
 //     is of a request, of an image, or of the whole.
 //   - source.go: where images come from. destination.go: where they go; layout.go,
@@ -39,7 +40,8 @@
 //
 //   - Each blob is fetched once, whichever images want it, and resumed from
 //     where it broke. Nothing is fetched that the destination has.
-//   - An image that is unchanged costs no request, when its digest is known.
+//   - An image that is unchanged costs no request, when its digest is known and the
+//     destination has recorded that it got all that is attached.
 //   - An image is said to be copied when the destination has it: of an archive,
 //     when that is written.
 //   - One image's trouble is that image's. Only the context, a disk, or a

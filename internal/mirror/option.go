@@ -25,7 +25,7 @@ type SignatureMode string
 
 // The modes. A look costs a few requests for each manifest of an image.
 const (
-	SignaturesNew    SignatureMode = "new"    // the default: for images that are new or changed
+	SignaturesNew    SignatureMode = "new"    // the default: for images that are new or changed, or may lack some
 	SignaturesAlways SignatureMode = "always" // for unchanged images too
 	SignaturesNever  SignatureMode = "never"
 )

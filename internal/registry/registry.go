@@ -19,7 +19,7 @@
 //
 // A [Registry] (this file; ping.go: is it there) is a host, a [Repository]
 // (repository.go) what requests are made of: manifest.go, blob.go, attached.go for
-// pulling; upload.go, mount.go, writable.go for pushing; admits.go for neither.
+// pulling; upload.go, mount.go, writable.go, referrers.go for pushing; admits.go for neither.
 // Each request goes down through
 //
 //   - client.go, which is the way in for our own requests and for oras';
