@@ -21,6 +21,7 @@ import (
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -234,6 +235,8 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		err = usagef("destination %q: %w", o.text, err)
 	} else if err = a.reach(ctx, o.host, at); err != nil {
 		err = unreached(o.dest, err)
+	} else {
+		err = a.admitted(ctx, to, o.dest)
 	}
 	if err != nil {
 		if o.layout.Made() && !f.dryRun {
@@ -242,6 +245,23 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		return errors.Join(err, o.layout.Close())
 	}
 	return nil
+}
+
+// admitted finds out, before the search, whether the registry takes the
+// credentials that there are for what is beneath the prefix. It asks for no
+// repository to push to: a Quay would make it (doc/adr/0021).
+func (a *app) admitted(ctx context.Context, to *registry.Registry, d dest) error {
+	if d.prefix == "" {
+		return nil // --map says which repositories there are
+	}
+	beneath, err := to.Repository(d.prefix + "/quayside")
+	if err != nil {
+		return nil // the images' own names are looked at one by one
+	}
+	if err = beneath.Login(ctx); errors.Is(err, registry.ErrLogin) {
+		return fmt.Errorf("destination %q: nothing was copied: %w", d.text, err)
+	}
+	return ctx.Err()
 }
 
 // records names the file that records which images of a registry have all their

@@ -4,6 +4,7 @@
 package mirror_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // newFront starts a registry behind a server that answers some requests by itself.
@@ -214,5 +217,54 @@ func TestPushIsTriedFirst(t *testing.T) {
 		if posts != want {
 			t.Errorf("%s: %d uploads were begun, want %d", name, posts, want)
 		}
+	}
+}
+
+// On a Quay a push that is tried makes the repository (doc/quay-api.md section 5):
+// none is made that no image fills, and a plan makes none.
+func TestTryingAPushLeavesNothing(t *testing.T) {
+	s := newSite(t, smallRelease(3))
+	to, err := quaytest.NewServer(quaytest.SampleDataset())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(to.Close)
+	host := strings.TrimPrefix(to.URL(), "http://")
+	w := &wire{base: &http.Transport{}}
+	t.Cleanup(w.base.CloseIdleConnections)
+	who := registry.ForHost(host, registry.NewCredential(quaytest.SamplePusher, quaytest.SamplePusherToken))
+	r, err := registry.New(host, registry.Options{PlainHTTP: true, Transport: w, Credentials: who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := s.images("2025.1")
+	made := func() int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to.URL()+"/api/v1/repository?namespace=emptyfleet", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+quaytest.SampleToken)
+		resp, err := w.base.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var list struct{ Repositories []struct{ Name string } }
+		if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Repositories)
+	}
+	destination, err := mirror.ToRegistry(r, "emptyfleet", newLayout(t, t.TempDir()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mirror.New(destination, s.options()).Plan(t.Context(), slices.Values(images)); err != nil || made() != 0 {
+		t.Errorf("a plan: %v, and %d repositories were made", err, made())
+	}
+	report, err := mirror.New(destination, s.options()).Copy(t.Context(), slices.Values(images))
+	if err != nil || report.Copied != len(images) || made() != len(images) {
+		t.Errorf("a copy: %v, and %d repositories were made\n%s", err, made(), show(t, report))
 	}
 }

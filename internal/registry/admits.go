@@ -6,39 +6,62 @@ package registry
 import (
 	"context"
 	"net/http"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // Admits finds out whether the registry takes the credentials that there are for
-// the repository, or lets push without. [ErrDenied] says no. It changes nothing,
+// the repository, or lets push without. [ErrLogin] says no. It changes nothing,
 // and so does not tell whether the credentials may push: a Quay makes the
 // repository when somebody asks that (doc/quay-api.md section 5).
 func (r *Repository) Admits(ctx context.Context) error {
-	const op = "log in to"
+	who, lookup := r.registry.credential(ctx, r.name)
+	wanted := need{repository: r.name, push: who.IsZero()}
+	err := r.login(ctx, wanted, who)
+	t := r.registry.tokens.find(wanted)
+	switch {
+	case err != nil || !who.IsZero() || t == nil || !t.denies(wanted):
+		return err
+	case lookup != nil:
+		return r.registry.failed(opLogin, r.registry.host, lookup)
+	}
+	return &Error{Op: opLogin, Subject: r.registry.host, Message: "nobody may push without credentials, and there are none", Hint: login(r.registry.host), kind: ErrLogin}
+}
+
+// Login finds out whether the registry takes the credentials that there are for
+// the repository. Without credentials nothing is asked. [ErrLogin] says no.
+func (r *Repository) Login(ctx context.Context) error {
+	who, err := r.registry.credential(ctx, r.name)
+	if err != nil || who.IsZero() {
+		return nil // whether they are needed is not known
+	}
+	return r.login(ctx, need{repository: r.name}, who)
+}
+
+const opLogin = "log in to"
+
+// login asks for the registry's root, with the rights that a need has to have.
+func (r *Repository) login(ctx context.Context, wanted need, who Credential) error {
 	host := r.registry.host
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.registry.origin+"/v2/", nil)
 	if err != nil {
-		return r.registry.failed(op, host, err)
+		return r.registry.failed(opLogin, host, err)
 	}
-	who, lookup := r.registry.credential(ctx, r.name)
-	wanted := need{repository: r.name, push: who.IsZero()}
 	answer, err := r.registry.do(req, wanted)
 	if err != nil {
-		return r.registry.failed(op, host, err)
+		return r.registry.failed(opLogin, host, err)
 	}
 	defer closeBody(answer.Response)
-	if answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden {
-		refused := r.registry.refused(op, host, answer)
-		if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized {
-			refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
-		}
-		return refused
-	}
 	t := r.registry.tokens.find(wanted)
 	switch {
-	case !who.IsZero() || t == nil || !t.denies(wanted):
+	case t != nil && t.withheld != "":
+		return &Error{Op: opLogin, Subject: host, Message: withheld(host, t.withheld), kind: ErrLogin}
+	case answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden:
 		return nil
-	case lookup != nil:
-		return r.registry.failed(op, host, lookup)
 	}
-	return &Error{Op: op, Subject: host, Message: "nobody may push without credentials, and there are none", Hint: login(host), kind: ErrLogin}
+	refused := r.registry.refused(opLogin, host, answer)
+	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.away && (t == nil || t.scheme == auth.SchemeBasic) {
+		refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
+	}
+	return refused
 }

@@ -35,3 +35,27 @@ func TestAdmits(t *testing.T) {
 		}
 	}
 }
+
+// Credentials are tried by themselves; without any nothing is asked.
+func TestLogin(t *testing.T) {
+	closed, open := "http://"+registrytest.Start(t, registrytest.WithPassword()).Host(), "http://"+registrytest.Start(t).Host()
+	for name, test := range map[string]struct {
+		server *server
+		denied bool
+	}{
+		"a password":           {connect(t, closed, registrytest.User, registrytest.Secret), false},
+		"a wrong password":     {connect(t, closed, registrytest.User, "other"), true},
+		"no password":          {connect(t, closed, "", ""), false},
+		"none is wanted":       {connect(t, open, registrytest.User, "other"), false},
+		"a robot":              {sample(t, robot, robotSecret), false},
+		"a robot with no such": {sample(t, robot, "other"), true},
+	} {
+		err := test.server.repository(t, "nobody/nothing").Login(t.Context())
+		if errors.Is(err, registry.ErrLogin) != test.denied || err != nil && !test.denied {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := test.server.seen.count("/uploads/"); n > 0 {
+			t.Errorf("%s: something was to be pushed", name)
+		}
+	}
+}

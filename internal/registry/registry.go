@@ -6,11 +6,9 @@
 // image, pushes that can be sent again, and the credentials for all of it.
 //
 // It is the only importer of oras.land/oras-go/v2, whose types do not leave it.
-// From there come the answer to a server's challenge and the token request
-// (registry/remote/auth), the programs that keep credentials
-// (registry/remote/credentials), and referrers, with the upkeep of their
-// fallback tag (registry/remote). What is written here, and why, is in
-// doc/adr/0010-registry-client.md.
+// From there come referrers, with the upkeep of their fallback tag
+// (registry/remote). What is written here, and why, is in
+// doc/adr/0010-registry-client.md and doc/adr/0021-registries-of-the-field.md.
 //
 // It stores nothing, hashes no blob, and does not pace: [Options].Transport
 // does, and repeats what can be repeated without harm.
@@ -26,8 +24,10 @@
 //   - redirect.go: a redirect is followed by a new request that carries no
 //     credential unless it stays on the registry's scheme, host and port;
 //   - access.go and token.go: which token serves, for which repositories at
-//     once (batch.go, claims.go), and whose credential buys it (credential.go,
-//     authfile.go);
+//     once (batch.go, claims.go);
+//   - challenge.go and realm.go: how a 401 can be met, and where a token comes
+//     from; credential.go, authfile.go and helper.go: whose credential buys it;
+//   - denial.go and reason.go: why a request was refused, as far as it is known;
 //   - resend.go: pushes are sent again when their body can be had again;
 //   - stall.go: a body that stays silent is given up.
 //
