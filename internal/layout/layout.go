@@ -134,11 +134,17 @@ func Open(dir string, o Options) (*Layout, error) {
 		removeEmpty(l.made)
 		return nil, l.failed("make", err)
 	}
+	if l.Made() { // at once: a kill leaves what begun knows for ours
+		_ = os.Mkdir(l.path(ownFolder), disk.FolderMode)
+	}
+	begun := l.Made() || l.begun()
 	if l.ours, l.lock, err = l.acquire(); err != nil {
-		removeEmpty(l.made) // what another process has locked is not empty, and stays
+		if l.Made() { // what another process has locked is not empty, and stays
+			removeEmpty(append([]string{l.path(ownFolder)}, l.made...))
+		}
 		return nil, err
 	}
-	if err := l.prepare(o.Staging); err != nil {
+	if err := l.prepare(o.Staging, begun); err != nil {
 		err = l.failed("open", err)
 		if len(l.made) == 0 {
 			return nil, errors.Join(err, l.Close())
@@ -198,7 +204,7 @@ func removeFolder(dir string) error {
 
 // prepare finishes a layout that is new or half made, and reads its index. The
 // lock is held.
-func (l *Layout) prepare(staging string) error {
+func (l *Layout) prepare(staging string, made bool) error {
 	state, err := l.state()
 	if err != nil {
 		return err
@@ -207,7 +213,7 @@ func (l *Layout) prepare(staging string) error {
 		return fmt.Errorf("%w: it is a folder of quayside's own, for %q: choose another", ErrNotLayout, l.ours.Staging)
 	}
 	if !l.ours.marked() {
-		if err := l.ours.claim(staging, len(l.made) > 0); err != nil {
+		if err := l.ours.claim(staging, made); err != nil {
 			return err
 		}
 		l.ours.sign(l.lock)

@@ -92,6 +92,17 @@ func (f folder) own() (own, error) {
 	return free, nil
 }
 
+// begun reports whether a folder has nothing in it but what is made there first. Then
+// a run made the folder and was killed.
+func (f folder) begun() bool {
+	entries, err := os.ReadDir(string(f))
+	if err != nil || len(entries) != 1 || entries[0].Name() != ownFolder || !entries[0].IsDir() {
+		return false
+	}
+	_, err = readMark(f.path(ownFolder))
+	return errors.Is(err, errBlank)
+}
+
 // readMark reads the mark of a folder. errBlank, errForeign. A lock or a mark that is
 // another name of a file, or no file, is somebody else's.
 func readMark(dir string) (mark, error) {
