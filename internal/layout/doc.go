@@ -9,9 +9,9 @@
 //
 // A layout is a folder (folder.go) with oci-layout, index.json and
 // blobs/<algorithm>/<hex>. What is not of the format is in one folder beside
-// blobs, .quayside, as containerd keeps its ingest folder: the lock (lock.go), a
-// partial file for each blob on its way, by digest, and temporary files. Inside
-// blobs they would be garbage to other tools: one removes whatever the index
+// blobs, .quayside, as containerd keeps its ingest folder: the lock (lock.go), a mark that
+// says whose the folder is (own.go), a partial file for each blob on its way, by digest, and
+// temporary files. Inside blobs they would be garbage to other tools: one removes whatever the index
 // does not lead to, in every folder of blobs.
 //
 // One process has a layout open for writing. Blobs come in whole (blob.go) or
@@ -32,6 +32,9 @@
 //     Of blobs that another tool put there only the names are.
 //   - A partial file is not synced. What a power cut leaves of it is hashed again, and
 //     thrown away in the end if it does not fit.
+//   - Nothing is removed, truncated, renamed or written over that quayside did not make, in this
+//     run or in one that left a mark. A name proves nothing. What is no file in the place
+//     of a blob is moved away, and never opened.
 //   - What is there and fits its digest is never removed because a descriptor
 //     says something else of it. Only Delete and Collect remove whole blobs.
 //   - Entries of the index that other tools made, and fields that nobody here
@@ -41,5 +44,6 @@
 //   - Nothing is held in memory but the index, one manifest at a time, and, while
 //     Verify and Collect run, what the manifests list.
 //
-// The decisions and what was measured are in doc/adr/0009-layout-on-disk.md.
+// The decisions and what was measured are in doc/adr/0009-layout-on-disk.md and
+// doc/adr/0016-a-mark-says-what-is-ours.md.
 package layout
