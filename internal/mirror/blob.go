@@ -79,6 +79,7 @@ func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
 		case lost: // what it was said to be before was perhaps wrong
 			l.bytes += d.Size - b.Size
 			b.Descriptor, b.sources, b.at, b.corrupt = d, nil, 0, 0
+			b.again = true // it may be staged, with this size
 		default:
 			p.item.open++
 			b.rivals = append(b.rivals, rival{p, d, from})

@@ -22,6 +22,7 @@ const (
 	maxDepth     = 3       // indexes in indexes
 	maxManifests = 1000    // of one image
 	maxBlob      = 1 << 40 // bytes
+	maxImage     = 1 << 50 // bytes of all blobs of one image
 )
 
 // A tree is what an image, or an attachment, is made of.
@@ -52,6 +53,7 @@ type walker struct {
 
 	seen  map[digest.Digest]visited // manifests
 	blobs map[digest.Digest]bool
+	sizes map[digest.Digest]int64 // as the manifests say
 	tree  tree
 }
 
@@ -70,7 +72,7 @@ var errNotChosen = errors.New("none of the platforms that were chosen")
 
 // walk reads the tree below a digest.
 func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
-	w.seen, w.blobs = map[digest.Digest]visited{}, map[digest.Digest]bool{}
+	w.seen, w.blobs, w.sizes = map[digest.Digest]visited{}, map[digest.Digest]bool{}, map[digest.Digest]int64{}
 	desc, err := w.visit(ctx, ocispec.Descriptor{Digest: root}, 0)
 	w.tree.root = desc
 	return w.tree, err
@@ -100,6 +102,9 @@ func (w *walker) read(ctx context.Context, want ocispec.Descriptor, depth int) (
 	if err != nil {
 		return want, err
 	}
+	if err := w.oneSize(desc); err != nil {
+		return want, err
+	}
 	if w.manifest != nil {
 		w.manifest(desc, fetched)
 	}
@@ -118,6 +123,11 @@ func (w *walker) read(ctx context.Context, want ocispec.Descriptor, depth int) (
 	if w.image != nil {
 		w.image(desc, m)
 	}
+	for _, d := range append([]ocispec.Descriptor{*m.Config}, m.Layers...) {
+		if err := w.oneSize(d); err != nil {
+			return want, fmt.Errorf("%s: %w", desc.Digest, err)
+		}
+	}
 	for _, b := range m.Blobs() {
 		if err := w.add(b); err != nil {
 			return want, fmt.Errorf("%s: %w", desc.Digest, err)
@@ -133,6 +143,15 @@ func (w *walker) keep(d ocispec.Descriptor) {
 	w.tree.size += d.Size
 }
 
+// oneSize refuses a digest that is said to have two sizes: one of them is wrong.
+func (w *walker) oneSize(d ocispec.Descriptor) error {
+	if before, known := w.sizes[d.Digest]; known && before != d.Size {
+		return fmt.Errorf("%s is said to have %d bytes and %d bytes", d.Digest, before, d.Size)
+	}
+	w.sizes[d.Digest] = d.Size
+	return nil
+}
+
 // add enters a blob into the tree.
 func (w *walker) add(d ocispec.Descriptor) error {
 	if w.blobs[d.Digest] {
@@ -140,6 +159,9 @@ func (w *walker) add(d ocispec.Descriptor) error {
 	}
 	if d.Size > maxBlob {
 		return fmt.Errorf("blob %s is said to have %d bytes, and %d is the limit", d.Digest, d.Size, int64(maxBlob))
+	}
+	if d.Size > maxImage-w.tree.size {
+		return fmt.Errorf("image is said to have more than %d bytes, which is the limit", int64(maxImage))
 	}
 	w.blobs[d.Digest] = true
 	d = ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
@@ -184,6 +206,9 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 		if !manifest.IsManifest(child.MediaType) {
 			return desc, fmt.Errorf("%s: lists %s of media type %q, which is no image", desc.Digest, child.Digest, child.MediaType)
 		}
+		if err := w.oneSize(child); err != nil {
+			return desc, fmt.Errorf("%s: %w", desc.Digest, err)
+		}
 		got, err := w.visit(ctx, child, depth+1)
 		if errors.Is(err, errNotChosen) && manifest.IsIndex(child.MediaType) {
 			continue
@@ -198,7 +223,7 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 		kept++
 		changed = changed || got.Digest != child.Digest
 	}
-	if kept == 0 && len(m.Children) > 0 {
+	if kept == 0 && (len(m.Children) > 0 || len(w.platform.Only) > 0) {
 		return desc, w.noneOf(m.Children)
 	}
 	switch {
@@ -218,6 +243,9 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 // noneOf says that an index has nothing for the platforms that were chosen.
 func (w *walker) noneOf(children []ocispec.Descriptor) error {
 	has := strings.Join(listed(children), ", ")
+	if len(children) == 0 {
+		has = "none, for it is an empty index"
+	}
 	if one := w.platform.One; len(w.platform.Only) == 0 && describes(&one) {
 		return fmt.Errorf("%w: it has %s, and not %s, which is taken without --platform: choose another with it",
 			errNotChosen, has, platformText(one))

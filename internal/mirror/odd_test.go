@@ -1,0 +1,170 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/mirror"
+)
+
+// odd makes an image with these layers besides a good one.
+func (y *yard) odd(repository string, layers ...ocispec.Descriptor) ocispec.Descriptor {
+	y.t.Helper()
+	return y.manifest(repository, ocispec.MediaTypeImageManifest, map[string]any{
+		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
+		"config": y.blob(repository, ocispec.MediaTypeImageConfig, `{"os":"linux","architecture":"amd64"}`),
+		"layers": append([]ocispec.Descriptor{y.blob(repository, ocispec.MediaTypeImageLayerGzip, "layer")}, layers...),
+	})
+}
+
+// sized says another size of a descriptor.
+func sized(d ocispec.Descriptor, size int64) ocispec.Descriptor {
+	d.Size = size
+	return d
+}
+
+// What is odd about one image fails that image, by name, and no other: not in this
+// run nor in the next one, whatever the destination.
+func TestOddImagesFailAlone(t *testing.T) {
+	y := newDock(t)
+	y.tag("good", "v1", y.image("good", "linux/amd64", "layer", "good"))
+	y.tag("other", "v1", y.image("other", "linux/amd64", "layer", "other"))
+	shared := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: digest.FromString(tarText("layer")), Size: int64(len(tarText("layer")))}
+	y.blob("liar", shared.MediaType, tarText("layer"))
+	layer := y.blob("two-sizes", ocispec.MediaTypeImageLayerGzip, "layer")
+	many := slices.Repeat([]ocispec.Descriptor{layer}, 10_001)
+	deep := y.image("deep", "linux/amd64", "deep")
+	for range 6 {
+		deep = y.index("deep", deep)
+	}
+	config := y.blob("config-size", ocispec.MediaTypeImageConfig, `{"os":"linux","architecture":"amd64"}`)
+	child := y.image("index-size", "linux/amd64", "child")
+	text := y.blob("no-manifest", ocispec.MediaTypeImageManifest, "just bytes")
+	odd := map[string]struct {
+		desc ocispec.Descriptor
+		want string
+	}{
+		"liar":        {y.odd("liar", sized(shared, shared.Size+5)), "bytes"},
+		"two-sizes":   {y.odd("two-sizes", sized(layer, layer.Size+1)), "bytes and"},
+		"config-size": {y.odd("config-size", sized(config, config.Size+1)), "bytes and"},
+		"huge":        {y.huge(), ""},
+		"negative":    {y.odd("negative", sized(layer, -5)), "negative"},
+		"many":        {y.odd("many", many...), "entries"},
+		"deep":        {deep, "nested"},
+		"index-size":  {y.index("index-size", child, sized(child, child.Size+1)), "bytes"},
+		"no-manifest": {y.index("no-manifest", text), ""},
+		"no-digest":   {y.odd("no-digest", ocispec.Descriptor{MediaType: layer.MediaType, Digest: "sha256:abc", Size: 1}), "digest"},
+	}
+	for name, o := range odd {
+		y.tag(name, "v1", o.desc)
+	}
+	s := newSite(t, y.data)
+	dir := t.TempDir()
+	free, err := newLayout(t, filepath.Join(dir, "free")).Free()
+	if err != nil || free >= huge {
+		t.Skipf("the disk has room for %d bytes (%v)", free, err)
+	}
+	for name, open := range map[string]func() mirror.Destination{
+		"oci": func() mirror.Destination {
+			l, err := layout.Open(filepath.Join(dir, "oci"), layout.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closing{mirror.ToLayout(l), l}
+		},
+		"oci-archive":    func() mirror.Destination { return opened(t, mirror.ToOCIArchive, filepath.Join(dir, "oci.tar")) },
+		"docker-archive": func() mirror.Destination { return opened(t, mirror.ToDockerArchive, filepath.Join(dir, "docker.tar")) },
+	} {
+		for run := range 2 {
+			to := open()
+			r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(s.images("v1")))
+			if err := errors.Join(err, to.Close()); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if r.Copied+r.Present != 2 || r.Copied != 2*(1-run) || r.Failed != len(odd) {
+				t.Errorf("%s, run %d:\n%s", name, run, show(t, r))
+			}
+			for _, i := range r.Images {
+				of := strings.TrimSuffix(strings.TrimPrefix(i.Reference, s.host+"/yard/"), ":v1")
+				if o, bad := odd[of]; bad && !strings.Contains(i.Error, o.want) {
+					t.Errorf("%s: %s: error is %s, and does not say %q", name, of, i.Error, o.want)
+				}
+			}
+		}
+	}
+	v, err := layout.Verify(t.Context(), filepath.Join(dir, "oci"), layout.VerifyOptions{})
+	if err != nil || len(v.Damaged) > 0 {
+		t.Errorf("%v, damaged: %v", err, v.Damaged)
+	}
+}
+
+// A closing destination closes its layout.
+type closing struct {
+	mirror.Destination
+	l *layout.Layout
+}
+
+func (c closing) Close() error { return errors.Join(c.Destination.Close(), c.l.Close()) }
+
+// A layer, a configuration or an attachment that carries the media type of a
+// manifest is a blob, whatever is in it.
+func TestBlobsAreNoManifests(t *testing.T) {
+	y := newYard(t)
+	good := y.image("good", "linux/amd64", "layer")
+	y.tag("good", "v1", good)
+	for i, mediaType := range manifest.Accept() {
+		name := fmt.Sprint("odd-", i)
+		y.tag(name, "v1", y.odd(name, y.blob(name, mediaType, "just bytes "+name)))
+	}
+	bytes := y.blob("good", ocispec.MediaTypeImageManifest, "just bytes")
+	y.tag("good", cosign(good, ".att"), y.manifest("good", ocispec.MediaTypeImageManifest, map[string]any{
+		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
+		"config": y.blob("good", ocispec.MediaTypeImageManifest, "{}"), "layers": []ocispec.Descriptor{bytes},
+	}))
+	s := newSite(t, y.data)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	o := s.options()
+	o.Signatures = mirror.SignaturesNew
+	for run := range 2 {
+		r := archived(t, mirror.ToOCIArchive, file, o, s.images("v1"))
+		if r.Failed != 0 || r.Copied != 5*(1-run) || run == 0 && r.SignaturesCopied != 1 {
+			t.Errorf("run %d:\n%s", run, show(t, r))
+		}
+	}
+	if _, ok := unpack(t, file)["blobs/sha256/"+bytes.Digest.Encoded()]; !ok {
+		t.Error("what is attached is not whole")
+	}
+	gone(t, file+".quayside")
+}
+
+// Of an empty index no platform can be taken. Without a choice it is copied as it is.
+func TestEmptyIndex(t *testing.T) {
+	y := newYard(t)
+	y.tag("empty", "v1", y.index("empty"))
+	y.tag("nested", "v1", y.index("nested", y.index("nested")))
+	s := newSite(t, y.data)
+	for _, mode := range []mirror.IndexMode{mirror.SparseIndex, mirror.RewrittenIndex} {
+		o := s.options()
+		o.Platforms = platforms(t, mode, "linux/amd64")
+		r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
+		for _, i := range r.Images {
+			if i.Status != mirror.Failed || !strings.Contains(i.Error, "none of the platforms") {
+				t.Errorf("%s: %s: %s", mode, i.Reference, show(t, r))
+			}
+		}
+	}
+	l := newLayout(t, t.TempDir())
+	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 2)
+}
