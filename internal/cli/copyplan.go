@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -77,9 +76,14 @@ func (c *copying) plan(ctx context.Context) error {
 		}
 	}
 	code, why := c.verdict(ctx, len(found.Images)-len(failed), failed, err)
-	if need := c.need(found); found.Free >= 0 && need > found.Free && why == "" {
-		code, why = exitFailed, fmt.Sprintf("the disk is too small: %s are needed in %s, and %s are free",
-			report.Bytes(need), staging, report.Bytes(found.Free))
+	noRoom := 0
+	for _, err := range failed {
+		if errors.Is(err, mirror.ErrNoRoom) {
+			noRoom++
+		}
+	}
+	if noRoom > 0 && why == "" {
+		why = fmt.Sprintf("the disk is too small for %d of %d images: %s are free in %s", noRoom, len(found.Images), report.Bytes(found.Free), staging)
 	}
 	why = c.a.talk.hide.Text(why)
 	if err := c.printPlan(found, code, why); err != nil {
@@ -108,18 +112,6 @@ func (c *copying) plan(ctx context.Context) error {
 		return &status{code: code}
 	}
 	return nil
-}
-
-// need is how many bytes a copy would write. An archive is written beside what is
-// staged for it, unless it has all of it already.
-func (c *copying) need(p mirror.Plan) int64 {
-	to, gathers := c.to.destination.(mirror.Gatherer)
-	if gathers && slices.ContainsFunc(p.Images, func(i mirror.PlannedImage) bool {
-		return i.Err == nil && (!i.Present || to.Awaits(i.Image))
-	}) {
-		return p.Missing + p.Bytes
-	}
-	return p.Missing
 }
 
 // aside tells what goes on when the search is over.

@@ -249,6 +249,23 @@ func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (boo
 	return !sound, err
 }
 
+// keeps returns what the next archive holds of what is there already, with sizes.
+func (a *archive) keeps(ctx context.Context) map[digest.Digest]int64 {
+	kept := map[digest.Digest]int64{}
+	for _, e := range a.staging.Images() {
+		parts, _ := a.parts(ctx, e.Descriptor, true) // what cannot be read is found later
+		for _, d := range parts {
+			kept[d.Digest] = d.Size
+		}
+	}
+	if a.old != nil {
+		for d, at := range a.old.blobs {
+			kept[d] = at.size
+		}
+	}
+	return kept
+}
+
 // Take does nothing: the staging folder is what the archive is made from.
 func (a *archive) Take(context.Context, Image, ocispec.Descriptor) error { return nil }
 

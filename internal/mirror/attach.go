@@ -92,6 +92,7 @@ func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth 
 			r.ledger.drop(p, err)
 			continue
 		}
+		r.ledger.admit(p, false)
 		if depth == 0 && !strings.HasSuffix(a.Tag, ".sig") {
 			r.follow(it, a.Descriptor.Digest, seen, depth+1)
 		}

@@ -18,13 +18,16 @@ const maxSources = 16
 type blob struct {
 	ocispec.Descriptor
 	state   blobState
-	take    bool // the destination wants it
-	counted bool // among what has to be fetched
-	again   bool // the destination changed its mind: it may be staged
-	waiting []*part
-	rivals  []rival
-	sources []*source
-	first   *item
+	take    bool  // the destination wants it
+	counted bool  // among what has to be fetched
+	again   bool  // the destination changed its mind: it may be staged
+	rest    int64 // bytes still to be written
+	// reserved says that rest is counted as coming.
+	reserved bool
+	waiting  []*part
+	rivals   []rival
+	sources  []*source
+	first    *item
 
 	// Written by the goroutine that fetches it.
 	at      int   // index of the source
@@ -37,6 +40,7 @@ type blobState uint8
 
 const (
 	asking blobState = iota // whether the destination wants it
+	held                    // to be fetched once there is room for what needs it
 	queued
 	underway // fetched, or taken by the destination
 	in       // staged and taken, or not wanted
@@ -59,8 +63,9 @@ func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	p.item.whole += d.Size
 	b := l.blobs[d.Digest]
 	if b == nil {
-		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, earlier: maxBlob}
+		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, earlier: maxBlob, rest: d.Size}
 		l.blobs[d.Digest] = b
+		p.needs = append(p.needs, b)
 		l.bytes += d.Size
 		p.item.open++
 		return b
@@ -78,7 +83,7 @@ func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
 			return
 		case lost: // what it was said to be before was perhaps wrong
 			l.bytes += d.Size - b.Size
-			b.Descriptor, b.sources, b.at, b.corrupt = d, nil, 0, 0
+			b.Descriptor, b.sources, b.at, b.corrupt, b.rest = d, nil, 0, 0, d.Size
 			b.again = true // it may be staged, with this size
 		default:
 			p.item.open++
@@ -100,15 +105,20 @@ func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
 		if b.err != nil {
 			b.at, b.corrupt, b.err = len(b.sources)-1, 0, nil
 		}
+		b.state = held
+	}
+	if b.state == held && p.admitted {
 		l.enqueue(b)
 	}
 	b.waiting = append(b.waiting, p)
+	p.needs = append(p.needs, b)
 	p.item.open++
 }
 
 // enqueue puts a blob in the line that its size belongs to.
 func (l *ledger) enqueue(b *blob) {
 	b.state = queued
+	l.reserve(b)
 	if !b.counted {
 		b.counted = true
 		l.wanted += b.Size
@@ -122,10 +132,10 @@ func (l *ledger) enqueue(b *blob) {
 
 // asked enters what came of asking: whether the destination wants the blob, and
 // whether it is staged.
-func (l *ledger) asked(b *blob, wanted, staged bool) {
+func (l *ledger) asked(b *blob, wanted, staged bool, rest int64) {
 	l.mu.Lock()
 	defer l.unlock()
-	b.take = wanted
+	b.take, b.rest, l.dirty = wanted, rest, true
 	switch {
 	case !wanted:
 		l.resolve(b, nil)
@@ -133,7 +143,10 @@ func (l *ledger) asked(b *blob, wanted, staged bool) {
 		b.state = underway
 		l.settling.push(parcel{blob: b})
 	default:
-		l.enqueue(b)
+		b.state = held
+		if slices.ContainsFunc(b.waiting, func(p *part) bool { return p.admitted }) {
+			l.enqueue(b)
+		}
 	}
 }
 
@@ -205,6 +218,7 @@ func (l *ledger) finishBlob(b *blob, err error) {
 // resolve tells everyone who waits for a blob.
 func (l *ledger) resolve(b *blob, err error) {
 	b.state, b.err = in, err
+	l.release(b)
 	if err != nil {
 		b.state = lost
 		if b.counted {
@@ -242,7 +256,7 @@ func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	it.open++ // until all are entered
 	for _, b := range all {
 		if b.state == in {
-			b.take, b.again, b.counted = true, true, false
+			b.take, b.again, b.counted, b.rest = true, true, false, b.Size
 			l.enqueue(b)
 		}
 		for _, p := range it.needing(b.Digest) {

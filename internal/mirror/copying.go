@@ -75,6 +75,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	r.ledger.home, r.ledger.tell = r.home, r.tell
 	r.ctx, r.stop = context.WithCancelCause(outer)
 	r.link, r.hangUp = context.WithCancel(r.ctx)
+	r.ledger.room = newRoom(r.ctx, c.to)
 	return r, nil
 }
 
@@ -162,9 +163,9 @@ func (r *copying) halt() {
 	}
 }
 
-// planned is called once, when all images were looked at: what is missing is
-// known then, and a disk that has no room for it is told before it is full. The
-// room is asked for first: what is written meanwhile takes none of it twice.
+// planned is called once, when all images were looked at, and logs what is known
+// then. The room is asked for first: what is written meanwhile takes none of it
+// twice.
 func (r *copying) planned() {
 	free, err := r.staging.Free()
 	if err != nil {
@@ -176,10 +177,6 @@ func (r *copying) planned() {
 		missing += r.rest(d)
 	}
 	r.o.Logger.InfoContext(r.ctx, "planned", "images", images, "missing_bytes", missing, "free_bytes", free)
-	if free < missing {
-		r.stop(fmt.Errorf("%d bytes are still to be fetched into %s, and the disk has room for %d: free %d bytes, and run it again",
-			missing, r.staging.Dir(), free, missing-free))
-	}
 }
 
 // rest is how many bytes of a blob are still to be written: not what its partial

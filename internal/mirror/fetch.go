@@ -76,10 +76,20 @@ func (r *copying) fetch(b *blob, turn *turn, buf []byte) {
 		err = context.Cause(r.link) // everyone was sent home
 	}
 	r.here.Add(-p.Size())
+	outgrown := ends(err) && full(err)
+	if outgrown && r.ledger.othersGoOn(b) { // what came makes room for them
+		r.wasted(b, p.Size())
+		r.here.Add(p.Size())
+		err = errors.Join(err, staged(p.Reset()))
+	}
 	if err := p.Close(); err != nil {
 		r.stop(staged(err))
 	}
 	<-r.open
+	if outgrown {
+		r.outgrown(b, err)
+		return
+	}
 	if !r.ends(err) {
 		r.ledger.finishBlob(b, err)
 	}

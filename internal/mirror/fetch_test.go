@@ -297,33 +297,22 @@ func (h held) options(s *site) mirror.Options {
 	return o
 }
 
-// An image that has failed is not said to be planned afterwards.
+// An image is said to be planned before any of its blobs can fail it.
 func TestFailedIsTheLastEvent(t *testing.T) {
 	y := newYard(t)
 	amd64, arm64 := y.image("app", "linux/amd64", "gone"), y.image("app", "linux/arm64", "layer")
 	y.tag("app", "v1", y.index("app", amd64, arm64))
 	at := "/v2/yard/app/blobs/" + digest.FromString("gone").String()
 	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:"+at))
-	over := make(chan struct{})
-	o := held{
-		until: func(path string) {
-			if strings.HasSuffix(path, "/manifests/"+arm64.Digest.String()) {
-				<-over
-			}
-		},
-		after: func(string) {},
-	}.options(s)
+	o := s.options()
 	var kinds []mirror.EventKind
 	o.Observe = func(e mirror.Event) {
 		if strings.HasPrefix(string(e.Kind), "image ") {
 			kinds = append(kinds, e.Kind)
 		}
-		if e.Kind == mirror.ImageFailed {
-			close(over)
-		}
 	}
 	copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
-	if !slices.Equal(kinds, []mirror.EventKind{mirror.ImageFailed}) {
+	if !slices.Equal(kinds, []mirror.EventKind{mirror.ImagePlanned, mirror.ImageFailed}) {
 		t.Errorf("events %q", kinds)
 	}
 }

@@ -38,12 +38,17 @@ type ledger struct {
 	ended     []Event // ends of images that nobody was told of
 	awaiting  []*item // images that are there if the destination can be finished
 
+	room     *room   // nil: nobody looks
+	deferred []*part // that wait for room
+	dirty    bool    // something has ended since they were looked at
+
 	home func()      // called when every image had its turn
 	tell func(Event) // told of the end of each image, without the lock
 }
 
 // unlock ends a turn with the lock, and tells what has ended meanwhile.
 func (l *ledger) unlock() {
+	l.reconsider()
 	ended := l.ended
 	l.ended = nil
 	l.mu.Unlock()
@@ -106,6 +111,12 @@ type part struct {
 	tag  string // of an attachment
 	tree tree
 	err  error // why it cannot be had
+
+	// Under the ledger's lock.
+	needs     []*blob
+	manifests []piece
+	admitted  bool    // there is room for it
+	promised  []piece // in the tar
 }
 
 // add enters an image; nil when its name was there before.
@@ -149,6 +160,7 @@ func (l *ledger) count(p *part, d ocispec.Descriptor, fetched bool) {
 	l.mu.Lock()
 	defer l.unlock()
 	p.item.whole += d.Size
+	p.manifests = append(p.manifests, piece{digest: d.Digest, size: d.Size})
 	if !l.manifests[d.Digest] {
 		l.manifests[d.Digest] = true
 		l.bytes += d.Size
@@ -168,6 +180,13 @@ func (l *ledger) measure(it *item, size int64) (going bool) {
 
 // alive tells whether a part can still come to a good end.
 func (p *part) alive() bool { return p.err == nil && !p.item.over }
+
+// going tells whether an image has not ended.
+func (l *ledger) going(it *item) bool {
+	l.mu.Lock()
+	defer l.unlock()
+	return !it.over
+}
 
 // drop marks a part that cannot be had.
 func (l *ledger) drop(p *part, err error) {
@@ -190,6 +209,7 @@ func (l *ledger) dropAttached(it *item, err error) {
 func (l *ledger) spoil(p *part, err error) {
 	if p.err == nil {
 		p.err = err
+		l.putOut(p, err)
 	}
 	if p == p.item.parts[0] {
 		l.end(p.item, Failed, err)
@@ -220,6 +240,9 @@ func (l *ledger) end(it *item, s Status, err error) {
 	switch s {
 	case Failed:
 		l.failed++
+		for _, p := range it.parts {
+			l.putOut(p, err)
+		}
 	case Pending:
 		l.pending++
 	case Absent: // there is nothing to do

@@ -20,7 +20,7 @@ func (r *copying) look(l look) {
 	default:
 		if err := r.examine(it); err != nil {
 			r.failLook(it, err)
-		} else if r.signatures(it) {
+		} else if r.signatures(it) && r.ledger.going(it) {
 			r.looks.push(look{it, true})
 			return
 		}
@@ -50,7 +50,7 @@ func (r *copying) signatures(it *item) bool {
 }
 
 // examine finds out what an image is made of and whether the destination has it.
-// Its blobs are asked for as soon as each is known.
+// Its blobs are fetched once all of them are known, and the disk has room for them.
 func (r *copying) examine(it *item) (err error) {
 	if err := it.check(); err != nil {
 		return err
@@ -129,6 +129,7 @@ func (r *copying) examine(it *item) (err error) {
 	if going {
 		r.tell(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})
 	}
+	r.ledger.admit(image, it.present)
 	return nil
 }
 
@@ -151,5 +152,9 @@ func (r *copying) need(p *part, d ocispec.Descriptor, from *source) {
 		}
 		return
 	}
-	r.ledger.asked(b, wanted, have)
+	rest := d.Size
+	if wanted && !have {
+		rest -= r.staging.Begun(d)
+	}
+	r.ledger.asked(b, wanted, have, rest)
 }

@@ -59,7 +59,7 @@ func TestOddImagesFailAlone(t *testing.T) {
 		"liar":        {y.odd("liar", sized(shared, shared.Size+5)), "bytes"},
 		"two-sizes":   {y.odd("two-sizes", sized(layer, layer.Size+1)), "bytes and"},
 		"config-size": {y.odd("config-size", sized(config, config.Size+1)), "bytes and"},
-		"huge":        {y.huge(), ""},
+		"huge":        {y.huge(), "room"},
 		"negative":    {y.odd("negative", sized(layer, -5)), "negative"},
 		"many":        {y.odd("many", many...), "entries"},
 		"deep":        {deep, "nested"},

@@ -38,13 +38,17 @@ type PlannedImage struct {
 	Missing   int64              // of Bytes; what several images miss counts for each
 	Present   bool               // nothing of it has to be fetched
 	Unsigned  bool               // it is present, and a copy looks for its signatures again
-	Err       error              // why it cannot be planned
+	Err       error              // why it cannot be planned; ErrNoRoom: it does not fit after those before it
+
+	manifests, layers []piece
 }
 
 // A planning is one run of Plan.
 type planning struct {
 	*Copier
 	shelf shelf
+
+	room *room
 
 	mu        sync.Mutex
 	plan      Plan
@@ -65,7 +69,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := &planning{
-		Copier: c, shelf: newShelf(c.to.Staging(), true),
+		Copier: c, shelf: newShelf(c.to.Staging(), true), room: newRoom(ctx, c.to),
 		manifests: map[digest.Digest]int64{}, blobs: map[digest.Digest]func() (int64, error){},
 	}
 	queue := newQueue[Image](nil)
@@ -160,14 +164,17 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	}
 	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
 	for _, d := range t.manifests {
-		i.Missing += p.manifest(d, fetched[d.Digest] && !i.Present)
+		rest := p.manifest(d, fetched[d.Digest] && !i.Present)
+		i.Missing += rest
+		i.manifests = append(i.manifests, piece{d.Digest, d.Size, rest})
 	}
 	for _, d := range t.blobs {
-		missing, err := p.blob(ctx, i, d)
+		rest, err := p.blob(ctx, i, d)
 		if err != nil {
 			return err
 		}
-		i.Missing += missing
+		i.Missing += rest
+		i.layers = append(i.layers, piece{d.Digest, d.Size, rest})
 	}
 	return nil
 }
@@ -183,7 +190,8 @@ func (p *planning) unsigned(ctx context.Context, i *PlannedImage, t tree) error 
 	return err
 }
 
-// manifest enters a manifest. It returns how many bytes are missing.
+// manifest returns how many bytes of a manifest are missing: all of them if the
+// first image that has it fetched it.
 func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) {
 	if fetched {
 		missing = d.Size
@@ -191,36 +199,18 @@ func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if was, known := p.manifests[d.Digest]; known {
-		p.plan.Shared += d.Size
 		return was
 	}
 	p.manifests[d.Digest] = missing
-	p.count(d, missing)
 	return missing
 }
 
-// count adds something unique to the sums.
-func (p *planning) count(d ocispec.Descriptor, missing int64) {
-	p.plan.Bytes += d.Size
-	p.plan.Missing += missing
-	p.plan.Present += d.Size - missing
-}
-
-// blob enters a blob. It returns how many bytes are missing, which is asked once.
+// blob returns how many bytes of a blob are missing, which is asked once.
 func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	p.mu.Lock()
 	ask, known := p.blobs[d.Digest]
-	if known {
-		p.plan.Shared += d.Size
-	} else {
-		ask = sync.OnceValues(func() (int64, error) {
-			missing, err := p.missing(ctx, i, d)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.plan.Blobs++
-			p.count(d, missing)
-			return missing, err
-		})
+	if !known {
+		ask = sync.OnceValues(func() (int64, error) { return p.missing(ctx, i, d) })
 		p.blobs[d.Digest] = ask
 	}
 	p.mu.Unlock()
@@ -255,14 +245,49 @@ func (p *planning) clashing() {
 	}
 }
 
-// done gives the finished plan.
+// done gives the finished plan. Images that fail, and those for which there is no
+// room after those before them, are not in its sums.
 func (p *planning) done() Plan {
 	p.clashing()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })
-	free, err := p.to.Staging().Free()
-	if err != nil {
-		free = -1
+	free, known := p.room.free()
+	p.room.free = func() (int64, bool) { return free, known }
+	if p.plan.Free = free; !known {
+		p.plan.Free = -1
 	}
-	p.plan.Free = free
+	gatherer, gathers := p.to.(Gatherer)
+	seen := map[digest.Digest]bool{}
+	for n := range p.plan.Images {
+		i := &p.plan.Images[n]
+		if i.Err != nil {
+			continue
+		}
+		var fresh []piece
+		for _, piece := range slices.Concat(i.manifests, i.layers) {
+			if !seen[piece.digest] {
+				fresh = append(fresh, piece)
+			}
+		}
+		if !i.Present || gathers && gatherer.Awaits(i.Image) {
+			if _, i.Err = p.room.fits(p.room.cost(fresh)); i.Err != nil {
+				continue
+			}
+			p.room.promise(fresh)
+		}
+		for _, blob := range i.layers {
+			if !seen[blob.digest] {
+				p.plan.Blobs++
+			}
+		}
+		for _, piece := range fresh {
+			seen[piece.digest] = true
+			p.room.coming += piece.rest
+			p.plan.Bytes += piece.size
+			p.plan.Missing += piece.rest
+			p.plan.Present += piece.size - piece.rest
+			p.plan.Shared -= piece.size
+		}
+		p.plan.Shared += i.Bytes
+	}
 	return p.plan
 }

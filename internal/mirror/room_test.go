@@ -17,25 +17,56 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A disk that has no room for what is planned is told of before it is full.
-func TestNoRoomIsToldInTime(t *testing.T) {
-	y := newYard(t)
+// An image for which the disk has no room fails by name, before any of it is
+// fetched, and the rest goes on. A plan says the same.
+func TestNoRoomForOneImage(t *testing.T) {
+	y := newDock(t)
 	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
 	y.tag("huge", "v1", y.huge())
-	s := newSite(t, y.data, quaytest.WithLatency(100*time.Millisecond))
-	l := newLayout(t, t.TempDir())
-	if free, err := l.Free(); err != nil || free >= huge {
+	y.tag("other", "v1", y.image("other", "linux/amd64", "another layer"))
+	s := newSite(t, y.data, quaytest.WithLatency(10*time.Millisecond))
+	dir := t.TempDir()
+	if free, err := newLayout(t, dir).Free(); err != nil || free >= huge {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
-	o := s.options()
-	o.Jobs = 1 // the huge one comes last: all is planned before its blob is answered
-	r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(s.images("v1")))
-	if err == nil || !strings.Contains(err.Error(), "room") || r.Complete || r.Error == "" {
-		t.Errorf("error %v", err)
+	for name, open := range map[string]opener{
+		"oci-archive": mirror.ToOCIArchive, "docker-archive": mirror.ToDockerArchive,
+		"oci": func(_ string, o layout.Options) (mirror.Destination, error) {
+			l, err := layout.Open(filepath.Join(dir, "oci"), o)
+			return closing{mirror.ToLayout(l), l}, err
+		},
+	} {
+		file := filepath.Join(dir, name+".tar")
+		look, err := open(file, layout.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := mirror.New(look, s.options()).Plan(t.Context(), slices.Values(s.images("v1")))
+		if err := errors.Join(err, look.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r := archived(t, open, file, s.options(), s.images("v1"))
+		if r.Copied != 2 || r.Failed != 1 || r.Error != "" {
+			t.Errorf("%s:\n%s", name, show(t, r))
+		}
+		var sum int64
+		for n, i := range r.Images {
+			bad := strings.Contains(i.Reference, "/huge:")
+			if bad != errors.Is(i.Cause, mirror.ErrNoRoom) || bad != errors.Is(p.Images[n].Err, mirror.ErrNoRoom) || !bad && p.Images[n].Err != nil {
+				t.Errorf("%s: %s: copied: %v, planned: %v", name, i.Reference, i.Cause, p.Images[n].Err)
+			}
+			if !bad {
+				sum += i.Bytes
+			}
+		}
+		if p.Bytes+p.Shared != sum || p.Missing != p.Bytes {
+			t.Errorf("%s: plan is %+v, and %d bytes were copied", name, p, sum)
+		}
 	}
 }
 

@@ -51,6 +51,11 @@ func (r *copying) place(b *blob, p *layout.Partial) bool {
 		r.tell(Event{Kind: BlobDone, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 		return true
 	}
+	if full(err) {
+		r.wasted(b, b.Size)
+		r.outgrown(b, staged(err))
+		return false
+	}
 	if r.ends(staged(err)) || !errors.Is(err, layout.ErrCorrupt) {
 		return false
 	}
