@@ -36,11 +36,11 @@ func New(to Destination, o Options) *Copier {
 
 // Copy copies the images of a sequence that may still be growing. Planning,
 // fetching and committing overlap: the first blob is asked for as soon as the
-// first manifest is in, and an image is committed as soon as its blobs are. A
+// manifests of the first image are in, and an image is committed as soon as its blobs are. A
 // name that comes twice counts once.
 //
 // What one image fails of is in the Report, and the rest goes on. The error is
-// of the whole: the context's, a full disk, a staging layout that fails, a
+// of the whole: the context's, a disk with no room for anything, a staging layout that fails, a
 // destination that cannot be finished. The Report tells what was done in any
 // case. Images that were not finished when the whole ended are in it as pending;
 // those of a Gatherer that could not be finished have failed.

@@ -21,14 +21,14 @@
 //     report_json.go, progress.go: what comes out.
 //   - copier.go, copying.go: Copier, Copy and the goroutines of a run.
 //   - ledger.go, blob.go, queue.go: who waits for what. The one place where the
-//     goroutines meet.
+//     goroutines meet. room.go: which images the disk has room for.
 //   - look.go, walk.go, shelf.go, rewrite.go, config.go: what an image is made
 //     of, and which of it was chosen. attach.go: what is attached to it;
 //     record.go, record_file.go: what a destination records of that.
 //   - fetch.go, turn.go, settle.go, commit.go: the rest of the way. fault.go: which error
 //     is of a request, of an image, or of the whole.
 //   - source.go: where images come from. destination.go: where they go; layout.go,
-//     archive.go, docker.go and push.go are such, rename.go is their --map, and
+//     archive.go, docker.go, docker_load.go and push.go are such, rename.go is their --map, and
 //     clash.go says that two images have one name.
 //   - plan.go: the same without blobs. inspect.go: one image, for people.
 //
