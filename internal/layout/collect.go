@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -32,8 +33,8 @@ type Collected struct {
 // by their names nor in the folder of ours are not touched.
 //
 // It refuses to remove anything when it cannot know what an image needs: when
-// a manifest is damaged, cannot be read, is of a type that is not known here, or is not there. Not
-// there is fine for an image that was left out of an index on purpose, and in an
+// a manifest is damaged or is not there. Of content that is whole and is no manifest
+// known here, every blob is kept whose digest the content mentions. Not there is fine for an image that was left out of an index on purpose, and in an
 // index that another tool wrote, where nothing tells purpose from loss.
 func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	f, err := existing(dir)
@@ -125,6 +126,9 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 			if n.err == nil || missing && at.role == child && (!e.own() || e.mayLack(at.Descriptor)) {
 				return nil
 			}
+			if !missing && !errors.Is(n.err, ErrCorrupt) && f.mentions(ctx, at.Digest, needed) == nil {
+				return nil
+			}
 			return fmt.Errorf("nothing was removed: what %s needs is not known, for its manifest %s: %w; verify with repair, and copy it again",
 				e.label(), at.Digest, n.err)
 		})
@@ -133,6 +137,32 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 		}
 	}
 	return needed, nil
+}
+
+// digestText finds digests in a text.
+var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}`)
+
+// mentions marks as needed every digest in the text of something that is whole and
+// is no manifest known here, and every digest in the texts that it leads to so: what
+// such content needs can be no other. Each text is read once, and is small.
+func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[digest.Digest]bool) error {
+	seen := map[digest.Digest]bool{from: true}
+	for todo := []digest.Digest{from}; len(todo) > 0; todo = todo[1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		text, err := f.read(todo[0])
+		if err != nil && todo[0] == from {
+			return err
+		}
+		for _, one := range digestText.FindAll(text, -1) {
+			if d := digest.Digest(one); !seen[d] {
+				seen[d], needed[d] = true, true
+				todo = append(todo, d)
+			}
+		}
+	}
+	return nil
 }
 
 // eachBlob calls do for each file of a folder of blobs, which may be missing, that is a blob

@@ -108,7 +108,10 @@ func TestCollectWhenNotAllIsKnown(t *testing.T) {
 			d := both.root
 			d.MediaType = "application/vnd.oci.artifact.manifest.v1+json"
 			setIndex(t, dir, d)
-		}}, false, true},
+		}}, false, false},
+		"something that is no manifest": {[]func(*testing.T, string){func(t *testing.T, dir string) {
+			setIndex(t, dir, both.root, describe(ocispec.MediaTypeImageManifest, content(2, 100)))
+		}}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
