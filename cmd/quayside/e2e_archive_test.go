@@ -84,3 +84,30 @@ func unpacked(t *testing.T, file string) map[string]string {
 		}
 	}
 }
+
+// Signatures that a glob of tags finds are left out of a docker archive. One that
+// is named fails, and so does a copy of nothing else.
+func TestDockerArchiveLeavesOutSignatureTags(t *testing.T) {
+	source := startRelease(t, 4, quaytest.ReleaseOptions{Signed: 2})
+	var signature string
+	for _, r := range source.data.Repositories {
+		for _, tag := range r.Tags {
+			if tag.Name != releaseTag {
+				signature = source.host + "/release/" + r.Name + ":" + tag.Name
+			}
+		}
+	}
+	if signature == "" {
+		t.Fatal("no image is signed")
+	}
+	file := filepath.Join(t.TempDir(), "release.tar")
+	to := "docker-archive:" + file
+	mustRun(t, 0, "copy", source.host+"/release/*:*", to, "--plain-http")
+	if diff := cmp.Diff(source.digests(), unpacked(t, file)); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+	mustRun(t, 5, "copy", signature, to, "--plain-http")
+	mustRun(t, 3, "copy", signature, source.host+"/release/*:*", to, "--plain-http")
+	mustRun(t, 6, "copy", source.host+"/release/*:sha256-*", to, "--plain-http")
+	mustRun(t, 0, "copy", source.host+"/release/*:*", "oci-archive:"+file+".oci", "--plain-http")
+}

@@ -74,6 +74,9 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	options.AllFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
+	if to.transport == dockerArchive {
+		h.skip = h.attached
+	}
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.One; one.OS != "" {
 		a.talk.note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
@@ -85,6 +88,14 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return c.plan(ctx)
 	}
 	return c.copy(ctx)
+}
+
+// attached reports whether an image is the signature of another one, or the like,
+// and only a glob has found it. One that a pattern names is an image like others.
+func (h *hunt) attached(i report.Image) bool {
+	return registry.IsAttachmentTag(i.Tag) && !slices.ContainsFunc(h.targets, func(t target) bool {
+		return t.image.Digest != "" && t.image.Tag == i.Tag || slices.Contains(t.pattern.Tags.Names(), i.Tag)
+	})
 }
 
 // origins is how many organizations of servers images come from: those of one

@@ -72,10 +72,11 @@ type hunt struct {
 	labels     []label // that images have to have
 	registries *registries
 	show       func(discover.Progress)
-	unknown    func(report.Gap) // told of each; or nil
-	seen       map[string]bool  // what was yielded or named already, when several targets may repeat it
-	looked     atomic.Int64     // images that were looked into
-	cut        atomic.Bool      // an image was not, as the command was told to end
+	skip       func(report.Image) bool // leaves images out; or nil
+	unknown    func(report.Gap)        // told of each; or nil
+	seen       map[string]bool         // what was yielded or named already, when several targets may repeat it
+	looked     atomic.Int64            // images that were looked into
+	cut        atomic.Bool             // an image was not, as the command was told to end
 
 	// What came of it, to be read when the sequence has ended.
 	found   int          // present images, with the labels
@@ -276,6 +277,9 @@ func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
 		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Reason})
 	}
 	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
+		return true
+	}
+	if h.skip != nil && h.skip(i) {
 		return true
 	}
 	if h.seen != nil {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -31,6 +32,20 @@ const (
 // cosignKinds are the endings of cosign's tags: signature, attestation, and
 // list of parts.
 var cosignKinds = []string{".sig", ".att", ".sbom"}
+
+// IsAttachmentTag reports whether a tag is made of an image's digest: what cosign
+// calls the things it attaches to the image, or the list of the image's referrers
+// in a registry without the referrers API.
+func IsAttachmentTag(tag string) bool {
+	algorithm, encoded, ok := strings.Cut(tag, "-")
+	for _, kind := range cosignKinds {
+		if rest, found := strings.CutSuffix(encoded, kind); found {
+			encoded = rest
+			break
+		}
+	}
+	return ok && digest.NewDigestFromEncoded(digest.Algorithm(algorithm), encoded).Validate() == nil
+}
 
 // An Attachment is a signature, an attestation or a list of parts of an image.
 type Attachment struct {

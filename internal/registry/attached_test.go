@@ -263,3 +263,16 @@ func TestBothListsAtOnce(t *testing.T) {
 		t.Errorf("%v, %v", found, err)
 	}
 }
+
+func TestAttachmentTags(t *testing.T) {
+	hex := strings.Repeat("0f", 32)
+	for tag, want := range map[string]bool{
+		"sha256-" + hex + ".sig": true, "sha256-" + hex + ".att": true, "sha256-" + hex + ".sbom": true, "sha256-" + hex: true,
+		"sha512-" + hex + hex + ".sig": true, "sha256-" + hex + ".tar": false, "sha256-" + hex[1:] + ".sig": false,
+		"2025.1": false, "latest": false, "sha256": false, "": false, "md5-" + hex: false, "sha256-" + strings.ToUpper(hex): false,
+	} {
+		if got := registry.IsAttachmentTag(tag); got != want {
+			t.Errorf("%q: %v", tag, got)
+		}
+	}
+}
