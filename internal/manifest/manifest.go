@@ -145,7 +145,14 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		Subject       *ocispec.Descriptor  `json:"subject"`
 		Annotations   map[string]string    `json:"annotations"`
 	}
-	if err := json.Unmarshal(content, &wire); err != nil {
+	err := json.Unmarshal(content, &wire)
+	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && kind.Field == "":
+		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: it is of JSON type %s, and no object", kind.Value)
+	case ok:
+		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %s cannot be %.100s", kind.Field, kind.Value)
+	case err != nil:
 		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", err)
 	}
 	if wire.SchemaVersion != 2 {

@@ -168,3 +168,18 @@ func TestEmptyIndex(t *testing.T) {
 	l := newLayout(t, t.TempDir())
 	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 2)
 }
+
+// What a manifest says of itself counts, whatever it is served as: in the first run,
+// which fetches it, as in the next one.
+func TestManifestServedAsAnotherType(t *testing.T) {
+	y := newYard(t)
+	d := y.image("app", "linux/amd64", "layer")
+	y.data.Manifests[len(y.data.Manifests)-1].MediaType = ocispec.MediaTypeImageIndex
+	y.tag("app", "v1", d)
+	s := newSite(t, y.data)
+	l := newLayout(t, t.TempDir())
+	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 1)
+	if r := copyTo(t, l, s.options(), s.images("v1")); r.Present != 1 {
+		t.Error(show(t, r))
+	}
+}

@@ -5,7 +5,6 @@ package mirror
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +48,10 @@ func (s shelf) manifest(ctx context.Context, from *source, want ocispec.Descript
 				return nil, fmt.Errorf("manifest %s: %w", want.Digest, err)
 			}
 			s.wire.Add(int64(len(content)))
+			// As of what is staged, its own word counts, whatever it was served as.
+			if own := manifest.MediaType(content); own != "" {
+				desc.MediaType = own
+			}
 			return answer{desc, content}, s.put(ctx, desc, content)
 		})
 		if err == nil {
@@ -90,32 +93,11 @@ func (s shelf) kept(ctx context.Context, d digest.Digest) (ocispec.Descriptor, [
 	if errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrCorrupt) {
 		return desc, nil, nil
 	}
-	desc.MediaType = mediaType(content)
+	desc.MediaType = manifest.MediaType(content)
 	if desc.MediaType == "" {
 		return desc, nil, staged(err)
 	}
 	return desc, content, staged(err)
-}
-
-// mediaType is what a manifest calls itself, or is by what it holds when it
-// calls itself nothing, as OCI allows; "" when it is none.
-func mediaType(content []byte) string {
-	var m struct {
-		MediaType string          `json:"mediaType"`
-		Manifests json.RawMessage `json:"manifests"`
-		Config    json.RawMessage `json:"config"`
-	}
-	switch err := json.Unmarshal(content, &m); {
-	case err != nil:
-		return ""
-	case m.MediaType != "":
-		return m.MediaType
-	case m.Manifests != nil:
-		return ocispec.MediaTypeImageIndex
-	case m.Config != nil:
-		return ocispec.MediaTypeImageManifest
-	}
-	return ""
 }
 
 // put puts a small blob into the staging layout, unless nothing is to be written.
