@@ -150,7 +150,7 @@ func TestStorageIsAnotherHost(t *testing.T) {
 				}
 				return resp, body
 			}
-			_, body := get("/v2/auth?service=x&scope=repository:harbour/plain:pull", basic("pilot", "secret"))
+			_, body := get("/v2/auth?service="+address(s)+"&scope=repository:harbour/plain:pull", basic("pilot", "secret"))
 			var token struct{ Token string }
 			if err := json.Unmarshal(body, &token); err != nil {
 				t.Fatal(err)

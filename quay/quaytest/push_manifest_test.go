@@ -232,7 +232,7 @@ func TestPushOverHTTP(t *testing.T) {
 		return resp
 	}
 	var answer struct{ Token string }
-	resp := send("GET", s.URL()+"/v2/auth?scope=repository:destharbour/app:pull,push", basic("alice", "right"), nil)
+	resp := send("GET", s.URL()+"/v2/auth?service="+address(s)+"&scope=repository:destharbour/app:pull,push", basic("alice", "right"), nil)
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ func (h *Handler) bearer(w http.ResponseWriter, r *http.Request, name, actions s
 	if authorization == "" {
 		return nil, true
 	}
-	c, refused := h.registry.signer().check(authorization, h.cfg.hostname, h.now())
+	_, service, _ := strings.Cut(h.origin(r), "://")
+	c, refused := h.registry.signer().check(authorization, service, h.now())
 	if refused != "" {
 		h.challenge(w, r, name, actions)
 		sendRefusal(w, r, http.StatusUnauthorized, refused)

@@ -104,9 +104,8 @@ var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+
 // (util/security/registry_jwt.py) and of its library PyJWT, the first was
 // recorded.
 //
-// Quay refuses a token whose service was not its own name (doc/quay-api.md
-// section 5). So does an embedded server with a name; one without, "", is
-// called by many and looks at no audience.
+// A token whose service was not the server's own name is given, and refused
+// when it is used (doc/quay-api.md section 5 and "Recorded").
 func (s *signer) check(authorization, name string, now time.Time) (c claims, refused string) {
 	m := bearerForm.FindStringSubmatch(authorization)
 	if m == nil {
@@ -127,7 +126,9 @@ func (s *signer) check(authorization, name string, now time.Time) (c claims, ref
 		return c, "Signature has expired"
 	case now.Before(time.Unix(c.NotBefore, 0).Add(-tokenSkew)):
 		return c, "The token is not yet valid (nbf)"
-	case name != "" && c.Audience != name:
+	case c.Audience == "":
+		return c, `Token is missing the "aud" claim`
+	case c.Audience != name:
 		return c, "Audience doesn't match"
 	}
 	return c, ""

@@ -209,6 +209,17 @@ func TestRegistryBearer(t *testing.T) {
 	if w := p.ask("GET", gone, "Authorization", named); errorCode(t, w) != "NAME_UNKNOWN" {
 		t.Errorf("missing repository: %s, want NAME_UNKNOWN", w.Body)
 	}
+	// A token for another service is given, and of no use.
+	for service, words := range map[string]string{"&service=other.example": "Audience doesn't match", "": `Token is missing the \"aud\" claim`} {
+		w := p.ask("GET", "/v2/auth?scope=repository:harbourline/plain:pull"+service)
+		var answer struct{ Token string }
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if w := p.ask("GET", plain, "Authorization", "Bearer "+answer.Token); w.Code != 401 || !strings.Contains(w.Body.String(), words) {
+			t.Errorf("a token with %q: %d %s, want 401 %s", service, w.Code, w.Body, words)
+		}
+	}
 	stranger := newPulling(t)
 	if w := stranger.ask("GET", private, "Authorization", named); w.Code != 401 {
 		t.Errorf("another server takes the token: %d", w.Code)
