@@ -53,6 +53,10 @@ type pushedDescriptor struct {
 	Digest    *string  `json:"digest"`
 	Size      *float64 `json:"size"`
 	URLs      []string `json:"urls"`
+	Platform  *struct {
+		Architecture *string `json:"architecture"`
+		OS           *string `json:"os"`
+	} `json:"platform"`
 }
 
 // servePutManifest answers PUT .../manifests/REFERENCE. The checks come in
@@ -159,6 +163,21 @@ func parsePushed(mediaType string, content []byte) (*pushedText, error) {
 			return nil, absent("digest")
 		case *d.Size < 0:
 			return nil, errors.New("invalid layer size")
+		case !index && len(d.URLs) == 0 && (wireLayer{MediaType: *d.MediaType}).remote():
+			return nil, errors.New("missing `urls` for remote layer")
+		case mediaType == dockerList && d.Platform == nil:
+			return nil, absent("platform")
+		case index && d.Platform != nil && d.Platform.Architecture == nil:
+			return nil, absent("architecture")
+		case index && d.Platform != nil && d.Platform.OS == nil:
+			return nil, absent("os")
+		}
+	}
+	if !index {
+		for _, l := range *t.Layers {
+			if !digestForm.MatchString(*l.Digest) {
+				return nil, fmt.Errorf("could not parse manifest digest: %s", *l.Digest)
+			}
 		}
 	}
 	if docker && !index && *t.Config.MediaType != dockerConfig {
@@ -188,6 +207,11 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 			p.children.count++
 		}
 	} else {
+		if mediaType == dockerManifest {
+			if err := h.checkDockerConfig(name, *t.Config); err != nil {
+				return err
+			}
+		}
 		for _, d := range append([]pushedDescriptor{*t.Config}, *t.Layers...) {
 			if !(wireLayer{MediaType: *d.MediaType}).remote() && *d.Digest != emptyLayer && !h.st.hasBlob(name, *d.Digest) {
 				return fmt.Errorf("Unknown blob `%s`", *d.Digest)
@@ -206,6 +230,35 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 		v.manifests = append(v.manifests, &p.Manifest)
 		return true
 	})
+	return nil
+}
+
+// checkDockerConfig tells what Quay finds wrong with the configuration of a
+// Docker image before it looks for layers (image/docker/schema2/manifest.py). It
+// does so for no OCI image.
+func (h *Handler) checkDockerConfig(name string, d pushedDescriptor) error {
+	blob := h.stored(*d.Digest)
+	if blob == nil || !h.st.hasBlob(name, *d.Digest) {
+		return errors.New("Could not load config blob for manifest")
+	}
+	if float64(blob.size()) != *d.Size {
+		return fmt.Errorf("Size of config does not match that retrieved: %d vs %.0f", blob.size(), *d.Size)
+	}
+	if blob.bytes == nil {
+		return nil // synthetic: not looked at
+	}
+	config, err := members(blob.bytes())
+	switch {
+	case !json.Valid(blob.bytes()):
+		return fmt.Errorf("malformed config data: %w", err)
+	case err != nil:
+		return errors.New("config data does not match schema")
+	}
+	for _, key := range []string{"history", "rootfs"} {
+		if lookup(config, key) == nil {
+			return fmt.Errorf("config data does not match schema: '%s' is a required property", key)
+		}
+	}
 	return nil
 }
 

@@ -5,9 +5,13 @@ package quaytest_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -151,6 +155,74 @@ func TestManifestsThatAreRefused(t *testing.T) {
 	// The index keeps its image when the image's own tag goes.
 	p.want(202, "", "DELETE", "/v2/destharbour/app/manifests/v1", nil)
 	p.want(200, "", "GET", "/v2/destharbour/app/manifests/"+image, nil)
+}
+
+// TestDockerManifests: Quay looks into the configuration of a Docker image, and
+// wants a platform for each of a list (image/docker/schema2).
+func TestDockerManifests(t *testing.T) {
+	const single, list = "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"
+	p := newPushing(t)
+	p.as("alice", "right", "destharbour/app:pull,push")
+	layer := []byte("layer")
+	p.blob("destharbour/app", layer)
+	docker := func(config, configType string) []byte {
+		return fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "config": {"mediaType": %q, "digest": %q, "size": %d},
+			"layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "digest": %q, "size": 5}]}`,
+			single, configType, sum([]byte(config)), len(config), sum(layer))
+	}
+	const good, configType = `{"history": [{}], "rootfs": {"type": "layers"}}`, "application/vnd.docker.container.image.v1+json"
+	put := func(status int, words, mediaType string, m []byte) {
+		t.Helper()
+		p.want(status, words, "PUT", "/v2/destharbour/app/manifests/v1", m, "Content-Type", mediaType)
+	}
+	put(400, "Could not load config blob for manifest", single, docker(good, configType))
+	p.blob("destharbour/app", []byte(good))
+	put(400, "is not one of", single, docker(good, "application/octet-stream"))
+	put(400, "Size of config does not match", single, []byte(strings.Replace(string(docker(good, configType)), fmt.Sprintf(`"size": %d}`, len(good)), `"size": 1}`, 1)))
+	for config, words := range map[string]string{"{}": "'history' is a required property", "[]": "does not match schema", "{": "malformed config data"} {
+		p.blob("destharbour/app", []byte(config))
+		put(400, words, single, docker(config, configType))
+	}
+	put(400, "could not parse manifest digest: none", single, []byte(strings.Replace(string(docker(good, configType)), sum(layer), "none", 1)))
+	put(201, "OK", single, docker(good, configType))
+	index := func(platform string) []byte {
+		m := docker(good, configType)
+		return fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "manifests": [{"mediaType": %q, "digest": %q, "size": %d%s}]}`, list, single, sum(m), len(m), platform)
+	}
+	put(400, "'platform' is a required property", list, index(""))
+	put(400, "'os' is a required property", list, index(`, "platform": {"architecture": "amd64"}`))
+	put(201, "OK", list, index(`, "platform": {"architecture": "amd64", "os": "linux"}`))
+}
+
+// FuzzPush holds that no request of a pusher makes the server fail.
+func FuzzPush(f *testing.F) {
+	p := newPushing(f, quaytest.WithPushLimit(1<<20))
+	p.as("alice", "right", "destharbour/app:pull,push")
+	const uploads = "/v2/destharbour/app/blobs/uploads/"
+	at := uploads + p.do("POST", uploads, nil).Header().Get("Docker-Upload-UUID")
+	f.Add("POST", uploads+"?digest="+sum(nil), "", "", []byte{})
+	f.Add("POST", uploads+"?mount="+sum(nil)+"&from=destharbour/app", "", "", []byte{})
+	f.Add("PATCH", at, "", "0-3", []byte("data"))
+	f.Add("PUT", at+"?digest=sha256:00", "", "9999999999999999999-0", []byte("data"))
+	f.Add("PUT", "/v2/destharbour/app/manifests/v1", ociManifestType, "", manifest(nil, nil, ""))
+	f.Add("PUT", "/v2/destharbour/app/manifests/v1", ociIndexType, "", []byte(`{"schemaVersion":2,"manifests":[{}],"subject":{}}`))
+	f.Add("DELETE", "/v2/destharbour/app/manifests/v1", "", "", []byte{})
+	f.Fuzz(func(t *testing.T, method, target, contentType, contentRange string, body []byte) {
+		to, err := url.ParseRequestURI(target)
+		if err != nil || !strings.HasPrefix(target, "/") {
+			t.Skip()
+		}
+		r := &http.Request{Method: method, URL: to, Host: "quay.test:8443", TLS: &tls.ConnectionState{}, Header: http.Header{},
+			Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
+		r.Header.Set("Authorization", p.bearer)
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Content-Range", contentRange)
+		w := httptest.NewRecorder()
+		p.h.ServeHTTP(w, r)
+		if w.Code < 200 || w.Code >= 500 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
 }
 
 // TestSignaturesGoWithTheirImage: cosign's tags end with the last tag of the digest.
