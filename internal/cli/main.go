@@ -32,8 +32,6 @@ import (
 	"os"
 	"runtime"
 	"syscall"
-
-	"golang.org/x/term"
 )
 
 // An app is one run of the command.
@@ -49,9 +47,11 @@ type app struct {
 	// can be made again does.
 	configFolder, cacheFolder func() (string, error)
 	// showy is true when standard output is a terminal, screen when
-	// standard error is, which then is a file.
+	// standard error is and can be drawn on; then it is a file.
 	showy  bool
 	screen *os.File
+	// columns is how wide standard output is, or 0; nil when it is no terminal.
+	columns func() int
 
 	links     map[linkKey]*link         // servers spoken to so far
 	tokenRead bool                      // the token of --token-file has its server
@@ -73,8 +73,10 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		capture(foreign{a.talk})
 	}
 	a.configFolder, a.cacheFolder = os.UserConfigDir, os.UserCacheDir
-	a.showy = isTerminal(stdout)
-	if isTerminal(stderr) {
+	if a.showy = isTerminal(stdout); a.showy {
+		a.columns = func() int { return columns(stdout) }
+	}
+	if isTerminal(stderr) && movesCursor(env) {
 		a.screen, _ = stderr.(*os.File)
 	}
 	return a.run(ctx, args)
@@ -82,6 +84,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
 	t := newTalk(stderr)
+	t.ascii = !speaksUTF8(env)
 	proxySecrets(t.hide, env)
 	return &app{
 		stdin:        stdin,
@@ -135,11 +138,6 @@ func asksForJSON(args []string) bool {
 		}
 	}
 	return false
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // brokenPipe tells whether a reader of standard output has gone, as head does.

@@ -88,7 +88,11 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 	case err != nil:
 		return report.Options{}, usagef("%w", err)
 	}
-	return report.Options{Format: f}, nil
+	o := report.Options{Format: f, Ellipsis: a.ellipsis()}
+	if a.showy && a.columns != nil {
+		o.Width = a.columns()
+	}
+	return o, nil
 }
 
 // render writes a finished answer. An error of standard output itself is left

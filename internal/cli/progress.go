@@ -62,9 +62,9 @@ func (a *app) meter(streams bool, aside func() []string) *meter {
 		m.halt = every(lineEvery, m.line)
 	default:
 		m.bars = newBars(a.screen)
-		m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+		m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
 			if text := m.text.Load(); text != nil {
-				return *text
+				return report.Cut(*text, s.AvailableWidth, "...") // or the library cuts it, with a character beyond ASCII
 			}
 			return ""
 		})))

@@ -27,6 +27,7 @@ type talk struct {
 	quiet bool
 	json  bool // every line is a JSON object
 	wordy bool // --verbose
+	ascii bool // the locale has no other characters
 	log   *slog.Logger
 	// hide keeps the secrets of the run out of every line.
 	hide *redact.Redactor
@@ -68,7 +69,11 @@ func (t *talk) setup(f flags, terminal, color bool) {
 // standard error comes through here. Its errors are nobody's concern: there is no
 // place left to report them.
 func (t *talk) Write(p []byte) (int, error) {
-	shown := []byte(t.hide.Text(string(p)))
+	text := t.hide.Text(string(p))
+	if t.ascii {
+		text = strings.ReplaceAll(text, "\u00b5s", "us") // of a duration
+	}
+	shown := []byte(text)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, err := t.w.Write(shown)

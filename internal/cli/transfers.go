@@ -137,9 +137,9 @@ type bar struct {
 
 func (t *transfers) add(total int64) *bar {
 	b := &bar{}
-	b.Bar = t.bars.AddBar(total, mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+	b.Bar = t.bars.AddBar(total, mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
 		if text := b.text.Load(); text != nil {
-			return *text
+			return report.Cut(*text, s.AvailableWidth, "...")
 		}
 		return ""
 	})))

@@ -17,6 +17,11 @@ type Options struct {
 	Format   Format
 	Template *template.Template // of ParseTemplate; used when Format is Template
 	Verdicts bool               // tables show the verdict on each image, and why it is unknown
+
+	// Width is how many columns a Table may take; 0 is as many as it needs. Cells
+	// are cut until it fits, names last, and end with the Ellipsis.
+	Width    int
+	Ellipsis string
 }
 
 // Render writes a whole answer. It ranges over the records once, or twice when
@@ -38,7 +43,7 @@ func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) e
 	case Refs:
 		return names(w, records, R.reference)
 	case Digests:
-		return names(w, records, R.pinned)
+		return unique(w, records, R.pinned)
 	case Template:
 		return expand(w, records, o.Template)
 	}
@@ -52,7 +57,10 @@ func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) e
 	if o.Verdicts {
 		show |= inVerdicts
 	}
-	return table(w, records, show)
+	if o.Format != Table {
+		o.Width = 0
+	}
+	return table(w, records, show, o)
 }
 
 // ParseTemplate reads the text of a Go template for one kind of record, and
@@ -109,6 +117,21 @@ func names[R Record](w io.Writer, records iter.Seq[R], name func(R) string) erro
 	return p.err
 }
 
+// unique writes names, each once: two tags may be of one digest.
+func unique[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
+	seen := map[string]bool{}
+	return names(w, func(yield func(R) bool) {
+		for r := range records {
+			if text := name(r); !seen[text] {
+				seen[text] = true
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}, name)
+}
+
 // commaSeparated writes a header and one line a record, each ending in CR LF
 // (RFC 4180). Fields are written as they are, but for the quotes CSV needs.
 func commaSeparated[R Record](w io.Writer, records iter.Seq[R]) error {
@@ -129,7 +152,7 @@ func commaSeparated[R Record](w io.Writer, records iter.Seq[R]) error {
 
 // table writes aligned columns, two spaces apart, with a header unless the
 // layout is the plain one. An answer without records is no table at all.
-func table[R Record](w io.Writer, records iter.Seq[R], show layout) error {
+func table[R Record](w io.Writer, records iter.Seq[R], show layout, o Options) error {
 	shown := func(c cell) string {
 		if c.text == "" {
 			return "-"
@@ -155,7 +178,10 @@ func table[R Record](w io.Writer, records iter.Seq[R], show layout) error {
 	if !any {
 		return nil
 	}
-	p := &printer{w: w}
+	p := &printer{w: w, ellipsis: o.Ellipsis}
+	if o.Width > 0 {
+		fit(row(zero, show, func(c cell) string { return c.head }), widths, o.Width)
+	}
 	if show&inPlain == 0 {
 		p.aligned(header, widths)
 	}
@@ -180,8 +206,9 @@ func row[R Record](r R, show layout, text func(cell) string) []string {
 
 // A printer writes until the first error and keeps it.
 type printer struct {
-	w   io.Writer
-	err error
+	w        io.Writer
+	ellipsis string
+	err      error
 }
 
 func (p *printer) print(parts ...string) {
@@ -195,9 +222,10 @@ func (p *printer) print(parts ...string) {
 func (p *printer) aligned(row []string, widths []int) {
 	var b strings.Builder
 	for i, text := range row {
+		text = Cut(text, widths[i], p.ellipsis)
 		b.WriteString(text)
 		if i < len(row)-1 {
-			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
+			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+gap))
 		}
 	}
 	p.print(b.String(), "\n")

@@ -259,6 +259,39 @@ HTTP/2.0, connections: 4, learned limit: about 12.5 requests a second`
 	}
 }
 
+// A table fits the terminal: what is no name is cut first, and names last.
+func TestTablesFitTheTerminal(t *testing.T) {
+	long := present
+	long.Namespace, long.Repository, long.Tag = "openstack.kolla", "nova-compute-ironic-agent", "2025.1-ubuntu-noble"
+	for _, ellipsis := range []string{"…", "..."} {
+		for width := 24; width < 140; width++ {
+			got := rendered(t, report.Options{Format: report.Table, Width: width, Ellipsis: ellipsis, Verdicts: true}, report.Ending{}, long, unknown)
+			for line := range strings.Lines(got) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > max(width, 44) {
+					t.Errorf("width %d: %d in %q", width, n, line)
+				}
+			}
+			if width >= 100 && (!strings.Contains(got, long.Repository) || !strings.Contains(got, long.Tag)) {
+				t.Errorf("width %d cuts names:\n%s", width, got)
+			}
+		}
+	}
+	for _, format := range []report.Format{report.Plain, report.Wide} {
+		if got := rendered(t, report.Options{Format: format, Width: 40}, report.Ending{}, long); !strings.Contains(got, long.Digest) {
+			t.Errorf("%s is cut: %q", format, got)
+		}
+	}
+}
+
+func TestDigestsAreUnique(t *testing.T) {
+	again := present
+	again.Tag = "latest"
+	got := rendered(t, report.Options{Format: report.Digests}, report.Ending{}, present, again, absent)
+	if want := "quay.io/org/a/b@" + digest + "\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSummaryInOneLine(t *testing.T) {
 	c := report.Counts{Listed: 42, Checked: 10, Present: 9, Absent: 1, Elapsed: report.Elapsed(320 * time.Millisecond)}
 	if got, want := c.Line(true), "42 listed, 10 checked: 9 present, 1 absent in 0.3 s"; got != want {
