@@ -144,7 +144,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		}
 		return nil
 	}
-	rows := newRows(c.a.out)
+	rows := c.a.newRows()
 	if len(p.Images) > 0 {
 		rows.add("IMAGE", "PLATFORMS", "BLOBS", "SIZE", "MISSING", "")
 	}

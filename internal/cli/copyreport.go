@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
@@ -75,7 +74,7 @@ func (c *copying) print(r mirror.Report) error {
 		}
 		return nil
 	}
-	rows := newRows(c.a.out)
+	rows := c.a.newRows()
 	for _, i := range r.Images {
 		size := ""
 		if i.Bytes > 0 { // it was looked into
@@ -152,23 +151,6 @@ func remark(i mirror.ImageReport, why string) string {
 	}
 	return strings.Join(append(words, i.Notes...), "; ")
 }
-
-// rows are aligned lines of text, made safe for a terminal.
-type rows struct{ w *tabwriter.Writer }
-
-func newRows(w io.Writer) rows { return rows{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
-
-func (r rows) add(cells ...string) {
-	for len(cells) > 1 && cells[len(cells)-1] == "" {
-		cells = cells[:len(cells)-1]
-	}
-	for i, cell := range cells {
-		cells[i] = report.Clean(cell)
-	}
-	fmt.Fprintln(r.w, strings.Join(cells, "\t")) // the output keeps its error
-}
-
-func (r rows) flush() { _ = r.w.Flush() }
 
 // A reportFile is where --report goes: beside the file first, so that it is
 // there as before or whole. Nil is none.

@@ -148,13 +148,13 @@ func (a *app) describeImages(infos []mirror.Info) {
 			fmt.Fprintln(a.out)
 		}
 		fmt.Fprintln(a.out, report.Clean(i.Reference))
-		rows := newRows(a.out)
+		rows := a.newRows()
 		rows.add("  digest", i.Digest.String())
 		rows.add("  type", i.MediaType)
 		rows.flush()
 		for _, p := range i.Images {
 			fmt.Fprintf(a.out, "  %s\n", report.Clean(platform(p.Platform)))
-			rows := newRows(a.out)
+			rows := a.newRows()
 			rows.add("    digest", p.Digest.String())
 			if !p.Created.IsZero() {
 				rows.add("    created", p.Created.UTC().Format(time.RFC3339))

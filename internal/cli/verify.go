@@ -156,7 +156,7 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 }
 
 func (a *app) printVerification(v verification) {
-	rows := newRows(a.out)
+	rows := a.newRows()
 	for _, d := range v.Damaged {
 		rows.add(d.Image, d.Digest, d.What)
 	}
