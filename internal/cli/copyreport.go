@@ -86,7 +86,7 @@ func (c *copying) print(r mirror.Report) error {
 		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
 	}
 	rows.flush()
-	if len(r.Images)+len(r.Unknown) != 1 || c.a.talk.wordy {
+	if alone := len(r.Images)+len(r.Unknown) == 1 && r.Copied+r.Present == 1; !alone || c.a.talk.wordy {
 		fetched, missing := "", ""
 		if r.Fetched > 0 {
 			fetched = ", " + report.Bytes(r.Fetched) + " fetched"
