@@ -11,40 +11,41 @@ import (
 // gap is how far columns are apart.
 const gap = 2
 
-// A shrinking says down to which width a column may be cut. The steps are taken
-// in order until the table fits, so names come last.
-type shrinking struct {
-	heads []string
-	least int
-}
+// dropped is the width of a column that there is no room for.
+const dropped = -1
 
-func shrinkings() []shrinking {
-	return []shrinking{
-		{[]string{"reason"}, 12},
-		{[]string{"started", "expires", "last_modified"}, 11}, // the day, and the ellipsis
-		{[]string{"digest"}, 12},
-		{[]string{"visibility", "state", "kind"}, 6},
-		{[]string{"reason", "started", "expires", "last_modified", "digest", "size", "verdict", "visibility", "state", "kind"}, 4},
-		{[]string{"tag"}, 8},
-		{[]string{"repository", "image"}, 8},
-		{[]string{"repository", "image", "tag"}, 4},
-	}
-}
+// names are the columns that are cut last, and never dropped.
+func names() []string { return []string{"repository", "image", "tag"} }
 
-// fit makes columns narrower until a table is at most so wide.
-func fit(heads []string, widths []int, width int) {
+// fit makes columns narrower until a table is at most so wide: first what is long
+// and says enough when cut, then columns go that are no names, the last one first,
+// then names are cut.
+func fit(heads []string, widths []int, width, ellipsis int) {
 	over := -width - gap
 	for _, w := range widths {
 		over += w + gap
 	}
-	for _, s := range shrinkings() {
-		for i := len(heads) - 1; i >= 0; i-- {
-			if over <= 0 {
-				return
-			}
-			if by := min(over, widths[i]-s.least); by > 0 && slices.Contains(s.heads, heads[i]) {
-				widths[i] -= by
-				over -= by
+	cut := func(i, least int) {
+		if by := min(over, widths[i]-least); by > 0 {
+			widths[i] -= by
+			over -= by
+		}
+	}
+	for _, head := range []string{"reason", "started", "expires", "last_modified", "digest"} {
+		if i := slices.Index(heads, head); i >= 0 {
+			cut(i, len("2025-04-14")+ellipsis) // the day; or enough of a digest
+		}
+	}
+	for i := len(heads) - 1; i > 0 && over > 0; i-- {
+		if !slices.Contains(names(), heads[i]) && heads[i] != "verdict" {
+			over -= widths[i] + gap
+			widths[i] = dropped
+		}
+	}
+	for _, least := range []int{16, 8, 4} {
+		for i := range heads {
+			if slices.Contains(names(), heads[i]) {
+				cut(i, least)
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) e
 	case CSV:
 		return commaSeparated(w, records)
 	case Refs:
-		return names(w, records, R.reference)
+		return listed(w, records, R.reference)
 	case Digests:
 		return unique(w, records, R.pinned)
 	case Template:
@@ -107,7 +107,7 @@ func expand[R Record](w io.Writer, records iter.Seq[R], t *template.Template) er
 	return p.err
 }
 
-func names[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
+func listed[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
 	p := &printer{w: w}
 	for r := range records {
 		if s := name(r); s != "" && p.err == nil {
@@ -120,7 +120,7 @@ func names[R Record](w io.Writer, records iter.Seq[R], name func(R) string) erro
 // unique writes names, each once: two tags may be of one digest.
 func unique[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
 	seen := map[string]bool{}
-	return names(w, func(yield func(R) bool) {
+	return listed(w, func(yield func(R) bool) {
 		for r := range records {
 			if text := name(r); !seen[text] {
 				seen[text] = true
@@ -180,7 +180,7 @@ func table[R Record](w io.Writer, records iter.Seq[R], show layout, o Options) e
 	}
 	p := &printer{w: w, ellipsis: o.Ellipsis}
 	if o.Width > 0 {
-		fit(row(zero, show, func(c cell) string { return c.head }), widths, o.Width)
+		fit(row(zero, show, func(c cell) string { return c.head }), widths, o.Width, utf8.RuneCountInString(o.Ellipsis))
 	}
 	if show&inPlain == 0 {
 		p.aligned(header, widths)
@@ -221,12 +221,14 @@ func (p *printer) print(parts ...string) {
 
 func (p *printer) aligned(row []string, widths []int) {
 	var b strings.Builder
+	space := 0
 	for i, text := range row {
-		text = Cut(text, widths[i], p.ellipsis)
-		b.WriteString(text)
-		if i < len(row)-1 {
-			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+gap))
+		if widths[i] == dropped {
+			continue
 		}
+		text = Cut(text, widths[i], p.ellipsis)
+		b.WriteString(strings.Repeat(" ", space) + text)
+		space = widths[i] - utf8.RuneCountInString(text) + gap
 	}
 	p.print(b.String(), "\n")
 }
