@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -133,7 +134,8 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 		code = exitPart
 	}
 	for _, l := range failed {
-		a.talk.warn("failed: %v", l.err)
+		a.talk.say(slog.LevelWarn, kindFailed, "failed: "+l.err.Error(), slog.String("image", l.image.Reference()),
+			slog.String("reason", strings.TrimPrefix(l.err.Error(), l.image.Reference()+": ")))
 	}
 	if code != exitDone {
 		return &status{code: code}
