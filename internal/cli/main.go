@@ -85,7 +85,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
 	t := newTalk(stderr)
 	t.ascii = !speaksUTF8(env)
-	proxySecrets(t.hide, env)
+	environmentSecrets(t.hide, env)
 	return &app{
 		stdin:        stdin,
 		out:          newOutput(stdout),

@@ -16,12 +16,15 @@ func proxyVariables() []string {
 	return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}
 }
 
-// proxySecrets makes the passwords in the addresses of proxies known, also of
-// those that are no addresses, which errors repeat as they are.
-func proxySecrets(hide *redact.Redactor, env func(string) (string, bool)) {
+// environmentSecrets makes known the token of the environment, which may be typed in
+// a wrong place, too, and the passwords in the addresses of proxies, also of those
+// that are no addresses, which errors repeat as they are.
+func environmentSecrets(hide *redact.Redactor, env func(string) (string, bool)) {
 	if env == nil {
 		return
 	}
+	token, _ := env("QUAYSIDE_TOKEN")
+	hide.Add(strings.TrimSpace(token))
 	for _, name := range proxyVariables() {
 		address, _ := env(name)
 		at := strings.LastIndexByte(address, '@')
