@@ -5,6 +5,7 @@ package mirror_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -35,7 +36,11 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.requests = append(w.requests, r.Method+" "+r.URL.RequestURI())
 	w.mu.Unlock()
 	if w.before != nil {
-		if err := w.before(r); err != nil {
+		err := w.before(r)
+		if status, ok := errors.AsType[answer](err); ok {
+			return status.response(r), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -44,6 +49,18 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = counted{r.Body, &w.bytes}
 	}
 	return w.base.RoundTrip(r)
+}
+
+// An answer of a registry, given in its place.
+type answer int
+
+func (a answer) Error() string { return http.StatusText(int(a)) }
+
+func (a answer) response(r *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: int(a), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: r,
+	}
 }
 
 type counted struct {

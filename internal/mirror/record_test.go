@@ -327,7 +327,7 @@ func TestPresentImageDoesNotFailForItsSignatures(t *testing.T) {
 	out.on.Store(false)
 	p.wire.before = func(r *http.Request) error {
 		if r.Method == http.MethodPut {
-			return errors.New("no more")
+			return answer(http.StatusForbidden)
 		}
 		return nil
 	}
