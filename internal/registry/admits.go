@@ -60,7 +60,7 @@ func (r *Repository) login(ctx context.Context, wanted need, who Credential) err
 		return nil
 	}
 	refused := r.registry.refused(opLogin, host, answer)
-	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.away && (t == nil || t.scheme == auth.SchemeBasic) {
+	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.away && t != nil && t.scheme == auth.SchemeBasic {
 		refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
 	}
 	return refused

@@ -5,6 +5,8 @@ package registry_test
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/quayside/quayside/internal/registry"
@@ -56,6 +58,22 @@ func TestLogin(t *testing.T) {
 		}
 		if n := test.server.seen.count("/uploads/"); n > 0 {
 			t.Errorf("%s: something was to be pushed", name)
+		}
+	}
+}
+
+// What was not sent was not refused.
+func TestLoginThatIsNotKnown(t *testing.T) {
+	for challenge, want := range map[string]string{`Digest realm="x"`: "it wants digest", "": "does not say how to log in"} {
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if challenge != "" {
+				w.Header().Set("WWW-Authenticate", challenge)
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+		s := connect(t, url, robot, robotSecret)
+		if err := s.repository(t, "a/b").Login(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), want) || s.seen.withToken() != 0 {
+			t.Errorf("%q: %v", challenge, err)
 		}
 	}
 }

@@ -26,9 +26,13 @@ func (r *Registry) do(req *http.Request, n need) (*reply, error) {
 	return r.follow(req, answer, r.origin, send)
 }
 
-// plainly sends a request as it is, without adding a credential.
+// plainly sends a request as it is, without adding a credential. A mount that
+// meets trouble is not sent again: an upload does the same.
 func (r *Registry) plainly(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", r.userAgent)
+	if req.URL.Query().Has(mountQuery) {
+		return r.once.RoundTrip(req)
+	}
 	return r.transport.RoundTrip(req)
 }
 

@@ -207,7 +207,8 @@ func TestMountThatFails(t *testing.T) {
 	d := describe(content, "")
 	for name, refuse := range map[string]http.HandlerFunc{
 		"400": status(400, ""), "401": status(401, ""), "403": status(403, ""), "404": status(404, ""), "405": status(405, ""),
-		"501": status(501, ""), "302": status(302, ""), "202 without an address": status(202, ""),
+		"500": status(500, ""), "501": status(501, ""), "503": status(503, "100"), "302": status(302, ""),
+		"connection breaks": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "202 without an address": status(202, ""),
 		"to another host": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://127.0.0.1:1/v2/")
 			w.WriteHeader(http.StatusAccepted)
@@ -217,16 +218,18 @@ func TestMountThatFails(t *testing.T) {
 			w.WriteHeader(401)
 		},
 	} {
+		asked := 0
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Has("mount") {
+				asked++
 				refuse(w, r)
 				return
 			}
 			forward(w, r, real.URL())
 		})
 		r := connect(t, url, "", "").repository(t, "mirror/"+strings.ReplaceAll(name, " ", "-"))
-		if done, err := r.Mount(t.Context(), d, "mirror/base"); done || err != nil {
-			t.Errorf("%s: %v, %v", name, done, err)
+		if done, err := r.Mount(t.Context(), d, "mirror/base"); done || err != nil || asked != 1 {
+			t.Errorf("%s: %v, %v, asked %d times", name, done, err, asked)
 		}
 		if err := r.Upload(t.Context(), d, opened(content, nil)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -13,11 +13,14 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
+// mountQuery is the parameter that makes a mount of an upload.
+const mountQuery = "mount"
+
 // Mount makes a blob of another repository of the registry one of this, without
 // its content being sent. false: the registry does not do that, or not with
 // this blob, and nothing is left behind; the blob is to be uploaded. Whatever is
 // refused is no error: a token server may refuse two repositories at once, and
-// whether we may write here the upload will tell.
+// whether we may write here the upload will tell. Only a 429 is waited out.
 func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
 	const op = "mount blob"
 	if err := manifest.Check(d); err != nil {
@@ -27,7 +30,14 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	if !validRepository(from) {
 		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
 	}
-	answer, err := r.session(ctx, need{repository: r.name, push: true, from: from}, "mount", d.Digest.String(), "from", from)
+	answer, err := r.session(ctx, need{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
+	for sent := 1; err == nil && answer.StatusCode == http.StatusTooManyRequests && sent < maxSends; sent++ {
+		wait := delay(answer.Response, sent)
+		closeBody(answer.Response)
+		if err = sleep(ctx, wait); err == nil {
+			answer, err = r.session(ctx, need{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
+		}
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false, r.registry.failed(op, subject, err)

@@ -82,6 +82,7 @@ type Registry struct {
 	creds     Credentials
 	log       *slog.Logger
 	transport http.RoundTripper // sends pushes again
+	once      http.RoundTripper // does not
 	tokens    *tokens
 	batches   *batches
 	secrets   secrets
@@ -129,7 +130,8 @@ func New(host string, o Options) (*Registry, error) {
 		secrets:      secrets{o.Redactor},
 		repositories: map[string]*Repository{},
 	}
-	r.transport = &resender{base: watched{o.Transport}, log: r.log}
+	r.once = watched{o.Transport}
+	r.transport = &resender{base: r.once, log: r.log}
 	return r, nil
 }
 
