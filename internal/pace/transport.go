@@ -35,7 +35,16 @@ var ErrTooLarge = errors.New("body too large")
 
 // ErrSwitched is met, by errors.Is, by the error for an answer that leaves HTTP,
 // such as 101 Switching Protocols: nobody asked for that.
-var ErrSwitched = errors.New("the server, or a proxy before it, changes the protocol, which was not asked for")
+var ErrSwitched error = switchedError{}
+
+type switchedError struct{}
+
+func (switchedError) Error() string {
+	return "the server, or a proxy before it, changes the protocol, which was not asked for"
+}
+
+// HostDown marks the error as [OutageError.HostDown] does.
+func (switchedError) HostDown() bool { return true }
 
 // Options set up a Transport. The zero value retries nothing.
 type Options struct {

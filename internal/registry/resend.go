@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -97,7 +98,9 @@ func passing(resp *http.Response, err error) bool {
 // database is away answers 500 with a page (doc/quay-api.md, "Corrections").
 func isDown(resp *http.Response, err error) bool {
 	if err != nil {
-		return true
+		// A certificate, or a server that speaks something else, stays the same.
+		return !errors.Is(err, http.ErrSchemeMismatch) && !errors.As(err, new(*tls.CertificateVerificationError)) &&
+			!errors.As(err, new(tls.RecordHeaderError))
 	}
 	switch resp.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -21,6 +21,9 @@ type quirkSet struct {
 	backend    *line  // nil: serves all at once
 	cost       time.Duration
 	outage     *outage
+	database   *spell
+	refused    *spell
+	leave      func(time.Duration) // closes the server's door for a time; nil: there is none
 
 	html502, html404, html500, random401, malformed, cut, stall *trigger
 	redirectAway, wrongBytes, truncated, endless                *trigger // the last three on blobs
@@ -132,6 +135,8 @@ func (f *front) fault(r *http.Request, class string) int {
 		return f.failFirst.status
 	case class == "storage":
 		return 0
+	case f.database.on() > 0:
+		return http.StatusInternalServerError
 	case f.outage.on():
 		return f.outage.status
 	case f.html502.hits(path):
@@ -149,6 +154,12 @@ func (f *front) fault(r *http.Request, class string) int {
 // gives the writer to answer through, or nil when the quirk was the answer.
 func (f *front) disturb(w http.ResponseWriter, r *http.Request, class string, wait func(time.Duration)) http.ResponseWriter {
 	path := r.URL.Path
+	if lasts := f.refused.on(); lasts > 0 {
+		if f.leave != nil {
+			f.leave(lasts)
+		}
+		panic(http.ErrAbortHandler)
+	}
 	if status := f.fault(r, class); status != 0 {
 		f.fail(w, status)
 		return nil

@@ -76,6 +76,10 @@ const (
 
 // startServer serves on a listener, which is known to clients as host.
 func startServer(h *Handler, l net.Listener, host string) (*Server, error) {
+	if h.served.refused != nil {
+		d := newDoor(l)
+		h.served.leave, l = d.leave, d
+	}
 	s := &Server{handler: h, listener: l, visits: newVisits(), served: make(chan struct{})}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	s.url = "http://" + net.JoinHostPort(host, port)
