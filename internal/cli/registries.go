@@ -185,6 +185,9 @@ func (r *registries) pressure() string {
 	host := ""
 	for _, c := range r.a.carriers {
 		for _, h := range c.pace.Stats() {
+			if h.Outage >= shortPause {
+				return r.a.talk.hide.Text(unanswered(h))
+			}
 			for _, class := range h.Classes {
 				if order := cmp.Or(cmp.Compare(class.Pause, most.Pause), cmp.Compare(waiting(class), waiting(most))); order > 0 {
 					host, most = h.Host, class
@@ -196,6 +199,16 @@ func (r *registries) pressure() string {
 		return why + " by " + report.Clean(r.a.talk.hide.Text(host))
 	}
 	return ""
+}
+
+// unanswered says that a host does not answer, why, and for how long it is
+// waited for.
+func unanswered(h pace.HostStats) string {
+	text := fmt.Sprintf("%s does not answer (%s), ", report.Clean(h.Host), report.Clean(h.Trouble))
+	if h.Left > 0 {
+		return text + fmt.Sprintf("waiting up to %s more", h.Left)
+	}
+	return text + "given up"
 }
 
 // remedies are what can be done about errors that were met.
