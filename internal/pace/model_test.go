@@ -55,6 +55,10 @@ type settings struct {
 	noise     float64       // of work: the part that varies
 	link      float64       // bytes a second that all bodies share; 0: any number
 
+	// wander, if it is set, is what the network or the client's own machine adds
+	// to an answer at a time.
+	wander func(m *model, since time.Duration) time.Duration
+
 	// gone, if it is set, returns why the server cannot be reached at a time,
 	// or nil; errSilent is a server that accepts and says nothing.
 	gone func(since time.Duration) error
@@ -235,6 +239,14 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err := m.queued(req.Context()); err != nil {
 		return nil, err
+	}
+	if m.wander != nil {
+		m.mu.Lock()
+		more := m.wander(m, time.Since(m.began))
+		m.mu.Unlock()
+		if err := sleep(req.Context(), more); err != nil {
+			return nil, err
+		}
 	}
 	if status == http.StatusTooManyRequests {
 		m.mu.Lock()

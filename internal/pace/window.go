@@ -67,6 +67,9 @@ type window struct {
 	hears    bool      // they do for good
 	measured time.Time // when the least latencies were last known to be so; zero: never
 	saved    float64   // the size before measuring them; 0: not measuring
+
+	larger float64 // the size before latency made it smaller; 0: the last decision did not
+	worse  float64 // the ratio then
 }
 
 // A latency follows how long the answers to one kind of request take, in
@@ -146,7 +149,18 @@ func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now t
 func (w *window) decide(now time.Time) {
 	full, loaded := w.full, w.loaded
 	ratio := w.next()
+	larger := w.larger
+	w.larger = 0
 	switch {
+	case larger > 0 && full && !loaded && ratio > w.worse*(1+w.size/larger)/2:
+		// A queue in the server gets shorter as the window does. Latency that
+		// does not fall by half of that comes from elsewhere, such as a busy
+		// machine or network: it is the least one for now.
+		w.size = larger
+		for _, l := range w.kinds {
+			l.least = l.mean
+		}
+		w.measured = now
 	case !full:
 		// Something else holds requests back: latency is not our doing.
 	case w.slow && ratio <= flat:
@@ -166,13 +180,19 @@ func (w *window) decide(now time.Time) {
 	case ratio > steep && w.size == 1:
 		w.renew(now) // slow even so: the least latency is not what it was
 	case ratio > steep:
-		w.size *= max(0.5, flat/ratio)
+		w.shrink(max(0.5, flat/ratio), ratio)
 		w.slow = false
 	case w.slow:
 		w.slow = false
 	case ratio < even:
 		w.size += max(1, math.Sqrt(w.size)/2)
 	}
+}
+
+// shrink makes the window smaller because of a ratio of latencies.
+func (w *window) shrink(by, ratio float64) {
+	w.larger, w.worse = w.size, ratio
+	w.size = max(1, w.size*by)
 }
 
 // next begins an epoch. It returns the ratio of the latencies of the one before
@@ -214,7 +234,7 @@ func (w *window) restore(now time.Time) {
 	}
 	w.size = w.saved
 	if worst > steep {
-		w.size *= flat / worst
+		w.shrink(flat/worst, worst)
 	}
 	w.saved, w.slow = 0, false
 }
