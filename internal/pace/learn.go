@@ -34,6 +34,8 @@ const (
 	searchGrowth = 0.5  // of a guess
 	leastGrowth  = 0.005
 	longRest     = time.Minute
+	burstRest    = 10 * time.Second // after a burst alone was as expected
+	burstGrowth  = 0.125            // and then: one refusal more on a server that has the published rate
 
 	trialRate = 0.75 // of the rate is used in a trial
 	goodPart  = 0.4  // a rate that is wrong by no more is fit for one
@@ -85,8 +87,10 @@ func (l *limit) judge(now time.Time) (surprise bool) {
 	case n >= 0.9*l.burst-1 && l.tried > 0:
 		l.settle(l.rate, 1, 0, now) // the burst is larger than expected: what else is?
 	case n >= 0.9*l.burst-1:
+		// As expected. But a burst says little of the rate: it is tried out soon.
 		l.sized = true
-		l.settle(l.rate, 1/n, longRest, now) // as expected
+		l.settle(l.rate, 1/n, burstRest, now)
+		l.growth = burstGrowth
 	default:
 		surprise = n < l.burst/2
 		l.burst, l.sized = max(1, n-margin(n)), true
