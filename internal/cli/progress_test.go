@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
@@ -158,5 +159,23 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 				t.Error("it is not told")
 			}
 		})
+	}
+}
+
+// The progress names a server that does not answer, why, and how long it is
+// waited for.
+func TestAServerThatDoesNotAnswerIsNamed(t *testing.T) {
+	h := pace.HostStats{Host: "quay.test:8443", Outage: 40 * time.Second, Left: 80 * time.Second, Trouble: "connection refused\x1b[31m"}
+	text := unanswered(h)
+	for _, want := range []string{"quay.test:8443 does not answer", "connection refused", "1m20s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+	if strings.Contains(text, "\x1b") {
+		t.Errorf("%q has a control character in it", text)
+	}
+	if h.Left = 0; !strings.Contains(unanswered(h), "given up") {
+		t.Errorf("%q", unanswered(h))
 	}
 }

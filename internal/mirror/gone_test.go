@@ -187,3 +187,106 @@ func sourceThatDies(t *testing.T, end string, n int) {
 		t.Errorf("the layout is damaged: %v, %v", v.Damaged, err)
 	}
 }
+
+// taking is a registry that takes all that is pushed.
+func taking(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	switch r.Method {
+	case http.MethodPost:
+		w.Header().Set("Location", r.URL.Path+"1")
+		w.WriteHeader(http.StatusAccepted)
+	case http.MethodPut:
+		w.WriteHeader(http.StatusCreated)
+	case http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// TestADestinationThatDies: a registry that is pushed to goes away for good, or
+// for a time.
+func TestADestinationThatDies(t *testing.T) {
+	for _, end := range []string{"refused", "silent", "refused for 20 s", "database restarts"} {
+		t.Run(end, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { destinationThatDies(t, end, 30) })
+		})
+	}
+}
+
+func destinationThatDies(t *testing.T, end string, n int) {
+	data := quaytest.Release(n, quaytest.ReleaseOptions{Base: 20 << 10, Group: 10 << 10, Groups: 4, Own: 5 << 10})
+	h, err := quaytest.NewHandler(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	start := func(handler http.Handler) (*cable, http.RoundTripper, func()) {
+		c := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{Handler: handler}
+		go func() { _ = server.Serve(c) }()
+		base := &http.Transport{DialContext: c.dial, ResponseHeaderTimeout: 65 * time.Second}
+		return c, pace.New(pace.Options{Base: base, Retries: 25}), func() {
+			base.CloseIdleConnections()
+			c.cut("refused")
+			_ = server.Close()
+		}
+	}
+	_, source, stop := start(h)
+	defer stop()
+	var puts atomic.Int64
+	var died atomic.Pointer[time.Time]
+	var to *cable
+	to, pushing, stop2 := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && puts.Add(1) == int64(n) {
+			now := time.Now()
+			died.Store(&now)
+			switch end {
+			case "refused", "silent":
+				to.cut(end)
+				panic(http.ErrAbortHandler)
+			case "refused for 20 s":
+				to.cut("refused")
+				time.AfterFunc(20*time.Second, func() { to.cut("") })
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if at := died.Load(); end == "database restarts" && at != nil && time.Since(*at) < 10*time.Second {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		taking(w, r)
+	}))
+	defer stop2()
+	registryOf := func(host string, rt http.RoundTripper) *registry.Registry {
+		r, err := registry.New(host, registry.Options{PlainHTTP: true, Transport: rt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	l, err := layout.Open(t.TempDir(), layout.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	destination, err := mirror.ToRegistry(registryOf("mirror.test", pushing), "copies", l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, data: data, host: "quay.test"}
+	r, err := mirror.New(destination, mirror.Options{
+		Signatures: mirror.SignaturesNever,
+		Registry:   func(host string) (*registry.Registry, error) { return registryOf(host, source), nil },
+	}).Copy(t.Context(), slices.Values(s.images("2025.1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(*died.Load())
+	t.Logf("%v, %d copied, %d failed", took, r.Copied, r.Failed)
+	forGood := end == "refused" || end == "silent"
+	if forGood && (took > 130*time.Second || r.Failed == 0 || r.Complete) || !forGood && (r.Failed > 0 || !r.Complete || took > 35*time.Second) {
+		t.Errorf("after %v: %d copied, %d failed of %d, complete: %v\n%s", took, r.Copied, r.Failed, n, r.Complete, show(t, r))
+	}
+}

@@ -13,9 +13,12 @@
 // A request becomes a job (retry.go). It waits in the queue of its class of
 // paths (class.go, queue.go) until the host (host.go) gives it a slot; it is
 // sent (attempt.go); what came of it teaches the host (outcome.go), and the job
-// ends or waits again. Before it gets its slot three questions are asked
-// (flow.go), each answered in one place:
+// ends or waits again. Before it gets its slot four questions are asked
+// (host.go, flow.go), each answered in one place:
 //
+//   - Does the host answer at all? When everything fails, one request at a time
+//     tries, and all have one budget (outage.go). Whether a 500 is an outage, or
+//     the token's own, is found out first (suspect.go).
 //   - May anything of this class go now? The gate (gate.go) closes after a
 //     refusal, for as long as the server says, unless the server refuses each
 //     request once, whatever else it admits (firsts.go).
@@ -35,11 +38,13 @@
 // # What it upholds
 //
 //   - Only GET and HEAD are repeated. Being refused is no failure; other
-//     failures have a budget by number and by time.
+//     failures have a budget by number and by time, and a host that is away has
+//     one for all requests.
 //   - What a server says to one class of paths says nothing of the others. A
 //     Retry-After is never cut short for the request it was sent to.
 //   - A connection is dialled once for all that wait for it.
 //   - Every wait ends with its request's context, at once. There is no
 //     goroutine that outlives its request.
-//   - When it gives up, the caller gets the last answer as it came.
+//   - When it gives up, the caller gets the last answer to its request as it
+//     came, or an [OutageError] if others had tried in its place.
 package pace

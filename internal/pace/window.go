@@ -43,7 +43,8 @@ const (
 // A window bounds how many requests are in flight. It multiplies each round
 // trip while latency stays flat, up to what one connection carries, and then
 // grows by steps. It shrinks when latency tells that requests queue up in the
-// server.
+// server, and is restored when that made no difference: then they queue up
+// elsewhere, such as in a client whose machine is busy.
 //
 // A decision is taken on answers to requests that were sent after the one
 // before: they have seen what came of it.

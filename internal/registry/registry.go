@@ -29,7 +29,7 @@
 //     from; credential.go, authfile.go and helper.go: whose credential buys it;
 //   - denial.go and reason.go: why a request was refused, as far as it is known;
 //   - resend.go: pushes are sent again when their body can be had again;
-//   - stall.go: a body that stays silent is given up.
+//   - stall.go: a body that stays silent, or trickles, is given up.
 //
 // # What it upholds
 //

@@ -37,7 +37,8 @@ const (
 // nil is the system's.
 //
 // There is a bound on the time to connect and to the header of an answer, and
-// none on the body: a large blob takes its time. Its silence has one (stall.go).
+// none on the body: a large blob takes its time. Its silence, and a trickle, have
+// one (stall.go).
 func NewTransport(roots *x509.CertPool) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {

@@ -1,0 +1,137 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package discover_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/quay/quaytest"
+)
+
+// A cable is a server's connections in memory, so that waits cost no time in a
+// synctest bubble. dial fails with an error of its own while there is one.
+type cable struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+
+	mu    sync.Mutex
+	away  error
+	conns []net.Conn
+}
+
+func (c *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	c.mu.Lock()
+	away := c.away
+	c.mu.Unlock()
+	if away != nil {
+		return nil, away
+	}
+	here, there := net.Pipe()
+	select {
+	case c.accepted <- there:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns = append(c.conns, there)
+	return here, nil
+}
+
+// cut breaks all connections, and lets dial fail.
+func (c *cable) cut(away error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = away
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+}
+
+func (c *cable) Accept() (net.Conn, error) {
+	select {
+	case conn := <-c.accepted:
+		return conn, nil
+	case <-c.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (c *cable) Close() error   { close(c.closed); return nil }
+func (c *cable) Addr() net.Addr { return &net.UnixAddr{Name: "cable", Net: "unix"} }
+
+// TestOutagesLeaveNothingUnknown: a server goes away in mid discovery, with and
+// without a token. All is known in the end, soon after it is back.
+func TestOutagesLeaveNothingUnknown(t *testing.T) {
+	const repositories, late = 300, 15 * time.Second
+	dns := &net.DNSError{Err: "no such host", Name: "quay.test", IsNotFound: true}
+	for name, c := range map[string]struct {
+		lasts time.Duration
+		away  error // nil: the database restarts
+	}{
+		"database restarts":  {10 * time.Second, nil},
+		"connection refused": {20 * time.Second, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}},
+		"DNS gone":           {20 * time.Second, &net.OpError{Op: "dial", Net: "tcp", Err: dns}},
+	} {
+		for _, token := range []string{"", "abc"} {
+			t.Run(name+" "+token, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					opts := []quaytest.Option{quaytest.WithLatency(30 * time.Millisecond)}
+					if c.away == nil {
+						opts = append(opts, quaytest.WithQuirk("database-restarts", c.lasts.String()+":100"))
+					}
+					data := quaytest.Fleet(repositories, quaytest.FleetOptions{Private: 150})
+					data.Organizations[0].Owners = []string{"owner"}
+					data.Users = append(data.Users, quaytest.User{Name: "owner", Enabled: true})
+					data.Tokens = append(data.Tokens, quaytest.Token{Name: "abc", User: "owner", Scope: "repo:read"})
+					h, err := quaytest.NewHandler(data, opts...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer h.Close()
+					line := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+					asked := 0
+					var mu sync.Mutex
+					server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						mu.Lock()
+						asked++
+						last := asked == 100 && c.away != nil
+						mu.Unlock()
+						if last {
+							line.cut(c.away)
+							time.AfterFunc(c.lasts, func() { line.cut(nil) })
+						}
+						h.ServeHTTP(w, r)
+					})}
+					go func() { _ = server.Serve(line) }()
+					base := &http.Transport{DialContext: line.dial, MaxIdleConnsPerHost: 10}
+					defer func() { base.CloseIdleConnections(); line.cut(nil); _ = server.Close() }()
+					client, err := quay.New(quay.WithServer("http://quay.test"), quay.WithToken(token), quay.WithHTTPClient(&http.Client{Transport: base}))
+					if err != nil {
+						t.Fatal(err)
+					}
+					want := repositories
+					if token == "" {
+						want -= 150
+					}
+					begin := time.Now()
+					_, sum, err := discover.Collect(t.Context(), discover.Quay(client), pattern(t, "fleet/*:2025.1"), discover.Options{})
+					if took := time.Since(begin); err != nil || sum.Unknown > 0 || sum.Present != want || !sum.Complete || took < c.lasts || took > c.lasts+late {
+						t.Errorf("after %v: %v, %d present, %d unknown of %d: %v", took, err, sum.Present, sum.Unknown, want, sum.Unknowns)
+					}
+				})
+			})
+		}
+	}
+}
