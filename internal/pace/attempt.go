@@ -9,10 +9,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// mostAnnounced is how many 1xx answers may come before the one that counts: 100,
+// 102, 103, and 104 of resumable uploads. net/http lets thousands pass.
+const mostAnnounced = 8
 
 // maxKept bounds how much is read, in bytes, of an answer that is not passed on.
 const maxKept = 64 << 10
@@ -25,7 +32,8 @@ type attempt struct {
 	ctx         context.Context // ends with the attempt; the request's own is req's
 	cancel      context.CancelFunc
 	releaseOnce sync.Once
-	good        bool // the answer is of use, so that its body is a sign of life
+	odd         atomic.Pointer[error] // what is wrong with the answers before the one that counts
+	good        bool                  // the answer is of use, so that its body is a sign of life
 }
 
 // attempt sends the request that a slot was given for, and tells the host what
@@ -86,6 +94,9 @@ func (a *attempt) send() outcome {
 	}
 	sent := time.Now()
 	resp, err := a.slot.link.conn.RoundTrip(a.outgoing())
+	if odd := a.odd.Load(); err != nil && odd != nil {
+		err = *odd // net/http may have met another error meanwhile
+	}
 	o := outcome{resp: resp, err: a.explain(err), latency: time.Since(sent)}
 	switch {
 	case err == nil && resp.StatusCode < http.StatusOK:
@@ -111,22 +122,35 @@ func (a *attempt) send() outcome {
 // outgoing is the request as it is sent. What the server takes of its body is
 // a sign of life.
 func (a *attempt) outgoing() *http.Request {
-	req := a.req.WithContext(a.ctx)
+	announced := 0
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(status int, _ textproto.MIMEHeader) error {
+		if announced++; announced <= mostAnnounced && status <= http.StatusEarlyHints+1 {
+			return nil
+		}
+		err := fmt.Errorf("%w: %d answers and no final one, the last with status %d", ErrSwitched, announced, status)
+		a.odd.Store(&err)
+		return err
+	}}
+	req := a.req.WithContext(httptrace.WithClientTrace(a.ctx, trace))
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &upload{req.Body, a.slot.job.host}
+		req.Body = &upload{ReadCloser: req.Body, host: a.slot.job.host}
 	}
 	return req
 }
+
+// buffered is how much of an upload the system may take before the server does.
+const buffered = 8 << 20
 
 // An upload is a request's body.
 type upload struct {
 	io.ReadCloser
 	host *host
+	sent int64
 }
 
 func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	if n > 0 {
+	if u.sent += int64(n); n > 0 && u.sent > buffered {
 		u.host.progress()
 	}
 	return n, err

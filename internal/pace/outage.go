@@ -179,9 +179,13 @@ func (t *outage) left(h *host, now time.Time) time.Duration {
 	return max(h.deadline().Sub(now).Round(time.Second), 0)
 }
 
-// pause is the wait in an outage that has lasted for so long: as long again,
-// less a random part, an eighth at most.
+// pause is the wait in an outage that has lasted for so long: as long again, or
+// three times as long before the host's first answer, so that its few attempts
+// cover ten seconds; less a random part, an eighth at most.
 func (h *host) pause(lasts time.Duration) time.Duration {
+	if !h.outage.answered {
+		lasts *= 3
+	}
 	d := min(max(lasts, waits[0]), waits[len(waits)-1], h.o.MaxWait)
 	return d - rand.N(d/8+1)
 }

@@ -216,12 +216,16 @@ func TestATokenThatIsToBlame(t *testing.T) {
 // TestSwitchingProtocols: an answer that leaves HTTP is an error at once, and
 // its connection is closed.
 func TestSwitchingProtocols(t *testing.T) {
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT"} {
+	const switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+	for method, answer := range map[string]string{
+		"GET": switched, "HEAD": switched, "POST": switched, "PUT": switched,
+		"PATCH": "HTTP/1.1 199 Odd\r\n\r\n", "DELETE": strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 20),
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			here, there := net.Pipe()
 			go func() {
 				_, _ = there.Read(make([]byte, 4096))
-				_, _ = io.WriteString(there, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+				_, _ = io.WriteString(there, answer)
 				_, _ = io.Copy(io.Discard, there) // silent, until it is closed
 				_ = there.Close()
 			}()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -31,6 +32,7 @@ const (
 	// maxBackoff is the longest wait after a refusal that no server asked for,
 	// and up to afterJitter is added to one that it did.
 	maxBackoff  = 30 * time.Second
+	longWait    = time.Minute // is worth a warning
 	afterJitter = 500 * time.Millisecond
 )
 
@@ -191,7 +193,11 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	if j.host.holds() && !hasAfter(o.resp) {
 		return 0, true
 	}
-	j.o.Logger.Info("waiting to try again", "why", why, "attempt", j.attempts, "wait", wait.Round(time.Millisecond))
+	level := slog.LevelInfo
+	if wait >= longWait {
+		level = slog.LevelWarn
+	}
+	j.o.Logger.Log(j.req.Context(), level, "waiting to try again", "why", why, "host", j.host.address, "attempt", j.attempts, "wait", wait.Round(time.Millisecond))
 	return wait, true
 }
 

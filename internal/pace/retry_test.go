@@ -377,7 +377,7 @@ func TestWaitsAreLogged(t *testing.T) {
 		var log bytes.Buffer
 		b := &base{answers: []answer{{status: 503, header: "Retry-After: 400"}, {err: errReset}, {status: 200}}}
 		ask(t, t.Context(), pace.Options{Base: b, Retries: 5, Logger: slog.New(slog.NewTextHandler(&log, nil))}, "GET")
-		for _, want := range []string{`why="status 503" attempt=1 wait=5m0s`, `why="connection failed" attempt=2 wait=`} {
+		for _, want := range []string{`level=WARN msg="waiting to try again" why="status 503" host=quay.test attempt=1 wait=5m0s`, `why="connection failed" host=quay.test attempt=2 wait=`} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("no %q in\n%s", want, log.String())
 			}
