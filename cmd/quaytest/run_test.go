@@ -98,6 +98,19 @@ func get(t *testing.T, client *http.Client, url string) (*http.Response, string)
 
 const list = "/api/v1/repository?public=true&namespace="
 
+func TestRegistryIsNamed(t *testing.T) {
+	r := start(t, "--server-hostname", "registry.test:5000", "--push-limit", "1KB")
+	resp, _ := get(t, http.DefaultClient, r.url+"/v2/")
+	if got := resp.Header.Get("WWW-Authenticate"); got != `Bearer realm="http://registry.test:5000/v2/auth",service="registry.test:5000"` {
+		t.Errorf("challenge %q", got)
+	}
+	for _, args := range [][]string{{"--push-limit", "much"}, {"--server-hostname", "https://registry.test"}} {
+		if code := run(t.Context(), args, io.Discard, io.Discard); code != exitUsage {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+}
+
 func TestServesTheSampleAndPrintsStatistics(t *testing.T) {
 	r := start(t)
 	if _, body := get(t, http.DefaultClient, r.url+list+"stackfleet"); !strings.Contains(body, `"namespace": "stackfleet"`) {
