@@ -225,6 +225,9 @@ func (a *archive) note(i Image, there bool) {
 	}
 }
 
+// forget drops an image that is not to come: nothing is staged for it.
+func (a *archive) forget(i Image) { a.note(i, true) }
+
 // holds tells whether the blob is there, by its size: staged, or in the old
 // archive.
 func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {

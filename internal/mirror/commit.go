@@ -20,16 +20,17 @@ func (r *copying) commit(it *item) {
 	}
 	err := r.to.Commit(r.ctx, it.staged())
 	var missing *MissingError
+	if errors.As(err, &missing) && it.rounds < maxRounds {
+		it.rounds++
+		if r.ledger.fetchAfterAll(it, missing.Blobs) {
+			return
+		}
+	}
 	switch {
 	case err == nil && it.present:
 		r.there(it, Present)
 	case err == nil:
 		r.there(it, Copied)
-	case errors.As(err, &missing) && it.rounds < maxRounds:
-		it.rounds++
-		if !r.ledger.fetchAfterAll(it, missing.Blobs) {
-			r.fail(it, err)
-		}
 	case it.present && !r.ends(err):
 		r.ledger.dropAttached(it, err)
 		r.there(it, Present)

@@ -34,6 +34,9 @@ func (r *copying) look(l look) {
 // digest, and that its registry does not have, is absent: no search has seen it.
 func (r *copying) failLook(it *item, err error) {
 	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
+		if to, ok := r.to.(interface{ forget(Image) }); ok {
+			to.forget(it.Image)
+		}
 		r.ledger.finish(it, Absent, err)
 		return
 	}
