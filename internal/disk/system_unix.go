@@ -29,7 +29,7 @@ func names(info fs.FileInfo) uint64 {
 // done: a folder may be closed to reading, and some network file systems have no
 // such call and answer EINVAL.
 func SyncFolder(dir string) error {
-	file, err := os.Open(dir)
+	file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|NoWait, 0)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	} else if err != nil {

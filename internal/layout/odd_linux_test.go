@@ -143,6 +143,39 @@ func all(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// TestOddFoldersOfBlobs: what is no folder in the place of a folder of blobs is named, and not waited for.
+func TestOddFoldersOfBlobs(t *testing.T) {
+	for name, put := range odd(t) {
+		if strings.HasSuffix(name, "folder") {
+			continue
+		}
+		for _, folder := range []string{"blobs", "blobs/sha256"} {
+			dir := t.TempDir()
+			b := content(1, 1000)
+			l := open(t, dir, layout.Options{})
+			putImage(t, l, newImage(b))
+			at := filepath.Join(dir, folder)
+			if err := errors.Join(l.Close(), os.RemoveAll(at), put(at)); errors.Is(err, fs.ErrPermission) {
+				continue
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, dir, layout.Options{})
+			if err := l.Put(t.Context(), describe("", b), b); err == nil || !strings.Contains(err.Error(), at) {
+				t.Errorf("%s is %s: put: %v", folder, name, err)
+			}
+			if err := l.Tag(t.Context(), layout.Entry{Name: "quay.io/org/b:1", Descriptor: describe("", b)}); !errors.Is(err, layout.ErrMissing) {
+				t.Errorf("%s is %s: tag: %v", folder, name, err)
+			}
+			if damaged := verify(t, dir, layout.VerifyOptions{}).Damaged; len(damaged) == 0 {
+				t.Errorf("%s is %s: nothing is damaged", folder, name)
+			}
+			_ = l.Untag(t.Context(), "quay.io/org/a:1") // it syncs the folders, and may say what is wrong
+			_ = l.Close()                               // so does this
+		}
+	}
+}
+
 // TestLinkedBlob: a link to a file with the blob's content is as good as the file. One
 // to anything else is moved away, and what it leads to stays.
 func TestLinkedBlob(t *testing.T) {
