@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -100,6 +101,8 @@ func WithServer(rawURL string) Option {
 				return invalid(opNew, "the server's address: want https://host[:port][/prefix]")
 			}
 			return invalid(opNew, "server %s: want https://host[:port][/prefix]", quote(rawURL))
+		case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !isPort(u.Port()):
+			return invalid(opNew, "server %s: a port is a number from 1 to 65535", shown)
 		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(rawURL, "#"):
 			return invalid(opNew, "server %s: it has a query or fragment", shown)
 		case strings.HasSuffix(prefix, "/api/v1"):
@@ -108,6 +111,11 @@ func WithServer(rawURL string) Option {
 		s.server = u.Scheme + "://" + u.Host + prefix
 		return nil
 	}
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 // WithToken sets the OAuth application token that is sent with every request.

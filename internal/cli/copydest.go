@@ -135,6 +135,9 @@ func likeDest(text, transport, rest string) string {
 			return ": did you mean " + known + ":" + safe(rest) + "?"
 		}
 	}
+	if bare, ok := strings.CutPrefix(rest, "//"); ok && (transport == "http" || transport == "https") && safe(text) == text {
+		return ": did you mean docker://" + bare + "?"
+	}
 	switch {
 	case strings.ContainsAny(text, "*?{[") || strings.HasPrefix(text, "quay://"), strings.Contains(transport, "/") && rest != "":
 		return "; a pattern comes before it"

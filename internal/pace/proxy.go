@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // A ProxyError is an error of the proxy that is on the way to a server, and not
@@ -63,7 +64,7 @@ func proxied(err error) error {
 	if errors.As(err, &answered) {
 		return err
 	}
-	if of, ok := errors.AsType[*net.OpError](err); ok && of.Op == "proxyconnect" {
+	if of, ok := errors.AsType[*net.OpError](err); ok && (of.Op == "proxyconnect" || strings.HasPrefix(of.Op, "socks ")) {
 		e := &ProxyError{Err: of.Err}
 		if dial, ok := errors.AsType[*net.OpError](of.Err); ok && dial.Addr != nil {
 			e.Proxy = dial.Addr.String()
