@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
@@ -282,6 +284,12 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 	c.tellIdle()
 	if c.hunt.found == 0 && why == "" {
 		t.note("no image was found to copy")
+	}
+	if t.json {
+		t.tell(kindSummary, quantity(len(r.Images)+len(r.Unknown), "image")+": "+outcomes(r), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
+			slog.Int("failed", r.Failed), slog.Int("pending", r.Pending), slog.Int("absent", r.Absent), slog.Int("unknown", len(r.Unknown)),
+			slog.Int64("fetched", r.Fetched), slog.Int("signatures_missing", r.SignaturesMissing),
+			slog.Float64("elapsed_seconds", r.Elapsed.Round(time.Millisecond).Seconds()))
 	}
 	if why != "" && !c.hunt.toldAlready(why) {
 		t.fail("%s", why)
