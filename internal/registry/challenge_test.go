@@ -262,3 +262,30 @@ func TestRealmOfThisMachine(t *testing.T) {
 		}
 	}
 }
+
+// Credentials do not go to a realm over http when the registry is asked over
+// https, nor to a realm with a password in its address.
+func TestRealmThatIsLessSafe(t *testing.T) {
+	for _, realm := range []string{"http://registry.example/token", "http://auth.example/token", "https://a:b@registry.example/token"} {
+		r, err := registry.New("registry.example", registry.Options{Credentials: registry.ForHost("registry.example", registry.NewCredential(robot, robotSecret)),
+			Transport: transport(func(req *http.Request) *http.Response {
+				if req.URL.Scheme != "https" || req.URL.Path == "/token" || req.Header.Get("Authorization") != "" {
+					t.Errorf("%s: asks %s", realm, req.URL)
+				}
+				w := httptest.NewRecorder()
+				w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return w.Result()
+			})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := r.Repository("a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := at.Writable(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "it asks for a token") {
+			t.Errorf("%s: %v", realm, err)
+		}
+	}
+}
