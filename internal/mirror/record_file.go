@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/disk"
 )
 
 // maxRecords bounds a file of records, in bytes: some 50,000 images.
@@ -40,40 +42,45 @@ type recordJSON struct {
 	To       []digest.Digest `json:"to,omitempty"`
 }
 
+// recordsJSON is the whole file.
+type recordsJSON struct {
+	MadeBy string                `json:"made_by"` // madeByUs, or the file is somebody else's
+	Images map[string]recordJSON `json:"images"`
+}
+
+const madeByUs = "quayside"
+
 // openRecords reads the file. What is no file of records counts as none.
 func openRecords(file string) *records {
 	r := &records{file: file, changed: map[string]*recordJSON{}}
-	r.all = r.read()
+	r.all, _ = r.read()
 	return r
 }
 
-func (r *records) read() map[string]recordJSON {
-	all := map[string]recordJSON{}
+// read returns what the file has, and whether it may be written: only quayside's
+// own file is replaced (decision 16).
+func (r *records) read() (all map[string]recordJSON, own bool) {
+	all = map[string]recordJSON{}
 	if r.file == "" {
-		return all
+		return all, false
 	}
-	f, err := openRegular(r.file)
+	if _, err := os.Lstat(r.file); errors.Is(err, fs.ErrNotExist) {
+		return all, true
+	}
+	f, info, err := disk.Open(r.file)
 	if err != nil {
-		return all
+		return all, false
 	}
 	defer f.Close()
+	var content recordsJSON
 	text, err := io.ReadAll(io.LimitReader(f, maxRecords+1))
-	if err != nil || len(text) > maxRecords || json.Unmarshal(text, &all) != nil {
-		return map[string]recordJSON{}
+	if err != nil || len(text) > maxRecords || json.Unmarshal(text, &content) != nil || content.MadeBy != madeByUs {
+		return all, false
 	}
-	return all
-}
-
-// openRegular opens a file, and nothing that might keep its reader waiting.
-func openRegular(name string) (*os.File, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
+	if content.Images != nil {
+		all = content.Images
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
-	}
-	return os.Open(name)
+	return all, disk.Alone(info)
 }
 
 // get returns the record of an image that is called name at the registry.
@@ -109,7 +116,7 @@ func (r *records) save() error {
 	if r.file == "" || len(r.changed) == 0 {
 		return nil
 	}
-	all := r.read()
+	all, own := r.read()
 	before := maps.Clone(all)
 	for name, one := range r.changed {
 		if one == nil {
@@ -118,10 +125,10 @@ func (r *records) save() error {
 			all[name] = *one
 		}
 	}
-	if sameRecords(before, all) {
+	if !own || sameRecords(before, all) {
 		return nil
 	}
-	text, err := json.Marshal(all)
+	text, err := json.Marshal(recordsJSON{madeByUs, all})
 	if err == nil && len(text) > maxRecords { // the rest is of images that may be gone
 		all = map[string]recordJSON{}
 		for name, one := range r.changed {
@@ -129,10 +136,10 @@ func (r *records) save() error {
 				all[name] = *one
 			}
 		}
-		text, err = json.Marshal(all)
+		text, err = json.Marshal(recordsJSON{madeByUs, all})
 	}
 	if err == nil {
-		err = replaceFile(r.file, text)
+		err = replaceOwn(r.file, text)
 	}
 	if err != nil {
 		return fmt.Errorf("record which signatures %s has: %w", r.file, err)
@@ -148,22 +155,18 @@ func sameRecords(a, b map[string]recordJSON) bool {
 	})
 }
 
-// replaceFile writes a small file of our own, whole or not at all.
-func replaceFile(name string, content []byte) error {
+// replaceOwn writes a small file of our own, whole or not at all.
+func replaceOwn(name string, content []byte) error {
 	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(dir, disk.FolderMode); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, filepath.Base(name)+".*")
+	f, err := disk.Create(dir, filepath.Base(name)+".")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return disk.Install(f, name)
 }

@@ -4,6 +4,7 @@
 package mirror_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"os"
@@ -274,6 +275,7 @@ func TestRegistryWithoutRecords(t *testing.T) {
 		"lost":    os.Remove,
 		"damaged": func(file string) error { return os.WriteFile(file, []byte(`{"x": 7`), 0o600) },
 		"another": func(file string) error { return os.WriteFile(file, []byte(`[1]`), 0o600) },
+		"foreign": func(file string) error { return os.WriteFile(file, []byte(`{"images": {}}`), 0o600) },
 		"folder":  func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
 		"none":    nil,
 	} {
@@ -293,6 +295,7 @@ func TestRegistryWithoutRecords(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			foreign, _ := os.ReadFile(file)
 			out.all.Store(0)
 			p.wire.requests = nil
 			if r := k.run(t, o, image); !r.Complete || r.Present != 1 || r.SignaturesCopied != 2 || out.all.Load() == 0 {
@@ -300,6 +303,9 @@ func TestRegistryWithoutRecords(t *testing.T) {
 			}
 			if writes := slices.Concat(p.wire.sent("PUT", ""), p.wire.sent("POST", "")); len(writes) > 0 {
 				t.Errorf("sent again: %q", writes)
+			}
+			if now, _ := os.ReadFile(file); len(foreign) > 0 && !bytes.Equal(now, foreign) {
+				t.Errorf("a file that is not quayside's was replaced by %s", now)
 			}
 			if got := k.attached(t, image); !slices.Equal(got, attached) {
 				t.Errorf("attached there: %q, and %q is wanted", got, attached)
