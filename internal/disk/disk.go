@@ -48,15 +48,15 @@ func Stat(name string) (fs.FileInfo, error) {
 // Open opens a regular file for reading, as Stat describes it. It does not wait for a
 // pipe or a device.
 func Open(name string) (*os.File, fs.FileInfo, error) {
-	info, err := Stat(name)
-	if err != nil {
+	if _, err := Stat(name); err != nil {
 		return nil, nil, err
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|NoWait, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	if info, err = file.Stat(); err == nil && !info.Mode().IsRegular() { // replaced since
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() { // replaced since
 		err = notRegular(name, info)
 	}
 	if err != nil {

@@ -274,20 +274,20 @@ func (h *host) begin(s *slot, cancel context.CancelCauseFunc) {
 
 // trouble is what the requests of a class wait for, or nil: the end of an
 // outage, or of what a refusal asked for.
-func (h *host) trouble(c class) (err error, status int) {
+func (h *host) trouble(c class) (status int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.outage.shut {
-		return h.outage.last, 0
+		return 0, h.outage.last
 	}
 	if g := &h.flow(c).gate; !g.since.IsZero() && g.last != nil {
 		o := outcome{resp: g.last.resp, refusal: g.last}
 		if o.resp != nil {
 			status = o.resp.StatusCode
 		}
-		return o.cause(), status
+		return status, o.cause()
 	}
-	return nil, 0
+	return 0, nil
 }
 
 // holds reports whether the host lets one request at a time try, so that a

@@ -126,7 +126,7 @@ func (j *job) ended(err error) error {
 	}
 	last, status := j.last, j.status
 	if last == nil {
-		last, status = j.host.trouble(j.class)
+		status, last = j.host.trouble(j.class)
 	}
 	if last == nil {
 		return err

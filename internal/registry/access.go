@@ -6,9 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
@@ -170,9 +168,4 @@ func (a *attempt) authorize(ctx context.Context, w *way) error {
 	a.used, a.fetched = t, true
 	r.log.DebugContext(ctx, "got a token", "scheme", w.scheme.String(), "scopes", len(t.grants))
 	return nil
-}
-
-// String keeps what it holds out of logs.
-func (a *attempt) String() string {
-	return fmt.Sprintf("attempt for %s", strings.Join(a.need.scopes(), " "))
 }

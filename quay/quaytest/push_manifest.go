@@ -114,6 +114,13 @@ func manifestInvalid(w http.ResponseWriter, r *http.Request, status int, reason 
 	refuse(w, r, status, "MANIFEST_INVALID", "manifest invalid", map[string]string{"message": reason})
 }
 
+// An invalid is what Quay finds wrong with a manifest, in Quay's own words.
+type invalid string
+
+func (i invalid) Error() string { return string(i) }
+
+func invalidf(format string, a ...any) error { return invalid(fmt.Sprintf(format, a...)) }
+
 // parsePushed reads a manifest, and tells what in it Quay does not take. The
 // reasons are shorter than Quay's, which repeat the manifest and a schema.
 func parsePushed(mediaType string, content []byte) (*pushedText, error) {
@@ -127,7 +134,7 @@ func parsePushed(mediaType string, content []byte) (*pushedText, error) {
 	}
 	absent := func(key string) error { return fmt.Errorf(mismatch+"'%s' is a required property", key) }
 	index, docker := isIndex(mediaType), strings.HasPrefix(mediaType, "application/vnd.docker.")
-	descriptors := []pushedDescriptor{}
+	var descriptors []pushedDescriptor
 	switch {
 	case mediaType != ociManifest && mediaType != dockerManifest && !index:
 		return nil, absent("signatures") // taken for schema 1
@@ -198,9 +205,9 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 			child := h.st.manifest(name, *d.Digest)
 			switch {
 			case child == nil:
-				return fmt.Errorf("Could not find child manifest with digest `%s`", *d.Digest)
+				return invalidf("Could not find child manifest with digest `%s`", *d.Digest)
 			case float64(len(child.Content)) != *d.Size:
-				return fmt.Errorf("Size of manifest does not match that retrieved: %d vs %.0f", len(child.Content), *d.Size)
+				return invalidf("Size of manifest does not match that retrieved: %d vs %.0f", len(child.Content), *d.Size)
 			}
 			p.children.digests = append(p.children.digests, *d.Digest)
 			p.children.present = append(p.children.present, true)
@@ -214,7 +221,7 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 		}
 		for _, d := range append([]pushedDescriptor{*t.Config}, *t.Layers...) {
 			if !(wireLayer{MediaType: *d.MediaType}).remote() && *d.Digest != emptyLayer && !h.st.hasBlob(name, *d.Digest) {
-				return fmt.Errorf("Unknown blob `%s`", *d.Digest)
+				return invalidf("Unknown blob `%s`", *d.Digest)
 			}
 		}
 	}
@@ -239,10 +246,10 @@ func (h *Handler) addManifest(name, digest, mediaType string, text []byte, t *pu
 func (h *Handler) checkDockerConfig(name string, d pushedDescriptor) error {
 	blob := h.stored(*d.Digest)
 	if blob == nil || !h.st.hasBlob(name, *d.Digest) {
-		return errors.New("Could not load config blob for manifest")
+		return invalidf("Could not load config blob for manifest")
 	}
 	if float64(blob.size()) != *d.Size {
-		return fmt.Errorf("Size of config does not match that retrieved: %d vs %.0f", blob.size(), *d.Size)
+		return invalidf("Size of config does not match that retrieved: %d vs %.0f", blob.size(), *d.Size)
 	}
 	if blob.bytes == nil {
 		return nil // synthetic: not looked at

@@ -33,7 +33,7 @@ func (h *Handler) schema1(m *Manifest, tag string) (*Manifest, error) {
 	}
 	blob := h.stored(of.Config.Digest)
 	if blob == nil || blob.bytes == nil || !h.st.hasBlob(m.Repository, of.Config.Digest) {
-		return nil, errors.New("Could not load config blob for manifest")
+		return nil, invalidf("Could not load config blob for manifest")
 	}
 	config, err := members(blob.bytes())
 	if err != nil && json.Valid(blob.bytes()) {
@@ -168,7 +168,7 @@ func schema1Steps(of image, config []member) ([]schema1Step, error) {
 		return steps, nil
 	}
 	if len(history) < len(of.Layers) {
-		return nil, fmt.Errorf("Found less history (%d) than layer blobs (%d)", len(history), len(of.Layers))
+		return nil, invalidf("Found less history (%d) than layer blobs (%d)", len(history), len(of.Layers))
 	}
 	rest := of.Layers
 	for _, text := range history {
@@ -181,7 +181,7 @@ func schema1Steps(of image, config []member) ([]schema1Step, error) {
 		case s.empty:
 			s.layer = wireLayer{Digest: emptyLayer, Size: 32}
 		case len(rest) == 0:
-			return nil, fmt.Errorf("Missing history entry #%d", len(of.Layers))
+			return nil, invalidf("Missing history entry #%d", len(of.Layers))
 		default:
 			s.layer, rest = rest[0], rest[1:]
 		}
