@@ -32,6 +32,8 @@ type plan struct {
 	Error       *string        `json:"error"`
 	Unknown     []report.Gap   `json:"unknown"`
 	Absent      []report.Gap   `json:"absent"` // that the user named
+	Token       string         `json:"token"`
+	TokenHost   *string        `json:"token_host"`
 }
 
 type plannedImage struct {
@@ -130,6 +132,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
 			Unknown: c.hunt.summary.Gaps, Absent: append([]report.Gap{}, c.hunt.absent...),
 		}
+		out.Token, out.TokenHost = c.hunt.token()
 		if why != "" {
 			out.Error = &why
 		}
@@ -146,24 +149,24 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 	}
 	rows := c.a.newRows()
 	if len(p.Images) > 0 {
-		rows.add("IMAGE", "PLATFORMS", "BLOBS", "SIZE", "MISSING", "")
+		rows.add("BLOBS", "SIZE", "MISSING", "IMAGE")
 	}
 	for _, i := range p.Images {
-		missing, note := report.Bytes(i.Missing), ""
+		missing, notes := report.Bytes(i.Missing), platforms(i.Platforms)
 		switch {
 		case i.Err != nil:
-			missing, note = "", c.a.hidden(i.Err)
+			missing, notes = "", []string{c.a.hidden(i.Err)}
 		case i.Present && i.Unsigned:
-			note = "already there; its signatures are looked for"
+			notes = append(notes, "already there; its signatures are looked for")
 		case i.Present:
-			note = "already there"
+			notes = append(notes, "already there")
 		case len(c.flags.maps) > 0:
-			note = "as " + i.Name
+			notes = append(notes, "as "+i.Name)
 		}
-		rows.add(i.Reference(), strings.Join(platforms(i.Platforms), ","), fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, note)
+		rows.add(fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, i.Reference(), strings.Join(notes, ", "))
 	}
 	for _, gap := range c.hunt.absent {
-		rows.add(gap.Reference, "", "", "", "", "absent: "+gap.Error)
+		rows.add("", "", "", gap.Reference, "absent: "+gap.Error)
 	}
 	rows.flush()
 	absent := ""

@@ -191,6 +191,11 @@ func (c *copying) copy(ctx context.Context) error {
 		code = exitPart // signatures are missing
 	}
 	why = c.a.talk.hide.Text(why)
+	if word, host := c.hunt.token(); host != nil {
+		done.Token, done.TokenHost = word, *host
+	} else {
+		done.Token = word
+	}
 	result := c.a.hideReport(finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why))
 	if err := c.out.write(ctx, result); err != nil {
 		c.a.talk.fail("report: %v", err)

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -26,6 +27,7 @@ type feed[R report.Record] struct {
 	namespace string
 	order     func(a, b R) int // of what is written at the end; nil: as it came
 	count     int
+	token     string // what the server made of the token; "": as the link says
 	kept      []R
 }
 
@@ -37,15 +39,13 @@ type tally struct {
 	TokenHost *string         `json:"token_host"`
 }
 
-// tallyOf counts results and what was sent to some servers. The token is that of
-// the first.
+// tallyOf counts results and what was sent to some servers.
 func tallyOf(results int, links ...*link) tally {
-	t := tally{Results: results, Token: report.TokenUnproven, TokenHost: links[0].tokenHost()}
-	if !links[0].client.HasToken() {
-		t.Token = links[0].noToken()
-	}
+	t := tally{Results: results, Token: report.TokenNone}
 	counted := map[*link]bool{}
 	for _, l := range links {
+		t.Token = weigh(t.Token, l.token())
+		t.TokenHost = cmp.Or(t.TokenHost, l.tokenHost())
 		if s := l.client.Stats(); !counted[l] {
 			counted[l] = true
 			t.Requests.Total += s.Requests
@@ -99,7 +99,9 @@ func (f *feed[R]) aside() []string {
 }
 
 func (f *feed[R]) end(ctx context.Context, failed error) error {
-	end := report.Ending{Complete: failed == nil, Summary: tallyOf(f.count, f.link)}
+	summary := tallyOf(f.count, f.link)
+	summary.Token = cmp.Or(f.token, summary.Token)
+	end := report.Ending{Complete: failed == nil, Summary: summary}
 	end.Error = f.a.ending(ctx, failed)
 	if f.options.Format.Streams() {
 		_ = report.End(f.a.out, end) // the output keeps its error

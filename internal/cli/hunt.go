@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -332,6 +333,21 @@ func (h *hunt) verdict() (code int, first string) {
 // complete reports whether nothing is missing from the answer: see doc/output.md.
 func (h *hunt) complete() bool {
 	return len(h.told) == len(h.targets) && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
+}
+
+// token is what the servers of all targets made of the token, and the host that it is
+// for if one of them did not get it. The word is that of the server that most is
+// missing from.
+func (h *hunt) token() (word string, host *string) {
+	word = report.TokenNone
+	for i, t := range h.targets {
+		of := t.link.token()
+		if i < len(h.told) {
+			of = cmp.Or(h.told[i].search.Token, of)
+		}
+		word, host = weigh(word, of), cmp.Or(host, t.link.tokenHost())
+	}
+	return word, host
 }
 
 // tell names what is unknown, and says how each pattern fared.

@@ -67,7 +67,14 @@ func (a *app) repos(ctx context.Context, arg string) error {
 				return
 			}
 		}
-		if err := a.afterListing(ctx, l, namespace, f.count, known); err != nil {
+		err := a.afterListing(ctx, l, namespace, f.count, known)
+		switch {
+		case errors.Is(err, discover.ErrTokenIgnored):
+			f.token = report.TokenIgnored
+		case err == nil && l.client.HasToken():
+			f.token = report.TokenAccepted
+		}
+		if err != nil {
 			yield(report.Repository{}, err)
 		}
 	})
@@ -101,7 +108,7 @@ func (a *app) afterListing(ctx context.Context, l *link, namespace string, liste
 		}
 	}
 	if !known {
-		return &status{exitPart, errors.New(discover.HintTokenIgnored)}
+		return &status{exitPart, discover.ErrTokenIgnored}
 	}
 	return nil
 }

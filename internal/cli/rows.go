@@ -14,8 +14,8 @@ import (
 )
 
 // rows are aligned lines of text, made safe for a terminal. On a terminal that is
-// too narrow for a line its last cell, which is a remark or a value, goes to lines
-// of its own; names are never cut.
+// too narrow for a line, the cell that does not fit begins another one, and the last
+// cell, which is a remark or a value, is broken between words. Names are never cut.
 type rows struct {
 	to    io.Writer
 	width int // 0: as wide as the cells are
@@ -67,18 +67,22 @@ func (r rows) fit() {
 	}
 	for _, cells := range *r.lines {
 		line := ""
-		last := len(cells) - 1
-		for i, cell := range cells[:last] {
-			line += cell + strings.Repeat(" ", widest[i]-utf8.RuneCountInString(cell)+2)
+		for i, cell := range cells {
+			last := i == len(cells)-1
+			if i > 0 && utf8.RuneCountInString(line)+utf8.RuneCountInString(cell) > r.width {
+				fmt.Fprintln(r.to, strings.TrimRight(line, " "))
+				line = "    "
+				if last {
+					line += strings.Join(broken(cell, r.width-4), "\n    ")
+					break
+				}
+			}
+			line += cell
+			if !last {
+				line += strings.Repeat(" ", widest[i]-utf8.RuneCountInString(cell)+2)
+			}
 		}
-		if last == 0 || utf8.RuneCountInString(line)+utf8.RuneCountInString(cells[last]) <= r.width {
-			fmt.Fprintln(r.to, line+cells[last])
-			continue
-		}
-		fmt.Fprintln(r.to, strings.TrimRight(line, " "))
-		for _, line := range broken(cells[last], r.width-4) {
-			fmt.Fprintln(r.to, "    "+line)
-		}
+		fmt.Fprintln(r.to, line)
 	}
 }
 

@@ -53,7 +53,7 @@ func (l *link) name() string {
 
 // advise adds to an error of the server what can be done about it.
 func (l *link) advise(err error) error {
-	advised := advise(err, l.client.HasToken())
+	advised := advise(err, l.token() != report.TokenNone)
 	if l.origin.alias != "" && errors.Is(err, quay.ErrUnavailable) {
 		return fmt.Errorf("%w; the server is %s", advised, l.name())
 	}
@@ -109,9 +109,12 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	return l, nil
 }
 
-// noToken is the word for a server that gets no token.
-func (l *link) noToken() string {
-	if l.origin.elsewhere != "" {
+// token is what the server made of the token, before an answer shows more.
+func (l *link) token() string {
+	switch {
+	case l.client.HasToken():
+		return report.TokenUnproven
+	case l.origin.elsewhere != "":
 		return report.TokenAway
 	}
 	return report.TokenNone
@@ -123,6 +126,12 @@ func (l *link) tokenHost() *string {
 		return nil
 	}
 	return &l.origin.elsewhere
+}
+
+// weigh is the word that a reader has to know of, of the words of two servers.
+func weigh(x, y string) string {
+	words := []string{report.TokenNone, report.TokenAccepted, report.TokenUnproven, report.TokenIgnored, report.TokenAway}
+	return words[max(slices.Index(words, x), slices.Index(words, y))]
 }
 
 // trouble says why one of the servers gave no answer of late, or "".

@@ -65,10 +65,9 @@ func searchOf(s discover.Summary, l *link) report.Search {
 	for reason, n := range s.Pruned {
 		pruned[string(reason)] = n
 	}
-	token := report.TokenUnproven
+	token := l.token()
 	switch {
 	case !l.client.HasToken():
-		token = l.noToken()
 	case s.TokenIgnored:
 		token = report.TokenIgnored
 	case s.CallerKnown == discover.Yes:

@@ -24,6 +24,10 @@ type Report struct {
 	Images   []ImageReport   // in the order of the references
 	Unknown  []UnknownReport // for the caller to fill in
 
+	// What the servers of the sources made of the caller's token, and the host it is
+	// for if it was not sent to all of them; for the caller to fill in.
+	Token, TokenHost string
+
 	// How many images have which status.
 	Copied, Present, Failed, Pending, Absent int
 

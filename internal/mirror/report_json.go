@@ -40,6 +40,8 @@ type (
 		Signatures  signaturesJSON `json:"signatures"`
 		Started     time.Time      `json:"started"`
 		Elapsed     float64        `json:"elapsed_seconds"`
+		Token       *string        `json:"token"`
+		TokenHost   *string        `json:"token_host"`
 	}
 	imageJSON struct {
 		Reference   string         `json:"reference"`
@@ -97,6 +99,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Retried: r.Retried, Retries: r.Retries, Uploaded: r.Uploaded, Mounted: r.Mounted,
 		Signatures: signaturesJSON{r.SignaturesFound, r.SignaturesCopied, r.SignaturesMissing},
 		Started:    r.Started.UTC().Truncate(time.Second), Elapsed: float64(r.Elapsed.Milliseconds()) / 1000,
+		Token: text(r.Token), TokenHost: text(r.TokenHost),
 	}
 	for _, i := range r.Images {
 		w.Images = append(w.Images, imageJSON{
@@ -134,6 +137,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 		Retried: w.Retried, Retries: w.Retries, Uploaded: w.Uploaded, Mounted: w.Mounted,
 		SignaturesFound: w.Signatures.Found, SignaturesCopied: w.Signatures.Copied, SignaturesMissing: w.Signatures.Missing,
 		Started: w.Started, Elapsed: time.Duration(w.Elapsed * float64(time.Second)).Round(time.Millisecond),
+		Token: value(w.Token), TokenHost: value(w.TokenHost),
 	}
 	for _, i := range w.Images {
 		if i.Reference == "" {

@@ -40,7 +40,7 @@ func report() mirror.Report {
 		Unknown: []mirror.UnknownReport{{Reference: "quay.io/org/d:1", Reason: "rate limited", Error: "429"}, {Reference: "quay.io/org/d:1-*", Reason: "failed"}},
 		Copied:  1, Present: 1, Failed: 2, Pending: 1, Absent: 1, Blobs: 3, Bytes: 4, Fetched: 5, Saved: 6, Retried: 7, Retries: 8, Uploaded: 9, Mounted: 10,
 		SignaturesFound: 3, SignaturesCopied: 1, SignaturesMissing: 2,
-		Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC), Elapsed: 1234 * time.Millisecond,
+		Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC), Elapsed: 1234 * time.Millisecond, Token: "for another host", TokenHost: "quay.io",
 	}
 }
 
@@ -81,7 +81,7 @@ func TestReportKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.Fields(`absent blobs bytes complete copied destination elapsed_seconds error failed fetched images mounted pending present
-			retried retries saved signatures started unknown uploaded`)
+			retried retries saved signatures started token token_host unknown uploaded`)
 		if got := keys(have); !slices.Equal(got, want) {
 			t.Errorf("keys %v", got)
 		}

@@ -17,10 +17,21 @@ const dropped = -1
 // names are the columns that are cut last, and never dropped.
 func names() []string { return []string{"repository", "image", "tag"} }
 
+// yielding are the columns that a narrow table lacks, the first of these first. Why
+// an image is absent or unknown stays longest, if any of the images is.
+func yielding(reasons bool) []string {
+	list := []string{"expires", "started", "size", "kind", "digest", "last_modified", "state", "visibility"}
+	if reasons {
+		return append(list, "reason")
+	}
+	return append([]string{"reason"}, list...)
+}
+
 // fit makes columns narrower until a table is at most so wide: first what is long
-// and says enough when cut, then columns go that are no names, the last one first,
-// then names are cut.
+// and says enough when cut, then columns go that are no names, then names are cut.
+// Room that a column left goes to what was cut.
 func fit(heads []string, widths []int, width, ellipsis int) {
+	full := slices.Clone(widths)
 	over := -width - gap
 	for _, w := range widths {
 		over += w + gap
@@ -31,15 +42,25 @@ func fit(heads []string, widths []int, width, ellipsis int) {
 			over -= by
 		}
 	}
-	for _, head := range []string{"reason", "started", "expires", "last_modified", "digest"} {
+	long := []string{"started", "expires", "last_modified", "digest"}
+	for _, head := range long {
 		if i := slices.Index(heads, head); i >= 0 {
 			cut(i, len("2025-04-14")+ellipsis) // the day; or enough of a digest
 		}
 	}
-	for i := len(heads) - 1; i > 0 && over > 0; i-- {
-		if !slices.Contains(names(), heads[i]) && heads[i] != "verdict" {
+	at := slices.Index(heads, "reason")
+	for _, head := range yielding(at >= 0 && full[at] > len(heads[at])) {
+		if i := slices.Index(heads, head); i > 0 && over > 0 {
 			over -= widths[i] + gap
 			widths[i] = dropped
+		}
+	}
+	slices.Reverse(long)
+	for _, head := range long {
+		if i := slices.Index(heads, head); i >= 0 && over < 0 && widths[i] != dropped {
+			by := min(-over, full[i]-widths[i])
+			widths[i] += by
+			over += by
 		}
 	}
 	for _, least := range []int{16, 8, 4} {

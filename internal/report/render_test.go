@@ -271,6 +271,9 @@ func TestTablesFitTheTerminal(t *testing.T) {
 					t.Errorf("width %d: %d in %q", width, n, line)
 				}
 			}
+			if width >= 92 && !strings.Contains(got, unknown.Reason) {
+				t.Errorf("width %d does not say why:\n%s", width, got)
+			}
 			if width >= 100 && (!strings.Contains(got, long.Repository) || !strings.Contains(got, long.Tag)) {
 				t.Errorf("width %d cuts names:\n%s", width, got)
 			}
