@@ -201,7 +201,7 @@ func WithLogger(l *slog.Logger) Option {
 // WithTimeout bounds one attempt of a request, its body included, in place of
 // [DefaultTimeout]. An attempt that takes longer is repeated as a broken
 // connection is. Whatever d is, an answer has to begin within 65 s, unless
-// [WithHTTPClient] brought a transport. What bounds a call as a whole is its
+// [WithHTTPClient] brought a transport, and to bring 16 KiB a minute, or its end. What bounds a call as a whole is its
 // context.
 func WithTimeout(d time.Duration) Option {
 	return func(s *settings) error {

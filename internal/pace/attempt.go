@@ -31,6 +31,7 @@ type attempt struct {
 	req         *http.Request
 	ctx         context.Context // ends with the attempt; the request's own is req's
 	cancel      context.CancelFunc
+	end         context.CancelCauseFunc
 	releaseOnce sync.Once
 	odd         atomic.Pointer[error] // what is wrong with the answers before the one that counts
 	good        bool                  // the answer is of use, so that its body is a sign of life
@@ -41,11 +42,14 @@ type attempt struct {
 func (t *Transport) attempt(s *slot) outcome {
 	begin := time.Now()
 	a := &attempt{o: &t.o, slot: s, req: s.job.req}
-	if s.job.bare {
+	switch {
+	case s.control != nil:
+		a.req = s.control.WithContext(a.req.Context())
+	case s.job.bare:
 		a.req = bareRequest(a.req)
 	}
 	ctx, end := context.WithCancelCause(a.req.Context())
-	a.ctx, a.cancel = ctx, func() { end(nil) }
+	a.ctx, a.end, a.cancel = ctx, end, func() { end(nil) }
 	if t.o.Timeout > 0 {
 		late := fmt.Errorf("no complete answer within %v", t.o.Timeout)
 		var stop context.CancelFunc
@@ -54,9 +58,6 @@ func (t *Transport) attempt(s *slot) outcome {
 	}
 	s.job.host.begin(s, end)
 	o := a.send()
-	if o.resp != nil && t.o.Validate != nil && o.resp.StatusCode == http.StatusOK && a.req.Method == http.MethodGet {
-		a.read(&o)
-	}
 	if o.resp == nil {
 		a.release()
 		a.cancel()
@@ -81,7 +82,7 @@ func (a *attempt) release() {
 }
 
 // send makes the connection if there is none, and does the exchange as far as
-// the answer's header.
+// the answer's header, or with its body if Validate is to read it.
 func (a *attempt) send() outcome {
 	h := a.slot.job.host
 	if a.slot.dial != nil {
@@ -104,6 +105,15 @@ func (a *attempt) send() outcome {
 		o.resp, o.err = nil, fmt.Errorf("%w: %d %s", ErrSwitched, resp.StatusCode, http.StatusText(resp.StatusCode))
 	case err == nil:
 		a.judge(&o)
+		if a.o.Validate != nil && resp.StatusCode == http.StatusOK && a.req.Method == http.MethodGet {
+			o.reading = true
+			h.answered(a.slot, &o)
+			a.read(&o)
+			h.read(a.slot, &o)
+			a.release() // not before: others would go first
+			a.cancel()
+			return o
+		}
 		resp.Body = &body{ReadCloser: resp.Body, attempt: a}
 	case a.req.Context().Err() != nil:
 		return o // it was called off: that says nothing of the server
@@ -182,7 +192,8 @@ func (a *attempt) explain(err error) error {
 	return proxied(err)
 }
 
-// read takes in the whole body and asks Validate about it.
+// read takes in the whole body and asks Validate about it. A body that does not
+// come in time is that of a server in trouble.
 func (a *attempt) read(o *outcome) {
 	resp := o.resp
 	defer resp.Body.Close()
@@ -190,10 +201,14 @@ func (a *attempt) read(o *outcome) {
 		*o = outcome{err: fmt.Errorf("%w: %d bytes, and %d is the limit", ErrTooLarge, resp.ContentLength, a.o.MaxBody)}
 		return
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, a.o.MaxBody+1))
+	slow := time.AfterFunc(unread, func() { a.end(errSlow) })
+	defer slow.Stop()
+	steady := &steadily{Reader: io.LimitReader(resp.Body, a.o.MaxBody+1), slow: slow}
+	data, err := io.ReadAll(steady)
 	switch {
 	case err != nil:
-		*o = outcome{err: fmt.Errorf("read body: %w", err)}
+		late := a.ctx.Err() != nil && a.req.Context().Err() == nil
+		*o = outcome{err: fmt.Errorf("read body: %w", a.explain(err)), down: late}
 	case int64(len(data)) > a.o.MaxBody:
 		*o = outcome{err: fmt.Errorf("%w: over %d bytes, which is the limit", ErrTooLarge, a.o.MaxBody)}
 	default:
@@ -201,6 +216,25 @@ func (a *attempt) read(o *outcome) {
 		resp.Body = io.NopCloser(bytes.NewReader(data))
 		resp.ContentLength = int64(len(data))
 	}
+}
+
+// errSlow is the error of a body that trickles.
+var errSlow = fmt.Errorf("less than %d bytes came in %v", leastBytes, unread)
+
+// A steadily reader puts off the end of an attempt while bytes come.
+type steadily struct {
+	io.Reader
+	slow *time.Timer
+	got  int
+}
+
+func (r *steadily) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.got += n; r.got >= leastBytes {
+		r.got = 0
+		r.slow.Reset(unread)
+	}
+	return n, err
 }
 
 // A body is a response's body that gives its slot back at its end.

@@ -6,6 +6,7 @@ package pace
 import (
 	"context"
 	"math"
+	"net/http"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type flow struct {
 	unanswered int // of these, those that no answer has begun to
 	long       int // of these, those whose long bodies are being read
 	listings   int // of these, listings
+
+	controls []control // one of each kind: see own.go
 
 	sent, refused int64
 }
@@ -124,6 +127,7 @@ type slot struct {
 	epoch    int    // of the window
 	sent     time.Time
 	answered bool
+	control  *http.Request           // sent in the job's place
 	cancel   context.CancelCauseFunc // of the attempt; nil before it begins
 	loaded   bool                    // long bodies were on their way when it was sent
 	long     bool                    // its own is one

@@ -37,7 +37,7 @@ type host struct {
 
 	outage outage
 	alive  atomic.Int64   // when the host last gave a sign of life, in Unix nanoseconds
-	open   map[*slot]bool // requests that no answer has begun to
+	open   map[*slot]bool // requests without an answer
 
 	lists   bool // there was a listing: a place is kept for its next page
 	long    int  // bodies of some size that are being read
@@ -180,6 +180,7 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.Budget) {
 		h.clear(f, turn{refusal: f.gate.last})
 	}
+	f.queue.anyone = h.outage.shut && h.outage.rounds%2 == 1
 	usable := func(lane int, listing bool) bool { return h.lane(lane).usable(listing || !h.lists) }
 	for {
 		if d := h.outage.wait(now); d > 0 {

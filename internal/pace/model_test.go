@@ -63,6 +63,11 @@ type settings struct {
 	// or nil; errSilent is a server that accepts and says nothing.
 	gone func(since time.Duration) error
 
+	// silent and trickles, if they are set, choose requests that get no answer, or
+	// a body of a byte a second.
+	silent   func(req *http.Request) bool
+	trickles func(req *http.Request, since time.Duration) bool
+
 	// answer, if it is set, may give a status of its own; 0 goes on.
 	answer func(m *model, req *http.Request, since time.Duration) (int, http.Header)
 }
@@ -221,7 +226,11 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := sleep(req.Context(), there); err != nil {
 		return nil, err
 	}
-	switch err := m.away(); {
+	err := m.away()
+	if m.silent != nil && m.silent(req) {
+		err = errSilent
+	}
+	switch {
 	case err == errSilent:
 		select {
 		case <-req.Context().Done():
@@ -261,6 +270,9 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader("{}")), 2; status == http.StatusOK {
 		resp.Body, resp.ContentLength = m.bodyFor(req.Context(), req)
+	}
+	if m.trickles != nil && m.trickles(req, time.Since(m.began)) {
+		resp.Body, resp.ContentLength = io.NopCloser(&trickle{req.Context(), req.Context().Err, 1000}), 1000
 	}
 	if m.http1 {
 		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1

@@ -28,11 +28,14 @@ const (
 	moment      = 250 * time.Millisecond
 	// fewTries is how often one request may fail in a row before another tries
 	// whether the host is back: the trouble may be its own. Some servers fail
-	// each request a few times, so that it is more than one.
+	// each request a few times, so that it is more than one. Every second time
+	// any of those that wait tries: the oldest may all have trouble of their own.
 	fewTries = 5
-	// unread is how long a body may have been silent before its reader gave it
-	// up and asked again: that time counts as silence of the host, too.
-	unread = time.Minute
+	// unread is how long a body may take for leastBytes before its reader gives it
+	// up and asks again: that time counts as silence of the host, too. So few bytes
+	// are a quarter of what each of 16 transfers gets over a line of 128 kbit/s.
+	unread     = time.Minute
+	leastBytes = 16 << 10
 	// retrial is how often one request tries whether a host is back that was
 	// given up. The others fail at once.
 	retrial = 30 * time.Second
@@ -157,7 +160,7 @@ func (h *host) failing(s *slot, err error, after time.Duration, now time.Time) {
 		if t.shut {
 			t.rounds++
 		}
-		t.until = now.Add(h.pause(now.Sub(t.began)))
+		t.until = now.Add(h.pause(s.sent.Sub(t.began))) // a slow attempt was a wait by itself
 	}
 	if t.over || t.shut && t.rounds > h.o.Retries {
 		h.giveUp(now)

@@ -19,6 +19,7 @@ type outcome struct {
 	refusal *refusal       // the server said that it was asked too much
 	after   time.Duration  // a server that is down: its Retry-After
 	down    bool           // the server is in trouble, or was too slow
+	reading bool           // the body is read before the answer is passed on
 	suspect bool           // the server is in trouble, or the token is to blame
 	lost    bool           // the connection went away with the request unanswered
 	// There is no connection, or it broke before an answer began: the host is
@@ -76,14 +77,20 @@ func (h *host) answered(s *slot, o *outcome) {
 	now, f := time.Now(), s.flow
 	s.answered = true
 	f.unanswered--
-	delete(h.open, s)
+	if !o.reading {
+		delete(h.open, s)
+	}
 	if o.resp != nil {
 		h.outage.answered = true
 		h.arrived(s, o.resp, now)
 	}
 	h.warm(s)
 	if o.resp != nil && isPage500(o.resp) && !o.down {
-		h.suspect(s, o)
+		if s.control != nil {
+			o.down = true // it was answered well before
+		} else {
+			h.suspect(s, o)
+		}
 	}
 	stop := o.refusal != nil || o.down && o.after > 0
 	alone := o.resp != nil && (stop || !o.down) && h.alone(s, stop, now)
@@ -99,6 +106,7 @@ func (h *host) answered(s *slot, o *outcome) {
 			h.outage.proven = now
 		}
 		h.failing(s, o.cause(), o.after, now)
+	case o.reading: // its body says more
 	case o.resp != nil || o.refusal != nil:
 		h.well(now)
 	}
@@ -116,8 +124,26 @@ func (h *host) answered(s *slot, o *outcome) {
 		f.gate.hold(now.Add(o.after))
 	case o.resp != nil:
 		f.gate.admit(s.sent)
+		f.remember(s, o.resp, now)
 		f.window.answered(s.job.kind, s.epoch, o.latency, s.loaded || h.long > 0, now)
 		h.stream(s, o.resp)
+	}
+	h.dispatch()
+}
+
+// read records what came of the body of an answer that is read at once: the
+// answer is of use when all of it is there.
+func (h *host) read(s *slot, o *outcome) {
+	h.mu.Lock()
+	defer h.unlock()
+	now := time.Now()
+	delete(h.open, s)
+	switch {
+	case s.job.req.Context().Err() != nil: // that says nothing of the server
+	case o.down:
+		h.failing(s, o.err, 0, now)
+	default:
+		h.well(now)
 	}
 	h.dispatch()
 }

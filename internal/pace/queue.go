@@ -5,6 +5,7 @@ package pace
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ import (
 type queue struct {
 	listings, rest []*job
 	listed         bool // the last one that left was a listing
+	anyone         bool // the next one is any of those that are no listing
 }
 
 func (q *queue) len() int { return len(q.listings) + len(q.rest) }
@@ -39,6 +41,8 @@ func (q *queue) head() *job {
 	switch {
 	case len(q.listings) > 0 && (!q.listed || len(q.rest) == 0):
 		return q.listings[0]
+	case len(q.rest) > 0 && q.anyone:
+		return q.rest[rand.IntN(len(q.rest))]
 	case len(q.rest) > 0:
 		return q.rest[0]
 	}

@@ -66,6 +66,12 @@ type job struct {
 	suspected time.Time // when it was sent as a suspect
 	checked   bool      // the server was well when it was asked without the token
 	kept      *refusal  // the answer to the token
+
+	began      time.Time // when it was first sent
+	controlled bool      // a control was sent since it failed last: see own.go
+	well       time.Time // when the control was answered well; zero: it was not
+	own        int       // failures in a row right after that
+	slow       bool      // its last attempt took long
 }
 
 // A turn is what a job gets for waiting: a slot, or an end.
@@ -88,9 +94,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		bare := false
 		switch {
 		case turn.slot != nil:
-			h.prepare(j)
+			h.prepare(turn.slot)
 			bare = j.bare
 			o = t.attempt(turn.slot)
+			if turn.slot.control == nil {
+				break
+			}
+			if err := j.controlledBy(o); err != nil {
+				return nil, j.ended(err)
+			}
+			continue
 		case turn.wait > 0:
 			if err := sleep(req.Context(), turn.wait); err != nil {
 				closeBody(req)
@@ -138,8 +151,7 @@ func (j *job) ended(err error) error {
 // waits at the gate, and what failed in an outage of the host for its end.
 func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	switch {
-	case j.req.Context().Err() != nil,
-		j.req.Method != http.MethodGet && j.req.Method != http.MethodHead:
+	case j.req.Context().Err() != nil, !repeatable(j.req):
 		return 0, false
 	case o.lost && j.lost < maxLost:
 		j.lost++
@@ -165,7 +177,7 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 		return 0, true // as long as the server admits anything: the gate gives up
 	case o.err != nil && j.host.hopeless(o.err):
 		return 0, false
-	case o.unreached && j.host.hasAnswered():
+	case o.unreached && j.host.hasAnswered(), o.err != nil && o.down:
 		why = "connection failed"
 		j.down++
 	case o.err != nil:
@@ -187,6 +199,11 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 		return 0, false
 	}
 	wait = j.delay(o.resp)
+	if j.ownTrouble(sent) {
+		j.o.Logger.Info("giving up a request: others like it are answered", "why", why, "host", j.host.address,
+			"path", j.req.URL.Path, "attempt", j.attempts)
+		return 0, false
+	}
 	if j.broken > MaxBroken || j.down > MaxDown || j.broken+j.down > j.o.Retries || time.Since(j.first)+wait > j.o.Budget {
 		return 0, false
 	}

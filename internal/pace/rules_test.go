@@ -38,7 +38,7 @@ func in(t *testing.T, s settings, o Options, f func(t *testing.T, m *model, rt *
 
 // send sends one request, and returns the status and body, or the error. It
 // reads the body to its end.
-func send(ctx context.Context, rt *Transport, path string, header ...string) (int, string, error) {
+func send(ctx context.Context, rt http.RoundTripper, path string, header ...string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "https://registry.example"+path, nil)
 	if err != nil {
 		return 0, "", err

@@ -52,10 +52,16 @@ func (h *host) suspect(s *slot, o *outcome) bool {
 }
 
 // prepare decides, when its turn has come, whether a suspect goes without its
-// token: not when others have shown meanwhile that the server is in trouble.
-func (h *host) prepare(j *job) {
+// token: not when others have shown meanwhile that the server is in trouble. It
+// decides, too, whether a control goes first.
+func (h *host) prepare(s *slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	j := s.job
+	if j.began.IsZero() {
+		j.began = s.sent
+	}
+	s.control = s.flow.control(j)
 	if j.bare && h.outage.proven.After(j.suspected) {
 		j.bare = false
 	}
