@@ -109,6 +109,9 @@ func (c *crew) hints() (hints []string) {
 	if s.Direct && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
 		hint("%s/%s does not exist or is private; with a token it may show", c.pattern.Namespace, c.direct)
 	}
+	if s.Unlisted > 0 && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
+		hint("a repository that is named and not listed does not exist or is private; with a token it may show")
+	}
 	switch {
 	case s.Denied && !token:
 		hint("every repository was refused; the server may want a token")

@@ -154,7 +154,7 @@ func refuseDests(patterns []string) error {
 	for _, p := range patterns {
 		if transport, rest, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
 			if transport == dockerRegistry && strings.HasPrefix(rest, "//") {
-				return usagef("%q is a destination in the place of a pattern, which has no transport before the name%s", safe(p), meant(rest[len("//"):]))
+				return usagef("%q is a destination in the place of a pattern, which has no transport before the name%s", safe(p), meant(rest[len("//"):], whole))
 			}
 			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", safe(p))
 		}
@@ -279,7 +279,7 @@ func (a *app) records(name string) []mirror.RegistryOption {
 
 // unreached says that a registry gives no answer, and what can be done about it.
 func unreached(d dest, err error) error {
-	advice := "check the host and its port, and that a registry runs there"
+	advice := "check the host and its port, and that a server runs there"
 	what := unreachable(err)
 	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
 	case what != "":

@@ -98,6 +98,9 @@ func (c *copying) plan(ctx context.Context) error {
 	c.hunt.tell()
 	c.hunt.tellTraffic()
 	c.tellIdle()
+	if c.hunt.found == 0 && why == "" {
+		c.a.talk.note("%s", c.nothing())
+	}
 	if errors.Is(busy, layout.ErrLocked) {
 		c.a.talk.warn("%v; some of what is missing now may be there by then", busy)
 	}

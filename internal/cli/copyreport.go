@@ -231,7 +231,8 @@ func (a *app) failedTargets(ctx context.Context, file string) ([]target, error) 
 		return nil, usagef("--failed-from %s: %w", file, err)
 	}
 	if earlier.Error != "" {
-		a.talk.warn("the run that %s is of ended early: what it had not come to is not named in it: %s", file, earlier.Error)
+		a.talk.warn("%s is from a run that ended early (%s); images that its search never reached are not listed: run its command again for them",
+			file, earlier.Error)
 	}
 	var targets []target
 	again := map[string]bool{}

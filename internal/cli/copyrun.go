@@ -288,7 +288,7 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 	c.hunt.tellTraffic()
 	c.tellIdle()
 	if c.hunt.found == 0 && why == "" {
-		t.note("no image was found to copy")
+		t.note("%s", c.nothing())
 	}
 	if t.json {
 		t.tell(kindSummary, quantity(len(r.Images)+len(r.Unknown), "image")+": "+outcomes(r), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
@@ -302,6 +302,14 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 	if wrong := counted(r); wrong != "" && c.goesOn(r) {
 		t.note("%s; the same command goes on where this run was", wrong)
 	}
+}
+
+// nothing says why there was nothing to copy.
+func (c *copying) nothing() string {
+	if c.flags.failedFrom != "" && len(c.hunt.targets) == 0 {
+		return c.flags.failedFrom + " lists no image that is not done: nothing is left to copy"
+	}
+	return "no image was found to copy"
 }
 
 // goesOn tells whether the same command may bring what this run has not.

@@ -40,9 +40,9 @@ func ExitCodes() string {
 		"    0  done",
 		"    1  the answer is no (has, and find with --fail-absent)",
 		"    2  the command line, a pattern or the config file is wrong",
-		"    3  done in part: something is unknown, failed, or absent although",
-		"       it was asked for by name, and was named, or the server did not",
-		"       know the token",
+		"    3  done in part: something is unknown or failed, an image that the",
+		"       command names is absent, or the server did not know the token;",
+		"       each is named",
 		"    4  authentication: no token, or one that may not do this",
 		"    5  failed: also a namespace that does not exist, and --timeout",
 		"    6  nothing matched: copy, info and verify without --allow-empty,",
@@ -75,8 +75,12 @@ func unreachable(err error) string {
 	if _, proxy := errors.AsType[*pace.ProxyError](err); proxy {
 		return "check the proxy's address in the environment; NO_PROXY lists hosts to reach without it"
 	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+	dns, _ := errors.AsType[*net.DNSError](err)
+	if dns != nil && dns.IsNotFound {
 		return fmt.Sprintf("check how %s is spelled, and that this machine's DNS knows it", dns.Name)
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dns == nil && dial.Op == "dial" && !dial.Timeout() {
+		return "check the host and its port, and that a server runs there"
 	}
 	return ""
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/quayside/quayside/internal/pace"
@@ -27,5 +29,21 @@ func TestWhatToCheckWhenAHostIsOutOfReach(t *testing.T) {
 	other := errors.New("connection refused")
 	if text := advise(other, false).Error(); text != other.Error() {
 		t.Error(text)
+	}
+}
+
+// A refused connection says what to check; a timeout does not blame the address.
+func TestRefusedConnectionHasAdvice(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	if got := advise(dial, true).Error(); !strings.HasSuffix(got, "; check the host and its port, and that a server runs there") {
+		t.Error(got)
+	}
+	for _, err := range []error{
+		&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET},
+		&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded},
+	} {
+		if got := advise(err, true); got != err {
+			t.Error(got)
+		}
 	}
 }

@@ -5,12 +5,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/quay"
 )
 
 func (a *app) findCommand() *cobra.Command {
@@ -116,9 +119,22 @@ func (a *app) image(r discover.Result) report.Image {
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
-		i.Error = a.hidden(advise(r.Err, true)) // one repository's refusal asks for no token
+		i.Error = a.cause(advise(r.Err, true), r.Reason) // one repository's refusal asks for no token
 	}
 	return i
+}
+
+// cause is the text of an error beside the image that it is of and the reason: it names
+// neither again.
+func (a *app) cause(err error, reason discover.Reason) string {
+	text := a.hidden(err)
+	if e, ok := errors.AsType[*quay.Error](err); ok {
+		text = strings.TrimPrefix(text, "quay: "+e.Op+" "+e.Subject+": ")
+		if reason == discover.GoneOrPrivate {
+			text = strings.Replace(text, " ("+e.Hint+")", "", 1)
+		}
+	}
+	return text
 }
 
 // visibility is a word for who may read a repository, or "" when nobody said.

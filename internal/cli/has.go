@@ -103,7 +103,8 @@ func (a *app) has(ctx context.Context, args []string) error {
 	summary := hasSummary{tallyOf(known, links...), []report.Gap{}}
 	slices.SortFunc(failed, func(x, y question) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	for _, q := range failed {
-		gap := report.Gap{Reference: q.image.Reference(), Reason: string(discover.ReasonOf(q.err)), Error: a.hidden(q.err)}
+		reason := discover.ReasonOf(q.err)
+		gap := report.Gap{Reference: q.image.Reference(), Reason: string(reason), Error: a.cause(q.err, reason)}
 		summary.Gaps = append(summary.Gaps, gap)
 	}
 	failure := hasFailure(failed, known)
@@ -154,7 +155,7 @@ func hasFailure(failed []question, known int) error {
 // Nothing is sent.
 func (a *app) questions(ctx context.Context, args []string) (all []question, links []*link, err error) {
 	for _, arg := range args {
-		if err := mistaken(arg); err != nil {
+		if err := mistaken(arg, whole); err != nil {
 			return nil, nil, err
 		}
 		name, err := ref.ParseImage(arg)

@@ -42,7 +42,7 @@ func (t target) namespace() string {
 // parseTargets reads patterns, and with byDigest references as well.
 func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err error) {
 	for _, arg := range args {
-		if err := mistaken(arg); err != nil {
+		if err := mistaken(arg, whole); err != nil {
 			return nil, err
 		}
 		var t target

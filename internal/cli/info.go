@@ -120,6 +120,9 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 	h.tellTraffic()
 	h.tellSummary()
 	code, first := h.verdict()
+	if h.found == 0 && first == "" && ctx.Err() == nil {
+		a.talk.note("no image was found")
+	}
 	some := int(h.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":

@@ -18,7 +18,7 @@ import (
 // kind in the place of a pattern or an image: a page of Quay's web interface, a
 // name with a transport, or a destination of copy. The error names the pattern
 // that was probably meant. A text that begins with quay:// is never mistaken.
-func mistaken(arg string) error {
+func mistaken(arg string, fit func(name string) string) error {
 	shown, _, _ := strings.Cut(safe(arg), "?") // a query may hold a token
 	scheme, rest, schemed := strings.Cut(arg, "://")
 	schemed = schemed && !strings.ContainsAny(scheme, "/?@")
@@ -28,23 +28,23 @@ func mistaken(arg string) error {
 	case schemed && scheme == "quay":
 		return nil
 	case schemed && scheme != dockerRegistry:
-		return usagef("%q begins with %s://, and a pattern does not%s", shown, scheme, meant(rest))
+		return usagef("%q begins with %s://, and a pattern does not%s", shown, scheme, meant(rest, fit))
 	case transport == dockerRegistry && strings.Contains(path, "/"):
-		return usagef("%q has a transport before the name, and a pattern does not%s", shown, meant(strings.TrimLeft(path, "/")))
+		return usagef("%q has a transport before the name, and a pattern does not%s", shown, meant(strings.TrimLeft(path, "/"), fit))
 	case slices.Contains(transports(), transport) && path != "":
 		return usagef("%q is a destination of copy in the place of a pattern: write HOST/ORG/GLOB:TAG (or quay://%s/*:TAG, if that is an organization)",
 			shown, transport)
 	case webPage(arg) != "":
-		return usagef("%q is the address of a web page%s (if the organization has that name: quay://%s)", shown, meant(arg), shown)
+		return usagef("%q is the address of a web page%s (if the organization has that name: quay://%s)", shown, meant(arg, fit), fit(shown))
 	}
 	return nil
 }
 
 // meant ends an error with the pattern that an address stands for.
-func meant(address string) string {
+func meant(address string, fit func(name string) string) string {
 	name := webPage(address)
 	if name != "" && !strings.Contains(name, "@") {
-		return fmt.Sprintf(": did you mean %s?", report.Clean(name))
+		return fmt.Sprintf(": did you mean %s?", report.Clean(fit(name)))
 	}
 	name = cmp.Or(name, address)
 	p, err := ref.ParsePattern(name)
@@ -55,7 +55,7 @@ func meant(address string) string {
 	case !p.Token.IsZero():
 		name = strings.TrimPrefix(p.String(), "quay://")
 	}
-	return fmt.Sprintf(": did you mean %s?", name)
+	return fmt.Sprintf(": did you mean %s?", fit(name))
 }
 
 // webPage returns HOST/ORG or HOST/ORG/REPO[:TAG] for the address of a page of
@@ -97,4 +97,25 @@ func webPage(address string) string {
 		return image + ":" + tag
 	}
 	return image
+}
+
+// whole is a name as it is: what takes a pattern or an image takes it.
+func whole(name string) string { return name }
+
+// repositoryIn is the repository of an image or pattern, for what takes no tag.
+func repositoryIn(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		return name[:at]
+	}
+	return name
+}
+
+// namespaceIn is the organization of an image or pattern, with its host.
+func namespaceIn(name string) string {
+	p, err := ref.ParsePattern(repositoryIn(name))
+	if err != nil {
+		return name
+	}
+	return strings.TrimPrefix(p.Host+"/"+p.Namespace, "/")
 }

@@ -5,7 +5,7 @@ package cli
 
 import (
 	"bufio"
-	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -80,7 +80,7 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 	}
 	f, err := report.ParseFormat(name)
 	if err == nil && slices.Contains(without, f) {
-		err = errors.New("output format " + name + " does not fit this command")
+		err = fmt.Errorf("output format %s does not fit this command: use one of %s", name, fitting(without))
 	}
 	switch {
 	case err != nil && a.config.Defaults.Output != nil && name == *a.config.Defaults.Output:
@@ -93,6 +93,17 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 		o.Width = a.columns()
 	}
 	return o, nil
+}
+
+// fitting lists the formats less some.
+func fitting(without []report.Format) string {
+	var names []string
+	for _, f := range report.Formats() {
+		if !slices.Contains(without, report.Format(f)) {
+			names = append(names, f)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // render writes a finished answer. An error of standard output itself is left

@@ -115,7 +115,7 @@ func (a *app) afterListing(ctx context.Context, l *link, namespace string, liste
 
 // parseNamespace reads [HOST/]ORG. Without a host an organization may have a dot.
 func parseNamespace(arg string) (host, namespace string, err error) {
-	if err := mistaken(arg); err != nil {
+	if err := mistaken(arg, namespaceIn); err != nil {
 		return "", "", err
 	}
 	if !strings.Contains(arg, "/") {
@@ -127,7 +127,8 @@ func parseNamespace(arg string) (host, namespace string, err error) {
 	case !p.Token.IsZero():
 		err = usagef("repos takes no token in its argument: give it in $QUAYSIDE_TOKEN or with --token-file")
 	case !strings.HasSuffix(p.String(), p.Namespace+"/*:latest"):
-		err = usagef("repos needs an organization, and %s says more: tags lists the tags of a repository, find those of many", arg)
+		err = usagef("repos takes an organization alone: quayside repos %s; tags lists the tags of one repository, find finds images of many",
+			namespaceIn(arg))
 	}
 	return p.Host, p.Namespace, err
 }

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -41,6 +42,7 @@ type link struct {
 	catalog *discover.QuayCatalog
 	host    string // as image names carry it
 	origin  origin
+	aliases []string // of the config file's servers
 }
 
 // name is the host, with the name that the config file has for it.
@@ -54,8 +56,14 @@ func (l *link) name() string {
 // advise adds to an error of the server what can be done about it.
 func (l *link) advise(err error) error {
 	advised := advise(err, l.token() != report.TokenNone)
-	if l.origin.alias != "" && errors.Is(err, quay.ErrUnavailable) {
+	if !errors.Is(err, quay.ErrUnavailable) {
+		return advised
+	}
+	if l.origin.alias != "" {
 		return fmt.Errorf("%w; the server is %s", advised, l.name())
+	}
+	if len(l.aliases) > 0 && !strings.ContainsAny(l.host, ".:") && l.host != "localhost" {
+		return fmt.Errorf("%w; the config file names no server %q, but %s", advised, l.host, strings.Join(l.aliases, ", "))
 	}
 	return advised
 }
@@ -81,7 +89,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if host != hostOf(chosen.url) {
 		o, err = a.originOf(ctx, host, token)
 	} else if o.token = token; token.IsZero() {
-		o.token, err = a.tokenOfChosen(ctx, host, entry)
+		o.token, err = a.tokenOfChosen(ctx, cmp.Or(chosen.alias, host), entry)
 	}
 	if err != nil {
 		return nil, err
@@ -100,7 +108,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if err != nil {
 		return nil, err
 	}
-	l := &link{client: client, catalog: discover.Quay(client), origin: o}
+	l := &link{client: client, catalog: discover.Quay(client), origin: o, aliases: slices.Sorted(maps.Keys(a.config.Servers))}
 	l.host = l.catalog.Host()
 	if strings.HasPrefix(o.url, "http:") && client.HasToken() && !loopback(o.url) {
 		a.talk.warn("the token goes to %s over plain HTTP, where anyone on the way can read it", l.host)

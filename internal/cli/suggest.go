@@ -21,6 +21,13 @@ func flagError(cmd *cobra.Command, err error) error {
 			return usagef("%s %s%s", name, what, didYouMean(cmd))
 		}
 	}
+	if _, rest, ok := strings.Cut(err.Error(), `" for "`); ok {
+		name, _, _ := strings.Cut(rest, `" flag: `)
+		_, long, _ := strings.Cut(name, "--")
+		if flag := cmd.Flag(long); flag != nil && takes(flag.Value.Type()) != "" {
+			return usagef("%s takes %s%s", name, takes(flag.Value.Type()), didYouMean(cmd))
+		}
+	}
 	var like []string
 	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
 		for candidate := range flagNames(cmd) {
@@ -32,6 +39,19 @@ func flagError(cmd *cobra.Command, err error) error {
 	// "unknown shorthand flag: 't' in -tSECRET": who knows what was typed.
 	text, _, _ := strings.Cut(err.Error(), " in -")
 	return usagef("%s%s", text, didYouMean(cmd, like...))
+}
+
+// takes says what the value of a flag is, of those types that say it badly themselves.
+func takes(kind string) string {
+	switch kind {
+	case "int":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "duration":
+		return "a time with its unit, such as 90s or 5m"
+	}
+	return ""
 }
 
 // flagNames yields the long names of the flags a command knows, read from its

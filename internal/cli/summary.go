@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/quayside/quayside/discover"
@@ -56,7 +57,11 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 }
 
 func noNamespace(name string, l *link) error {
-	return fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.name())
+	err := fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.name())
+	if slices.Contains(l.aliases, name) {
+		return fmt.Errorf("%w; the config file has a server of that name: --server %s asks it", err, name)
+	}
+	return err
 }
 
 // searchOf puts a run's summary in the report's words.

@@ -38,7 +38,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	if err := mistaken(arg); err != nil {
+	if err := mistaken(arg, repositoryIn); err != nil {
 		return err
 	}
 	name, err := ref.ParseImage(arg)
@@ -46,7 +46,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 		return err
 	}
 	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
-		return usagef("tags needs a repository, and %s names one image of it", name)
+		return usagef("tags takes a repository without a tag or a digest: quayside tags %s; has and info take an image", repositoryIn(arg))
 	}
 	l, err := a.connect(ctx, name.Host, ref.Secret{})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -41,8 +42,8 @@ func (a *app) printVersion(format string) error {
 	v := versionOf(info)
 	switch format {
 	case "text":
-		fmt.Fprintf(a.out, "quayside %s\ncommit   %s %s\ngo       %s\nplatform %s\n",
-			v.Version, v.Commit, v.Date, v.GoVersion, v.Platform)
+		fmt.Fprintf(a.out, "quayside %s\ncommit   %s\ngo       %s\nplatform %s\n",
+			v.Version, strings.TrimSpace(v.Commit+" "+v.Date), v.GoVersion, v.Platform)
 	case "json":
 		return json.NewEncoder(a.out).Encode(v)
 	default:

@@ -25,8 +25,8 @@ import (
 // What errors of this package meet, by errors.Is. A full disk is
 // syscall.ENOSPC, on every system, and so is a quota that is used up.
 var (
-	ErrLocked    = errors.New("layout is in use")          // by another process, or by another Layout of this one
-	ErrNotLayout = errors.New("folder is no image layout") // and not empty
+	ErrLocked    = errors.New("layout is in use")                  // by another process, or by another Layout of this one
+	ErrNotLayout = errors.New("not an OCI image layout directory") // and not empty
 	ErrMissing   = errors.New("blob is not there")
 	ErrCorrupt   = errors.New("content does not match its descriptor") // digest or size
 	ErrBusy      = errors.New("blob is being written")                 // by another goroutine

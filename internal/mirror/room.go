@@ -78,6 +78,16 @@ func (r *room) shares(d digest.Digest) bool {
 	return r.tar && !kept
 }
 
+// amounts writes two sizes for people, and to the byte if they look the same otherwise.
+func amounts(x, y int64) (string, string) {
+	const unit = "%.1f MB"
+	a, b := fmt.Sprintf(unit, float64(x)/1e6), fmt.Sprintf(unit, float64(y)/1e6)
+	if a == b {
+		return fmt.Sprintf("%d bytes", x), fmt.Sprintf("%d bytes", y)
+	}
+	return a, b
+}
+
 // fits returns an error that meets ErrNoRoom when so many bytes more do not fit.
 // Then hope tells whether they may when what was let in has ended.
 func (r *room) fits(cost int64) (hope bool, err error) {
@@ -89,8 +99,8 @@ func (r *room) fits(cost int64) (hope bool, err error) {
 	if cost <= left-r.coming {
 		return false, nil
 	}
-	err = fmt.Errorf("%w: the image takes %d bytes in %s, and %d are left: free some and run it again",
-		ErrNoRoom, cost+r.base, r.dir, max(left-r.coming, 0)+r.base)
+	needs, has := amounts(cost+r.base, max(left-r.coming, 0)+r.base)
+	err = fmt.Errorf("%w: the image needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, r.dir, has)
 	return r.coming > 0 && cost <= free-r.base, err
 }
 
