@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/quayside/quayside/internal/pace"
 )
@@ -41,14 +42,22 @@ func query(path string, params ...string) string {
 }
 
 // get returns the body of a 200, which is JSON. Anything else is an *Error.
+func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
+	body, _, err := c.getDated(ctx, r)
+	return body, err
+}
+
+// getDated is get, and says when the server answered, by its own clock (the header
+// Date); the zero time if it did not tell.
 //
 // It sends one request and reads one answer. Repeating, time-outs and bounds
 // are the transport's; redirects are the HTTP client's, within checkRedirect.
 // The token is set here and nowhere else.
-func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
+func (c *Client) getDated(ctx context.Context, r request) ([]byte, time.Time, error) {
+	var when time.Time
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.base+r.target, nil)
 	if err != nil {
-		return nil, &Error{Op: r.op, Subject: r.subject, Err: err, kind: ErrInvalid}
+		return nil, when, &Error{Op: r.op, Subject: r.subject, Err: err, kind: ErrInvalid}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.core.agent)
@@ -57,24 +66,27 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 	}
 	resp, err := c.core.http.Do(req)
 	if err != nil {
-		return nil, c.unanswered(ctx, r, err)
+		return nil, when, c.unanswered(ctx, r, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // what came of it will do
 		if ctx.Err() != nil {
-			return nil, c.unanswered(ctx, r, ctx.Err())
+			return nil, when, c.unanswered(ctx, r, ctx.Err())
 		}
-		return nil, c.refused(r, resp, body)
+		return nil, when, c.refused(r, resp, body)
 	}
 	body, err := io.ReadAll(resp.Body) // bounded and read by the transport
 	if err != nil {
-		return nil, c.unanswered(ctx, r, err)
+		return nil, when, c.unanswered(ctx, r, err)
 	}
 	if !isObject(body) && !json.Valid(body) {
-		return nil, c.unreadable(r, body)
+		return nil, when, c.unreadable(r, body)
 	}
-	return body, nil
+	if sent, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		when = sent.UTC()
+	}
+	return body, when, nil
 }
 
 // isObject tells whether a body begins and ends as an object of JSON does. The

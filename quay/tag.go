@@ -81,12 +81,12 @@ func (c *Client) Tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, error) {
 	r := request{op: opTag, subject: repo.String() + ":" + name, target: query(tagPath(repo),
 		"specificTag", name, "onlyActiveTags", "true", "limit", "1")}
-	body, err := c.get(ctx, r)
+	body, when, err := c.getDated(ctx, r)
 	if err != nil {
 		return Tag{}, err
 	}
-	page, err := decodeTags(body, false)
-	if err == nil && len(page.tags) == 0 && value(page.more) {
+	page, err := decodeTags(body, tagRules{active: true, when: when})
+	if err == nil && len(page.tags)+len(page.ended) == 0 && value(page.more) {
 		err = errors.New("there is no tag, and has_additional is true")
 	}
 	if err != nil {
@@ -97,10 +97,10 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 			return t, nil
 		}
 	}
-	// A server that answers with another tag, because it compares without
-	// case or does not know the parameter, has said nothing of this one yet
-	// if it has more.
-	if len(page.tags) > 0 && (page.more == nil || *page.more) {
+	// A server that answers with another tag, or with one that has ended, because
+	// it compares without case or does not know the parameters, has said nothing
+	// of this one yet if it has more.
+	if len(page.tags)+len(page.ended) > 0 && (page.more == nil || *page.more) {
 		next, stop := iter.Pull2(c.Tags(ctx, repo, TagQuery{OnlyActive: true, Exact: name}))
 		defer stop()
 		if t, err, ok := next(); ok {
@@ -139,6 +139,7 @@ func tagPath(r RepoName) string {
 // A tagPage is one page of a tag list.
 type tagPage struct {
 	tags   []Tag
+	ended  []Tag // not active, though only active ones were asked for
 	number *int  // as the server counts; nil: not told
 	more   *bool // there is another page; nil: not told
 }
@@ -167,9 +168,30 @@ type tagWire struct {
 	ChildrenPresence map[string]bool `json:"child_manifests_presence"`
 }
 
-// decodeTags reads one page. With invalid, a row that makes no sense is a Tag that
-// says so, as long as it has a name.
-func decodeTags(body []byte, invalid bool) (tagPage, error) {
+// tagRules say how to read a page of tags.
+type tagRules struct {
+	invalid bool      // a row that makes no sense is a Tag that says so, as long as it has a name
+	active  bool      // only active tags were asked for
+	when    time.Time // when the server answered, by its clock; zero: not told
+}
+
+// ended reports whether a row is of a tag that is not active, though only active ones were
+// asked for: it ended before the server sent the answer (doc/quay-api.md section 2). This
+// machine's clock may be wrong, so by that alone a tag is neither there nor gone.
+func (r tagRules) ended(t Tag) (bool, error) {
+	switch {
+	case !r.active || t.End.IsZero():
+		return false, nil
+	case !r.when.IsZero():
+		return t.End.Before(r.when), nil
+	case t.End.Before(time.Now()):
+		return false, fmt.Errorf("end_ts is %s, which is past, and the answer has no Date", t.End.Format(time.RFC3339))
+	}
+	return false, nil
+}
+
+// decodeTags reads one page.
+func decodeTags(body []byte, rules tagRules) (tagPage, error) {
 	var w tagPageWire
 	if err := decode(body, &w); err != nil {
 		return tagPage{}, wrongRow(body, "tags", "tag", func(w *tagWire) *string { return w.Name }, err)
@@ -180,11 +202,19 @@ func decodeTags(body []byte, invalid bool) (tagPage, error) {
 	page := tagPage{tags: make([]Tag, 0, len(w.Tags)), number: w.Page, more: w.HasAdditional}
 	for i, row := range w.Tags {
 		t, err := row.tag()
-		if err != nil && invalid && value(row.Name) != "" {
+		ended := false
+		if err == nil {
+			ended, err = rules.ended(t)
+		}
+		if err != nil && rules.invalid && value(row.Name) != "" {
 			t, err = Tag{Name: *row.Name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: tag %d: %w", ErrMalformed, i+1, err)}, nil
 		}
 		if err != nil {
 			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.Name))
+		}
+		if ended {
+			page.ended = append(page.ended, t)
+			continue
 		}
 		page.tags = append(page.tags, t)
 	}
@@ -224,8 +254,10 @@ func (w *tagWire) tag() (Tag, error) {
 	if t.Start, err = seconds("start_ts", w.StartTS); err != nil {
 		return Tag{}, err
 	}
-	if t.End, err = seconds("end_ts", w.EndTS); err != nil {
-		return Tag{}, err
+	if value(w.EndTS) != 0 { // 0 is no end
+		if t.End, err = seconds("end_ts", w.EndTS); err != nil {
+			return Tag{}, err
+		}
 	}
 	t.Sparse, err = w.sparse()
 	return t, err

@@ -78,11 +78,11 @@ func (c *Client) Tags(ctx context.Context, repo RepoName, q TagQuery) iter.Seq2[
 		rows, total := newRows(q), 0
 		pages(ctx, false, yield, func(ctx context.Context, n int) ([]Tag, bool, error) {
 			r := request{op: opTags, subject: repo.String(), target: q.target(repo, n)}
-			body, err := c.get(ctx, r)
+			body, when, err := c.getDated(ctx, r)
 			if err != nil {
 				return nil, false, err
 			}
-			page, err := decodeTags(body, q.Invalid)
+			page, err := decodeTags(body, tagRules{invalid: q.Invalid, active: q.OnlyActive, when: when})
 			var tags []Tag
 			if err == nil {
 				tags, err = rows.add(n, page)
@@ -157,6 +157,11 @@ func (s *rows) add(n int, page tagPage) ([]Tag, error) {
 			tags = append(tags, t)
 		}
 	}
+	for _, t := range page.ended { // the name may come again, and be active
+		if key := s.historyKey(t); !s.seen[key] {
+			keys = append(keys, key)
+		}
+	}
 	for _, key := range keys {
 		s.seen[key] = true
 	}
@@ -175,6 +180,10 @@ func (s *rows) key(t Tag) uint64 {
 	if s.q.OnlyActive {
 		return maphash.String(s.seed, t.Name)
 	}
+	return s.historyKey(t)
+}
+
+func (s *rows) historyKey(t Tag) uint64 {
 	return maphash.Comparable(s.seed, struct {
 		name, digest string
 		start        int64
