@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -181,6 +182,9 @@ func newReportFile(name string) (*reportFile, error) {
 		return nil, usagef("--report: %w", err)
 	}
 	temp, err := f.temp()
+	if wrong, ok := errors.AsType[*fs.PathError](err); ok { // which names the file beside
+		return nil, usagef("--report %s: the file cannot be made: %w", name, wrong.Err)
+	}
 	if err != nil {
 		return nil, usagef("--report: %w", err)
 	}

@@ -173,8 +173,9 @@ func (c *copying) copy(ctx context.Context) error {
 	for _, gap := range c.hunt.absent {
 		c.log.absent(gap)
 	}
-	for _, i := range done.Images {
+	for n, i := range done.Images {
 		if i.Status == mirror.Absent {
+			done.Images[n].Error = noDigest
 			c.hunt.absent = append(c.hunt.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: noDigest})
 		}
 	}
@@ -320,11 +321,11 @@ func (c *copying) goesOn(r mirror.Report) bool {
 	return r.Pending > 0 || len(r.Unknown) > 0 && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
 }
 
-// isLasting tells whether a server's answer will be the same: that something is
-// not there, or that it takes no pushes.
+// isLasting tells whether the same command will fail in the same way: something is
+// not there, is for another platform, or the server takes no pushes.
 func isLasting(err error) bool {
 	answer, ok := errors.AsType[*registry.Error](err)
-	return errors.Is(err, registry.ErrNotFound) || ok && answer.Status == http.StatusMethodNotAllowed
+	return errors.Is(err, registry.ErrNotFound) || errors.Is(err, mirror.ErrNotChosen) || ok && answer.Status == http.StatusMethodNotAllowed
 }
 
 // counted puts what went wrong in a few words, or in none.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/quay"
 )
 
 func TestWhatToCheckWhenAHostIsOutOfReach(t *testing.T) {
@@ -45,5 +46,25 @@ func TestRefusedConnectionHasAdvice(t *testing.T) {
 		if got := advise(err, true); got != err {
 			t.Error(got)
 		}
+	}
+}
+
+// An organization with a dot is read as a host: the error says so.
+func TestAnOrganizationThatIsReadAsAHost(t *testing.T) {
+	gone := func(host string) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+	}
+	client, err := quay.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := func(host string) error { return fmt.Errorf("%w: %w", quay.ErrUnavailable, gone(host)) }
+	l := &link{client: client, host: "openstack.kolla", home: "quay.io"}
+	if got := l.advise(wrapped("openstack.kolla")).Error(); !strings.HasSuffix(got, "write its host before it: quay.io/openstack.kolla/...") {
+		t.Error(got)
+	}
+	l = &link{client: client, host: "quay.exmaple", home: "quay.exmaple"}
+	if got := l.advise(wrapped("quay.exmaple")).Error(); strings.Contains(got, "organization") {
+		t.Error(got)
 	}
 }

@@ -112,14 +112,14 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 }
 
 // image makes a record of a result.
-func (a *app) image(r discover.Result) report.Image {
+func (a *app) image(r discover.Result, l *link) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
 		Visibility: visibility(r.Public, r.Unlisted), State: r.State, Reason: string(r.Reason),
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
-		i.Error = a.cause(advise(r.Err, true), r.Reason) // one repository's refusal asks for no token
+		i.Error = a.cause(l.advised(r.Err, true), r.Reason) // one repository's refusal asks for no token
 	}
 	return i
 }

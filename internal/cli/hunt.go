@@ -163,7 +163,7 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	})
 	take(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
-			if !yield(h.a.image(r)) {
+			if !yield(h.a.image(r, l)) {
 				return
 			}
 		}

@@ -120,9 +120,6 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 	h.tellTraffic()
 	h.tellSummary()
 	code, first := h.verdict()
-	if h.found == 0 && first == "" && ctx.Err() == nil {
-		a.talk.note("no image was found")
-	}
 	some := int(h.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":
@@ -135,6 +132,9 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 		code = exitCode(failed[0].err)
 	case len(failed) > 0 && some:
 		code = exitPart
+	}
+	if code == exitEmpty || code == exitDone && told == 0 {
+		a.talk.note("no image was found")
 	}
 	for _, l := range failed {
 		a.talk.say(slog.LevelWarn, kindFailed, "failed: "+l.err.Error(), slog.String("image", l.image.Reference()),

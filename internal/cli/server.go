@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -43,6 +44,7 @@ type link struct {
 	host    string // as image names carry it
 	origin  origin
 	aliases []string // of the config file's servers
+	home    string   // the host of --server
 }
 
 // name is the host, with the name that the config file has for it.
@@ -54,13 +56,20 @@ func (l *link) name() string {
 }
 
 // advise adds to an error of the server what can be done about it.
-func (l *link) advise(err error) error {
-	advised := advise(err, l.token() != report.TokenNone)
+func (l *link) advise(err error) error { return l.advised(err, l.token() != report.TokenNone) }
+
+// advised does so; token reports whether there is one, or none is to be asked for.
+func (l *link) advised(err error, token bool) error {
+	advised := advise(err, token)
 	if !errors.Is(err, quay.ErrUnavailable) {
 		return advised
 	}
 	if l.origin.alias != "" {
 		return fmt.Errorf("%w; the server is %s", advised, l.name())
+	}
+	dns, _ := errors.AsType[*net.DNSError](err)
+	if dns != nil && dns.IsNotFound && dns.Name == l.host && l.host != l.home { // which a port would have told from an organization
+		return fmt.Errorf("%w; if %s is an organization, write its host before it: %s/%s/...", advised, l.host, l.home, l.host)
 	}
 	if len(l.aliases) > 0 && !strings.ContainsAny(l.host, ".:") && l.host != "localhost" {
 		return fmt.Errorf("%w; the config file names no server %q, but %s", advised, l.host, strings.Join(l.aliases, ", "))
@@ -108,7 +117,7 @@ func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link
 	if err != nil {
 		return nil, err
 	}
-	l := &link{client: client, catalog: discover.Quay(client), origin: o, aliases: slices.Sorted(maps.Keys(a.config.Servers))}
+	l := &link{client: client, catalog: discover.Quay(client), origin: o, aliases: slices.Sorted(maps.Keys(a.config.Servers)), home: hostOf(chosen.url)}
 	l.host = l.catalog.Host()
 	if strings.HasPrefix(o.url, "http:") && client.HasToken() && !loopback(o.url) {
 		a.talk.warn("the token goes to %s over plain HTTP, where anyone on the way can read it", l.host)

@@ -160,7 +160,7 @@ func TestEmptyIndex(t *testing.T) {
 		o.Platforms = platforms(t, mode, "linux/amd64")
 		r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1"))
 		for _, i := range r.Images {
-			if i.Status != mirror.Failed || !strings.Contains(i.Error, "none of the platforms") {
+			if i.Status != mirror.Failed || !strings.Contains(i.Error, "not available for the chosen platforms") {
 				t.Errorf("%s: %s: %s", mode, i.Reference, show(t, r))
 			}
 		}

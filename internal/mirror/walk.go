@@ -66,9 +66,9 @@ type visited struct {
 // ErrAbsent is met by the error for an image that its registry does not have.
 var ErrAbsent = errors.New("no such image")
 
-// errNotChosen is met by the error for what has none of the platforms that
+// ErrNotChosen is met by the error for what has none of the platforms that
 // were chosen.
-var errNotChosen = errors.New("none of the platforms that were chosen")
+var ErrNotChosen = errors.New("not available for the chosen platforms")
 
 // walk reads the tree below a digest.
 func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
@@ -186,7 +186,7 @@ func (w *walker) single(ctx context.Context, m manifest.Manifest) error {
 	}
 	w.tree.platforms = append(w.tree.platforms, c.Platform)
 	if !w.platform.fits(c.Platform) {
-		return fmt.Errorf("%w: it is an image for %s alone", errNotChosen, platformText(c.Platform))
+		return fmt.Errorf("%w: the image is for %s only", ErrNotChosen, platformText(c.Platform))
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func (w *walker) index(ctx context.Context, desc ocispec.Descriptor, content []b
 			return desc, fmt.Errorf("%s: %w", desc.Digest, err)
 		}
 		got, err := w.visit(ctx, child, depth+1)
-		if errors.Is(err, errNotChosen) && manifest.IsIndex(child.MediaType) {
+		if errors.Is(err, ErrNotChosen) && manifest.IsIndex(child.MediaType) {
 			continue
 		}
 		if err != nil {
@@ -248,9 +248,9 @@ func (w *walker) noneOf(children []ocispec.Descriptor) error {
 	}
 	if one := w.platform.One; len(w.platform.Only) == 0 && describes(&one) {
 		return fmt.Errorf("%w: it has %s, and not %s, which is taken without --platform: choose another with it",
-			errNotChosen, has, platformText(one))
+			ErrNotChosen, has, platformText(one))
 	}
-	return fmt.Errorf("%w: it has %s", errNotChosen, has)
+	return fmt.Errorf("%w: it has %s", ErrNotChosen, has)
 }
 
 // listed names the platforms that an index tells of its images.
