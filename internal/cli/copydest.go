@@ -61,6 +61,8 @@ func parseDest(text string, mapped bool) (dest, error) {
 			name, transport, filepath.Join(filepath.Dir(rest), file))
 	case strings.HasSuffix(rest, "/") && transport != dockerRegistry && transport != ociFolder:
 		return d, usagef("%s: it ends with a slash, and %s: writes a file: name the file", name, transport)
+	case rest == "-" && transport != ociFolder:
+		return d, usagef("%s: an archive is written to a file and not to standard output: name the file, or write %s:./- for one named -", name, transport)
 	case transport != dockerRegistry:
 		return d, nil
 	}

@@ -203,7 +203,14 @@ func dockerDiffs(text []byte, layers int) ([]digest.Digest, error) {
 			EmptyLayer bool `json:"empty_layer"`
 		}
 	}
-	if err := json.Unmarshal(text, &c); err != nil {
+	err := json.Unmarshal(text, &c)
+	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && kind.Field == "":
+		return nil, unloadable("its configuration is no JSON of its kind: it is of JSON type %.20s, and no object", kind.Value)
+	case ok:
+		return nil, unloadable("its configuration is no JSON of its kind: %s cannot be %.20s", kind.Field, kind.Value)
+	case err != nil:
 		return nil, unloadable("its configuration is no JSON of its kind: %w", err)
 	}
 	if c == nil || c.RootFS == nil {

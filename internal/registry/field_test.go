@@ -63,7 +63,7 @@ func TestRefusedHeadIsAskedByGet(t *testing.T) {
 		decides bool // GET
 	}{
 		"400": {status(400, ""), true}, "403": {status(403, ""), true}, "404 without a body": {status(404, ""), true},
-		"405": {status(405, ""), true}, "406": {status(406, ""), true}, "415": {status(415, ""), true}, "501": {status(501, ""), true},
+		"405": {status(405, ""), true}, "406": {status(406, ""), true}, "415": {status(415, ""), true}, "500": {status(500, ""), true}, "501": {status(501, ""), true},
 		"404 as text": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "404 page not found", 404) }, true},
 		"404 of a registry": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -127,7 +127,7 @@ func TestRefusedHeadIsAskedByGet(t *testing.T) {
 // blob is sent.
 func TestRefusedHeadOfABlob(t *testing.T) {
 	for name, head := range map[string]http.HandlerFunc{
-		"400": status(400, ""), "403": status(403, ""), "404": status(404, ""), "405": status(405, ""), "501": status(501, ""),
+		"400": status(400, ""), "403": status(403, ""), "404": status(404, ""), "405": status(405, ""), "500": status(500, ""), "501": status(501, ""),
 		"another length": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") },
 	} {
 		has, err := connect(t, serve(t, head), "", "").repository(t, "a/b").HasBlob(t.Context(), describe([]byte("content"), ""))

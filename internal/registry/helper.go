@@ -35,9 +35,12 @@ const (
 	// helperHolds is how long an answer holds. Some are good for hours, and some
 	// are made for the moment.
 	helperHolds = time.Minute
-	// helperLinger is how long a program's children may keep its output open.
+	// helperLinger is how long a program's children may keep its output open. What
+	// the program itself has written is read then.
 	helperLinger = 2 * time.Second
-	maxHelper    = 256 << 10 // bytes kept of what a program writes
+	// helperPatience is how long a program may take, which may ask its user.
+	helperPatience = 2 * time.Minute
+	maxHelper      = 256 << 10 // bytes kept of what a program writes
 )
 
 // A helper's name becomes part of a command's, and must not lead elsewhere.
@@ -87,9 +90,17 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 		return Credential{}, err
 	}
 	var out, complaint bounded
-	cmd := exec.CommandContext(ctx, program, "get")
+	limited, cancel := context.WithTimeout(ctx, helperPatience)
+	defer cancel()
+	cmd := exec.CommandContext(limited, program, "get")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = strings.NewReader(server), &out, &complaint, helperLinger
 	err = cmd.Run()
+	switch {
+	case errors.Is(err, exec.ErrWaitDelay): // the program itself has ended well
+		err = nil
+	case limited.Err() != nil && ctx.Err() == nil:
+		err = fmt.Errorf("it has not answered for %v", helperPatience)
+	}
 	if err != nil && strings.TrimSpace(out.String()) == "credentials not found in native keychain" {
 		return Credential{}, nil
 	}

@@ -67,6 +67,7 @@ func TestHelperThatFails(t *testing.T) {
 		"broken": `echo 'hu5h is no JSON'`,
 		"flood":  `i=0; while [ $i -lt 20000 ]; do echo "hu5h-hu5h-hu5h-hu5h-hu5h-hu5h-hu5h" >&2; i=$((i+1)); done; exit 1`,
 		"nobody": `echo '{"Username":"","Secret":"secret-of-nobody"}'`,
+		"leaves": `sleep 30 & echo '{"Username":"leaves","Secret":"secret-of-leaves"}'`,
 		"hangs":  `exec sleep 1000`,
 	})
 	ask := func(name string) (string, error) {
@@ -85,6 +86,9 @@ func TestHelperThatFails(t *testing.T) {
 	}
 	if user, err := ask("nobody"); user != "" || err != nil {
 		t.Errorf("nobody: %s, %v", user, err)
+	}
+	if user, err := ask("leaves"); user != "leaves" || err != nil {
+		t.Errorf("leaves: %s, %v", user, err)
 	}
 	for name, want := range map[string]string{"locked": "the keychain is locked", "broken": "no JSON", "flood": "failed for quay.io", "not-installed": "not installed"} {
 		_, err := ask(name)

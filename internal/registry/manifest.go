@@ -108,7 +108,7 @@ func (r *Repository) head(ctx context.Context, op, subject, reference string) (*
 }
 
 // saysNothing tells whether the refusal of a HEAD says nothing about GET. Some
-// registries, and boxes before them, refuse every HEAD: with 405, 400 or 403, or
+// registries, and boxes before them, refuse every HEAD: with 405, 400, 403 or 500, or
 // with a 404 that is not in a registry's form (JSON, by the distribution
 // specification).
 func saysNothing(resp *http.Response) bool {
@@ -118,7 +118,7 @@ func saysNothing(resp *http.Response) bool {
 	case http.StatusNotFound:
 		said := servedType(resp)
 		return said != "application/json" && said != "text/html" && resp.Header.Get("Docker-Distribution-Api-Version") == ""
-	case http.StatusNotImplemented:
+	case http.StatusNotImplemented, http.StatusInternalServerError:
 		return true
 	default:
 		return code >= 400 && code < 500

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"html"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,13 +64,17 @@ func (s secrets) reason(body []byte) (said reason) {
 	return said
 }
 
-// decode makes text of a body, which may be in UTF-16 with a byte order mark.
+// decode makes text of a body, which may be in UTF-16 with a byte order mark, or
+// in Latin-1.
 func decode(body []byte) string {
 	var order binary.ByteOrder = binary.LittleEndian
 	switch {
 	case bytes.HasPrefix(body, []byte{0xfe, 0xff}):
 		order = binary.BigEndian
 	case !bytes.HasPrefix(body, []byte{0xff, 0xfe}):
+		if !utf8.Valid(body) && !bytes.ContainsFunc(body, isBinary) {
+			return latin1(body)
+		}
 		return string(bytes.TrimPrefix(body, []byte("\ufeff")))
 	}
 	var units []uint16
@@ -77,6 +82,18 @@ func decode(body []byte) string {
 		units = append(units, order.Uint16(body))
 	}
 	return string(utf16.Decode(units))
+}
+
+// isBinary tells whether a character stands in no text.
+func isBinary(c rune) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' }
+
+// latin1 makes text of ISO 8859-1, whose bytes are the first of Unicode.
+func latin1(body []byte) string {
+	text := make([]rune, len(body))
+	for i, b := range body {
+		text[i] = rune(b)
+	}
+	return string(text)
 }
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
@@ -118,7 +135,10 @@ func readReason(content any) (code string, messages []string) {
 				}
 			}
 		}
-		return readError(v)
+		if code, messages = readError(v); len(messages) == 0 {
+			messages = readArguments(v["message"])
+		}
+		return code, messages
 	}
 	return "", nil
 }
@@ -126,21 +146,13 @@ func readReason(content any) (code string, messages []string) {
 // readError reads one error object: its code, its message, and the detail if that
 // says more.
 func readError(v map[string]any) (code string, messages []string) {
-	for _, key := range []string{"message", "error_description", "error_message", "errors", "error", "msg", "reason", "title", "details"} {
-		if text, ok := v[key].(string); ok && strings.TrimSpace(text) != "" {
-			messages = append(messages, text)
-			break
-		}
+	if text := firstText(v, "message", "error_description", "error_message", "errors", "error", "msg", "reason", "title", "details"); text != "" {
+		messages = append(messages, text)
 	}
 	code, _ = v["code"].(string)
 	detail := v["detail"]
 	if inner, ok := detail.(map[string]any); ok {
-		for _, key := range []string{"message", "reason", "error", "detail", "digest", "Digest"} {
-			if text, ok := inner[key].(string); ok {
-				detail = text
-				break
-			}
-		}
+		detail = firstText(inner, "message", "reason", "error", "detail", "digest")
 	}
 	if text, ok := detail.(string); ok && strings.TrimSpace(text) != "" && !slices.Contains(messages, text) {
 		if len(messages) > 0 {
@@ -149,4 +161,29 @@ func readError(v map[string]any) (code string, messages []string) {
 		messages = []string{text}
 	}
 	return code, messages
+}
+
+// firstText returns the first of an object's members that is text. Registries write
+// their names in either case, such as Reason.
+func firstText(of map[string]any, names ...string) string {
+	for _, name := range names {
+		for key, value := range of {
+			if text, ok := value.(string); ok && strings.EqualFold(key, name) && strings.TrimSpace(text) != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// readArguments reads an object of what is wrong with each argument, such as
+// {"limit": "Max 100."}.
+func readArguments(message any) (messages []string) {
+	of, _ := message.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		if text, ok := of[key].(string); ok && len(messages) < maxReasons {
+			messages = append(messages, key+": "+text)
+		}
+	}
+	return messages
 }

@@ -37,7 +37,8 @@ func (h *Handler) serveTags(q call) {
 	if !ok {
 		return
 	}
-	if t.page-1 > math.MaxInt64/int64(t.limit) {
+	// A page that fills an int64 is most likely a larger one that was cut.
+	if t.page == math.MaxInt64 || t.page-1 > math.MaxInt64/int64(t.limit) {
 		sendCrash(q.w, q.r) // the database counts no further
 		return
 	}
