@@ -3,9 +3,9 @@
 
 // Package redact keeps secrets out of texts. A Redactor is told the secrets of
 // a run (tokens, passwords) and replaces them in any text, in whatever form
-// they turn up there: as they are, in upper or lower case, escaped for a URL, in
-// quotes, in JSON or HTML, and in base64, alone or within a longer text as HTTP's
-// Basic authentication sends them.
+// they turn up there: as they are, in upper or lower case, in hexadecimal digits, escaped
+// for a URL, in quotes, in JSON or HTML, whichever characters are escaped, and in base64,
+// alone or within a longer text as HTTP's Basic authentication sends them.
 //
 // One Redactor serves a whole run of the command: all that it writes on standard
 // error, and each error in a report, an event or a JSON answer, passes through it.
@@ -14,6 +14,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"html"
 	"net/url"
@@ -148,7 +149,7 @@ func formsOf(secret string) []form {
 	inJSON, _ := json.Marshal(secret)
 	texts := []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), url.UserPassword("", secret).String()[1:],
-		html.EscapeString(secret), string(inJSON[1 : len(inJSON)-1]),
+		html.EscapeString(secret), string(inJSON[1 : len(inJSON)-1]), hex.EncodeToString([]byte(secret)),
 	}
 	for _, quoted := range []string{strconv.Quote(secret), strconv.QuoteToASCII(secret)} {
 		texts = append(texts, quoted[1:len(quoted)-1])
@@ -215,10 +216,24 @@ func (r *Redactor) find(text string, first bool) (found []stretch) {
 	if r.know == nil {
 		return nil
 	}
-	low := lower(text)
+	found = r.know.find(lower(text), first)
+	if len(found) > 0 && first {
+		return found
+	}
+	if plain, from := unescape(text); from != nil {
+		for _, s := range r.know.find(lower(plain), first) {
+			found = append(found, stretch{from[s.begin].begin, from[s.end-1].end})
+		}
+		found = merge(found)
+	}
+	return found
+}
+
+// find returns the stretches of a text in lower case that are secrets, or only the first.
+func (k *knowledge) find(low string, first bool) (found []stretch) {
 	for i := 0; i+keyLen <= len(low); {
 		longest, packed := 0, false
-		for _, f := range r.know.forms[[keyLen]byte([]byte(low[i:i+keyLen]))] {
+		for _, f := range k.forms[[keyLen]byte([]byte(low[i:i+keyLen]))] {
 			if n := f.begins(low[i:]); n > longest {
 				longest, packed = n, f.packed
 			}
