@@ -36,6 +36,9 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err := refuseDests(args[:last]); err != nil {
 		return err
 	}
+	if err := a.refuseOverlaps(to, f); err != nil {
+		return err
+	}
 	targets, err := a.parseTargets(args[:last], true)
 	if err == nil && f.failedFrom != "" {
 		targets, err = a.failedTargets(ctx, f.failedFrom)
