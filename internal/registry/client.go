@@ -6,6 +6,8 @@ package registry
 import (
 	"net/http"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // do sends a request to the registry with the rights it needs, and follows its
@@ -48,8 +50,9 @@ type orasClient struct {
 
 // Do implements remote.Client. oras has addresses in its errors: of one elsewhere,
 // which can be a signed one, it gets to see no parameters. It is given no answer
-// that it would misread: a 404 that is a page, a success of another number, or a
-// refusal whose reason it would drop.
+// that it would misread: a 404 that is a page, a success of another number, a
+// refusal whose reason it would drop, or a digest that is none or is by another
+// algorithm.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	n := need{repository: c.repository}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
@@ -68,6 +71,9 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	if n.push {
 		answer.StatusCode = http.StatusCreated
+		if said := namedDigest(answer.Response); said == "" || isOf(said, req) {
+			answer.Header.Del("Docker-Content-Digest")
+		}
 	}
 	if answer.away {
 		shown := *answer.Request.URL
@@ -76,4 +82,18 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 		answer.Request.URL = &shown
 	}
 	return answer.Response, nil
+}
+
+// isOf tells whether a digest is that of a request's body.
+func isOf(d digest.Digest, req *http.Request) bool {
+	if req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false
+	}
+	defer func() { _ = body.Close() }()
+	sum, err := d.Algorithm().FromReader(body)
+	return err == nil && sum == d
 }

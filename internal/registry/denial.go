@@ -54,6 +54,9 @@ func (a *attempt) denial(status int) (hint string, kind error) {
 	case t.scheme == auth.SchemeBasic && status == http.StatusUnauthorized:
 		return "it does not take the credentials, or they may not push: " + login(host) + " as someone who may", nil
 	}
+	if t.read && t.claims.grants(a.need) {
+		return "", nil // it may push: a quota, a policy, or what else the registry says
+	}
 	return t.deniedPush(a.need.repository), nil
 }
 

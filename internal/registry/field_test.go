@@ -51,6 +51,52 @@ func TestAnySuccessIsOne(t *testing.T) {
 	}
 }
 
+// What is no digest, or one by another algorithm, contradicts nothing: neither of
+// what was pushed nor of what is there. Of a HEAD that contradicts, a manifest is
+// asked for by GET, and a blob is not there.
+func TestDigestsThatAreNone(t *testing.T) {
+	content := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
+	d := describe(content, ocispec.MediaTypeImageIndex)
+	for said, hasBlob := range map[string]bool{
+		"": true, "junk": true, strings.ToUpper(d.Digest.String()): true, strconv.Quote(d.Digest.String()): true,
+		digest.SHA512.FromBytes(content).String(): true, digest.FromString("another").String(): false,
+	} {
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if r.Method != http.MethodGet {
+				w.Header().Set("Docker-Content-Digest", said)
+			}
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			w.Header().Set("Location", "/v2/a/b/blobs/uploads/1")
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+				_, _ = w.Write(content)
+				return
+			}
+			w.WriteHeader(http.StatusCreated)
+		})
+		r := connect(t, url, "", "").repository(t, "a/b")
+		if has, err := r.HasManifest(t.Context(), d.Digest); !has || err != nil {
+			t.Errorf("%q: manifest: %v, %v", said, has, err)
+		}
+		if has, err := r.HasBlob(t.Context(), d); has != hasBlob || err != nil {
+			t.Errorf("%q: blob: %v, %v", said, has, err)
+		}
+		if !hasBlob {
+			continue // for pushes, see above
+		}
+		if got, err := r.Resolve(t.Context(), "v1"); err != nil || got.Digest.Algorithm().FromBytes(content) != got.Digest {
+			t.Errorf("%q: resolve: %v, %v", said, got.Digest, err)
+		}
+		if err := r.Upload(t.Context(), d, opened(content, nil)); err != nil {
+			t.Errorf("%q: %v", said, err)
+		}
+		if err := r.PushManifest(t.Context(), d, content, "v1"); err != nil {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+}
+
 // Registries and boxes before them refuse a HEAD of a manifest in many ways. GET
 // decides, and if it contradicts HEAD once, HEAD is not asked any more. A 404 in a
 // registry's form is believed: its body would be JSON (distribution specification,

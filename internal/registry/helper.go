@@ -4,7 +4,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +27,7 @@ type helper struct {
 
 type answer struct {
 	c     Credential
+	err   error
 	until time.Time
 }
 
@@ -40,7 +40,8 @@ const (
 	helperLinger = 2 * time.Second
 	// helperPatience is how long a program may take, which may ask its user.
 	helperPatience = 2 * time.Minute
-	maxHelper      = 256 << 10 // bytes kept of what a program writes
+	maxHelper      = 256 << 10 // bytes kept of what a program writes as its answer
+	maxComplaint   = 4 << 10   // and of what it writes on standard error
 )
 
 // A helper's name becomes part of a command's, and must not lead elsewhere.
@@ -62,7 +63,7 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 		return Credential{}, ctx.Err()
 	}
 	if a, ok := h.said[host]; ok && time.Now().Before(a.until) {
-		return a.c, nil
+		return a.c, a.err
 	}
 	server := host
 	if plainHost(host) == "docker.io" {
@@ -73,12 +74,12 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 	case ctx.Err() != nil:
 		return Credential{}, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
-		return Credential{}, fmt.Errorf("read credentials: %s wants docker-credential-%s, which is not installed: install it, or take its name out of the file", h.file, h.name)
+		err = fmt.Errorf("read credentials: %s wants docker-credential-%s, which is not installed: install it, or take its name out of the file", h.file, h.name)
 	case err != nil:
-		return Credential{}, fmt.Errorf("read credentials: docker-credential-%s, which %s names, failed for %s: %w", h.name, h.file, host, err)
+		err = fmt.Errorf("read credentials: docker-credential-%s, which %s names, failed for %s: %w", h.name, h.file, host, err)
 	}
-	h.said[host] = answer{c, time.Now().Add(helperHolds)}
-	return c, nil
+	h.said[host] = answer{c, err, time.Now().Add(helperHolds)}
+	return c, err
 }
 
 // run asks the program, by docker's protocol: the server on standard input, JSON
@@ -89,7 +90,7 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	var out, complaint bounded
+	out, complaint := bounded{left: maxHelper}, bounded{left: maxComplaint}
 	limited, cancel := context.WithTimeout(ctx, helperPatience)
 	defer cancel()
 	cmd := exec.CommandContext(limited, program, "get")
@@ -101,15 +102,15 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	case limited.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("it has not answered for %v", helperPatience)
 	}
-	if err != nil && strings.TrimSpace(out.String()) == "credentials not found in native keychain" {
+	if err != nil && strings.TrimSpace(string(out.kept)) == "credentials not found in native keychain" {
 		return Credential{}, nil
 	}
 	var wire struct{ Username, Secret string }
-	if err == nil && json.Unmarshal(out.Bytes(), &wire) != nil {
+	if err == nil && json.Unmarshal(out.kept, &wire) != nil {
 		err = errors.New("its answer is no JSON of a credential")
 	}
 	if err != nil {
-		if text := (secrets{}).tidy(redact.Foreign(complaint.String())); text != "" {
+		if text := (secrets{}).tidy(redact.Foreign(string(complaint.kept))); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return Credential{}, err
@@ -117,10 +118,15 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	return NewCredential(wire.Username, wire.Secret), nil
 }
 
-// A bounded buffer drops what does not fit in.
-type bounded struct{ bytes.Buffer }
+// A bounded buffer drops what does not fit in. It has no ReadFrom, which io.Copy
+// would call in place of Write.
+type bounded struct {
+	kept []byte
+	left int
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	_, _ = b.Buffer.Write(p[:min(len(p), max(0, maxHelper-b.Len()))])
+	n := min(len(p), b.left)
+	b.kept, b.left = append(b.kept, p[:n]...), b.left-n
 	return len(p), nil
 }

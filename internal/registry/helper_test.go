@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,44 @@ func TestHelperThatFails(t *testing.T) {
 	_, err = home(t, map[string]string{".docker/config.json": `{"credsStore":"hangs"}`}).Credential(ctx, "quay.io", "a/b")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hangs: %v", err)
+	}
+}
+
+// Of what a helper writes without end, no more is kept than an answer can be.
+// What it has answered counts, even if a child of it lives on. A failure is held
+// as an answer is.
+func TestHelperThatIsOdd(t *testing.T) {
+	helpers(t, map[string]string{
+		"endless": `head -c 300000000 /dev/zero`,
+		"parent":  `sleep 1000 >&1 & echo $! >"$0.child"; echo '{"Username":"parent","Secret":"secret-of-parent"}'`,
+		"counted": `echo once >>"$0.runs"; exit 1`,
+	})
+	file := func(name string) string { return `{"credsStore":"` + name + `"}` }
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := asks(t, home(t, map[string]string{".docker/config.json": file("endless")}), "quay.io", "a/b")
+	if runtime.ReadMemStats(&after); err == nil || after.TotalAlloc-before.TotalAlloc > 50<<20 {
+		t.Errorf("endless: %v, %d bytes", err, after.TotalAlloc-before.TotalAlloc)
+	}
+	if user, _, err := asks(t, home(t, map[string]string{".docker/config.json": file("parent")}), "quay.io", "a/b"); user != "parent" || err != nil {
+		t.Errorf("parent: %s, %v", user, err)
+	}
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
+	if child, err := os.ReadFile(filepath.Join(dir, "docker-credential-parent.child")); err != nil {
+		t.Error(err)
+	} else if pid, err := strconv.Atoi(strings.TrimSpace(string(child))); err != nil {
+		t.Error(err)
+	} else if p, err := os.FindProcess(pid); err == nil {
+		_ = p.Kill()
+	}
+	counted := home(t, map[string]string{".docker/config.json": file("counted")})
+	for range 3 {
+		if _, _, err := asks(t, counted, "quay.io", "a/b"); err == nil {
+			t.Error("counted: no error")
+		}
+	}
+	if runs, _ := os.ReadFile(filepath.Join(dir, "docker-credential-counted.runs")); string(runs) != "once\n" {
+		t.Errorf("counted: %q", runs)
 	}
 }
 

@@ -72,7 +72,7 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 			return none, nil, r.registry.malformed(op, subject, err)
 		}
 	}
-	if said := digest.Digest(answer.Header.Get("Docker-Content-Digest")); said != d.Digest && said.Validate() == nil {
+	if said := namedDigest(answer.Response); said != "" && said != d.Digest {
 		if said.Algorithm().FromBytes(content) != said {
 			return none, nil, r.registry.malformed(op, subject, fmt.Errorf("content of %d bytes does not have the digest %s that is named with it", len(content), said))
 		}
@@ -133,21 +133,18 @@ func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, er
 		return false, &Error{Op: op, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
 	}
 	answer, err := r.head(ctx, op, r.at(d), d.String())
+	if answer != nil && contradiction(d, answer.Response) != "" {
+		answer = nil // GET decides
+	}
 	if answer == nil && err == nil {
 		if _, _, err = r.Manifest(ctx, d); err == nil {
 			r.registry.noHead.Store(true)
 		}
 	}
-	switch {
-	case errors.Is(err, ErrNotFound):
+	if errors.Is(err, ErrNotFound) {
 		return false, nil
-	case err != nil:
-		return false, err
-	case answer != nil:
-		err = r.sameDigest(op, r.at(d), d, answer.Response)
-		return err == nil, err
 	}
-	return true, nil
+	return err == nil, err
 }
 
 // PushManifest stores a manifest under its digest, or under a tag when tag is

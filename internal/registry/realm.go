@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
@@ -243,7 +245,7 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 		})
 	}
 	if err != nil {
-		return "", false, r.failed(op, subject, err)
+		return "", false, r.realmFailed(op, subject, w, err)
 	}
 	defer closeBody(answer.Response)
 	if !isSuccess(answer.Response) {
@@ -259,12 +261,27 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 		return "", false, r.failed(op, subject, err)
 	case json.Unmarshal(body, &wire) != nil:
 		return "", false, r.malformed(op, subject, errors.New("the answer is no JSON of a token"))
-	case wire.AccessToken != "":
-		return wire.AccessToken, false, nil
-	case wire.Token != "":
-		return wire.Token, false, nil
 	}
-	return "", false, r.malformed(op, subject, errors.New("the answer has no token in it"))
+	value = strings.TrimSpace(cmp.Or(wire.AccessToken, wire.Token))
+	switch {
+	case value == "":
+		return "", false, r.malformed(op, subject, errors.New("the answer has no token in it"))
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return "", false, r.malformed(op, subject, errors.New("the answer has a token with characters that a header cannot have"))
+	}
+	return value, false, nil
+}
+
+// realmFailed makes the error for a token server that did not answer. A Quay is
+// its own token server, by the name in its configuration, whatever it is asked by
+// (doc/quay-api.md, "Uploads").
+func (r *Registry) realmFailed(op, subject string, w *way, err error) error {
+	made := r.failed(op, subject, err)
+	var e *Error
+	if errors.As(made, &e) && e.Hint == "" && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
+		e.Hint = fmt.Sprintf("%s calls itself %s, by its configuration, and has to be reached by that name for tokens and uploads: make it known on this machine, or have the configuration mended", r.host, subject)
+	}
+	return made
 }
 
 // tokenRequest makes the request for a token.

@@ -49,13 +49,16 @@ func (s secrets) reason(body []byte) (said reason) {
 	}
 	var content any
 	switch trimmed := strings.TrimSpace(text); {
-	case json.Unmarshal([]byte(trimmed), &content) == nil:
+	case json.NewDecoder(strings.NewReader(trimmed)).Decode(&content) == nil: // the first value, if there are several
 		var messages []string
 		said.code, messages = readReason(content)
 		said.code = s.tidy(said.code)
-		said.text = s.tidy(strings.Join(messages, "; "))
+		if said.text = s.tidy(strings.Join(messages, "; ")); said.text == "" && said.code == "" && strings.Contains(trimmed, `":"`) {
+			said.text = s.tidy(trimmed) // in a form that is not known
+		}
 	case strings.HasPrefix(trimmed, "<"):
-		said.code, said.text = s.tidy(element(text, "Code")), s.tidy(cmp.Or(element(text, "Message"), element(text, "title"), element(text, "h1")))
+		said.code = s.tidy(element(text, "Code"))
+		said.text = s.tidy(cmp.Or(element(text, "Message"), element(text, "title"), element(text, "h1"), element(text, "body")))
 	default:
 		if line, _, _ := strings.Cut(trimmed, "\n"); isText(line) {
 			said.text = s.tidy(line)
@@ -146,7 +149,7 @@ func readReason(content any) (code string, messages []string) {
 // readError reads one error object: its code, its message, and the detail if that
 // says more.
 func readError(v map[string]any) (code string, messages []string) {
-	if text := firstText(v, "message", "error_description", "error_message", "errors", "error", "msg", "reason", "title", "details"); text != "" {
+	if text := firstText(v, "message", "Message", "error_description", "error_message", "description", "errors", "error", "msg", "reason", "title", "details"); text != "" {
 		messages = append(messages, text)
 	}
 	code, _ = v["code"].(string)

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	oras "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
@@ -104,14 +103,9 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 		return ocispec.Descriptor{}, err
 	}
 	if answer != nil {
-		said := answer.Header.Get("Docker-Content-Digest")
-		mediaType := servedType(answer.Response)
+		said, mediaType := namedDigest(answer.Response), servedType(answer.Response)
 		if said != "" && answer.ContentLength >= 0 && manifest.IsManifest(mediaType) {
-			d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.Digest(said), Size: answer.ContentLength}
-			if err := d.Digest.Validate(); err != nil {
-				return ocispec.Descriptor{}, r.registry.malformed(op, subject, fmt.Errorf("digest %q: %w", r.registry.secrets.tidy(said), err))
-			}
-			return d, nil
+			return ocispec.Descriptor{MediaType: mediaType, Digest: said, Size: answer.ContentLength}, nil
 		}
 	}
 	d, _, err := r.fetch(ctx, op, subject, tag)

@@ -248,6 +248,9 @@ func jwt(issued time.Time, names ...string) string {
 		if strings.HasPrefix(name, "-") {
 			name, actions = name[1:], []string{}
 		}
+		if strings.HasPrefix(name, "+") {
+			name, actions = name[1:], []string{"pull", "push"}
+		}
 		access = append(access, map[string]any{"type": "repository", "name": name, "actions": actions})
 	}
 	payload, _ := json.Marshal(map[string]any{"iat": issued.Unix(), "exp": issued.Unix() + 3600, "access": access})
@@ -307,6 +310,36 @@ func TestTokenIsRead(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A token that no header can have is malformed at once, and no trouble of the
+// network's. With a token that says that it grants the push, a refusal has
+// nothing to do with rights: a quota is named, and no scope.
+func TestTokenForAPush(t *testing.T) {
+	for value, want := range map[string]string{
+		"two\nlines": "malformed", "nul\x00": "malformed", " " + jwt(time.Now(), "+a/b") + "\n": "quota",
+		jwt(time.Now(), "+a/b"): "quota", jwt(time.Now(), "a/b"): "repo:create",
+	} {
+		s := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/v2/auth":
+				_ = json.NewEncoder(w).Encode(map[string]string{"token": value})
+			case r.Header.Get("Authorization") == "":
+				w.Header().Set("WWW-Authenticate", `Bearer realm="/v2/auth"`)
+				w.WriteHeader(http.StatusUnauthorized)
+			default:
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.Write([]byte(`{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`))
+			}
+		}), "bob", "secret-of-bob")
+		err := s.repository(t, "a/b").Writable(t.Context())
+		if malformed := want == "malformed"; errors.Is(err, registry.ErrMalformed) != malformed || malformed && s.seen.count("/uploads/") != 1 {
+			t.Errorf("%q: %v", value, err)
+		}
+		if names := strings.Contains(err.Error(), "repo:create"); want != "malformed" && (names != (want == "repo:create") || !strings.Contains(err.Error(), "quota exceeded")) {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
 }
 
 // A password that is refused is not sent again because of others in the batch:

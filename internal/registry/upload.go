@@ -161,8 +161,28 @@ func isLost(resp *http.Response) bool {
 // sameDigest compares the digest that a registry gives, if any, with the one that
 // was sent or asked for.
 func (r *Repository) sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
-	if said := resp.Header.Get("Docker-Content-Digest"); said != "" && said != d.String() {
-		return r.registry.malformed(op, subject, fmt.Errorf("the registry gives the digest %q for it", r.registry.secrets.tidy(said)))
+	if said := contradiction(d, resp); said != "" {
+		return r.registry.malformed(op, subject, fmt.Errorf("the registry gives the digest %q for it", said))
 	}
 	return nil
+}
+
+// contradiction returns the digest that an answer names, if the answer cannot be
+// about d then. What is no digest contradicts nothing, and neither does a digest
+// by another algorithm.
+func contradiction(d digest.Digest, resp *http.Response) digest.Digest {
+	said := namedDigest(resp)
+	if said == "" || said == d || said.Algorithm() != d.Algorithm() {
+		return ""
+	}
+	return said
+}
+
+// namedDigest returns the digest that an answer names, or "".
+func namedDigest(resp *http.Response) digest.Digest {
+	said := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
+	if said.Validate() != nil {
+		return ""
+	}
+	return said
 }
