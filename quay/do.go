@@ -80,6 +80,7 @@ func (c *Client) getDated(ctx context.Context, r request) ([]byte, time.Time, er
 	if err != nil {
 		return nil, when, c.unanswered(ctx, r, err)
 	}
+	body = c.core.hideEchoes(body)
 	if !isObject(body) && !json.Valid(body) {
 		return nil, when, c.unreadable(r, body)
 	}

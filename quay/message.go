@@ -141,5 +141,22 @@ func (c *core) tidy(s string) string {
 	return s
 }
 
+// minEcho is how long a token is at least, in bytes, that is looked for in what a
+// server lists. A shorter one might be a part of a real name; Quay's have 40.
+const minEcho = 20
+
+// hideEchoes takes the token out of an answer. A server that lists a repository
+// by the name of the token would otherwise have it printed as data.
+func (c *core) hideEchoes(body []byte) []byte {
+	if c.token == nil || len(c.token()) < minEcho {
+		return body
+	}
+	text := string(body)
+	if hidden := c.redact(text); hidden != text {
+		return []byte(hidden)
+	}
+	return body
+}
+
 // redact takes the token out of a text.
 func (c *core) redact(s string) string { return c.redactor.Text(s) }

@@ -91,6 +91,28 @@ func TestTheTokenIsNowhere(t *testing.T) {
 	}
 }
 
+// A server that lists repositories and tags by the name of the token gets no token
+// printed as data: that is one name that cannot be.
+func TestTheTokenIsNoData(t *testing.T) {
+	const token = "hu5hhu5hhu5hhu5hhu5hhu5hhu5hhu5hhu5hhu5h"
+	base := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/tag/") {
+			fmt.Fprint(w, `{"tags": [`+row("name", `"`+token+`"`)+`], "page": 1, "has_additional": false}`)
+			return
+		}
+		fmt.Fprint(w, `{"repositories": [`+entry("name", `"x`+token+`"`)+`, `+entry("name", `"good"`)+`]}`)
+	})
+	c := client(t, base, quay.WithToken(token))
+	repositories, err := drain(t, list(c, "org"))
+	if s := fmt.Sprintf("%+v %v", repositories, err); shows(s) || !strings.Contains(s, "good") {
+		t.Errorf("repositories: %s", s)
+	}
+	tags, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
+	if s := fmt.Sprintf("%+v %v", tags, err); shows(s) {
+		t.Errorf("tags: %s", s)
+	}
+}
+
 // TestTheTokenInNetworkErrors: what a transport says can repeat a header.
 func TestTheTokenInNetworkErrors(t *testing.T) {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
