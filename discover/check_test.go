@@ -209,8 +209,8 @@ func TestTagGlobStopsAtSince(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"present a:v2"}, short(results)); diff != "" || f.yields != 2 {
-		t.Errorf("%d tags read; results (-want +got):\n%s", f.yields, diff)
+	if diff := cmp.Diff([]string{"present a:v2"}, short(results)); diff != "" || f.yields.Load() != 2 {
+		t.Errorf("%d tags read; results (-want +got):\n%s", f.yields.Load(), diff)
 	}
 }
 

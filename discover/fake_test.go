@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -31,8 +32,8 @@ type fake struct {
 	missing bool                                                            // the namespace does not exist
 
 	mu     sync.Mutex
-	asked  []string // "tag REPO:NAME", "tags REPO~CONTAINS", "namespace NAME"
-	yields int      // tags handed out by Tags
+	asked  []string     // "tag REPO:NAME", "tags REPO~CONTAINS", "namespace NAME"
+	yields atomic.Int64 // tags handed out by Tags
 }
 
 func (f *fake) note(what string) {
@@ -72,7 +73,7 @@ func (f *fake) Tags(ctx context.Context, repo discover.Repository, filter discov
 			if !strings.Contains(t.Name, filter.Contains) {
 				continue
 			}
-			f.yields++
+			f.yields.Add(1)
 			if !yield(t, nil) {
 				return
 			}

@@ -130,7 +130,7 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 		}},
 		"refusal": {[]quaytest.Option{quaytest.WithQuirk("fail-first", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
 			func(p discover.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
-		"trouble": {[]quaytest.Option{quaytest.WithQuirk("html-502", "2")},
+		"trouble": {[]quaytest.Option{quaytest.WithQuirk("outage", "5:502")},
 			func(p discover.Pace) bool { return p.Trouble == "502 Bad Gateway" }},
 	} {
 		t.Run(name, func(t *testing.T) {

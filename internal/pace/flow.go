@@ -30,6 +30,7 @@ type flow struct {
 	long       int // of these, those whose long bodies are being read
 	listings   int // of these, listings
 
+	good     bool      // a request was answered with a status below 400
 	controls []control // one of each kind: see own.go
 
 	sent, refused int64

@@ -92,6 +92,9 @@ func (h *host) answered(s *slot, o *outcome) {
 			h.suspect(s, o)
 		}
 	}
+	if f.good && f.class == api && o.resp != nil && isPage(o.resp, http.StatusNotFound) {
+		o.down = true // a Quay's own answer is JSON: an older one's backend is gone
+	}
 	stop := o.refusal != nil || o.down && o.after > 0
 	alone := o.resp != nil && (stop || !o.down) && h.alone(s, stop, now)
 	if s.limit != nil && (o.refusal == nil || alone) {
@@ -285,7 +288,7 @@ func (o *outcome) cause() error {
 		return o.err
 	case o.invalid != nil:
 		return o.invalid
-	case o.resp != nil && (o.resp.StatusCode >= 500 || o.refusal != nil):
+	case o.resp != nil && (o.down || o.resp.StatusCode >= 500 || o.refusal != nil):
 		return statusError(o.resp.StatusCode)
 	case o.refusal != nil:
 		return o.refusal.err

@@ -40,6 +40,7 @@ type control struct {
 func (f *flow) remember(s *slot, resp *http.Response, now time.Time) {
 	req := s.job.req
 	small := req.Method == http.MethodHead || resp.ContentLength <= maxKept
+	f.good = f.good || resp.StatusCode < http.StatusBadRequest
 	if resp.StatusCode >= http.StatusBadRequest || !repeatable(req) || s.job.kind.listing || s.job.bare || s.control != nil || !small {
 		return
 	}

@@ -27,7 +27,7 @@ func broken(n int, path string) bool {
 // troubled returns a server's answer to a request that it cannot do.
 func troubled(status int) (int, http.Header) {
 	h := http.Header{}
-	if status == 500 {
+	if status == 500 || status == 404 {
 		h.Set("Content-Type", "text/html")
 	}
 	return status, h
@@ -57,7 +57,7 @@ func checkAll(t *testing.T, rt http.RoundTripper, m *model, n int) (time.Duratio
 // TestARequestWithTroubleOfItsOwn: a server fails for a few repositories, and
 // answers for all others. Those few end soon, with the server's answer.
 func TestARequestWithTroubleOfItsOwn(t *testing.T) {
-	for _, status := range []int{500, 502, 503} {
+	for _, status := range []int{404, 500, 502, 503} {
 		for _, n := range []struct{ all, broken int }{{3, 1}, {300, 1}, {300, 40}} {
 			for _, token := range []bool{true, false} {
 				t.Run(fmt.Sprintf("%d, %d of %d, token %v", status, n.broken, n.all, token), func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestOutagesThatLookLikeTroubleOfOneRequest(t *testing.T) {
 			return since < 60*time.Second && int(since/(100*millisecond))%2 == 1
 		},
 		"one worker of four, at random": func(m *model, _ string, since time.Duration) bool {
-			return since < 60*time.Second && m.rng.IntN(4) == 0
+			return since > 100*millisecond && since < 60*time.Second && m.rng.IntN(4) == 0
 		},
 		"one worker of four, by address": func(_ *model, path string, since time.Duration) bool {
 			return since > 50*millisecond && since < 15*time.Second && worker(path, 4)
@@ -135,7 +135,7 @@ func TestOutagesThatLookLikeTroubleOfOneRequest(t *testing.T) {
 				maphash.String(seed, path)%4 == uint64(since/(10*time.Second))
 		},
 	} {
-		for _, status := range []int{500, 503} {
+		for _, status := range []int{404, 500, 503} {
 			t.Run(fmt.Sprint(name, ", ", status), func(t *testing.T) {
 				s := settings{latency: 20 * millisecond, answer: func(m *model, req *http.Request, since time.Duration) (int, http.Header) {
 					if down(m, req.URL.Path, since) {
@@ -162,6 +162,22 @@ func TestOutagesThatLookLikeTroubleOfOneRequest(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestA404PageOfAServerThatIsNoQuay: a server that answers 404 with a page from the
+// first request on is no Quay. It is not asked twice.
+func TestA404PageOfAServerThatIsNoQuay(t *testing.T) {
+	s := settings{latency: 20 * millisecond, answer: func(*model, *http.Request, time.Duration) (int, http.Header) { return troubled(404) }}
+	in(t, s, Options{Retries: 25}, func(t *testing.T, m *model, rt *Transport) {
+		for _, path := range []string{list, check} {
+			if status, _, err := send(t.Context(), rt, path); status != 404 || err != nil {
+				t.Errorf("%s: %d, %v", path, status, err)
+			}
+		}
+		if m.requests != 2 {
+			t.Errorf("asked %d times", m.requests)
+		}
+	})
 }
 
 // TestAnAnswerThatTrickles: bodies that are read and checked before they are

@@ -20,8 +20,11 @@ import (
 // request is sent once more as it was: the server may have come back in between.
 
 // isPage500 reports whether an answer is a 500 with an HTML page.
-func isPage500(resp *http.Response) bool {
-	if resp.StatusCode != http.StatusInternalServerError {
+func isPage500(resp *http.Response) bool { return isPage(resp, http.StatusInternalServerError) }
+
+// isPage reports whether an answer has a status and an HTML page.
+func isPage(resp *http.Response, status int) bool {
+	if resp.StatusCode != status {
 		return false
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))

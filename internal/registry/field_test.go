@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -264,18 +265,18 @@ func TestMountThatFails(t *testing.T) {
 			w.WriteHeader(401)
 		},
 	} {
-		asked := 0
+		var asked atomic.Int64
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Has("mount") {
-				asked++
+				asked.Add(1)
 				refuse(w, r)
 				return
 			}
 			forward(w, r, real.URL())
 		})
 		r := connect(t, url, "", "").repository(t, "mirror/"+strings.ReplaceAll(name, " ", "-"))
-		if done, err := r.Mount(t.Context(), d, "mirror/base"); done || err != nil || asked != 1 {
-			t.Errorf("%s: %v, %v, asked %d times", name, done, err, asked)
+		if done, err := r.Mount(t.Context(), d, "mirror/base"); done || err != nil || asked.Load() != 1 {
+			t.Errorf("%s: %v, %v, asked %d times", name, done, err, asked.Load())
 		}
 		if err := r.Upload(t.Context(), d, opened(content, nil)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -149,7 +149,9 @@ func TestQuayBehindAnAlias(t *testing.T) {
 		"an alias":                   {"alias.invalid", stored, registry.ErrRedirect},
 		"an alias, token of the API": {"alias.invalid", api, registry.ErrLogin},
 	} {
-		r, err := reached(t, test.host, q.URL(), test.c).Repository("emptyfleet/mirror/new")
+		// One of its own for each: whoever comes first makes it, and may write to it.
+		own := strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(name))
+		r, err := reached(t, test.host, q.URL(), test.c).Repository("emptyfleet/mirror/" + own)
 		if err != nil {
 			t.Fatal(err)
 		}
