@@ -21,11 +21,14 @@ const usage = `quaytest serves an embedded Quay: the REST API v1 and the registr
 
 Usage:
   quaytest [--listen 127.0.0.1:0]
-           [--dataset FILE | --fleet N[,KEY=VALUE]... | --release N[,KEY=VALUE]...]
+           [--dataset FILE | --fleet N[,KEY=VALUE]... |
+            --release N[,KEY=VALUE]...]
            [--clock UNIX] [--tls [--ca-out FILE]] [--object-storage]
            [--server-hostname NAME] [--push-limit 1GiB]
-           [--limits none|quay.io|h2=50/100,h1=5/25] [--limit-key connection|address]
-           [--latency 20ms] [--rate-bytes 100MB] [--quirk NAME[=VALUE]]... [--stats FILE]
+           [--limits none|quay.io|h2=50/100,h1=5/25]
+           [--limit-key connection|address]
+           [--latency 20ms] [--rate-bytes 100MB]
+           [--quirk NAME[=VALUE]]... [--stats FILE]
   quaytest --list-quirks
 
 It prints "listening on URL" as its first line of standard output, serves
@@ -68,7 +71,7 @@ How it behaves:
   --limit-key KEY   what shares an HTTP/2 allowance: connection (the default) or
                     address. Over HTTP/1.1 it is always the address
   --latency D       delay of every answer, such as 20ms
-  --rate-bytes N    bytes a second for all answers together, such as 100MB or 8MiB
+  --rate-bytes N    bytes a second for all answers together: 100MB or 8MiB
   --quirk NAME[=VALUE]
                     a named fault or habit of real servers; may be repeated
   --list-quirks     say which there are, and where each is known from

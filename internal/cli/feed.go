@@ -84,7 +84,7 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	if err := f.end(ctx, failed); err != nil {
 		return err
 	}
-	if failed != nil && f.count > 0 {
+	if failed != nil && f.count > 0 && f.a.out.Flush() == nil { // beneath the table, on one screen
 		f.a.talk.warn(partly)
 	}
 	return failed
