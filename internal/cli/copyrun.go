@@ -321,7 +321,8 @@ func (c *copying) goesOn(r mirror.Report) bool {
 	searchable := slices.ContainsFunc(c.hunt.told, func(o outcome) bool {
 		return o.search.Namespace != string(discover.NamespaceNotFound)
 	})
-	return r.Pending > 0 || len(r.Unknown) > 0 && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
+	passing := slices.ContainsFunc(r.Unknown, func(u mirror.UnknownReport) bool { return u.Reason != string(discover.GoneOrPrivate) })
+	return r.Pending > 0 || passing && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
 }
 
 // isLasting tells whether the same command will fail in the same way: something is

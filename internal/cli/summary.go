@@ -125,7 +125,7 @@ func countFields(c report.Counts) []slog.Attr {
 }
 
 // tellSummary writes the one line that sums a search up. There is none for one
-// image, whose line is the answer, nor when no search came to anything.
+// image that has a line, which is the answer, nor when no search came to anything.
 func (h *hunt) tellSummary() {
 	c := h.summary.Counts
 	finished, searched := true, false
@@ -135,7 +135,8 @@ func (h *hunt) tellSummary() {
 			searched = searched || o.search.Namespace != string(discover.NamespaceNotFound) && (o.err == nil || o.search.Listed+o.search.Checked > 0)
 		}
 	}
-	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 {
+	lines := h.found + len(h.summary.Gaps) + len(h.absent)
+	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 && lines > 0 {
 		return
 	}
 	h.a.talk.tell(kindSummary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
