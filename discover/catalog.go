@@ -61,6 +61,11 @@ type Repository struct {
 	// Unlisted is true for a repository that was named by the pattern and
 	// never listed: all but its name is unknown.
 	Unlisted bool
+
+	// Err is what is wrong with this row of the listing; nil for a good one. Its
+	// images are then Unknown, and nothing but its Name counts, which may be empty: it
+	// then may be any repository.
+	Err error
 }
 
 // A Tag is one active tag of a repository.

@@ -41,6 +41,16 @@ func newChecker(c Catalog, p ref.Pattern, host string, since time.Time, emit fun
 // check emits all the results of repo. It returns an error only when the run
 // cannot go on: ctx ended, or the error concerns more than repo.
 func (k checker) check(ctx context.Context, repo Repository) error {
+	if repo.Err != nil {
+		names := k.exact
+		if names == nil {
+			names = []string{k.tags.String()}
+		}
+		for _, name := range names {
+			k.emit(k.unknown(repo, name, repo.Err))
+		}
+		return nil
+	}
 	if k.exact == nil {
 		return k.list(ctx, repo)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,35 @@ func TestUnknownHasItsReason(t *testing.T) {
 	}
 	if sum.Unknown != 10 || sum.Absent != 1 || sum.Unknowns[discover.GoneOrPrivate] != 3 {
 		t.Errorf("summary = %+v", sum)
+	}
+}
+
+// A row of the listing that makes no sense is one unknown image, of which nothing is asked.
+func TestInvalidRowIsUnknown(t *testing.T) {
+	bad := fmt.Errorf("%w: name is empty", quay.ErrMalformed)
+	repos := append(named("a", "odd", "other", ""), discover.Repository{})
+	for i := range repos[1:] {
+		repos[i+1].Err = bad
+	}
+	for text, want := range map[string][]string{
+		"harbour/[ao]d*:1": {"unknown :1 (malformed answer)", "unknown :1 (malformed answer)", "unknown odd:1 (malformed answer)"},
+		"harbour/o*:1,2": {"unknown :1 (malformed answer)", "unknown :1 (malformed answer)", "unknown :2 (malformed answer)", "unknown :2 (malformed answer)",
+			"unknown odd:1 (malformed answer)", "unknown odd:2 (malformed answer)", "unknown other:1 (malformed answer)", "unknown other:2 (malformed answer)"},
+		"harbour/{a,odd}:v*": {"unknown :v* (malformed answer)", "unknown :v* (malformed answer)", "absent a:v* (no such tag)", "unknown odd:v* (malformed answer)"},
+	} {
+		f := &fake{rows: rows(nil, repos...)}
+		results, sum, err := discover.Collect(t.Context(), f, pattern(t, text), discover.Options{})
+		if err != nil || !sum.Finished || sum.Complete || sum.Listed != 5 {
+			t.Errorf("%s: error %v, summary %+v", text, err, sum)
+		}
+		if diff := cmp.Diff(want, short(results)); diff != "" {
+			t.Errorf("%s: results (-want +got):\n%s", text, diff)
+		}
+		for _, asked := range f.asked {
+			if !strings.HasPrefix(asked, "tags a~") {
+				t.Errorf("%s: asked %q", text, asked)
+			}
+		}
 	}
 }
 

@@ -31,11 +31,15 @@ func (s sieve) prune(r Repository) Reason {
 	// the repository is an unknown instead of one nobody hears of.
 	name := r.Name[:min(len(r.Name), maxName)]
 	switch {
+	case r.Err != nil && r.Name == "":
+		return ""
 	case !s.repositories.Match(name):
 		if s.repositories.MatchAcross(name) {
 			return Nested
 		}
 		return NoMatch
+	case r.Err != nil:
+		return ""
 	case r.State == stateDeleted:
 		return Deleted
 	case r.Empty:

@@ -39,7 +39,7 @@ func Quay(client *quay.Client) *QuayCatalog {
 // last_modified, which is null when no tag is live (doc/quay-api.md section 1).
 func (q *QuayCatalog) Repositories(ctx context.Context, namespace string) iter.Seq2[Repository, error] {
 	return func(yield func(Repository, error) bool) {
-		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Ahead: true}
+		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Ahead: true, Invalid: true}
 		for r, err := range q.client.Repositories(ctx, query) {
 			if err != nil {
 				yield(Repository{}, err)
@@ -53,6 +53,7 @@ func (q *QuayCatalog) Repositories(ctx context.Context, namespace string) iter.S
 				LastModified: r.LastModified,
 				Empty:        r.LastModified.IsZero(),
 				CallerKnown:  r.CallerKnown,
+				Err:          r.Invalid,
 			}
 			if !yield(repo, nil) {
 				return

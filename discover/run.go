@@ -133,7 +133,7 @@ func (c *crew) list() {
 			missing = slices.DeleteFunc(missing, func(name string) bool { return name == repo.Name })
 		}
 		c.known = c.known || repo.CallerKnown
-		c.unknown = c.unknown || !repo.CallerKnown
+		c.unknown = c.unknown || !repo.CallerKnown && repo.Err == nil
 		if reason := c.sieve.prune(repo); reason != "" {
 			c.pruned[reason]++
 			// A tag older than since is left out by request, also of a named repository.

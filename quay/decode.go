@@ -30,21 +30,16 @@ func decode(data []byte, v any) error {
 	return err
 }
 
-// wrongRow says which row of an array does not fit, and why. err is that of the
-// page as a whole, where it is none of them.
-func wrongRow[T any](body []byte, array, what string, name func(*T) *string, err error) error {
-	var page map[string]json.RawMessage
-	var rows []json.RawMessage
-	if json.Unmarshal(body, &page) != nil || json.Unmarshal(page[array], &rows) != nil {
-		return err
-	}
-	for i, raw := range rows {
-		var row T
-		if err := decode(raw, &row); err != nil {
-			return fmt.Errorf("%s %d: %w (its name: %q)", what, i+1, err, value(name(&row)))
-		}
-	}
-	return err
+// A row is one of a page. What does not fit in it is an error of its own, and not of
+// the page.
+type row[T any] struct {
+	wire T
+	err  error
+}
+
+func (r *row[T]) UnmarshalJSON(data []byte) error {
+	r.err = decode(data, &r.wire)
+	return nil
 }
 
 // typeName says in JSON's terms what a Go type takes.

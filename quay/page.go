@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 )
 
@@ -132,6 +133,7 @@ func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
 		}
 		g.cursors[key] = true
 	}
+	repos = slices.DeleteFunc(slices.Clone(repos), func(r Repository) bool { return r.Invalid != nil }) // may lack a name
 	current := make(map[uint64]bool, len(repos))
 	for i, r := range repos {
 		key := maphash.String(g.seed, r.String())

@@ -4,6 +4,7 @@
 package quay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,11 @@ type RepositoryQuery struct {
 	Namespace    string // an organization or user; required; case-sensitive
 	LastModified bool   // fill in Repository.LastModified
 	Popularity   bool   // fill in Repository.Popularity
+
+	// Invalid yields the rows that make no sense, such as one without a name, with
+	// Repository.Invalid set. Otherwise such a row ends the listing. A page that has
+	// no other rows ends it in any case.
+	Invalid bool
 
 	// Ahead asks for the next page while the repositories of one are handed
 	// out, so that a listing does not wait for its reader. To break off may
@@ -62,6 +68,11 @@ type Repository struct {
 	// CallerKnown tells that the server knew the token's user. A token it
 	// does not know is ignored; then this is false everywhere.
 	CallerKnown bool
+
+	// Invalid is what is wrong with the row, if [RepositoryQuery].Invalid asked for
+	// such rows; else nil. Nothing but the RepoName is then set: the namespace that was
+	// asked for, and the name as the server sent it, or "".
+	Invalid error
 }
 
 const opList = "list repositories"
@@ -135,8 +146,8 @@ func (q RepositoryQuery) target(cursor string) string {
 }
 
 type repositoryPage struct {
-	Repositories []repositoryWire `json:"repositories"`
-	NextPage     *string          `json:"next_page"` // absent on the last page
+	Repositories []row[repositoryWire] `json:"repositories"`
+	NextPage     *string               `json:"next_page"` // absent on the last page
 }
 
 type repositoryWire struct {
@@ -166,7 +177,7 @@ func (s *stamp) UnmarshalJSON(data []byte) error {
 func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cursor string, err error) {
 	var page repositoryPage
 	if err := decode(body, &page); err != nil {
-		return nil, "", wrongRow(body, "repositories", "repository", func(w *repositoryWire) *string { return w.Name }, err)
+		return nil, "", err
 	}
 	if page.Repositories == nil {
 		return nil, "", errors.New("repositories is missing")
@@ -175,16 +186,27 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 		return nil, "", errors.New("next_page is empty")
 	}
 	repos = make([]Repository, 0, len(page.Repositories))
-	for i, w := range page.Repositories {
-		err := w.check(q)
-		var r Repository
+	var wrong error
+	valid := 0
+	for i, row := range page.Repositories {
+		r, err := Repository{}, row.err
 		if err == nil {
-			r, err = w.repository()
+			err = row.wire.check(q)
 		}
-		if err != nil {
-			return nil, "", fmt.Errorf("repository %d: %w (its name: %q)", i+1, err, value(w.Name))
+		if err == nil {
+			r, err = row.wire.repository()
+		}
+		if err == nil {
+			valid++
+		} else {
+			err = fmt.Errorf("repository %d: %w (its name: %q)", i+1, err, value(row.wire.Name))
+			wrong = cmp.Or(wrong, err)
+			r = Repository{RepoName: RepoName{Namespace: q.Namespace, Name: value(row.wire.Name)}, Invalid: fmt.Errorf("%w: %w", ErrMalformed, err)}
 		}
 		repos = append(repos, r)
+	}
+	if wrong != nil && (!q.Invalid || valid == 0) {
+		return nil, "", wrong
 	}
 	return repos, value(page.NextPage), nil
 }

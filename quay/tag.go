@@ -147,9 +147,9 @@ type tagPage struct {
 // The fields of doc/quay-api.md section 2. Those that are never absent there,
 // but for size, are needed; tagWire.tag says so.
 type tagPageWire struct {
-	Tags          []tagWire `json:"tags"`
-	Page          *int      `json:"page"`
-	HasAdditional *bool     `json:"has_additional"`
+	Tags          []row[tagWire] `json:"tags"`
+	Page          *int           `json:"page"`
+	HasAdditional *bool          `json:"has_additional"`
 }
 
 type tagWire struct {
@@ -194,23 +194,26 @@ func (r tagRules) ended(t Tag) (bool, error) {
 func decodeTags(body []byte, rules tagRules) (tagPage, error) {
 	var w tagPageWire
 	if err := decode(body, &w); err != nil {
-		return tagPage{}, wrongRow(body, "tags", "tag", func(w *tagWire) *string { return w.Name }, err)
+		return tagPage{}, err
 	}
 	if w.Tags == nil {
 		return tagPage{}, errors.New("tags is missing")
 	}
 	page := tagPage{tags: make([]Tag, 0, len(w.Tags)), number: w.Page, more: w.HasAdditional}
 	for i, row := range w.Tags {
-		t, err := row.tag()
+		t, err := Tag{}, row.err
+		if err == nil {
+			t, err = row.wire.tag()
+		}
 		ended := false
 		if err == nil {
 			ended, err = rules.ended(t)
 		}
-		if err != nil && rules.invalid && value(row.Name) != "" {
-			t, err = Tag{Name: *row.Name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: tag %d: %w", ErrMalformed, i+1, err)}, nil
+		if err != nil && rules.invalid && value(row.wire.Name) != "" {
+			t, err = Tag{Name: *row.wire.Name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: tag %d: %w", ErrMalformed, i+1, err)}, nil
 		}
 		if err != nil {
-			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.Name))
+			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.wire.Name))
 		}
 		if ended {
 			page.ended = append(page.ended, t)

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
@@ -221,26 +222,32 @@ func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 }
 
 // failedTargets reads what an earlier run's report names as not done, each image
-// once. An image whose digest is known there is the one that it was then.
-func (a *app) failedTargets(ctx context.Context, file string) ([]target, error) {
+// once. An image whose digest is known there is the one that it was then. lost are those
+// that nothing can be asked about: the server gave what is no name.
+func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Gap, err error) {
 	text, _, err := readFile(ctx, file, mirror.MaxReport)
 	if err != nil && ctx.Err() != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, usagef("--failed-from: %w", err)
+		return nil, nil, usagef("--failed-from: %w", err)
 	}
 	earlier, err := mirror.ReadReport(bytes.NewReader(text))
 	if err != nil {
-		return nil, usagef("--failed-from %s: %w", file, err)
+		return nil, nil, usagef("--failed-from %s: %w", file, err)
 	}
 	if earlier.Error != "" {
 		a.talk.warn("%s is from a run that ended early (%s); images that its search never reached are not listed: run its command again for them",
 			file, earlier.Error)
 	}
-	var targets []target
 	again := map[string]bool{}
 	for _, u := range earlier.Unknown { // patterns are among these
+		if u.Reason == string(discover.Malformed) {
+			if _, err := ref.ParsePattern(u.Reference); err != nil {
+				lost = append(lost, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
+				continue
+			}
+		}
 		again[u.Reference] = true
 	}
 	for _, i := range earlier.FailedImages() {
@@ -256,7 +263,7 @@ func (a *app) failedTargets(ctx context.Context, file string) ([]target, error) 
 	}
 	found, err := a.parseTargets(slices.Sorted(maps.Keys(again)), true)
 	if err != nil {
-		return nil, usagef("--failed-from %s: %w", file, err)
+		return nil, nil, usagef("--failed-from %s: %w", file, err)
 	}
-	return append(targets, found...), nil
+	return append(targets, found...), lost, nil
 }

@@ -40,8 +40,9 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 	targets, err := a.parseTargets(args[:last], true)
+	var lost []report.Gap
 	if err == nil && f.failedFrom != "" {
-		targets, err = a.failedTargets(ctx, f.failedFrom)
+		targets, lost, err = a.failedTargets(ctx, f.failedFrom)
 	}
 	if err != nil {
 		return err
@@ -54,6 +55,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
+	h.lost = lost
 	h.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
 	out, err := newReportFile(f.report)
 	if err != nil {
@@ -310,7 +312,7 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 
 // nothing says why there was nothing to copy.
 func (c *copying) nothing() string {
-	if c.flags.failedFrom != "" && len(c.hunt.targets) == 0 {
+	if c.flags.failedFrom != "" && len(c.hunt.targets)+len(c.hunt.lost) == 0 {
 		return c.flags.failedFrom + " lists no image that is not done: nothing is left to copy"
 	}
 	return "no image was found to copy"

@@ -76,6 +76,7 @@ type hunt struct {
 	skip       func(report.Image) bool // leaves images out; or nil
 	unknown    func(report.Gap)        // told of each; or nil
 	seen       map[string]bool         // what was yielded or named already, when several targets may repeat it
+	lost       []report.Gap            // unknown images of an earlier run that nothing can be asked about
 	looked     atomic.Int64            // images that were looked into
 	cut        atomic.Bool             // an image was not, as the command was told to end
 
@@ -116,6 +117,9 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
 		defer h.sortGaps()
+		for _, gap := range h.lost {
+			h.gap(gap)
+		}
 		for _, t := range h.targets {
 			if !h.resolve(ctx, t, yield) || ctx.Err() != nil {
 				return
@@ -294,16 +298,20 @@ func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
 	case report.Present:
 		h.found++
 	case report.Unknown:
-		gap := report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error}
-		h.summary.Gaps = append(h.summary.Gaps, gap)
-		if h.unknown != nil {
-			h.unknown(gap)
-		}
+		h.gap(report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error})
 		if !h.all {
 			return true
 		}
 	}
 	return yield(i)
+}
+
+// gap adds an image that nothing is known about.
+func (h *hunt) gap(gap report.Gap) {
+	h.summary.Gaps = append(h.summary.Gaps, gap)
+	if h.unknown != nil {
+		h.unknown(gap)
+	}
 }
 
 // leftOut reports whether an absent image is one that the user chose to leave out:
@@ -322,7 +330,7 @@ func (h *hunt) verdict() (code int, first string) {
 	case code != exitDone:
 	case h.found == 0 && h.a.flags.failEmpty:
 		code = exitEmpty
-	case len(h.absent) > 0:
+	case len(h.absent)+len(h.lost) > 0:
 		code = exitPart
 	case h.found == 0 && h.failEmpty:
 		code = exitEmpty
@@ -332,7 +340,7 @@ func (h *hunt) verdict() (code int, first string) {
 
 // complete reports whether nothing is missing from the answer: see doc/output.md.
 func (h *hunt) complete() bool {
-	return len(h.told) == len(h.targets) && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
+	return len(h.told) == len(h.targets) && len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
 }
 
 // token is what the servers of all targets made of the token, and the host that it is

@@ -59,6 +59,9 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
 		for r, err := range l.catalog.Repositories(ctx, namespace) {
+			if err == nil {
+				err = r.Err
+			}
 			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
 				Host: l.host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
