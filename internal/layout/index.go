@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,23 +79,25 @@ func (f folder) readIndex() (index, error) {
 func parseIndex(content []byte) (index, error) {
 	x := index{}
 	if err := json.Unmarshal(content, &x.fields); err != nil {
-		return index{}, err
+		return index{}, manifest.Fault(err)
 	}
 	var version int
 	if err := json.Unmarshal(x.fields["schemaVersion"], &version); err != nil || version != 2 {
 		return index{}, fmt.Errorf("its schema version is %.20q, and 2 is known here", x.fields["schemaVersion"])
 	}
 	var raws []json.RawMessage
-	if raw, ok := x.fields["manifests"]; ok {
-		if err := json.Unmarshal(raw, &raws); err != nil {
-			return index{}, err
-		}
-		delete(x.fields, "manifests")
+	raw, ok := x.fields["manifests"]
+	if !ok {
+		return index{}, errors.New("it has no list of manifests")
 	}
+	if err := json.Unmarshal(raw, &raws); err != nil {
+		return index{}, fmt.Errorf("its list of manifests: %w", manifest.Fault(err))
+	}
+	delete(x.fields, "manifests")
 	for i, raw := range raws {
 		e := entry{raw: raw}
 		if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
-			return index{}, fmt.Errorf("entry %d: %w", i, err)
+			return index{}, fmt.Errorf("entry %d: %w", i, manifest.Fault(err))
 		}
 		if err := manifest.Check(e.Descriptor); err != nil {
 			return index{}, fmt.Errorf("entry %d: %w", i, err)

@@ -72,6 +72,9 @@ func TestOpenRefuses(t *testing.T) {
 		"schema 1":         {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":1}`}, false, "schema"},
 		"path as digest":   {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":[{"digest":"sha256:../../x"}]}`}, false, "digest"},
 		"entry is null":    {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":[null]}`}, false, "digest"},
+		"no list":          {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2}`}, false, "no list of manifests"},
+		"no real list":     {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":{}}`}, false, "JSON type object, and no list"},
+		"entry is text":    {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":["x"]}`}, false, "entry 0: it is of JSON type string, and no object"},
 		"index is endless": {map[string]string{"oci-layout": version, "index.json": strings.Repeat(" ", 17<<20) + empty}, false, "larger"},
 	} {
 		t.Run(name, func(t *testing.T) {

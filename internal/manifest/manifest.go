@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -125,6 +126,22 @@ func Distributable(mediaType string) bool {
 	return mediaType != dockerForeign && !strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.")
 }
 
+// Fault returns an error of encoding/json without the names of Go's types.
+func Fault(err error) error {
+	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && kind.Field == "":
+		wanted := "object"
+		if kind.Type != nil && kind.Type.Kind() == reflect.Slice {
+			wanted = "list"
+		}
+		return fmt.Errorf("it is of JSON type %.100s, and no %s", kind.Value, wanted)
+	case ok:
+		return fmt.Errorf("%s cannot be %.100s", kind.Field, kind.Value)
+	}
+	return err
+}
+
 // Parse reads a manifest of a media type. An error that meets ErrUnsupported is
 // of the type, any other of the content. The content is not compared with any
 // digest.
@@ -145,15 +162,8 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		Subject       *ocispec.Descriptor  `json:"subject"`
 		Annotations   map[string]string    `json:"annotations"`
 	}
-	err := json.Unmarshal(content, &wire)
-	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case ok && kind.Field == "":
-		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: it is of JSON type %s, and no object", kind.Value)
-	case ok:
-		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %s cannot be %.100s", kind.Field, kind.Value)
-	case err != nil:
-		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", err)
+	if err := json.Unmarshal(content, &wire); err != nil {
+		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", Fault(err))
 	}
 	if wire.SchemaVersion != 2 {
 		return Manifest{}, fmt.Errorf("%w: schema version %d", ErrUnsupported, wire.SchemaVersion)

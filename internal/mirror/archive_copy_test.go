@@ -114,6 +114,36 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 	}
 }
 
+// Docker on Linux stops at an image for Windows: it fails by name when no platform
+// was chosen, alone or as the only one of its index, and is taken when it was.
+func TestDockerArchiveOfAnotherSystem(t *testing.T) {
+	y := newDock(t)
+	y.tag("linux", "v1", y.image("linux", "linux/amd64", "l"))
+	y.tag("window", "v1", y.image("window", "windows/amd64", "w"))
+	y.tag("windows", "v1", y.index("windows", y.image("windows", "windows/amd64", "ww")))
+	s := newSite(t, y.data)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	for _, chosen := range []bool{false, false, true} {
+		o := s.options()
+		o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+		if chosen {
+			o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "windows", Architecture: "amd64"}}, Index: mirror.SparseIndex}
+		}
+		for _, i := range archived(t, mirror.ToDockerArchive, file, o, s.images("v1")).Images {
+			windows := strings.Contains(i.Reference, "/window")
+			if failed := windows && !chosen; (i.Status == mirror.Failed) != failed {
+				t.Errorf("%s: %s: %s", i.Reference, i.Status, i.Error)
+			}
+			if windows && !chosen && (!strings.Contains(i.Error, "for windows") || !strings.Contains(i.Error, "--platform")) {
+				t.Errorf("%s: %s", i.Reference, i.Error)
+			}
+		}
+	}
+	if index := indexed(t, unpack(t, file)); len(index) != 3 {
+		t.Errorf("index is %v", index)
+	}
+}
+
 // Attestations in an index have no place in a docker archive, and are not
 // fetched for it. What is there is found, with a platform chosen and without.
 func TestDockerArchiveWithoutAttestations(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // maxConfig bounds a configuration that is read, in bytes.
@@ -51,7 +53,7 @@ func parseConfig(mediaType string, content []byte) (config, error) {
 	if err := json.Unmarshal(content, &wire); err != nil && mediaType == oldConfig {
 		return config{}, nil // another tool's
 	} else if err != nil {
-		return config{}, fmt.Errorf("it is no JSON of its kind: %w", err)
+		return config{}, fmt.Errorf("it is no JSON of its kind: %w", manifest.Fault(err))
 	}
 	created, _ := time.Parse(time.RFC3339, wire.Created)
 	return config{

@@ -31,6 +31,9 @@ type Copier struct {
 // New makes a Copier. Nothing is sent, and nothing is written. Options that
 // contradict themselves are the error of Plan and Copy.
 func New(to Destination, o Options) *Copier {
+	if d, ok := to.(*dockerArchive); ok && len(o.Platforms.Only) == 0 {
+		d.system = o.Platforms.One.OS
+	}
 	return &Copier{to: to, o: o.withDefaults(), invalid: o.withDefaults().check(), sources: newSources(o.Registry)}
 }
 

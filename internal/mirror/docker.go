@@ -32,7 +32,8 @@ import (
 //     left out, and attestations in an index; KeepsSignatures is false.
 //   - Images that docker loads: a configuration that docker reads, with a diff_id
 //     for each layer, and layers that are tars and fit their diff_ids. Docker
-//     stops at the first image that is not so.
+//     stops at the first image that is not so, and on Linux at one for Windows:
+//     with Platforms.One, an image has to be for its operating system.
 //   - Names that docker reads: with one that it does not, it loads none of the
 //     images that follow. An image known by digest alone has no name when it
 //     was loaded.
@@ -44,11 +45,14 @@ func ToDockerArchive(file string, o layout.Options) (Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dockerArchive{a}, nil
+	return &dockerArchive{archive: a}, nil
 }
 
 // A dockerArchive is an archive that docker loads.
-type dockerArchive struct{ *archive }
+type dockerArchive struct {
+	*archive
+	system string // images have to be for; "": for any that docker knows
+}
 
 // KeepsSignatures is false: there is no place for them.
 func (a *dockerArchive) KeepsSignatures() bool { return false }
@@ -88,7 +92,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	there, err := a.archive.hasStaged(ctx, s)
 	if err == nil && !there {
 		if err = a.lacks(ctx, s); err == nil {
-			err = a.check(ctx, image)
+			err = a.check(ctx, image, a.system)
 		}
 	}
 	if err != nil {

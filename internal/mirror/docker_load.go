@@ -76,55 +76,59 @@ func (a *archive) load(ctx context.Context, d ocispec.Descriptor) (dockerImage, 
 }
 
 // loadable reads a manifest and its configuration, and refuses what docker does
-// not load. It returns the diff_ids.
-func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifest.Manifest, diffs []digest.Digest, err error) {
+// not load.
+func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifest.Manifest, c dockerFacts, err error) {
 	if m, err = a.parse(ctx, d); err != nil {
-		return m, nil, err
+		return m, c, err
 	}
 	if m.IsIndex() {
 		var there []ocispec.Descriptor
 		for _, child := range m.Children {
 			if ok, err := a.holds(ctx, child); err != nil {
-				return m, nil, err
+				return m, c, err
 			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" {
 				there = append(there, child)
 			}
 		}
 		if len(there) != 1 {
-			return m, nil, fmt.Errorf("%s is an index of which %d images are there, and docker loads one", d.Digest, len(there))
+			return m, c, fmt.Errorf("%s is an index of which %d images are there, and docker loads one", d.Digest, len(there))
 		}
 		if m, err = a.parse(ctx, there[0]); err != nil {
-			return m, nil, err
+			return m, c, err
 		}
 	}
 	if err := mayLoad(m); err != nil {
-		return m, nil, err
+		return m, c, err
 	}
 	if m.Config.Size > maxConfig {
-		return m, nil, unloadable("its configuration has %d bytes, and %d is the limit", m.Config.Size, maxConfig)
+		return m, c, unloadable("its configuration has %d bytes, and %d is the limit", m.Config.Size, maxConfig)
 	}
 	text, err := a.read(ctx, *m.Config)
 	if err != nil {
-		return m, nil, err
+		return m, c, err
 	}
-	diffs, err = dockerDiffs(text, len(m.Layers))
-	return m, diffs, err
+	c, err = readDockerFacts(text, len(m.Layers))
+	return m, c, err
 }
 
 // check reads all of an image as docker load does: its configuration, and each
-// layer, which is unpacked and compared with its diff_id.
-func (a *archive) check(ctx context.Context, d ocispec.Descriptor) error {
-	m, diffs, err := a.loadable(ctx, d)
+// layer, which is unpacked and compared with its diff_id. The image has to be for
+// an operating system, unless that is "".
+func (a *archive) check(ctx context.Context, d ocispec.Descriptor, system string) error {
+	m, c, err := a.loadable(ctx, d)
 	if err != nil {
 		return err
+	}
+	if system != "" && c.system != "" && c.system != system {
+		return unloadable("it is for %s, and docker on %s stops at it: to have it in an archive, choose its platform with --platform", c.system, system)
 	}
 	for i, layer := range m.Layers {
 		got, err := a.diffID(ctx, layer)
 		if err != nil {
 			return err
 		}
-		if got != diffs[i] {
-			return unloadable("layer %s unpacks to %s, and the configuration's diff_id is %s", layer.Digest, got, diffs[i])
+		if got != c.diffs[i] {
+			return unloadable("layer %s unpacks to %s, and the configuration's diff_id is %s", layer.Digest, got, c.diffs[i])
 		}
 	}
 	return nil
@@ -176,9 +180,15 @@ func (t *dockerText) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(t))
 }
 
-// dockerDiffs reads the diff_ids of a configuration for so many layers. It is as
-// strict as docker, in the fields that docker reads.
-func dockerDiffs(text []byte, layers int) ([]digest.Digest, error) {
+// A dockerFacts is what of a configuration docker compares with the rest.
+type dockerFacts struct {
+	system string // may be ""
+	diffs  []digest.Digest
+}
+
+// readDockerFacts reads a configuration for so many layers. It is as strict as
+// docker, in the fields that docker reads.
+func readDockerFacts(text []byte, layers int) (dockerFacts, error) {
 	var c *struct {
 		Created                                   *time.Time `json:"created"`
 		Author, Architecture, Variant, OS, Parent string
@@ -203,26 +213,19 @@ func dockerDiffs(text []byte, layers int) ([]digest.Digest, error) {
 			EmptyLayer bool `json:"empty_layer"`
 		}
 	}
-	err := json.Unmarshal(text, &c)
-	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case ok && kind.Field == "":
-		return nil, unloadable("its configuration is no JSON of its kind: it is of JSON type %.20s, and no object", kind.Value)
-	case ok:
-		return nil, unloadable("its configuration is no JSON of its kind: %s cannot be %.20s", kind.Field, kind.Value)
-	case err != nil:
-		return nil, unloadable("its configuration is no JSON of its kind: %w", err)
+	if err := json.Unmarshal(text, &c); err != nil {
+		return dockerFacts{}, unloadable("its configuration is no JSON of its kind: %w", manifest.Fault(err))
 	}
 	if c == nil || c.RootFS == nil {
-		return nil, unloadable("its configuration has no rootfs, as that of an image has")
+		return dockerFacts{}, unloadable("its configuration has no rootfs, as that of an image has")
 	}
 	diffs := c.RootFS.DiffIDs
 	if len(diffs) != layers {
-		return nil, unloadable("its configuration has %d diff_ids, for %d layers", len(diffs), layers)
+		return dockerFacts{}, unloadable("its configuration has %d diff_ids, for %d layers", len(diffs), layers)
 	}
 	for _, d := range diffs {
 		if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-			return nil, unloadable("its configuration has the diff_id %.100q, which is no SHA-256 digest", d.String())
+			return dockerFacts{}, unloadable("its configuration has the diff_id %.100q, which is no SHA-256 digest", d.String())
 		}
 	}
 	full := 0
@@ -232,12 +235,12 @@ func dockerDiffs(text []byte, layers int) ([]digest.Digest, error) {
 		}
 	}
 	if full > layers {
-		return nil, unloadable("its configuration has a history of %d layers, and there are %d", full, layers)
+		return dockerFacts{}, unloadable("its configuration has a history of %d layers, and there are %d", full, layers)
 	}
 	if c.OS != "" && c.OS != "linux" && c.OS != "windows" {
-		return nil, unloadable("it is for the operating system %.100q", c.OS)
+		return dockerFacts{}, unloadable("it is for the operating system %.100q", c.OS)
 	}
-	return diffs, nil
+	return dockerFacts{c.OS, diffs}, nil
 }
 
 // diffID unpacks a layer and returns the digest of what is in it, which has to be

@@ -19,7 +19,8 @@ type Platforms struct {
 	Only []ocispec.Platform
 	// One is what is taken of an index with several images when Only is empty,
 	// for a destination that holds one; zero: all. An image that comes alone is
-	// taken whatever it is for.
+	// taken whatever it is for; a docker archive refuses one for another
+	// operating system.
 	One ocispec.Platform
 	// Index says what becomes of an index of which some images are left out.
 	// It must be set when Only is.
