@@ -109,7 +109,7 @@ func (c *crew) hints() (hints []string) {
 	if s.Direct && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
 		hint("%s/%s does not exist or is private; with a token it may show", c.pattern.Namespace, c.direct)
 	}
-	if s.Unlisted > 0 && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
+	if !s.Direct && s.Unlisted > 0 && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
 		hint("a repository that is named and not listed does not exist or is private; with a token it may show")
 	}
 	switch {

@@ -5,8 +5,10 @@ package report
 
 import (
 	"encoding/csv"
+	"fmt"
 	"io"
 	"iter"
+	"reflect"
 	"strings"
 	"text/template"
 	"unicode/utf8"
@@ -71,10 +73,31 @@ func ParseTemplate[R Record](text string) (*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.Execute(io.Discard, madeUp[R]()); err != nil {
+	err = t.Execute(io.Discard, madeUp[R]())
+	if _, what, ok := strings.Cut(fmt.Sprint(err), "can't evaluate field "); ok {
+		field, _, _ := strings.Cut(what, " ")
+		return nil, fmt.Errorf("--template: a result has no .%s; it has %s", field, strings.Join(fieldsOf[R](), " "))
+	}
+	if err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// fieldsOf names what a template can show of a record.
+func fieldsOf[R Record]() (names []string) {
+	t := reflect.TypeFor[R]()
+	for i := range t.NumField() {
+		if name := t.Field(i).Name; name != "Named" { // which is for the search
+			names = append(names, "."+name)
+		}
+	}
+	for i := range t.NumMethod() {
+		if m := t.Method(i); m.Type.NumIn() == 1 && m.Type.NumOut() == 1 {
+			names = append(names, "."+m.Name)
+		}
+	}
+	return names
 }
 
 // madeUp is a record with texts in it, for templates that cut them up.
