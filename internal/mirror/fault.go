@@ -91,11 +91,13 @@ func pause(ctx context.Context, n int) error {
 }
 
 // insist calls f until it succeeds, or fails for good. Tried again is what the
-// transport does not see: a body that broke off or does not fit.
-func insist(ctx context.Context, f func() error) error {
+// transport does not see: a body that broke off or does not fit. While the host
+// brings nothing to anybody, that is as long as its pulse allows; it may be nil.
+func insist(ctx context.Context, p *pulse, f func() error) error {
+	since := time.Now()
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || ctx.Err() != nil || n == maxBarren || final(err) {
+		if err == nil || ctx.Err() != nil || final(err) || n >= maxBarren && !(p != nil && brokeOff(err) && p.mute(since)) {
 			return err
 		}
 		if err := pause(ctx, n); err != nil {

@@ -107,8 +107,12 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 	} else {
 		r.tell(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 	}
+	var since time.Time // attempts bring nothing
 	for barren := 0; p.Size() < b.Size; {
 		before := p.Size()
+		if barren == 0 {
+			since = time.Now()
+		}
 		err := r.attempt(b, p, from, t, turn, buf)
 		if r.link.Err() != nil {
 			return context.Cause(r.link)
@@ -135,7 +139,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 				what = elsewhere
 			}
 		}
-		if what == elsewhere || barren >= maxBarren {
+		if what == elsewhere || barren >= maxBarren && !(brokeOff(err) && from.pulse.mute(since)) {
 			if !r.ledger.elsewhere(b) {
 				return fmt.Errorf("blob %s: %w", b.Digest, err)
 			}

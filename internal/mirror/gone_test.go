@@ -104,11 +104,19 @@ func (t trickling) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// breaking answers as a handler does, and breaks off after the header.
+type breaking struct{ http.ResponseWriter }
+
+func (b breaking) Write([]byte) (int, error) {
+	_ = http.NewResponseController(b.ResponseWriter).Flush()
+	panic(http.ErrAbortHandler)
+}
+
 // TestASourceThatDies: a source goes away for good in mid copy. The copy ends
 // within some two minutes, however many images there are, keeps what it has, and
 // names all that failed.
 func TestASourceThatDies(t *testing.T) {
-	for _, end := range []string{"refused", "silent", "trickles", "sends nothing"} {
+	for _, end := range []string{"refused", "silent", "trickles", "sends nothing", "breaks off", "breaks off for 20 s"} {
 		for _, n := range []int{6, 30} {
 			t.Run(fmt.Sprint(end, " ", n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { sourceThatDies(t, end, n) })
@@ -140,6 +148,8 @@ func sourceThatDies(t *testing.T, end string, n int) {
 		case died.Load() == nil || r.Method == http.MethodHead:
 		case end == "trickles":
 			rw = trickling{rw, r.Context(), time.Second}
+		case end == "breaks off", end == "breaks off for 20 s" && time.Since(*died.Load()) < 20*time.Second:
+			rw = breaking{rw}
 		case end == "sends nothing":
 			rw = trickling{rw, r.Context(), time.Hour}
 		}
@@ -174,7 +184,11 @@ func sourceThatDies(t *testing.T, end string, n int) {
 	if took > 130*time.Second {
 		t.Errorf("ended %v after the source died, want 130 s at most", took)
 	}
-	if r.Copied+r.Failed != n || r.Failed == 0 || r.Complete {
+	if end == "breaks off for 20 s" {
+		if r.Copied != n || !r.Complete || took > 35*time.Second {
+			t.Errorf("%d copied of %d after %v, complete: %v\n%s", r.Copied, n, took, r.Complete, show(t, r))
+		}
+	} else if r.Copied+r.Failed != n || r.Failed == 0 || r.Complete {
 		t.Errorf("%d copied and %d failed of %d, complete: %v", r.Copied, r.Failed, n, r.Complete)
 	}
 	for _, i := range r.Images {

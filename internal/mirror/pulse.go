@@ -38,7 +38,7 @@ type pulse struct {
 	fed    time.Time // when bytes last came, or were first waited for
 	gotten int       // bytes since the time begun
 	begun  time.Time
-	missed bool      // an attempt brought nothing since fed
+	missed bool      // an attempt stalled or broke off since fed
 	tried  time.Time // when one last tried whether a host is back that was given up
 	busy   int       // attempts under way
 }
@@ -114,12 +114,28 @@ func (p *pulse) done(begun time.Time, err error, content bool) {
 	case err == nil && (!content || time.Since(begun) > soon):
 	case err == nil:
 		p.fed, p.missed = time.Now(), false
+	case brokeOff(err):
+		p.missed = true
 	case isStalled(err) && !p.missed:
 		p.missed = true
 		if stall := time.Now().Add(-time.Minute); stall.After(p.fed) {
 			p.fed = stall // an attempt stalls for no longer: it waited for an answer before
 		}
 	}
+}
+
+// mute reports whether attempts have ended without a byte, and none has brought
+// anything since a time: what breaks off then is the host's trouble.
+func (p *pulse) mute(since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.missed && !p.fed.After(since)
+}
+
+// brokeOff reports whether an attempt ended in the middle of an answer, so that
+// the next may go well.
+func brokeOff(err error) bool {
+	return err != nil && !isStalled(err) && !final(err) && remedyFor(err) == again && !errors.As(err, new(noAnswer))
 }
 
 // isStalled reports whether an attempt ended because bytes did not come.

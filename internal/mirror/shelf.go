@@ -126,7 +126,7 @@ func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) (
 		got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
 			own = true
 			var content []byte
-			err := insist(ctx, func() (err error) {
+			err := insist(ctx, nil, func() (err error) {
 				content, err = s.small(ctx, from, d)
 				return err
 			})
