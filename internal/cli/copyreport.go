@@ -43,18 +43,9 @@ func finished(r mirror.Report, unknown, absent []report.Gap, code int, why strin
 	return r
 }
 
-// plainJSON writes < and > as they are.
-func plainJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSpace(b.Bytes()), err
-}
-
 // printJSON writes a document for machines, and for people who look at it.
 func printJSON(w io.Writer, v any) error {
-	text, err := plainJSON(v)
+	text, err := report.Marshal(v)
 	if err != nil {
 		return err
 	}

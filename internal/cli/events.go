@@ -55,7 +55,7 @@ func (e *events) tell(event mirror.Event) {
 		return
 	}
 	event.Error = e.talk.hide.Text(event.Error)
-	line, err := plainJSON(event)
+	line, err := report.Marshal(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failed {

@@ -85,7 +85,7 @@ func (f folder) state() (state, error) {
 	if info, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
 		return nothing, nil
 	} else if err == nil && !info.IsDir() {
-		return 0, fmt.Errorf("%w: it is a file", ErrNotLayout)
+		return 0, fmt.Errorf("%w: it is %s", ErrNotLayout, disk.Kind(info))
 	}
 	entries, err := os.ReadDir(string(f))
 	if err != nil {

@@ -98,8 +98,11 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	writeFile(t, file, nil)
-	if _, err := layout.Open(file, layout.Options{}); !errors.Is(err, layout.ErrNotLayout) {
+	if _, err := layout.Open(file, layout.Options{}); !errors.Is(err, layout.ErrNotLayout) || !strings.Contains(err.Error(), "it is a file") {
 		t.Errorf("a file: %v", err)
+	}
+	if _, err := layout.Open(os.DevNull, layout.Options{}); !errors.Is(err, layout.ErrNotLayout) || strings.Contains(err.Error(), "it is a file") {
+		t.Errorf("a device: %v", err)
 	}
 }
 

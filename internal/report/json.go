@@ -6,15 +6,18 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // MarshalJSON writes the record as doc/output.md describes it: every key
 // always there, null where there is nothing to say.
 func (i Image) MarshalJSON() ([]byte, error) {
-	return marshal(struct {
+	return Marshal(struct {
 		Kind       string  `json:"kind"`
 		Verdict    string  `json:"verdict"`
 		Reference  string  `json:"reference"`
@@ -38,7 +41,7 @@ func (i Image) MarshalJSON() ([]byte, error) {
 
 // MarshalJSON writes the record as doc/output.md describes it.
 func (r Repository) MarshalJSON() ([]byte, error) {
-	return marshal(struct {
+	return Marshal(struct {
 		Kind         string  `json:"kind"`
 		Reference    string  `json:"reference"`
 		Host         string  `json:"host"`
@@ -52,7 +55,7 @@ func (r Repository) MarshalJSON() ([]byte, error) {
 
 // MarshalJSON writes the record as doc/output.md describes it.
 func (t Tag) MarshalJSON() ([]byte, error) {
-	return marshal(struct {
+	return Marshal(struct {
 		Kind       string  `json:"kind"`
 		Reference  string  `json:"reference"`
 		Host       string  `json:"host"`
@@ -90,16 +93,34 @@ func size(n int64, digest string) *int64 {
 	return &n
 }
 
-// marshal is json.Marshal without its care for HTML: < and & stay readable.
-func marshal(v any) ([]byte, error) {
+// Marshal is json.Marshal without its care for HTML: < and & stay readable. What a
+// terminal may act upon is escaped, as in \u202e; JSON has it in strings only.
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	text := bytes.TrimRight(b.Bytes(), "\n")
+	if !bytes.ContainsFunc(text, unsafeInJSON) {
+		return text, nil
+	}
+	var safe []byte
+	for _, r := range string(text) {
+		if !unsafeInJSON(r) {
+			safe = utf8.AppendRune(safe, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			safe = fmt.Appendf(safe, `\u%04x`, unit)
+		}
+	}
+	return safe, nil
 }
+
+// unsafeInJSON is unsafe for JSON, which is in UTF-8 and escapes control characters.
+func unsafeInJSON(r rune) bool { return r >= 0x7f && r != utf8.RuneError && unsafe(r) }
 
 // An Ending closes an answer of a JSON format.
 type Ending struct {
@@ -110,7 +131,7 @@ type Ending struct {
 
 // document writes one JSON object: complete, error, results one a line, summary.
 func document[R Record](w io.Writer, records iter.Seq[R], end Ending) error {
-	head, err := marshal(struct {
+	head, err := Marshal(struct {
 		Complete bool    `json:"complete"`
 		Error    *string `json:"error"`
 	}{end.Complete, text(end.Error)})
@@ -121,14 +142,14 @@ func document[R Record](w io.Writer, records iter.Seq[R], end Ending) error {
 	p.print(string(head[:len(head)-1]), `,"results":[`)
 	separator := "\n"
 	for r := range records {
-		line, err := marshal(r)
+		line, err := Marshal(r)
 		if err != nil {
 			return err
 		}
 		p.print(separator, string(line))
 		separator = ",\n"
 	}
-	summary, err := marshal(end.Summary)
+	summary, err := Marshal(end.Summary)
 	if err != nil {
 		return err
 	}
@@ -150,7 +171,7 @@ func End(w io.Writer, end Ending) error {
 }
 
 func line(w io.Writer, v any) error {
-	text, err := marshal(v)
+	text, err := Marshal(v)
 	if err != nil {
 		return err
 	}

@@ -227,6 +227,19 @@ func TestTextStaysReadableInJSON(t *testing.T) {
 	}
 }
 
+// What a terminal may act upon is escaped, and reads back as it was.
+func TestHostileTextInJSON(t *testing.T) {
+	const hostile = "x\x1b[2J\u009b31m\u202e\u200b\x7f\U000e0001 größer \u4e2d"
+	got := rendered(t, report.Options{Format: report.NDJSON}, report.Ending{}, report.Image{Error: hostile})
+	if strings.ContainsAny(got, "\x1b\u009b\u202e\u200b\x7f\U000e0001") || !strings.Contains(got, "größer \u4e2d") {
+		t.Errorf("got %q", got)
+	}
+	var image struct{ Error string }
+	if err := json.Unmarshal([]byte(strings.Split(got, "\n")[0]), &image); err != nil || image.Error != hostile {
+		t.Errorf("reads back as %q, %v", image.Error, err)
+	}
+}
+
 func TestSummaryAddsUp(t *testing.T) {
 	one := report.Search{Pattern: "p", Host: "h", Token: report.TokenNone, Counts: report.Counts{
 		Listed: 1, Pruned: map[string]int{"nested": 1, "no live tag": 2}, Candidates: 2, Checked: 3, Present: 4, Absent: 5, Unknown: 6,
