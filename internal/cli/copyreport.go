@@ -149,7 +149,7 @@ func remark(i mirror.ImageReport, why string) string {
 // there as before or whole. Nil is none.
 type reportFile struct {
 	name   string
-	device bool // or a pipe: written to as it is
+	device bool // or a pipe, or a file that the process was given open: written to as it is
 }
 
 // newReportFile makes sure that the report can be written, before anything is
@@ -166,7 +166,7 @@ func newReportFile(name string) (*reportFile, error) {
 	switch {
 	case err == nil && info.IsDir():
 		return nil, usagef("--report: %s is a folder: name a file in it", name)
-	case err == nil && !info.Mode().IsRegular():
+	case err == nil && (!info.Mode().IsRegular() || inherited(name)):
 		f.device = true
 		return f, nil
 	}
@@ -196,7 +196,7 @@ func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 	case f == nil:
 		return nil
 	case f.device:
-		to, err := openSink(ctx, f.name, 0)
+		to, err := openSink(ctx, f.name, os.O_APPEND)
 		if err != nil {
 			return err
 		}

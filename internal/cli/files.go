@@ -75,16 +75,22 @@ func readFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 // if nobody reads them.
 type sink struct {
 	*os.File
-	release func() bool
+	release func() bool // nil for the process's own file, which stays open
 }
 
 func (s *sink) Close() error {
+	if s.release == nil {
+		return nil
+	}
 	s.release()
 	return s.File.Close()
 }
 
 // openSink opens a file to write into, and with O_CREATE makes it.
 func openSink(ctx context.Context, name string, flag int) (*sink, error) {
+	if file := redirected(name); file != nil {
+		return &sink{file, nil}, nil
+	}
 	file, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK|flag, 0o666)
 	for began := time.Now(); errors.Is(err, syscall.ENXIO); { // a FIFO without a reader
 		if ctx.Err() != nil || time.Since(began) > partnerTime || !pause(ctx) {
@@ -102,7 +108,26 @@ func openSink(ctx context.Context, name string, flag int) (*sink, error) {
 
 // inherited reports whether a name is that of a file this process was given open.
 func inherited(name string) bool {
-	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/")
+	return strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/dev/std") || strings.HasPrefix(name, "/proc/")
+}
+
+// redirected returns standard output or error if a name is that of one which goes to a
+// regular file; else nil. If such a file were opened once more, what is written there and
+// what the process writes itself would be in the same place.
+func redirected(name string) *os.File {
+	var file *os.File
+	switch name {
+	case "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1":
+		file = os.Stdout
+	case "/dev/stderr", "/dev/fd/2", "/proc/self/fd/2":
+		file = os.Stderr
+	default:
+		return nil
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return file
 }
 
 // pause waits a moment. It returns false when ctx ends.

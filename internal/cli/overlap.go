@@ -27,7 +27,10 @@ func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	outs := []named{{"--report", f.report}, {"--events", f.events}}
 	for n, out := range outs {
 		if n > 0 { // a report may replace that of the run before
-			taken = append(taken, outs[0], named{"--failed-from", f.failedFrom})
+			taken = append(taken, named{"--failed-from", f.failedFrom})
+		}
+		if n > 0 && !inherited(out.name) {
+			taken = append(taken, outs[0])
 		}
 		if out.name == "" || out.name == "-" {
 			continue
