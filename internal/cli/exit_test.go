@@ -60,7 +60,7 @@ func TestAnOrganizationThatIsReadAsAHost(t *testing.T) {
 	}
 	wrapped := func(host string) error { return fmt.Errorf("%w: %w", quay.ErrUnavailable, gone(host)) }
 	l := &link{client: client, host: "openstack.kolla", home: "quay.io"}
-	if got := l.advise(wrapped("openstack.kolla")).Error(); !strings.HasSuffix(got, "write its host before it: quay.io/openstack.kolla/...") {
+	if got := l.advise(wrapped("openstack.kolla")).Error(); !strings.HasSuffix(got, "write its host before it, as in quay.io/openstack.kolla/REPO") {
 		t.Error(got)
 	}
 	l = &link{client: client, host: "quay.exmaple", home: "quay.exmaple"}

@@ -69,7 +69,7 @@ func (l *link) advised(err error, token bool) error {
 	}
 	dns, _ := errors.AsType[*net.DNSError](err)
 	if dns != nil && dns.IsNotFound && dns.Name == l.host && l.host != l.home { // which a port would have told from an organization
-		return fmt.Errorf("%w; if %s is an organization, write its host before it: %s/%s/...", advised, l.host, l.home, l.host)
+		return fmt.Errorf("%w; if %s is an organization, write its host before it, as in %s/%s/REPO", advised, l.host, l.home, l.host)
 	}
 	if len(l.aliases) > 0 && !strings.ContainsAny(l.host, ".:") && l.host != "localhost" {
 		return fmt.Errorf("%w; the config file names no server %q, but %s", advised, l.host, strings.Join(l.aliases, ", "))
