@@ -245,7 +245,7 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 		})
 	}
 	if err != nil {
-		return "", false, r.realmFailed(op, subject, w, err)
+		return "", false, r.realmFailed(ctx, op, subject, w, err)
 	}
 	defer closeBody(answer.Response)
 	if !isSuccess(answer.Response) {
@@ -273,13 +273,15 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 }
 
 // realmFailed makes the error for a token server that did not answer. A Quay is
-// its own token server, by the name in its configuration, whatever it is asked by
-// (doc/quay-api.md, "Uploads").
-func (r *Registry) realmFailed(op, subject string, w *way, err error) error {
+// its own token server, by the name in its configuration, whatever name it is
+// asked by (doc/quay-api.md, "Uploads"): if that name does not answer, no upload
+// will work either.
+func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *way, err error) error {
 	made := r.failed(op, subject, err)
-	var e *Error
-	if errors.As(made, &e) && e.Hint == "" && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
-		e.Hint = fmt.Sprintf("%s calls itself %s, by its configuration, and has to be reached by that name for tokens and uploads: make it known on this machine, or have the configuration mended", r.host, subject)
+	e, ok := made.(*Error)
+	if ok && ctx.Err() == nil && e.Status == 0 && e.kind == nil && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
+		e.kind = ErrRedirect
+		e.Hint = fmt.Sprintf("%s calls itself %s, and is reached by that name for tokens and uploads: make the name known here, or have SERVER_HOSTNAME in the registry's configuration mended", r.host, subject)
 	}
 	return made
 }

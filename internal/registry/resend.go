@@ -85,7 +85,7 @@ func resendable(req *http.Request) bool {
 func passing(resp *http.Response, err error) bool {
 	if err != nil {
 		var source *sourceError
-		return !errors.As(err, &source) && !HostDown(err)
+		return !errors.As(err, &source) && !HostDown(err) && !isOtherProtocol(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
@@ -98,9 +98,7 @@ func passing(resp *http.Response, err error) bool {
 // database is away answers 500 with a page (doc/quay-api.md, "Corrections").
 func isDown(resp *http.Response, err error) bool {
 	if err != nil {
-		// A certificate, or a server that speaks something else, stays the same.
-		return !errors.Is(err, http.ErrSchemeMismatch) && !errors.As(err, new(*tls.CertificateVerificationError)) &&
-			!errors.As(err, new(tls.RecordHeaderError))
+		return !isOtherProtocol(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -109,6 +107,13 @@ func isDown(resp *http.Response, err error) bool {
 		return isPage(resp)
 	}
 	return false
+}
+
+// isOtherProtocol reports whether a server has a certificate that is not trusted, or
+// speaks something else. That stays the same.
+func isOtherProtocol(err error) bool {
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, new(tls.RecordHeaderError))
 }
 
 // HostDown reports whether an error says that the transport has waited for the

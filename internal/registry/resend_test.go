@@ -6,6 +6,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -167,6 +168,31 @@ func TestPatienceOfPushes(t *testing.T) {
 		})
 	}
 }
+
+// A server that speaks something else is not sent to again: it does the next time,
+// too.
+func TestOtherProtocolIsNotSentToAgain(t *testing.T) {
+	sends := 0
+	r, err := registry.New("registry.example", registry.Options{Transport: broken(func() error {
+		sends++
+		return tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := r.Repository("mirror/base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repository.Upload(t.Context(), describe([]byte("x"), ""), opened([]byte("x"), nil)); err == nil || sends != 1 {
+		t.Errorf("%d sends, %v", sends, err)
+	}
+}
+
+// broken is a transport that fails.
+type broken func() error
+
+func (b broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, b() }
 
 // A wait for a server in trouble ends with the context.
 func TestSendingAgainEnds(t *testing.T) {

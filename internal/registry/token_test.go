@@ -312,6 +312,19 @@ func TestTokenIsRead(t *testing.T) {
 	})
 }
 
+// A Quay behind an alias whose own name does not answer is said to be one, and all
+// its repositories fail of that.
+func TestTokenServerOfAnAlias(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://127.0.0.1:1/v2/auth",service="127.0.0.1:1"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	err := connect(t, url, "bob", "secret-of-bob").repository(t, "a/b").Writable(t.Context())
+	if !errors.Is(err, registry.ErrRedirect) || !strings.Contains(err.Error(), "calls itself 127.0.0.1:1") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // A token that no header can have is malformed at once, and no trouble of the
 // network's. With a token that says that it grants the push, a refusal has
 // nothing to do with rights: a quota is named, and no scope.
