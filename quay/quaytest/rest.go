@@ -126,6 +126,10 @@ func findRoute(path string) (route, bool) {
 		return route{serve: (*Handler).serveUser, methods: "POST,PUT,DELETE,", redirect: path == "/api/v1/user"}, true
 	case path == "/api/v1/find/repositories":
 		return route{serve: (*Handler).serveSearch}, true
+	case path == "/api/v1/find/all":
+		return route{serve: (*Handler).serveSearchAll}, true
+	case path == "/api/v1/discovery":
+		return route{serve: (*Handler).serveDiscovery}, true
 	case path == "/api/v1/registry/capabilities":
 		return route{serve: (*Handler).serveCapabilities}, true
 	case path == "/api/v1/messages":

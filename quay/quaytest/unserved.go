@@ -76,6 +76,29 @@ func (h *Handler) serveCapabilities(q call) {
 	})
 }
 
+// serveDiscovery answers GET /api/v1/discovery, to anyone, with the frame of Quay's
+// own description (endpoints/api/discovery.py): what it says of each route is left
+// out.
+func (h *Handler) serveDiscovery(q call) {
+	scheme, host, _ := strings.Cut(h.origin(q.r), "://")
+	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
+		b = appendText(append(b, `{"swagger": "2.0", "host": `...), host)
+		b = appendText(append(b, `, "basePath": "/", "schemes": [`...), scheme)
+		return append(b, `], "info": {"version": "v1", "title": "Quay Frontend", "description": "This API allows you to perform many of the `+
+			`operations required to work with Quay repositories, users, and organizations."}, "paths": {}, "definitions": {}, "tags": []}`...)
+	})
+}
+
+// serveSearchAll answers GET /api/v1/find/all without a query as Quay does, and
+// says of any other that it is not served (endpoints/api/search.py).
+func (h *Handler) serveSearchAll(q call) {
+	if query, _ := q.params.text("query"); query != "" {
+		sendMessage(q.w, q.r, http.StatusNotImplemented, "quaytest does not serve this route of Quay")
+		return
+	}
+	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte { return append(b, `{"results": []}`...) })
+}
+
 // serveMessages answers GET /api/v1/messages: there are none.
 func (h *Handler) serveMessages(q call) {
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte { return append(b, `{"messages": []}`...) })
