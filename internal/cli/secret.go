@@ -44,6 +44,9 @@ func environmentSecrets(hide *redact.Redactor, env func(string) (string, bool)) 
 			p, bad := unescape(password)
 			if wrong == nil && bad == nil {
 				hide.AddBasic(u, p)
+				if len(p) < 4 { // TOKEN:x@proxy
+					hide.Add(u)
+				}
 			}
 		}
 	}

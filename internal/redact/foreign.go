@@ -6,12 +6,12 @@ package redact
 import "regexp"
 
 var (
-	// A password in an address, before the host.
-	userinfo = regexp.MustCompile(`://[^/\s"'@]+@`)
+	// A password in an address, before the host. It may have a slash that nobody escaped.
+	userinfo = regexp.MustCompile(`://[^\s"'@]+@`)
 	// A header with credentials, to the end of its line.
 	header = regexp.MustCompile(`(?i)(authorization["']?\s*[:=]).*`)
 	// What follows a word for a secret.
-	named = regexp.MustCompile(`(?i)(pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|bearer|basic|api[_-]?key)(["']?(?:\s*[:=]\s*|\s+)["']?)([^\s"',;]+)`)
+	named = regexp.MustCompile(`(?i)(pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|bearer|basic|api[_-]?key)(["']?(?:\s*[:=]\s*|\s+(?:is|was)\s+|\s+)["']?)([^\s"',;]+)`)
 	// A long run of letters and digits, as tokens, keys and base64 are.
 	long = regexp.MustCompile(`[A-Za-z0-9+_=-]{20,}`)
 )

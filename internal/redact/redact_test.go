@@ -134,7 +134,11 @@ func TestRedactorPrintsNoSecret(t *testing.T) {
 
 func TestTextsOfOtherPrograms(t *testing.T) {
 	for text, want := range map[string]string{
-		"error: password is hunter2":                  "error: password is hunter2", // nobody can know
+		"error: password is hunter":                   "error: password is hunter", // nobody can know
+		"error: password is hunter2":                  "error: password is [redacted]",
+		"the token was 'k-9/x+Q' once":                "the token was '[redacted]' once",
+		"token is not valid":                          "token is not valid",
+		"GET https://me:hun/ter2@registry.example/":   "GET https://[redacted]@registry.example/",
 		"error: password: hunter2":                    "error: password: [redacted]",
 		`{"Username":"me","Secret":"hunter2"}`:        `{"Username":"me","Secret":"[redacted]"}`,
 		"Authorization: Bearer abc.def":               "Authorization: [redacted]",
