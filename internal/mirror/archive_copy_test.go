@@ -144,6 +144,23 @@ func TestDockerArchiveOfAnotherSystem(t *testing.T) {
 	}
 }
 
+// An index may list one image twice: it is one image.
+func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
+	y := newDock(t)
+	d := y.image("twice", "linux/amd64", "l")
+	y.tag("twice", "v1", y.index("twice", d, d))
+	s := newSite(t, y.data)
+	o := s.options()
+	o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	file := filepath.Join(t.TempDir(), "all.tar")
+	for _, status := range []mirror.Status{mirror.Copied, mirror.Present} {
+		r := archived(t, mirror.ToDockerArchive, file, o, s.images("v1"))
+		if len(r.Images) != 1 || r.Images[0].Status != status {
+			t.Errorf("want %s\n%s", status, show(t, r))
+		}
+	}
+}
+
 // Attestations in an index have no place in a docker archive, and are not
 // fetched for it. What is there is found, with a platform chosen and without.
 func TestDockerArchiveWithoutAttestations(t *testing.T) {

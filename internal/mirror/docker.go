@@ -132,6 +132,7 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 		var images []ocispec.Descriptor
 		for _, d := range m.Children {
 			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[attestationOf] == "" {
+				delete(staged, d.Digest) // an index may list an image twice
 				images = append(images, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
 			}
 		}

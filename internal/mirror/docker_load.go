@@ -86,7 +86,8 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 		for _, child := range m.Children {
 			if ok, err := a.holds(ctx, child); err != nil {
 				return m, c, err
-			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" {
+			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" &&
+				!slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == child.Digest }) {
 				there = append(there, child)
 			}
 		}

@@ -218,11 +218,15 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 	if c, err := f.entry(host); err != nil || !c.IsZero() {
 		return c, err
 	}
-	// Docker has stored whole addresses, and does so for its own registry.
+	// Docker has stored whole addresses, and does so for its own registry. It reads
+	// them without a scheme, too.
 	for _, key := range slices.Sorted(maps.Keys(f.auths)) {
 		_, rest, isURL := strings.Cut(key, "://")
-		at, _, _ := strings.Cut(rest, "/")
-		if isURL && sameRegistry(at, host) {
+		if !isURL {
+			rest = key
+		}
+		at, path, _ := strings.Cut(rest, "/")
+		if (isURL || path == "" || path == "v1/" || path == "v2/") && sameRegistry(at, host) {
 			if c, err := f.entry(key); err != nil || !c.IsZero() {
 				return c, err
 			}

@@ -161,6 +161,12 @@ func TestEntriesOfAFile(t *testing.T) {
 			t.Errorf("%q: %s, %v", text, got, err)
 		}
 	}
+	for _, key := range []string{"quay.io", "quay.io/", "quay.io/v1/", "quay.io/v2/", "https://quay.io", "http://quay.io/", "https://quay.io/v2/"} {
+		config := strings.Replace(auth("bob:pass"), "quay.io", key, 1)
+		if user, _, err := asks(t, home(t, map[string]string{".docker/config.json": config}), "quay.io", "a/b"); user != "bob" || err != nil {
+			t.Errorf("%s: %q, %v", key, user, err)
+		}
+	}
 	for _, text := range []string{":hu5h", "hu5h"} {
 		_, _, err := asks(t, home(t, map[string]string{".docker/config.json": auth(text)}), "quay.io", "a/b")
 		if err == nil || !strings.Contains(err.Error(), `entry for "quay.io"`) || strings.Contains(err.Error(), "hu5h") {

@@ -77,8 +77,9 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 	content := []byte("content")
 	for location, statuses := range map[string][]int{
 		"https://other.example/v2/a/b/blobs/uploads/": {301, 302, 303},
-		"http://registry.example/v2/":                 {301, 307, 308},
-		"/v2/round":                                   {307, 308},
+		"/v2/moved":                   {301, 302, 303},
+		"http://registry.example/v2/": {301, 307, 308},
+		"/v2/round":                   {307, 308},
 	} {
 		for _, status := range statuses {
 			asked := 0
@@ -102,6 +103,9 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 				"begin":    at.Writable(t.Context()),
 			} {
 				if !errors.Is(err, registry.ErrRedirect) || strings.HasPrefix(location, "https") && !strings.Contains(err.Error(), "other.example") {
+					t.Errorf("%s: %d to %s: %v", what, status, location, err)
+				}
+				if location == "/v2/moved" && (strings.Contains(err.Error(), "use the name") || !strings.Contains(err.Error(), "307 or 308")) {
 					t.Errorf("%s: %d to %s: %v", what, status, location, err)
 				}
 			}

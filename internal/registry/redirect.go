@@ -35,7 +35,11 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 		case hop == maxRedirects:
 			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.secrets.tidy(to.Host))
 		case !repeats(req.Method, status):
-			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: use the name that it redirects to", r.secrets.tidy(to.Host), status, req.Method)
+			remedy := "use the name that it redirects to"
+			if originOf(to) == home {
+				remedy = "it redirects to itself, and to repeat the request it has to do so with 307 or 308"
+			}
+			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: %s", r.secrets.tidy(to.Host), status, req.Method, remedy)
 		}
 		if err != nil {
 			return nil, &Error{Err: err, kind: ErrRedirect}
