@@ -123,11 +123,7 @@ func (l *ledger) enqueue(b *blob) {
 		b.counted = true
 		l.wanted += b.Size
 	}
-	if b.Size <= lightBuffer {
-		l.light.push(b)
-	} else {
-		l.heavy.push(b)
-	}
+	l.lines.push(b.sources[b.at].pulse, b)
 }
 
 // asked enters what came of asking: whether the destination wants the blob, and

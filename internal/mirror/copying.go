@@ -89,8 +89,10 @@ func (r *copying) start() {
 	}
 	crew(r.o.Jobs, func() { drain(r.looks, r.look) })
 	heavy, light := make(chan struct{}, r.o.Transfers), make(chan struct{}, r.o.Transfers)
-	crew(lent*r.o.Transfers, func() { r.fetching(r.ledger.heavy, heavy, heavyBuffer) })
-	crew(lent*r.o.Transfers, func() { r.fetching(r.ledger.light, light, lightBuffer) })
+	r.ledger.lines.staff = func(large, small *queue[*blob]) {
+		crew(lent*r.o.Transfers, func() { r.fetching(large, heavy, heavyBuffer) })
+		crew(lent*r.o.Transfers, func() { r.fetching(small, light, lightBuffer) })
+	}
 	crew(r.o.Transfers, func() { drain(r.ledger.settling, r.settle) })
 	crew(commits, func() { drain(r.ledger.ready, r.commit) })
 }

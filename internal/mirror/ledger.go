@@ -17,9 +17,9 @@ import (
 // images each of them holds back. It is the one place where goroutines of a run
 // meet. Nothing in it waits for anything but its lock.
 type ledger struct {
-	heavy, light *queue[*blob] // to be fetched
-	settling     *queue[parcel]
-	ready        *queue[*item] // to be committed
+	lines    lines // blobs to be fetched
+	settling *queue[parcel]
+	ready    *queue[*item] // to be committed
 
 	mu        sync.Mutex
 	items     []*item
@@ -59,8 +59,7 @@ func (l *ledger) unlock() {
 
 func newLedger() *ledger {
 	return &ledger{
-		heavy:     newQueue(func(a, b *blob) bool { return a.Size > b.Size }),
-		light:     newQueue[*blob](nil),
+		lines:     lines{hosts: map[*pulse][2]*queue[*blob]{}},
 		settling:  newQueue[parcel](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},
@@ -375,8 +374,7 @@ func (l *ledger) unfinished() []*item {
 
 // close ends the queues.
 func (l *ledger) close() {
-	l.heavy.close()
-	l.light.close()
+	l.lines.close()
 	l.settling.close()
 	l.ready.close()
 }

@@ -1,0 +1,52 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import "sync"
+
+// Lines hold the queues of blobs to be fetched, two for each host, with workers of
+// their own: those of a host that does not answer all wait for it, and the
+// others go on. Safe for concurrent use.
+type lines struct {
+	staff func(heavy, light *queue[*blob]) // sets workers to a host's queues
+
+	mu     sync.Mutex
+	hosts  map[*pulse][2]*queue[*blob]
+	closed bool
+}
+
+// push puts a blob in the line of its host that its size belongs to.
+func (l *lines) push(host *pulse, b *blob) {
+	l.mu.Lock()
+	pair, known := l.hosts[host]
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	if !known {
+		pair = [2]*queue[*blob]{
+			newQueue(func(a, b *blob) bool { return a.Size > b.Size }),
+			newQueue[*blob](nil),
+		}
+		l.hosts[host] = pair
+		l.staff(pair[0], pair[1])
+	}
+	l.mu.Unlock()
+	if b.Size <= lightBuffer {
+		pair[1].push(b)
+	} else {
+		pair[0].push(b)
+	}
+}
+
+// close ends all queues, now and later.
+func (l *lines) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, pair := range l.hosts {
+		pair[0].close()
+		pair[1].close()
+	}
+}
