@@ -149,7 +149,7 @@ func readReason(content any) (code string, messages []string) {
 // readError reads one error object: its code, its message, and the detail if that
 // says more.
 func readError(v map[string]any) (code string, messages []string) {
-	if text := firstText(v, "message", "Message", "error_description", "error_message", "description", "errors", "error", "msg", "reason", "title", "details"); text != "" {
+	if text := firstText(v, "message", "error_description", "error_message", "description", "errors", "error", "msg", "reason", "title", "details"); text != "" {
 		messages = append(messages, text)
 	}
 	code, _ = v["code"].(string)
