@@ -407,3 +407,15 @@ func TestSharedBlobs(t *testing.T) {
 		t.Errorf("images are %v", names)
 	}
 }
+
+// The error names the staging folder that cannot be looked for.
+func TestStagingFolderBeneathAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(file, "staging")
+	if _, err := layout.Open(name, layout.Options{Staging: "test:"}); err == nil || !strings.HasPrefix(err.Error(), "layout "+name+": open: ") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -112,10 +112,12 @@ func Open(dir string, o Options) (*Layout, error) {
 		l.moved = func(digest.Digest, string) {}
 	}
 	var err error
+	free := dir
 	if o.Staging != "" {
-		dir, err = StagingFolder(dir, o.Staging)
+		free, err = StagingFolder(dir, o.Staging)
 	}
 	if err == nil {
+		dir = free
 		l.folder, err = folderAt(dir)
 	}
 	if err != nil {
