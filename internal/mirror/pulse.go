@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
 )
 
@@ -41,6 +42,7 @@ type pulse struct {
 	missed bool      // an attempt stalled or broke off since fed
 	tried  time.Time // when one last tried whether a host is back that was given up
 	busy   int       // attempts under way
+	why    error     // the failure that an attempt waited for when it was ended; or nil
 }
 
 // start begins an attempt, or says why there is none. done ends it.
@@ -57,7 +59,11 @@ func (p *pulse) start(host string) (now time.Time, err error) {
 			p.busy++
 			return now, nil
 		}
-		return now, fmt.Errorf("%s: %w for %v", host, errHostStalled, now.Sub(p.fed).Round(time.Second))
+		err = fmt.Errorf("%s: %w for %v", host, errHostStalled, now.Sub(p.fed).Round(time.Second))
+		if p.why != nil {
+			err = fmt.Errorf("%w: %v", err, p.why)
+		}
+		return now, err
 	}
 	if p.busy == 0 && !p.missed {
 		p.fed = now
@@ -110,6 +116,9 @@ func (p *pulse) done(begun time.Time, err error, content bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--
+	if ended, ok := errors.AsType[*pace.EndedError](err); ok {
+		p.why = ended.Last
+	}
 	switch {
 	case err == nil && (!content || time.Since(begun) > soon):
 	case err == nil:

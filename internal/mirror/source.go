@@ -31,10 +31,11 @@ func (s *source) watch(ctx context.Context, content bool, fetch func(context.Con
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer s.pulse.guard(cancel)()
-	if err = fetch(ctx); err != nil && context.Cause(ctx) == errHostStalled {
-		err = fmt.Errorf("%s: %w", s.name, errHostStalled)
-	}
+	err = fetch(ctx)
 	s.pulse.done(begun, err, content)
+	if err != nil && context.Cause(ctx) == errHostStalled {
+		return fmt.Errorf("%s: %w", s.name, errHostStalled)
+	}
 	return err
 }
 

@@ -134,7 +134,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // ended adds to the end of the context what the request waited for.
 func (j *job) ended(err error) error {
-	if err == nil || j.req.Context().Err() == nil {
+	if err == nil || j.req.Context().Err() == nil || isOutage(err) {
 		return err
 	}
 	last, status := j.last, j.status
