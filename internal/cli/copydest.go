@@ -19,6 +19,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
@@ -228,6 +229,9 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 			return usagef("no folder to stage blobs in: %w; give one with --staging", err)
 		}
 		folder = filepath.Join(folder, "quayside", "staging")
+	}
+	if folder, err = disk.Follow(folder); err != nil { // as of a destination, a link to nothing is followed too
+		return fmt.Errorf("staging folder: %w", err)
 	}
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
 	name := hex.EncodeToString(sum[:8])

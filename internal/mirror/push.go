@@ -119,7 +119,8 @@ type push struct {
 	single  map[string]bool // names that stand for an image, and for no index
 	blobs   map[digest.Digest]*cargo
 	spaces  map[string]*space // by namespace
-	refused bool              // a mount was, and none was done
+	refused bool              // mounting is not tried any more
+	busy    int               // mounts in a row that were refused with 429
 }
 
 // A space is a namespace of a registry: what the first repository of it that is
@@ -361,9 +362,21 @@ func isFinal(err error) bool {
 }
 
 // failed says where a push failed.
-func (p *push) failed(t *target, err error) error {
-	return fmt.Errorf("push to %s/%s: %w", p.registry.Host(), t.Name(), err)
+func (p *push) failed(t *target, err error) error { return &pushError{t.String(), err} }
+
+// A pushError is the error of a push to a repository. What the registry package says
+// of a push that could not begin names the repository already: that is said once.
+type pushError struct {
+	to  string
+	err error
 }
+
+func (e *pushError) Error() string {
+	what := "push to " + e.to + ": "
+	return what + strings.TrimPrefix(e.err.Error(), "registry: begin to "+what)
+}
+
+func (e *pushError) Unwrap() error { return e.err }
 
 // Finish has nothing to do: each image is there when Commit has returned.
 func (p *push) Finish(context.Context) error { return nil }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -212,9 +213,13 @@ func (p *push) mounts() bool {
 	return !p.refused
 }
 
+// maxBusy is how many mounts in a row a registry may refuse with 429 before no more
+// are tried.
+const maxBusy = 3
+
 // mount has a repository take over a blob from another one. Whatever goes wrong
-// means that the blob is uploaded. Where that is so the first time, mounting is not
-// tried again.
+// means that the blob is uploaded. If that is so the first time, mounting is not
+// tried again. A 429 may pass: a few of them are needed for that, at any time.
 func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
 	ok, err := t.Mount(ctx, d, from)
 	if err != nil && ctx.Err() != nil {
@@ -226,7 +231,15 @@ func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refused = !ok && p.mounted.Load() == 0
+	answer, is := errors.AsType[*registry.Error](err)
+	busy := is && answer.Status == http.StatusTooManyRequests
+	switch {
+	case ok:
+		p.busy = 0
+	case busy:
+		p.busy++
+	}
+	p.refused = !ok && (p.busy >= maxBusy || !busy && p.mounted.Load() == 0)
 	return ok, nil
 }
 

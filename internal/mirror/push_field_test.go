@@ -268,3 +268,47 @@ func TestTryingAPushLeavesNothing(t *testing.T) {
 		t.Errorf("a copy: %v, and %d repositories were made\n%s", err, made(), show(t, report))
 	}
 }
+
+// A registry that answers mounts with 429 gets uploads in their place, at once, and
+// after a few of them no more mounts.
+func TestPushWhereMountsAreRefusedForNow(t *testing.T) {
+	for _, after := range []string{"", "100"} {
+		s := newSite(t, smallRelease(10))
+		p := newFront(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
+			if !r.URL.Query().Has("mount") {
+				return false
+			}
+			if after != "" {
+				w.Header().Set("Retry-After", after)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+			return true
+		})
+		o := s.options()
+		o.Jobs = 1
+		r := p.pushed(t, o, s.images("2025.1"))
+		if mounts := len(p.wire.sent("POST", "mount=")); mounts < 2 || mounts > 12 || r.Mounted != 0 {
+			t.Errorf("after %q: asked for %d mounts, %d bytes", after, mounts, r.Mounted)
+		}
+	}
+}
+
+// A push that cannot begin says once what it was and where.
+func TestPushThatCannotBeginSaysSoOnce(t *testing.T) {
+	s := newSite(t, smallRelease(1))
+	p := newFront(t, nil, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		return r.Method == http.MethodPost
+	})
+	r, err := p.push(t.Context(), t, s.options(), s.images("2025.1"))
+	if err != nil || len(r.Images) == 0 {
+		t.Fatalf("%v\n%s", err, show(t, r))
+	}
+	for _, i := range r.Images {
+		if !strings.HasPrefix(i.Error, "push to "+p.Host()+"/mirror/") || !strings.Contains(i.Error, ": 403") || strings.Count(i.Error, "push to") != 1 {
+			t.Errorf("%s: %s", i.Reference, i.Error)
+		}
+	}
+}

@@ -171,6 +171,8 @@ func (a *attempt) judge(o *outcome) {
 	after, _ := RetryAfter(o.resp.Header, time.Now())
 	after = min(after, a.o.MaxWait)
 	switch status := o.resp.StatusCode; {
+	case status == http.StatusTooManyRequests && isMount(a.req):
+		// Nobody waits for it: the blob is uploaded instead, and that may be refused in turn.
 	case status == http.StatusTooManyRequests:
 		o.refusal = keep(o.resp, after)
 	case down(status), isPage500(o.resp) && (a.slot.job.kind.listing || a.req.Header.Get("Authorization") == ""):
@@ -178,6 +180,12 @@ func (a *attempt) judge(o *outcome) {
 	case status < 300:
 		a.slot.job.host.accept(a.req)
 	}
+}
+
+// isMount reports whether a request is to mount a blob of another repository
+// (distribution specification, "Mounting a blob from another repository").
+func isMount(req *http.Request) bool {
+	return req.Method == http.MethodPost && req.URL.Query().Has("mount")
 }
 
 // explain makes the error of an attempt that took too long say so: it is not

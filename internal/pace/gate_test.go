@@ -95,3 +95,31 @@ func TestNoRetriesAreNoWaits(t *testing.T) {
 		}
 	})
 }
+
+// A mount that is refused is not waited for, and closes the gate for nobody: the blob
+// is uploaded instead.
+func TestRefusedMountClosesNoGate(t *testing.T) {
+	const uploads = "/v2/mirror/base/blobs/uploads/"
+	s := settings{answer: func(_ *model, req *http.Request, _ time.Duration) (int, http.Header) {
+		if req.URL.Query().Has("mount") {
+			return 429, http.Header{"Retry-After": {"100"}}
+		}
+		return 202, nil
+	}}
+	in(t, s, Options{Retries: 1}, func(t *testing.T, m *model, rt *Transport) {
+		for _, path := range []string{uploads + "?mount=sha256:0&from=mirror/other", uploads} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://quay.test"+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := rt.RoundTrip(req)
+			if err != nil || resp.StatusCode == 429 != req.URL.Query().Has("mount") {
+				t.Fatalf("%s: %v", path, err)
+			}
+			_ = resp.Body.Close()
+		}
+		if took := time.Since(m.began); took > 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}

@@ -79,6 +79,7 @@ type attempt struct {
 	fetched  bool     // used was asked for by this attempt
 	moved    bool     // the repository is in another batch by now: to be made again
 	unmet    error    // why no challenge of the last 401 can be met
+	dead     []string // realms that did not answer
 }
 
 // maxTries is how often a request is sent, at most: without a token or with one
@@ -106,8 +107,15 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		closeBody(resp)
-		if err == nil {
-			err = a.authorize(req.Context(), w)
+		for err == nil {
+			if err = a.authorize(req.Context(), w); !a.isDead(req.Context(), w, err) {
+				break
+			}
+			other, none := a.choose(resp)
+			if other == nil || none != nil {
+				break
+			}
+			w, err = other, nil
 		}
 		if err != nil {
 			return nil, err
@@ -116,6 +124,17 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// isDead reports whether a way to a token failed because its realm gave no answer,
+// and records that: another challenge may be met.
+func (a *attempt) isDead(ctx context.Context, w *way, err error) bool {
+	e, is := errors.AsType[*Error](err)
+	if !is || ctx.Err() != nil || w.scheme != auth.SchemeBearer || e.Status != 0 || errors.Is(err, ErrMalformed) {
+		return false
+	}
+	a.dead = append(a.dead, w.realm.String())
+	return true
 }
 
 // isAnothers tells whether a token that turned out not to be good for the

@@ -289,3 +289,37 @@ func TestRealmThatIsLessSafe(t *testing.T) {
 		}
 	}
 }
+
+// A token server that gives no answer is passed over for the next challenge that can
+// be met. If there is none, its error is the one that is reported.
+func TestChallengeAfterADeadRealm(t *testing.T) {
+	for name, test := range map[string]struct {
+		secret string
+		after  string // the challenges after the dead one
+		want   string // in the error; "" is none
+	}{
+		"basic":                {"secret-of-robot", `Basic realm="x"`, ""},
+		"another realm":        {"secret-of-robot", `Bearer realm="http://HOST/token"`, ""},
+		"two dead ones":        {"secret-of-robot", `Bearer realm="http://127.0.0.1:1/other", Basic realm="x"`, ""},
+		"basic, no password":   {"", `Basic realm="x"`, "127.0.0.1:1"},
+		"none":                 {"secret-of-robot", "", "127.0.0.1:1"},
+		"the same realm again": {"secret-of-robot", `Bearer realm="http://127.0.0.1:1/token"`, "127.0.0.1:1"},
+	} {
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			user, secret, _ := r.BasicAuth()
+			switch {
+			case r.URL.Path == "/token":
+				_, _ = w.Write([]byte(`{"token":"good"}`))
+			case user == "robot" && secret == "secret-of-robot", r.Header.Get("Authorization") == "Bearer good":
+			default:
+				w.Header().Add("WWW-Authenticate", `Bearer realm="http://127.0.0.1:1/token",service="x"`)
+				w.Header().Add("WWW-Authenticate", strings.ReplaceAll(test.after, "HOST", r.Host))
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		has, err := connect(t, url, "robot", test.secret).repository(t, "a/b").HasBlob(t.Context(), describe(nil, ""))
+		if test.want == "" && (!has || err != nil) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, %v, want %q", name, has, err, test.want)
+		}
+	}
+}

@@ -20,7 +20,8 @@ const mountQuery = "mount"
 // its content being sent. false: the registry does not do that, or not with
 // this blob, and nothing is left behind; the blob is to be uploaded. Whatever is
 // refused is no error: a token server may refuse two repositories at once, and
-// whether we may write here the upload will tell. Only a 429 is waited out.
+// whether we may write here the upload will tell. Only a 429 is one, of that status:
+// the blob is to be uploaded then too, and a later mount may be taken.
 func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
 	const op = "mount blob"
 	if err := manifest.Check(d); err != nil {
@@ -31,13 +32,6 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
 	}
 	answer, err := r.session(ctx, need{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
-	for sent := 1; err == nil && answer.StatusCode == http.StatusTooManyRequests && sent < maxSends; sent++ {
-		wait := delay(answer.Response, sent)
-		closeBody(answer.Response)
-		if err = sleep(ctx, wait); err == nil {
-			answer, err = r.session(ctx, need{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
-		}
-	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false, r.registry.failed(op, subject, err)
@@ -50,7 +44,10 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 		return false, nil
 	}
 	defer closeBody(answer.Response)
-	if !isSuccess(answer.Response) {
+	switch {
+	case answer.StatusCode == http.StatusTooManyRequests:
+		return false, r.registry.refused(op, subject, answer)
+	case !isSuccess(answer.Response):
 		return false, nil
 	}
 	return true, r.sameDigest(op, subject, d.Digest, answer.Response)

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -204,6 +206,51 @@ func TestUploadAddresses(t *testing.T) {
 		})
 		if err := connect(t, url, robot, robotSecret).repository(t, "a/b").Writable(t.Context()); !errors.Is(err, want) || want != nil && err == nil {
 			t.Errorf("%q: %v", location, err)
+		}
+	}
+}
+
+// An upload that is refused ends its session, on the registry's own host only.
+func TestRefusedUploadEndsItsSession(t *testing.T) {
+	content := []byte("content of a layer")
+	for name, test := range map[string]struct {
+		status int
+		host   string // of the session; "" is the registry's
+		want   int32
+	}{
+		"301": {301, "", 1}, "400": {400, "", 1}, "403": {403, "", 1}, "413": {413, "", 1},
+		"elsewhere": {400, "other", 0},
+	} {
+		var ended atomic.Int32
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			switch r.Method {
+			case http.MethodPut:
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(test.status)
+			case http.MethodDelete:
+				if r.URL.Path != "/v2/session" {
+					t.Errorf("%s: ends %s", name, r.URL.Path)
+				}
+				ended.Add(1)
+				w.WriteHeader(http.StatusMethodNotAllowed)
+			}
+		}
+		session := "/v2/session"
+		if test.host != "" {
+			session = serve(t, answer) + session
+		}
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost {
+				answer(w, r)
+				return
+			}
+			w.Header().Set("Location", session)
+			w.WriteHeader(http.StatusAccepted)
+		})
+		err := connect(t, url, "", "").repository(t, "a/b").Upload(t.Context(), describe(content, ""), opened(content, nil))
+		if err == nil || !strings.Contains(err.Error(), strconv.Itoa(test.status)) || ended.Load() != test.want {
+			t.Errorf("%s: %v, ended %d sessions, want %d", name, err, ended.Load(), test.want)
 		}
 	}
 }

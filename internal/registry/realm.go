@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -40,6 +41,9 @@ func (a *attempt) choose(resp *http.Response) (*way, error) {
 		switch c.scheme {
 		case "bearer":
 			realm, err := r.realm(ctx, resp.Request.URL, c.parameters["realm"])
+			if err == nil && slices.Contains(a.dead, realm.String()) {
+				continue
+			}
 			if err == nil {
 				return &way{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}, nil
 			}

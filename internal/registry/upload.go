@@ -5,11 +5,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -28,7 +30,7 @@ const maxSessions = 3
 // the server's own (Retry-After). A session that the registry does not know
 // any more, or that a broken upload has left half full, is replaced by
 // a new one. Any 2xx is a success. An error of open or of what it gives, and content of another
-// length, end it at once.
+// length, end it at once. A refused upload ends its session, on the registry's own host.
 func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
 	const op = "upload blob"
 	if err := manifest.Check(d); err != nil {
@@ -46,6 +48,9 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 		}
 		answer, err := r.put(ctx, to, d, open)
 		if err != nil {
+			if errors.Is(err, ErrRedirect) {
+				r.abandon(ctx, to)
+			}
 			return r.registry.failed(op, subject, err)
 		}
 		if session < maxSessions && isLost(answer.Response) {
@@ -62,9 +67,34 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 		case r.isOtherName(to, answer):
 			return r.otherName(op, subject, to, nil)
 		case !isSuccess(answer.Response):
-			return r.registry.refused(op, subject, answer)
+			err := r.registry.refused(op, subject, answer)
+			if answer.StatusCode < 500 && answer.StatusCode != http.StatusTooManyRequests && !isLost(answer.Response) {
+				r.abandon(ctx, to)
+			}
+			return err
 		}
 		return r.sameDigest(op, subject, d.Digest, answer.Response)
+	}
+}
+
+// abandonTime is how long the end of a session that nobody needs may take.
+const abandonTime = 5 * time.Second
+
+// abandon ends the session of an upload that was refused, so that what was sent does
+// not stay with the registry. It does so on the registry's own host only, and what
+// comes of it does not matter.
+func (r *Repository) abandon(ctx context.Context, to *url.URL) {
+	if originOf(to) != r.registry.origin {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, abandonTime)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, to.String(), nil)
+	if err != nil {
+		return
+	}
+	if answer, err := r.registry.authorized(req, need{repository: r.name, push: true}); err == nil {
+		closeBody(answer.Response)
 	}
 }
 
