@@ -126,7 +126,9 @@ type push struct {
 // A space is a namespace of a registry: what the first repository of it that is
 // asked for finds out about credentials and redirects holds for the others.
 type space struct {
-	first  sync.Mutex // held while nothing is known
+	first sync.Mutex // held while the first repository is asked
+
+	mu     sync.Mutex // guards what follows
 	known  bool
 	denied *registry.Error // no repository of it can be pushed to
 	of     string          // the repository that found it out
@@ -303,29 +305,45 @@ func (p *push) try(i Image, ask func(*target) error) error {
 	t.try.Do(func() {
 		s := p.space(t)
 		s.first.Lock()
-		if s.known {
+		known, err, of := s.answer()
+		if known {
 			s.first.Unlock()
 		} else {
 			defer s.first.Unlock()
 		}
-		if s.denied != nil {
-			err := s.denied
-			if err.Subject == s.of {
+		if err != nil {
+			if err.Subject == of {
 				err = err.On(t.String())
 			}
 			t.denied = p.failed(t, err)
 			return
 		}
-		err := ask(t)
-		if isFinal(err) {
-			t.denied = p.failed(t, err)
+		asked := ask(t)
+		if isFinal(asked) {
+			t.denied = p.failed(t, asked)
 		}
-		if s.known = true; errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
-			s.denied, _ = errors.AsType[*registry.Error](err)
-			s.of = t.String()
-		}
+		s.learn(asked, t)
 	})
 	return t.denied
+}
+
+// answer returns whether a repository of the namespace has been asked, and the
+// refusal that is that of all of them, with the repository that got it.
+func (s *space) answer() (known bool, denied *registry.Error, of string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known, s.denied, s.of
+}
+
+// learn records what a repository of the namespace was answered.
+func (s *space) learn(err error, t *target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = true
+	if errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
+		s.denied, _ = errors.AsType[*registry.Error](err)
+		s.of = t.String()
+	}
 }
 
 // space returns the namespace of a repository.
