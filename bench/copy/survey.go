@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 )
 
 // A manifest is what an image or an index points to.
@@ -121,7 +122,7 @@ type asker struct {
 
 // login gets an anonymous token.
 func (a *asker) login() error {
-	text, err := a.get("/v2/auth?service=quay&scope=repository:" + a.repository + ":pull")
+	text, err := a.get("/v2/auth?service=" + strings.TrimPrefix(a.base, "https://") + "&scope=repository:" + a.repository + ":pull")
 	if err != nil {
 		return err
 	}
