@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -140,7 +141,9 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 }
 
 // digestText finds digests in a text.
-var digestText = regexp.MustCompile(`sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}`)
+var digestText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}`)
+})
 
 // mentions marks as needed every digest in the text of something that is whole and
 // is no manifest known here, and every digest in the texts that it leads to so: what
@@ -155,7 +158,7 @@ func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[dig
 		if err != nil && todo[0] == from {
 			return err
 		}
-		for _, one := range digestText.FindAll(text, -1) {
+		for _, one := range digestText().FindAll(text, -1) {
 			if d := digest.Digest(one); !seen[d] {
 				seen[d], needed[d] = true, true
 				todo = append(todo, d)

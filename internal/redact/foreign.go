@@ -3,17 +3,20 @@
 
 package redact
 
-import "regexp"
+import (
+	"regexp"
+	"sync"
+)
 
 var (
 	// A password in an address, before the host. It may have a slash that nobody escaped.
-	userinfo = regexp.MustCompile(`://[^\s"'@]+@`)
+	userinfo = lazily(`://[^\s"'@]+@`)
 	// A header with credentials, to the end of its line.
-	header = regexp.MustCompile(`(?i)(authorization["']?\s*[:=]).*`)
+	header = lazily(`(?i)(authorization["']?\s*[:=]).*`)
 	// What follows a word for a secret.
-	named = regexp.MustCompile(`(?i)(pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|bearer|basic|api[_-]?key)(["']?(?:\s*[:=]\s*|\s+(?:is|was)\s+|\s+)["']?)([^\s"',;]+)`)
+	named = lazily(`(?i)(pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|bearer|basic|api[_-]?key)(["']?(?:\s*[:=]\s*|\s+(?:is|was)\s+|\s+)["']?)([^\s"',;]+)`)
 	// A long run of letters and digits, as tokens, keys and base64 are.
-	long = regexp.MustCompile(`[A-Za-z0-9+_=-]{20,}`)
+	long = lazily(`[A-Za-z0-9+_=-]{20,}`)
 )
 
 // Foreign returns the text of another program without what may be a secret in
@@ -21,19 +24,25 @@ var (
 // "token", and long runs of letters and digits. It would rather hide too much than
 // too little.
 func Foreign(text string) string {
-	text = userinfo.ReplaceAllString(text, "://"+Mark+"@")
-	text = header.ReplaceAllString(text, "${1} "+Mark)
-	text = named.ReplaceAllStringFunc(text, func(match string) string {
-		parts := named.FindStringSubmatch(match)
-		if ordinary.MatchString(parts[3]) && !separated.MatchString(parts[2]) {
+	text = userinfo().ReplaceAllString(text, "://"+Mark+"@")
+	text = header().ReplaceAllString(text, "${1} "+Mark)
+	text = named().ReplaceAllStringFunc(text, func(match string) string {
+		parts := named().FindStringSubmatch(match)
+		if ordinary().MatchString(parts[3]) && !separated().MatchString(parts[2]) {
 			return match // "token is not valid" is a sentence
 		}
 		return parts[1] + parts[2] + Mark
 	})
-	return long.ReplaceAllString(text, Mark)
+	return long().ReplaceAllString(text, Mark)
 }
 
 var (
-	ordinary  = regexp.MustCompile(`^[a-z]{1,12}[.:!?]?$`)
-	separated = regexp.MustCompile(`[:=]`)
+	ordinary  = lazily(`^[a-z]{1,12}[.:!?]?$`)
+	separated = lazily(`[:=]`)
 )
+
+// lazily returns a function that compiles a regular expression when it is first
+// called. A program that links the package and does not use it starts sooner.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}

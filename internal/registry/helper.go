@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ const (
 )
 
 // A helper's name becomes part of a command's, and must not lead elsewhere.
-var helperForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func newHelper(file, name string) *helper {
 	return &helper{file: file, name: name, turn: make(chan struct{}, 1), said: map[string]answer{}}
@@ -53,7 +52,7 @@ func newHelper(file, name string) *helper {
 
 // credential asks for that of a host.
 func (h *helper) credential(ctx context.Context, host string) (Credential, error) {
-	if !helperForm.MatchString(h.name) {
+	if !helperForm().MatchString(h.name) {
 		return Credential{}, fmt.Errorf("read credentials: %s: %.60q is no name of a credential helper", h.file, h.name)
 	}
 	select {

@@ -166,7 +166,7 @@ func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, con
 	switch err := manifest.Check(d); {
 	case err != nil:
 		wrong = err
-	case tag != "" && !tagForm.MatchString(tag):
+	case tag != "" && !tagForm().MatchString(tag):
 		wrong = errors.New("no name of a tag")
 	case !manifest.IsManifest(d.MediaType):
 		wrong = fmt.Errorf("%w: media type %.100q", manifest.ErrUnsupported, d.MediaType)

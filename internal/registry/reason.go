@@ -31,7 +31,7 @@ const (
 	maxNamed   = 1000 // digests read of one answer
 )
 
-var digestForm = regexp.MustCompile(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
+var digestForm = lazily(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
 
 // reason reads why a server refused. It knows what registries and the boxes
 // before them send: a registry's error list (shape D of doc/quay-api.md section
@@ -42,7 +42,7 @@ func (s secrets) reason(body []byte) (said reason) {
 	if s.shown(text) || s.shown(html.UnescapeString(text)) || s.shown(strings.Join(strings.Fields(text), " ")) {
 		return reason{} // a part of a secret would be left when a part is shown
 	}
-	for _, found := range digestForm.FindAllString(text, maxNamed) {
+	for _, found := range digestForm().FindAllString(text, maxNamed) {
 		if d := digest.Digest(found); !slices.Contains(said.digests, d) {
 			said.digests = append(said.digests, d)
 		}
@@ -102,7 +102,7 @@ func latin1(body []byte) string {
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // tags are those of HTML and XML.
-var tags = regexp.MustCompile(`<[^>]*>`)
+var tags = lazily(`<[^>]*>`)
 
 // element returns the text of the first element of a name in HTML or XML.
 func element(text, name string) string {
@@ -110,7 +110,7 @@ func element(text, name string) string {
 	if found == nil {
 		return ""
 	}
-	return strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(found[1], " ")))
+	return strings.TrimSpace(html.UnescapeString(tags().ReplaceAllString(found[1], " ")))
 }
 
 // readReason finds code and messages in the JSON of an error.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	oras "oras.land/oras-go/v2/registry"
@@ -24,13 +25,13 @@ import (
 // lets through: name- and a..b are good names there. No part of one begins with
 // a dot, so a name never leads out of its place.
 var (
-	nameForm = regexp.MustCompile(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
-	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	nameForm = lazily(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
+	tagForm  = lazily(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
 const maxName = 255 // characters of a repository's name, on a Quay and elsewhere
 
-func validRepository(name string) bool { return len(name) <= maxName && nameForm.MatchString(name) }
+func validRepository(name string) bool { return len(name) <= maxName && nameForm().MatchString(name) }
 
 // A Repository is a repository of a registry. It is safe for concurrent use.
 //
@@ -95,7 +96,7 @@ func manifestHeader() http.Header {
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
 	const op = "resolve"
 	subject := r.String() + ":" + tag
-	if !tagForm.MatchString(tag) {
+	if !tagForm().MatchString(tag) {
 		return ocispec.Descriptor{}, &Error{Op: op, Subject: fmt.Sprintf("%s:%.140q", r, tag), Err: errors.New("no name of a tag")}
 	}
 	answer, err := r.head(ctx, op, subject, tag)
@@ -124,4 +125,10 @@ func withQuery(u *url.URL, pairs ...string) *url.URL {
 	c := *u
 	c.RawQuery = q.Encode()
 	return &c
+}
+
+// lazily returns a function that compiles a regular expression when it is first
+// called. A program that links the package and does not use it starts sooner.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

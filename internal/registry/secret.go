@@ -4,7 +4,6 @@
 package registry
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -29,7 +28,7 @@ func (s secrets) addCredential(c Credential) {
 func (s secrets) shown(text string) bool { return s.Shows(text) }
 
 // escapes are what a terminal takes for commands: CSI and OSC sequences.
-var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?")
+var escapes = lazily("\x1b\\[[0-9;?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?")
 
 const maxText = 300 // characters shown of a server's text
 
@@ -39,7 +38,7 @@ func (s secrets) tidy(text string) string {
 	if s.shown(text) {
 		return ""
 	}
-	text = escapes.ReplaceAllString(text, "")
+	text = escapes().ReplaceAllString(text, "")
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {
 			return c

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -133,13 +132,13 @@ func (h *Handler) refusedURL(r *http.Request) *storageError {
 	return nil
 }
 
-var rangeForm = regexp.MustCompile(`^bytes=([0-9]*)-([0-9]*)$`)
+var rangeForm = lazily(`^bytes=([0-9]*)-([0-9]*)$`)
 
 // byteRange reads a Range header: what part of size bytes it asks for, and
 // with which status that is answered. More than one range, and what is no
 // range, is the whole.
 func byteRange(header string, size int64) (offset, n int64, status int) {
-	m := rangeForm.FindStringSubmatch(header)
+	m := rangeForm().FindStringSubmatch(header)
 	if m == nil || m[1]+m[2] == "" {
 		return 0, size, http.StatusOK
 	}

@@ -86,7 +86,7 @@ func (h *Handler) servePutManifest(w http.ResponseWriter, r *http.Request, name,
 		return
 	}
 	digest := digestOf(content)
-	byDigest := digestForm.MatchString(reference)
+	byDigest := digestForm().MatchString(reference)
 	if byDigest && reference != digest {
 		manifestInvalid(w, r, http.StatusBadRequest, "manifest digest mismatch")
 		return
@@ -182,7 +182,7 @@ func parsePushed(mediaType string, content []byte) (*pushedText, error) {
 	}
 	if !index {
 		for _, l := range *t.Layers {
-			if !digestForm.MatchString(*l.Digest) {
+			if !digestForm().MatchString(*l.Digest) {
 				return nil, fmt.Errorf("could not parse manifest digest: %s", *l.Digest)
 			}
 		}
@@ -309,7 +309,7 @@ func (h *Handler) serveDeleteManifest(w http.ResponseWriter, r *http.Request, na
 		return
 	}
 	pick := func(t *Tag) bool { return t.Name == reference }
-	if digestForm.MatchString(reference) {
+	if digestForm().MatchString(reference) {
 		pick = func(t *Tag) bool { return t.Digest == reference }
 	}
 	namespace, repository := splitRepository(name)

@@ -12,7 +12,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"sync"
 )
@@ -221,7 +220,7 @@ func (h *Handler) sendBlobMade(w http.ResponseWriter, r *http.Request, name, dig
 
 // contentRange is the form of Content-Range that Quay reads, which is not
 // HTTP's.
-var contentRange = regexp.MustCompile(`^([0-9]+)-([0-9]+)$`)
+var contentRange = lazily(`^([0-9]+)-([0-9]+)$`)
 
 // errFull means that no more may be pushed.
 var errFull = errors.New("the limit of what may be pushed is reached")
@@ -235,7 +234,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, up *upload, di
 	var skip int64
 	body := io.Reader(r.Body)
 	if header := r.Header.Get("Content-Range"); header != "" {
-		m := contentRange.FindStringSubmatch(header)
+		m := contentRange().FindStringSubmatch(header)
 		var start, end int64
 		if m != nil {
 			start, _ = strconv.ParseInt(m[1], 10, 64) // the most there is for too much

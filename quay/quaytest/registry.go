@@ -6,7 +6,6 @@ package quaytest
 import (
 	"crypto/rand"
 	"net/http"
-	"regexp"
 	"strings"
 	"unicode"
 )
@@ -35,8 +34,8 @@ func newRegistry(s *state) *registry {
 // else is not a route. A digest that is none the server could have, such as
 // one in capitals, is a route to something that is not there.
 var (
-	digestForm = regexp.MustCompile(`^[A-Za-z0-9_+.-]+:[A-Fa-f0-9]+$`)
-	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	digestForm = lazily(`^[A-Za-z0-9_+.-]+:[A-Fa-f0-9]+$`)
+	tagForm    = lazily(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
 // What a route takes that changes nothing, such as the pages of the web
@@ -52,7 +51,7 @@ const (
 
 // serveRegistry answers a request under /v2/.
 func (h *Handler) serveRegistry(w http.ResponseWriter, r *http.Request) {
-	path := slashes.ReplaceAllString(r.URL.Path, "/")
+	path := slashes().ReplaceAllString(r.URL.Path, "/")
 	switch {
 	case strings.ContainsFunc(path, unicode.IsControl): // could not stand in the header of a refusal
 		sendNginx(w, http.StatusBadRequest, "400 Bad Request", "400 Bad Request", "")
@@ -131,9 +130,9 @@ func findRegistryRoute(path string) (registryRoute, bool) {
 		return route, true
 	}
 	route := registryRoute{name: repositoryOf(parts[:n]), last: parts[n+1], methods: readMethods}
-	digest := digestForm.MatchString(route.last)
+	digest := digestForm().MatchString(route.last)
 	switch kind := parts[n]; {
-	case kind == "manifests" && (digest || tagForm.MatchString(route.last)):
+	case kind == "manifests" && (digest || tagForm().MatchString(route.last)):
 		route.methods, route.serve = manifestMethods, (*Handler).serveManifests
 	case kind == "blobs" && digest:
 		route.methods, route.serve = blobMethods, (*Handler).serveBlobs

@@ -5,7 +5,6 @@ package quaytest
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,8 +17,8 @@ const nobody = "(anonymous)"
 // that passes as part of a scope may still be none: names are in lower case
 // (section 2, "URL form").
 var (
-	scopeForm = regexp.MustCompile(`^repository:((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+):((?:push|pull|\*)(?:,(?:push|pull|\*))*)$`)
-	nameForm  = regexp.MustCompile(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
+	scopeForm = lazily(`^repository:((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]+):((?:push|pull|\*)(?:,(?:push|pull|\*))*)$`)
+	nameForm  = lazily(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
 )
 
 // serveToken answers /v2/auth, the token endpoint (doc/quay-api.md section 5;
@@ -120,7 +119,7 @@ func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c calle
 	if hosted {
 		rest = "repository:" + rest
 	}
-	m := scopeForm.FindStringSubmatch(rest)
+	m := scopeForm().FindStringSubmatch(rest)
 	if m == nil {
 		refuse(w, r, http.StatusBadRequest, "INVALID_REQUEST", "Unable to decode repository and actions: "+scope, struct{}{})
 		return a, false
@@ -133,7 +132,7 @@ func (h *Handler) authorizeScope(w http.ResponseWriter, r *http.Request, c calle
 	if name == "" { // LIBRARY_SUPPORT
 		namespace, name = "library", m[1]
 	}
-	if !nameForm.MatchString(name) || len(name) > 255 {
+	if !nameForm().MatchString(name) || len(name) > 255 {
 		refuse(w, r, http.StatusBadRequest, "NAME_INVALID", "Invalid repository name: "+m[1], struct{}{})
 		return a, false
 	}

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +96,7 @@ func (s *signer) sign(service, subject string, granted []access, now time.Time) 
 }
 
 // bearerForm is a bearer token of at least two parts.
-var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+/_-]+)$`)
+var bearerForm = lazily(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+/_-]+)$`)
 
 // check reads the Authorization header of a request for the registry, or
 // tells why it is refused. Of the texts, which are those of Quay's source
@@ -107,7 +106,7 @@ var bearerForm = regexp.MustCompile(`^Bearer ((?:[A-Za-z0-9+/_-]+\.)+[A-Za-z0-9+
 // A token whose service was not the server's own name is given, and refused
 // when it is used (doc/quay-api.md section 5 and "Recorded").
 func (s *signer) check(authorization, name string, now time.Time) (c claims, refused string) {
-	m := bearerForm.FindStringSubmatch(authorization)
+	m := bearerForm().FindStringSubmatch(authorization)
 	if m == nil {
 		return c, "Invalid bearer token format"
 	}

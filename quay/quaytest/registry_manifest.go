@@ -37,7 +37,7 @@ func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, name, re
 		return
 	}
 	var m *Manifest
-	if digestForm.MatchString(reference) { // whatever type it has: Accept does not matter
+	if digestForm().MatchString(reference) { // whatever type it has: Accept does not matter
 		if m = h.st.manifest(name, reference); m == nil || !h.reachable(repository, reference, h.now()) {
 			manifestUnknown(w, r, struct{}{})
 			return

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A route is what a path of the REST API stands for.
@@ -38,7 +39,7 @@ func (h *Handler) serveREST(w http.ResponseWriter, r *http.Request) {
 	}
 	path := r.URL.Path // decoded: an escaped slash is a slash
 	if strings.Contains(path, "//") {
-		sendRedirect(w, r, slashes.ReplaceAllString(path, "/"))
+		sendRedirect(w, r, slashes().ReplaceAllString(path, "/"))
 		return
 	}
 	rt, ok := findRoute(path)
@@ -104,11 +105,11 @@ func allowMore(rt route) string {
 	return ", " + strings.TrimSuffix(strings.ReplaceAll(rt.methods, ",", ", "), ", ")
 }
 
-var slashes = regexp.MustCompile(`//+`)
+var slashes = lazily(`//+`)
 
 // manifestPath finds a manifest's digest after a repository's name, and the
 // labels or the one label beneath it.
-var manifestPath = regexp.MustCompile(`^([^/]+)/(.+)/manifest/([A-Za-z0-9_+.-]+:[A-Fa-f0-9]+)(/labels(?:/([^/]+))?)?$`)
+var manifestPath = lazily(`^([^/]+)/(.+)/manifest/([A-Za-z0-9_+.-]+:[A-Fa-f0-9]+)(/labels(?:/([^/]+))?)?$`)
 
 // findRoute reads a path without double slashes. A repository's name takes
 // as many parts as there are, so that it may be nested and may have parts
@@ -163,7 +164,7 @@ func repositoryRoute(rest string) (route, bool) {
 	if slash || !strings.Contains(rest, "/") {
 		return route{}, false
 	}
-	if m := manifestPath.FindStringSubmatch(rest); m != nil {
+	if m := manifestPath().FindStringSubmatch(rest); m != nil {
 		rt := route{serve: (*Handler).serveManifestDetail, namespace: m[1], repository: m[2], digest: m[3]}
 		if m[4] != "" {
 			rt.serve, rt.methods = (*Handler).serveLabels, "POST,"
@@ -230,4 +231,10 @@ var browsers = []string{"Chrome/", "Chromium/", "CriOS/", "Edg/", "EdgA/", "Edge
 // section 3, require_xhr_from_browser).
 func isBrowser(userAgent string) bool {
 	return slices.ContainsFunc(browsers, func(product string) bool { return strings.Contains(userAgent, product) })
+}
+
+// lazily returns a function that compiles a regular expression when it is first
+// called. A program that links the package and does not use it starts sooner.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -5,7 +5,6 @@ package quaytest
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -14,28 +13,28 @@ import (
 // refusal that Quay gives, and only one who would be served is told that this
 // server has nothing for him.
 var (
-	unservedOfUser = regexp.MustCompile(`^/api/v1/user/(?:apptoken|logs|aggregatelogs|robots|starred|notifications|authorizations|` +
+	unservedOfUser = lazily(`^/api/v1/user/(?:apptoken|logs|aggregatelogs|robots|starred|notifications|authorizations|` +
 		`assignedauthorization|private|quota|namespacenotifications|autoprunepolicy/|namespacequota)(?:/[^/]+)?$`)
-	unservedOfOrganization = regexp.MustCompile(`^/api/v1/organization/([^/]+)/(?:members|collaborators|robots|logs|aggregatelogs|` +
+	unservedOfOrganization = lazily(`^/api/v1/organization/([^/]+)/(?:members|collaborators|robots|logs|aggregatelogs|` +
 		`applications|prototypes|private|quota|proxycache|mirror|notifications|autoprunepolicy/|immutabilitypolicy/|team/[^/]+/(?:members|permissions))(?:/[^/]+)?$`)
-	unslashedOfRepository = regexp.MustCompile(`^/api/v1/repository/[^/]+/.+/(?:build|permissions/(?:team|user)|tokens|notification|trigger|` +
+	unslashedOfRepository = lazily(`^/api/v1/repository/[^/]+/.+/(?:build|permissions/(?:team|user)|tokens|notification|trigger|` +
 		`autoprunepolicy|immutabilitypolicy)$`) // is 308 to the same with a slash
-	unservedOfRepository = regexp.MustCompile(`^/api/v1/repository/([^/]+)/(.+)/(?:mirror|logs|aggregatelogs|permissions/(?:team|user)/[^/]*|` +
+	unservedOfRepository = lazily(`^/api/v1/repository/([^/]+)/(.+)/(?:mirror|logs|aggregatelogs|permissions/(?:team|user)/[^/]*|` +
 		`tokens/[^/]*|notification/[^/]*|trigger/[^/]*|autoprunepolicy/[^/]*|immutabilitypolicy/[^/]*)$`)
 )
 
 // findUnserved reads a path of such a route.
 func findUnserved(path string) (route, bool) {
-	if unservedOfUser.MatchString(path) {
+	if unservedOfUser().MatchString(path) {
 		return route{serve: (*Handler).serveUnserved}, true
 	}
-	if m := unservedOfOrganization.FindStringSubmatch(path); m != nil {
+	if m := unservedOfOrganization().FindStringSubmatch(path); m != nil {
 		return route{serve: (*Handler).serveUnserved, namespace: m[1]}, true
 	}
-	if unslashedOfRepository.MatchString(path) {
+	if unslashedOfRepository().MatchString(path) {
 		return route{redirect: true}, true
 	}
-	if m := unservedOfRepository.FindStringSubmatch(path); m != nil {
+	if m := unservedOfRepository().FindStringSubmatch(path); m != nil {
 		return route{serve: (*Handler).serveUnserved, namespace: m[1], repository: m[2]}, true
 	}
 	return route{}, false

@@ -7,14 +7,13 @@ import (
 	"html"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 // Paths of Quay's web interface that are no repository's. A path that begins
 // with one of these and matches no rule of its own is 404.
-var reservedPath = regexp.MustCompile(`^/(?:v1|v2|cnr|customtrigger/setup|bitbucket/setup|repository|github/callback/trigger|push)/`)
+var reservedPath = lazily(`^/(?:v1|v2|cnr|customtrigger/setup|bitbucket/setup|repository|github/callback/trigger|push)/`)
 
 // serveWeb answers for a path that is none of the API's. Quay's web interface
 // takes every such path for a repository, /NAMESPACE/REPOSITORY/, and sends one
@@ -26,7 +25,7 @@ func (h *Handler) serveWeb(w http.ResponseWriter, r *http.Request) {
 	namespace, name := splitRepository(strings.Trim(path, "/"))
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case name == "" || reservedPath.MatchString(path):
+	case name == "" || reservedPath().MatchString(path):
 		if safe {
 			sendPage(w, r, http.StatusNotFound)
 		} else {
