@@ -267,7 +267,7 @@ func (a *app) admitted(ctx context.Context, to *registry.Registry, d dest) error
 	if err != nil {
 		return nil // the images' own names are looked at one by one
 	}
-	if err = beneath.Login(ctx); errors.Is(err, registry.ErrLogin) {
+	if err = beneath.CheckLogin(ctx); errors.Is(err, registry.ErrLogin) {
 		return fmt.Errorf("destination %q: nothing was copied: %w", d.text, err)
 	}
 	return ctx.Err()

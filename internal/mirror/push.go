@@ -286,13 +286,13 @@ func unlessRefused(err error) error {
 // The first repository of a namespace is asked alone. If the credentials are the
 // trouble, or uploads are to go to another name, no other repository is asked.
 func (p *push) Prepare(ctx context.Context, i Image) error {
-	return p.try(i, func(t *target) error { return t.Writable(ctx) })
+	return p.try(i, func(t *target) error { return t.CheckPush(ctx) })
 }
 
 // Admit finds out whether the registry takes our credentials, once for each
 // repository, and changes nothing.
 func (p *push) Admit(ctx context.Context, i Image) error {
-	return p.try(i, func(t *target) error { return t.Admits(ctx) })
+	return p.try(i, func(t *target) error { return t.CheckCredentials(ctx) })
 }
 
 // try finds out once whether an image's repository denies what was asked of it.

@@ -67,7 +67,7 @@ func (s *sources) registry(host string) (*registry.Registry, error) {
 // expect tells an image's registry that it is going to be pulled from.
 func (s *sources) expect(i Image) {
 	if r, err := s.registry(i.Host); err == nil {
-		r.Expect(i.Repository)
+		r.WillPull(i.Repository)
 	}
 }
 

@@ -11,22 +11,22 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// A need is what rights a request has to have: to pull from a repository, or to
+// A scope is what rights a request has to have: to pull from a repository, or to
 // push to it, and then to mount from another.
-type need struct {
+type scope struct {
 	repository string
 	push       bool
 	from       string
 }
 
 // scopes are how a token for it is asked for.
-func (n need) scopes() []string {
-	if !n.push {
-		return []string{pullScope(n.repository)}
+func (s scope) scopes() []string {
+	if !s.push {
+		return []string{pullScope(s.repository)}
 	}
-	scopes := []string{auth.ScopeRepository(n.repository, auth.ActionPull, auth.ActionPush)}
-	if n.from != "" {
-		scopes = append(scopes, pullScope(n.from))
+	scopes := []string{auth.ScopeRepository(s.repository, auth.ActionPull, auth.ActionPush)}
+	if s.from != "" {
+		scopes = append(scopes, pullScope(s.from))
 	}
 	return scopes
 }
@@ -40,11 +40,11 @@ func pullScope(repository string) string { return auth.ScopeRepository(repositor
 // A token is asked for together with others of the same batch. When the server
 // will not have that, half of them is tried; when the token is not good for
 // this repository after all, it is asked for alone.
-func (r *Registry) authorized(req *http.Request, n need) (*reply, error) {
+func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 	for {
-		a := &attempt{registry: r, need: n}
-		if !n.push {
-			a.batch, a.others = r.batches.of(n.repository, r.tokens)
+		a := &attempt{registry: r, scope: want}
+		if !want.push {
+			a.batch, a.others = r.batches.of(want.repository, r.tokens)
 		}
 		resp, err := a.send(req)
 		switch {
@@ -54,15 +54,15 @@ func (r *Registry) authorized(req *http.Request, n need) (*reply, error) {
 			}
 		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.isAnothers():
 			closeBody(resp)
-			r.batches.leave(n.repository)
+			r.batches.leave(want.repository)
 			if req, err = renew(req); err != nil {
 				return nil, err
 			}
 		case err != nil:
 			return nil, err
 		default:
-			if a.used == nil && !n.push && resp.StatusCode < 400 {
-				r.batches.setPublic(n.repository, true)
+			if a.used == nil && !want.push && resp.StatusCode < 400 {
+				r.batches.setPublic(want.repository, true)
 			}
 			return a.reply(resp)
 		}
@@ -72,7 +72,7 @@ func (r *Registry) authorized(req *http.Request, n need) (*reply, error) {
 // An attempt is one request and its way to a token. Used by one goroutine.
 type attempt struct {
 	registry *Registry
-	need     need
+	scope    scope
 	batch    *batch   // of the repository; nil for pushing, and for one that is not expected
 	others   []string // repositories to pull from that the token is asked for, too
 	used     *token   // what the last answer was given to
@@ -89,16 +89,16 @@ const maxTries = 3
 // send sends the request, and after a 401 again with a token or a password.
 func (a *attempt) send(req *http.Request) (*http.Response, error) {
 	r, next := a.registry, req
-	if a.need.push || !r.batches.isPublic(a.need.repository) {
-		a.used = r.tokens.find(a.need)
+	if a.scope.push || !r.batches.isPublic(a.scope.repository) {
+		a.used = r.tokens.find(a.scope)
 	}
 	for try := 1; ; try++ {
 		out := next.Clone(req.Context())
 		if a.used != nil {
-			r.batches.setPublic(a.need.repository, false) // or it would not be asked for
+			r.batches.setPublic(a.scope.repository, false) // or it would not be asked for
 			out.Header.Set("Authorization", a.used.scheme.String()+" "+a.used.value)
 		}
-		resp, err := r.plainly(out)
+		resp, err := r.sendAnonymous(out)
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || a.fetched || try == maxTries {
 			return resp, err
 		}
@@ -142,7 +142,7 @@ func (a *attempt) isDead(ctx context.Context, w *way, err error) bool {
 // what it is good for. What says itself that it does not grant the repository,
 // for its own credentials, is no better alone, and neither is its own password.
 func (a *attempt) isAnothers() bool {
-	if a.used == nil || a.fetched && (a.used.denies(a.need) || a.used.scheme == auth.SchemeBasic) {
+	if a.used == nil || a.fetched && (a.used.denies(a.scope) || a.used.scheme == auth.SchemeBasic) {
 		return false
 	}
 	return a.registry.batches.several(a.batch)
@@ -155,8 +155,8 @@ var errMoved = errors.New("another batch")
 // or a new one, which is asked for once by all that need the same.
 func (a *attempt) authorize(ctx context.Context, w *way) error {
 	r := a.registry
-	r.batches.setPublic(a.need.repository, false)
-	var key any = a.need
+	r.batches.setPublic(a.scope.repository, false)
+	var key any = a.scope
 	if a.batch != nil {
 		key = a.batch
 	}
@@ -165,11 +165,11 @@ func (a *attempt) authorize(ctx context.Context, w *way) error {
 		return err
 	}
 	defer unlock()
-	if t := r.tokens.find(a.need); t != nil && t != a.used && t.scheme == w.scheme {
+	if t := r.tokens.find(a.scope); t != nil && t != a.used && t.scheme == w.scheme {
 		a.used = t
 		return nil
 	}
-	if a.batch != nil && !r.batches.has(a.batch, a.need.repository) {
+	if a.batch != nil && !r.batches.has(a.batch, a.scope.repository) {
 		a.moved = true
 		return errMoved
 	}
@@ -183,7 +183,7 @@ func (a *attempt) authorize(ctx context.Context, w *way) error {
 		}
 		return err
 	}
-	r.tokens.add(t, a.need)
+	r.tokens.add(t, a.scope)
 	a.used, a.fetched = t, true
 	r.log.DebugContext(ctx, "got a token", "scheme", w.scheme.String(), "scopes", len(t.grants))
 	return nil

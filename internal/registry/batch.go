@@ -66,7 +66,7 @@ func (s *batches) of(name string, at *tokens) (b *batch, others []string) {
 		})
 	}
 	s.mu.Unlock()
-	return b, slices.DeleteFunc(others, func(other string) bool { return at.find(need{repository: other}) != nil })
+	return b, slices.DeleteFunc(others, func(other string) bool { return at.find(scope{repository: other}) != nil })
 }
 
 // has tells whether a repository is still in a batch.

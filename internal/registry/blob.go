@@ -49,13 +49,13 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 		if err != nil {
 			return nil, 0, r.registry.failed(op, subject, err)
 		}
-		resp, away := answer.Response, answer.away
+		resp, crossOrigin := answer.Response, answer.crossOrigin
 		switch {
-		case away && resp.StatusCode == http.StatusForbidden && asked == 1:
+		case crossOrigin && resp.StatusCode == http.StatusForbidden && asked == 1:
 			// The address that the registry gave has lapsed: it gives another.
 			closeBody(resp)
 			continue
-		case away && resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
+		case crossOrigin && resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
 			e := r.registry.refused(op, subject, answer)
 			e.Hint = "the storage that the registry points to refuses it, not the registry"
 			_ = resp.Body.Close()
@@ -180,7 +180,7 @@ func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, e
 	}
 	defer closeBody(answer.Response)
 	switch code := answer.StatusCode; {
-	case answer.away && code == http.StatusForbidden:
+	case answer.crossOrigin && code == http.StatusForbidden:
 		return true, nil // a signed address is for GET; that there is one says enough
 	case code == http.StatusNotFound && !isPage(answer.Response), saysNothing(answer.Response):
 		return false, nil

@@ -284,7 +284,7 @@ func TestRealmThatIsLessSafe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := at.Writable(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "it asks for a token") {
+		if err := at.CheckPush(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "it asks for a token") {
 			t.Errorf("%s: %v", realm, err)
 		}
 	}

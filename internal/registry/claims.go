@@ -44,11 +44,11 @@ func readClaims(value string) (claims, bool) {
 
 // grants tells whether the token allows what is needed. One that grants
 // nothing at all has an entry without actions (doc/quay-api.md section 5).
-func (c claims) grants(n need) bool {
-	if !c.allows(n.repository, "pull") || n.push && !c.allows(n.repository, "push") {
+func (c claims) grants(want scope) bool {
+	if !c.allows(want.repository, "pull") || want.push && !c.allows(want.repository, "push") {
 		return false
 	}
-	return n.from == "" || c.allows(n.from, "pull")
+	return want.from == "" || c.allows(want.from, "pull")
 }
 
 func (c claims) allows(name, action string) bool {

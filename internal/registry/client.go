@@ -13,13 +13,13 @@ import (
 // do sends a request to the registry with the rights it needs, and follows its
 // redirects. Whatever goes to another host goes without a credential. The
 // caller closes the answer's body.
-func (r *Registry) do(req *http.Request, n need) (*reply, error) {
-	send := func(req *http.Request, away bool) (*reply, error) {
-		if !away {
-			return r.authorized(req, n)
+func (r *Registry) do(req *http.Request, want scope) (*reply, error) {
+	send := func(req *http.Request, crossOrigin bool) (*reply, error) {
+		if !crossOrigin {
+			return r.authorized(req, want)
 		}
-		resp, err := r.plainly(req)
-		return &reply{Response: resp, away: true}, err
+		resp, err := r.sendAnonymous(req)
+		return &reply{Response: resp, crossOrigin: true}, err
 	}
 	answer, err := send(req, originOf(req.URL) != r.origin)
 	if err != nil {
@@ -28,9 +28,9 @@ func (r *Registry) do(req *http.Request, n need) (*reply, error) {
 	return r.follow(req, answer, r.origin, send)
 }
 
-// plainly sends a request as it is, without adding a credential. A mount that
+// sendAnonymous sends a request as it is, without adding a credential. A mount that
 // meets trouble is not sent again: an upload does the same.
-func (r *Registry) plainly(req *http.Request) (*http.Response, error) {
+func (r *Registry) sendAnonymous(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", r.userAgent)
 	if req.URL.Query().Has(mountQuery) {
 		return r.once.RoundTrip(req)
@@ -54,28 +54,28 @@ type orasClient struct {
 // refusal whose reason it would drop, or a digest that is none or is by another
 // algorithm.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
-	n := need{repository: c.repository}
+	want := scope{repository: c.repository}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		n.push = true
+		want.push = true
 	}
-	answer, err := c.registry.do(req, n)
+	answer, err := c.registry.do(req, want)
 	if err != nil {
 		return nil, c.registry.failed("", "", err)
 	}
 	// Where there is no list of referrers, a page may well be what says so.
 	isReferrers := strings.Contains(req.URL.Path, "/referrers/")
 	page := answer.StatusCode == http.StatusNotFound && isPage(answer.Response) && !isReferrers
-	if page || n.push && !isSuccess(answer.Response) {
+	if page || want.push && !isSuccess(answer.Response) {
 		defer closeBody(answer.Response)
 		return nil, c.registry.refused("", "", answer)
 	}
-	if n.push {
+	if want.push {
 		answer.StatusCode = http.StatusCreated
 		if said := namedDigest(answer.Response); said == "" || isOf(said, req) {
 			answer.Header.Del("Docker-Content-Digest")
 		}
 	}
-	if answer.away {
+	if answer.crossOrigin {
 		shown := *answer.Request.URL
 		shown.RawQuery = ""
 		answer.Request = answer.Request.WithContext(req.Context())

@@ -14,9 +14,9 @@ import (
 // A reply is an answer, and how it came about.
 type reply struct {
 	*http.Response
-	away bool   // the answer is of another host, to which the registry has led
-	hint string // of a 401 or 403: what is known about the credentials, and what to do
-	kind error  // of a 401 or 403: ErrLogin when the credentials are the trouble
+	crossOrigin bool   // the answer is of another host, to which the registry has led
+	hint        string // of a 401 or 403: what is known about the credentials, and what to do
+	kind        error  // of a 401 or 403: ErrLogin when the credentials are the trouble
 }
 
 // reply adds what the attempt knows to an answer that denies access.
@@ -45,19 +45,19 @@ func (a *attempt) denial(status int) (hint string, kind error) {
 		return "", nil
 	case t.withheld != "":
 		return withheld(host, t.withheld), ErrLogin
-	case t.anonymous && a.need.push:
+	case t.anonymous && a.scope.push:
 		return "there are no credentials for it: " + login(host), ErrLogin
 	case t.anonymous:
 		return "the repository is private or there is none of that name, and there are no credentials: " + login(host), nil
-	case !a.need.push:
+	case !a.scope.push:
 		return deniedPull, nil
 	case t.scheme == auth.SchemeBasic && status == http.StatusUnauthorized:
 		return "it does not take the credentials, or they may not push: " + login(host) + " as someone who may", nil
 	}
-	if t.read && t.claims.grants(a.need) {
+	if t.read && t.claims.grants(a.scope) {
 		return "", nil // it may push: a quota, a policy, or what else the registry says
 	}
-	return t.deniedPush(a.need.repository), nil
+	return t.deniedPush(a.scope.repository), nil
 }
 
 const deniedPull = "the repository is private and the credentials do not cover it, or there is none of that name"

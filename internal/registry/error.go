@@ -119,7 +119,7 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 		if answer.kind != nil {
 			e.kind = answer.kind
 		}
-		if answer.away {
+		if answer.crossOrigin {
 			r.deniedElsewhere(e, answer)
 		}
 	}

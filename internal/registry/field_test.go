@@ -41,7 +41,7 @@ func TestAnySuccessIsOne(t *testing.T) {
 			for what, err := range map[string]error{
 				"blob":     r.Upload(t.Context(), d, opened(content, nil)),
 				"manifest": r.PushManifest(t.Context(), d, content, "v1"),
-				"begin":    r.Writable(t.Context()),
+				"begin":    r.CheckPush(t.Context()),
 			} {
 				wrong := said != "" && said != d.Digest.String() && what != "begin"
 				if errors.Is(err, registry.ErrMalformed) != wrong || !wrong && err != nil {

@@ -31,7 +31,7 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	if !validRepository(from) {
 		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
 	}
-	answer, err := r.session(ctx, need{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
+	answer, err := r.session(ctx, scope{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false, r.registry.failed(op, subject, err)
@@ -65,7 +65,7 @@ func (r *Repository) cancel(ctx context.Context, op, subject string, opened *rep
 	if err != nil {
 		return nil
 	}
-	answer, err := r.registry.do(req, need{repository: r.name, push: true})
+	answer, err := r.registry.do(req, scope{repository: r.name, push: true})
 	switch elsewhere := originOf(to) != originOf(opened.Request.URL); {
 	case err != nil && ctx.Err() != nil:
 		return r.registry.failed(op, subject, err)

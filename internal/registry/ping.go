@@ -16,7 +16,7 @@ func (r *Registry) Ping(ctx context.Context) error {
 	if err != nil {
 		return r.failed("ask", r.host, err)
 	}
-	resp, err := r.plainly(req)
+	resp, err := r.sendAnonymous(req)
 	if err != nil {
 		return r.failed("ask", r.host, err)
 	}

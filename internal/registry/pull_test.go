@@ -18,7 +18,7 @@ import (
 
 func TestPublicNeedsNoToken(t *testing.T) {
 	s := sample(t, robot, robotSecret)
-	s.Expect(public, private)
+	s.WillPull(public, private)
 	r := s.repository(t, public)
 	_, m := image(t, r, tag)
 	for _, d := range m.Blobs() {

@@ -55,7 +55,7 @@ func TestPushesAreRedirected(t *testing.T) {
 			r := connect(t, url, robot, robotSecret).repository(t, "mirror/base")
 			content := []byte(strings.Repeat("content of "+name, 100_000))
 			d := describe(content, ocispec.MediaTypeImageLayer)
-			if err := r.Writable(t.Context()); err != nil {
+			if err := r.CheckPush(t.Context()); err != nil {
 				t.Errorf("%d to %s: %v", status, name, err)
 			}
 			image := push(t, r, ocispec.Manifest{}, "v1", []byte("{}"), content)
@@ -102,7 +102,7 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 			for what, err := range map[string]error{
 				"upload":   at.Upload(t.Context(), describe(content, ""), opened(content, nil)),
 				"manifest": at.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "v1"),
-				"begin":    at.Writable(t.Context()),
+				"begin":    at.CheckPush(t.Context()),
 			} {
 				if !errors.Is(err, registry.ErrRedirect) || strings.HasPrefix(location, "https") && !strings.Contains(err.Error(), "other.example") {
 					t.Errorf("%s: %d to %s: %v", what, status, location, err)
@@ -162,7 +162,7 @@ func TestQuayBehindAnAlias(t *testing.T) {
 			t.Fatal(err)
 		}
 		for what, err := range map[string]error{
-			"begin":  r.Writable(t.Context()),
+			"begin":  r.CheckPush(t.Context()),
 			"upload": r.Upload(t.Context(), describe(content, ""), opened(content, nil)),
 		} {
 			if !errors.Is(err, test.want) || test.want != nil && !strings.Contains(err.Error(), "quay.invalid") {
@@ -181,7 +181,7 @@ func TestQuayBehindAnAlias(t *testing.T) {
 }
 
 // An upload that goes to a host which cannot be reached, or without an address,
-// is found out by Writable. A host that takes uploads from anyone is none of these.
+// is found out by CheckPush. A host that takes uploads from anyone is none of these.
 func TestUploadAddresses(t *testing.T) {
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -204,7 +204,7 @@ func TestUploadAddresses(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusAccepted)
 		})
-		if err := connect(t, url, robot, robotSecret).repository(t, "a/b").Writable(t.Context()); !errors.Is(err, want) || want != nil && err == nil {
+		if err := connect(t, url, robot, robotSecret).repository(t, "a/b").CheckPush(t.Context()); !errors.Is(err, want) || want != nil && err == nil {
 			t.Errorf("%q: %v", location, err)
 		}
 	}

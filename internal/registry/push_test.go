@@ -123,7 +123,7 @@ func TestPassword(t *testing.T) {
 	if done, err := s.repository(t, "mirror/other").Mount(t.Context(), describe([]byte("layer"), ""), r.Name()); !done || err != nil {
 		t.Errorf("mount: %v, %v", done, err)
 	}
-	if err := s.repository(t, "mirror/new").Writable(t.Context()); err != nil {
+	if err := s.repository(t, "mirror/new").CheckPush(t.Context()); err != nil {
 		t.Errorf("writable: %v", err)
 	}
 	if s.lookups.n != 3 { // once for each repository
@@ -136,7 +136,7 @@ func TestPassword(t *testing.T) {
 		if err := r.Upload(t.Context(), blob, opened([]byte("other"), nil)); !errors.Is(err, registry.ErrDenied) {
 			t.Errorf("%s: upload: %v", name, err)
 		}
-		if err := r.Writable(t.Context()); !errors.Is(err, registry.ErrDenied) {
+		if err := r.CheckPush(t.Context()); !errors.Is(err, registry.ErrDenied) {
 			t.Errorf("%s: writable: %v", name, err)
 		}
 		if err := r.PushManifest(t.Context(), describe([]byte("{}"), ocispec.MediaTypeImageManifest), []byte("{}"), "v1"); !errors.Is(err, registry.ErrDenied) {

@@ -49,7 +49,7 @@ func (a *attempt) choose(resp *http.Response) (*way, error) {
 			}
 			unmet = err
 		case "basic":
-			who, err := r.credential(ctx, a.need.repository)
+			who, err := r.credential(ctx, a.scope.repository)
 			if err != nil {
 				return nil, err
 			}
@@ -154,9 +154,9 @@ func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err 
 	r := a.registry
 	if w.scheme == auth.SchemeBasic {
 		user, secret := w.basic.parts()
-		return newToken(base64.StdEncoding.EncodeToString([]byte(user+":"+secret)), w.scheme, a.need, nil), false, nil
+		return newToken(base64.StdEncoding.EncodeToString([]byte(user+":"+secret)), w.scheme, a.scope, nil), false, nil
 	}
-	who, lookup := r.credential(ctx, a.need.repository)
+	who, lookup := r.credential(ctx, a.scope.repository)
 	if lookup != nil && ctx.Err() != nil {
 		return nil, false, ctx.Err()
 	}
@@ -176,7 +176,7 @@ func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err 
 		return nil, refused, err
 	}
 	r.secrets.add(value)
-	t = newToken(value, w.scheme, a.need, a.others)
+	t = newToken(value, w.scheme, a.scope, a.others)
 	t.anonymous, t.withheld, t.lookup = who.IsZero(), r.secrets.tidy(server), lookup
 	t.quay = w.realm.Path == quayRealm
 	return t, false, nil
@@ -199,7 +199,7 @@ func (r *Registry) isOwn(realm *url.URL) bool {
 // scopes are what a token is asked for: the need, the others of its batch, and
 // what else the registry names. For pulling nobody asks for more than that.
 func (a *attempt) scopes(w *way) []string {
-	scopes := a.need.scopes()
+	scopes := a.scope.scopes()
 	for _, name := range a.others {
 		scopes = append(scopes, pullScope(name))
 	}
@@ -209,7 +209,7 @@ func (a *attempt) scopes(w *way) []string {
 	}
 	for _, scope := range strings.Fields(w.scope) {
 		cut := strings.LastIndexByte(scope, ':')
-		if cut < 0 || own[scope[:cut]] || !a.need.push && scope[cut+1:] != auth.ActionPull {
+		if cut < 0 || own[scope[:cut]] || !a.scope.push && scope[cut+1:] != auth.ActionPull {
 			continue
 		}
 		own[scope[:cut]] = true
@@ -231,20 +231,20 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 	if err != nil {
 		return "", false, &Error{Op: op, Subject: subject, Err: r.cause(err)}
 	}
-	resp, err := r.plainly(req)
+	resp, err := r.sendAnonymous(req)
 	answer := &reply{Response: resp}
 	if err == nil {
-		answer, err = r.follow(req, answer, originOf(w.realm), func(again *http.Request, away bool) (*reply, error) {
-			if away && again.Body != nil {
+		answer, err = r.follow(req, answer, originOf(w.realm), func(again *http.Request, crossOrigin bool) (*reply, error) {
+			if crossOrigin && again.Body != nil {
 				return nil, errors.New("redirect of an identity token to another host")
 			}
-			if !away {
+			if !crossOrigin {
 				again.Header["Authorization"] = req.Header["Authorization"]
 			}
 			if err := r.reachable(ctx, w.realm, again.URL); err != nil {
 				return nil, err
 			}
-			resp, err := r.plainly(again)
+			resp, err := r.sendAnonymous(again)
 			return &reply{Response: resp}, err
 		})
 	}

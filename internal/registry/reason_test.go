@@ -90,7 +90,7 @@ func TestReasonOfARefusal(t *testing.T) {
 			r := connect(t, url, "", "").repository(t, "a/b")
 			content := []byte("{}")
 			for what, err := range map[string]error{
-				"begin":    r.Writable(t.Context()),
+				"begin":    r.CheckPush(t.Context()),
 				"manifest": r.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "v1"),
 			} {
 				said := err.Error()[strings.Index(err.Error(), ": 400")+2:]
@@ -114,7 +114,7 @@ func TestReasonOfATokenServer(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	for secret, want := range map[string]string{"": "there are no credentials", "secret-of-robot": "does not take the credentials"} {
-		err := connect(t, url, "robot", secret).repository(t, "a/b").Writable(t.Context())
+		err := connect(t, url, "robot", secret).repository(t, "a/b").CheckPush(t.Context())
 		if !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "incorrect username") || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "docker login") {
 			t.Errorf("%q: %v", secret, err)
 		}
@@ -139,7 +139,7 @@ func TestWhyAPushIsDenied(t *testing.T) {
 		s := sample(t, test.user, test.secret)
 		r := s.repository(t, test.repository)
 		for what, err := range map[string]error{
-			"begin":  r.Writable(t.Context()),
+			"begin":  r.CheckPush(t.Context()),
 			"upload": r.Upload(t.Context(), describe([]byte("x"), ""), opened([]byte("x"), nil)),
 		} {
 			if !errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrLogin) != test.login ||
@@ -149,7 +149,7 @@ func TestWhyAPushIsDenied(t *testing.T) {
 		}
 	}
 	for _, who := range [][2]string{{quaytest.SamplePusher, quaytest.SamplePusherToken}, {"$oauthtoken", quaytest.SamplePushToken}} {
-		if err := sample(t, who[0], who[1]).repository(t, "emptyfleet/new").Writable(t.Context()); err != nil {
+		if err := sample(t, who[0], who[1]).repository(t, "emptyfleet/new").CheckPush(t.Context()); err != nil {
 			t.Errorf("%s: %v", who[0], err)
 		}
 	}

@@ -17,15 +17,15 @@ const maxRedirects = 5
 // follow follows the redirects of an answer: within home, which is a scheme,
 // host and port, with the credentials that send adds, and anywhere else without.
 // A new request has no more of the first one's header than what says which
-// content is wanted or sent. Once away, always away. From https to http nothing
+// content is wanted or sent. Once on another origin, always without credentials. From https to http nothing
 // goes.
 //
 // GET and HEAD follow every redirect, and anything else only one that repeats
 // the request as it is, with its body (307 and 308: RFC 9110, section 15.4). An
 // answer that is a redirect to object storage is what a Quay gives for a blob
 // (doc/quay-api.md, "Recorded").
-func (r *Registry) follow(req *http.Request, answer *reply, home string, send func(req *http.Request, away bool) (*reply, error)) (*reply, error) {
-	at, away := req.URL, answer.away
+func (r *Registry) follow(req *http.Request, answer *reply, home string, send func(req *http.Request, crossOrigin bool) (*reply, error)) (*reply, error) {
+	at, crossOrigin := req.URL, answer.crossOrigin
 	for hop := 0; isRedirect(answer.Response); hop++ {
 		to, err := r.next(at, answer.Response)
 		status := answer.StatusCode
@@ -44,15 +44,15 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 		if err != nil {
 			return nil, &Error{Err: err, kind: ErrRedirect}
 		}
-		away = away || originOf(to) != home
+		crossOrigin = crossOrigin || originOf(to) != home
 		again, err := again(req, to)
 		if err != nil {
 			return nil, err
 		}
-		if answer, err = send(again, away); err != nil {
+		if answer, err = send(again, crossOrigin); err != nil {
 			return nil, err
 		}
-		answer.away, at = away, to
+		answer.crossOrigin, at = crossOrigin, to
 	}
 	return answer, nil
 }

@@ -17,7 +17,7 @@
 //
 // A [Registry] (this file; ping.go: is it there) is a host, a [Repository]
 // (repository.go) what requests are made of: manifest.go, blob.go, attached.go for
-// pulling; upload.go, mount.go, writable.go, referrers.go for pushing; admits.go for neither.
+// pulling; upload.go, mount.go, checkpush.go, referrers.go for pushing; credentialcheck.go for neither.
 // Each request goes down through
 //
 //   - client.go, which is the way in for our own requests and for oras';
@@ -138,10 +138,10 @@ func New(host string, o Options) (*Registry, error) {
 // Host returns host or host:port, as given.
 func (r *Registry) Host() string { return r.host }
 
-// Expect says which repositories (namespace/name) are going to be pulled from,
+// WillPull says which repositories (namespace/name) are going to be pulled from,
 // so that one token can serve many of them. It can be called again for more.
 // It sends nothing, and names that are none are left out.
-func (r *Registry) Expect(repositories ...string) {
+func (r *Registry) WillPull(repositories ...string) {
 	for _, name := range repositories {
 		if validRepository(name) {
 			r.batches.add(name)

@@ -80,7 +80,7 @@ func (r *Repository) ask(ctx context.Context, method, url string, header http.He
 	}
 	// Contents are to come as they are: they are counted and hashed.
 	req.Header.Set("Accept-Encoding", "identity")
-	return r.registry.do(req, need{repository: r.name})
+	return r.registry.do(req, scope{repository: r.name})
 }
 
 // manifestHeader asks for a manifest in its own form, whatever that is.

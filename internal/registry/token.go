@@ -18,7 +18,7 @@ type token struct {
 	value   string
 	scheme  auth.Scheme
 	expires time.Time // zero: not known; then the registry's 401 tells
-	grants  []need    // what it is good for
+	grants  []scope   // what it is good for
 	read    bool      // grants were read in the token, and are not just what was asked for
 	claims  claims    // if read
 
@@ -29,16 +29,16 @@ type token struct {
 }
 
 // newToken reads a token that was asked for a need and for pulling from a batch.
-func newToken(value string, scheme auth.Scheme, n need, batch []string) *token {
+func newToken(value string, scheme auth.Scheme, want scope, batch []string) *token {
 	t := &token{value: value, scheme: scheme}
 	if scheme == auth.SchemeBasic { // a user and a password: good for whatever they are
-		t.grants = []need{{repository: n.repository}, {repository: n.repository, push: true}}
+		t.grants = []scope{{repository: want.repository}, {repository: want.repository, push: true}}
 		return t
 	}
-	asked := []need{n}
+	asked := []scope{want}
 	for _, name := range batch {
-		if name != n.repository || n.push {
-			asked = append(asked, need{repository: name})
+		if name != want.repository || want.push {
+			asked = append(asked, scope{repository: name})
 		}
 	}
 	c, ok := readClaims(value)
@@ -57,7 +57,7 @@ func newToken(value string, scheme auth.Scheme, n need, batch []string) *token {
 }
 
 // denies tells whether the token says that it does not grant a need.
-func (t *token) denies(n need) bool { return t.read && !slices.Contains(t.grants, n) }
+func (t *token) denies(want scope) bool { return t.read && !slices.Contains(t.grants, want) }
 
 // usable tells whether the token has not lapsed.
 func (t *token) usable(now time.Time) bool { return t.expires.IsZero() || now.Before(t.expires) }
@@ -65,7 +65,7 @@ func (t *token) usable(now time.Time) bool { return t.expires.IsZero() || now.Be
 // tokens are the tokens at hand. Safe for concurrent use.
 type tokens struct {
 	mu    sync.Mutex
-	of    map[need]*token
+	of    map[scope]*token
 	locks map[any]*gate
 }
 
@@ -75,17 +75,17 @@ type gate struct {
 	users int
 }
 
-func newTokens() *tokens { return &tokens{of: map[need]*token{}, locks: map[any]*gate{}} }
+func newTokens() *tokens { return &tokens{of: map[scope]*token{}, locks: map[any]*gate{}} }
 
 // find returns a token for a need, or nil. The right to push holds that to pull,
 // and a password is good for mounting from anywhere.
-func (s *tokens) find(n need) *token {
+func (s *tokens) find(want scope) *token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wider := need{repository: n.repository, push: true}
-	for _, one := range []need{n, wider} {
+	wider := scope{repository: want.repository, push: true}
+	for _, one := range []scope{want, wider} {
 		t := s.of[one]
-		if t == nil || one != n && n.from != "" && t.scheme != auth.SchemeBasic {
+		if t == nil || one != want && want.from != "" && t.scheme != auth.SchemeBasic {
 			continue
 		}
 		if t.usable(time.Now()) {
@@ -98,14 +98,14 @@ func (s *tokens) find(n need) *token {
 
 // add keeps a token for all that it grants, and for what it was asked for: the
 // registry's answer tells whether it is good for that.
-func (s *tokens) add(t *token, n need) {
+func (s *tokens) add(t *token, want scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range t.grants {
 		s.of[one] = t
 	}
-	if n.from == "" || t.scheme != auth.SchemeBasic {
-		s.of[n] = t
+	if want.from == "" || t.scheme != auth.SchemeBasic {
+		s.of[want] = t
 	}
 }
 

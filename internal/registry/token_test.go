@@ -90,8 +90,8 @@ func resolveAll(t *testing.T, s *server, names []string) (errs map[string]error)
 func TestOneTokenForMany(t *testing.T) {
 	d, names := closed(75)
 	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
-	s.Expect(names...)
-	s.Expect(names...)
+	s.WillPull(names...)
+	s.WillPull(names...)
 	for name, err := range resolveAll(t, s, names) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -110,7 +110,7 @@ func TestOneTokenForMany(t *testing.T) {
 	}
 }
 
-// Without Expect each repository has a token of its own.
+// Without WillPull each repository has a token of its own.
 func TestOneTokenForEach(t *testing.T) {
 	d, names := closed(4)
 	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
@@ -129,7 +129,7 @@ func TestOneTokenForEach(t *testing.T) {
 func TestSomeOfABatchAreDenied(t *testing.T) {
 	d, names := closed(20, 3, 7)
 	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
-	s.Expect(names...)
+	s.WillPull(names...)
 	for name, err := range resolveAll(t, s, names) {
 		if denied := name == names[3] || name == names[7]; errors.Is(err, registry.ErrDenied) != denied || !denied && err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -157,7 +157,7 @@ func TestRefusedBatchIsHalved(t *testing.T) {
 		}))
 		t.Cleanup(front.Close)
 		s := connect(t, front.URL, "closed+bot", "closed-robot-token")
-		s.Expect(names...)
+		s.WillPull(names...)
 		for name, err := range resolveAll(t, s, names) {
 			if err != nil {
 				t.Errorf("%d: %s: %v", status, name, err)
@@ -178,7 +178,7 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { forward(w, r, to.URL()) }))
 	t.Cleanup(front.Close)
 	s := connect(t, front.URL, "closed+bot", "closed-robot-token")
-	s.Expect(names...)
+	s.WillPull(names...)
 	r := s.repository(t, names[0])
 	for range 3 {
 		if _, err := r.Resolve(t.Context(), tag); err != nil {
@@ -210,7 +210,7 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 // others of its batch need one.
 func TestPublicStaysWithoutToken(t *testing.T) {
 	s := sample(t, robot, robotSecret)
-	s.Expect(public, private)
+	s.WillPull(public, private)
 	for _, name := range []string{public, private, public} {
 		before := s.seen.withToken()
 		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
@@ -279,7 +279,7 @@ func TestTokenIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Expect("a/b", "a/c", "a/none")
+		r.WillPull("a/b", "a/c", "a/none")
 		ask := func(name string) error {
 			repository, err := r.Repository(name)
 			if err != nil {
@@ -319,7 +319,7 @@ func TestTokenServerOfAnAlias(t *testing.T) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://127.0.0.1:1/v2/auth",service="127.0.0.1:1"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	err := connect(t, url, "bob", "secret-of-bob").repository(t, "a/b").Writable(t.Context())
+	err := connect(t, url, "bob", "secret-of-bob").repository(t, "a/b").CheckPush(t.Context())
 	if !errors.Is(err, registry.ErrRedirect) || !strings.Contains(err.Error(), "calls itself 127.0.0.1:1") {
 		t.Errorf("error is %v", err)
 	}
@@ -345,7 +345,7 @@ func TestTokenForAPush(t *testing.T) {
 				_, _ = w.Write([]byte(`{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`))
 			}
 		}), "bob", "secret-of-bob")
-		err := s.repository(t, "a/b").Writable(t.Context())
+		err := s.repository(t, "a/b").CheckPush(t.Context())
 		if malformed := want == "malformed"; errors.Is(err, registry.ErrMalformed) != malformed || malformed && s.seen.count("/uploads/") != 1 {
 			t.Errorf("%q: %v", value, err)
 		}
@@ -362,7 +362,7 @@ func TestRefusedPasswordIsSentOnce(t *testing.T) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}), robot, robotSecret)
-	s.Expect("a/b", "a/c")
+	s.WillPull("a/b", "a/c")
 	_, err := s.repository(t, "a/b").Resolve(t.Context(), tag)
 	if n := s.seen.withToken(); n != 1 || !errors.Is(err, registry.ErrDenied) {
 		t.Errorf("sent %d times, and %v", n, err)
@@ -372,7 +372,7 @@ func TestRefusedPasswordIsSentOnce(t *testing.T) {
 // Where nobody is let in without a token, public repositories need one too.
 func TestNoAnonymousAccess(t *testing.T) {
 	s := sample(t, robot, robotSecret, quaytest.WithQuirk("no-anonymous", ""))
-	s.Expect(public, "stackfleet/haproxy")
+	s.WillPull(public, "stackfleet/haproxy")
 	for _, name := range []string{public, "stackfleet/haproxy"} {
 		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
 			t.Error(err)

@@ -38,7 +38,7 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 	}
 	subject := r.at(d.Digest)
 	for session := 1; ; session++ {
-		opened, err := r.session(ctx, need{repository: r.name, push: true})
+		opened, err := r.session(ctx, scope{repository: r.name, push: true})
 		if err != nil {
 			return r.registry.failed(op, subject, err)
 		}
@@ -93,13 +93,13 @@ func (r *Repository) abandon(ctx context.Context, to *url.URL) {
 	if err != nil {
 		return
 	}
-	if answer, err := r.registry.authorized(req, need{repository: r.name, push: true}); err == nil {
+	if answer, err := r.registry.authorized(req, scope{repository: r.name, push: true}); err == nil {
 		closeBody(answer.Response)
 	}
 }
 
 // session asks for an upload session, with parameters if there are any.
-func (r *Repository) session(ctx context.Context, n need, parameters ...string) (*reply, error) {
+func (r *Repository) session(ctx context.Context, want scope, parameters ...string) (*reply, error) {
 	to, err := url.Parse(r.url("blobs", "uploads", ""))
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (r *Repository) session(ctx context.Context, n need, parameters ...string) 
 	if err != nil {
 		return nil, err
 	}
-	return r.registry.do(req, n)
+	return r.registry.do(req, want)
 }
 
 // location reads where a session is, from the answer that opened it, which it
@@ -179,7 +179,7 @@ func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor,
 	req.ContentLength = d.Size
 	req.GetBody = body
 	req.Header.Set("Content-Type", "application/octet-stream")
-	return r.registry.do(req, need{repository: r.name, push: true})
+	return r.registry.do(req, scope{repository: r.name, push: true})
 }
 
 // isLost tells whether an upload failed because of its session: it is unknown,

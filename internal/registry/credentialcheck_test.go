@@ -28,7 +28,7 @@ func TestAdmits(t *testing.T) {
 		"a token it knows not": {sample(t, robot, "other"), true},
 		"no token":             {sample(t, "", ""), true},
 	} {
-		err := test.server.repository(t, "nobody/nothing").Admits(t.Context())
+		err := test.server.repository(t, "nobody/nothing").CheckCredentials(t.Context())
 		if errors.Is(err, registry.ErrDenied) != test.denied || err != nil && !test.denied {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -52,7 +52,7 @@ func TestLogin(t *testing.T) {
 		"a robot":              {sample(t, robot, robotSecret), false},
 		"a robot with no such": {sample(t, robot, "other"), true},
 	} {
-		err := test.server.repository(t, "nobody/nothing").Login(t.Context())
+		err := test.server.repository(t, "nobody/nothing").CheckLogin(t.Context())
 		if errors.Is(err, registry.ErrLogin) != test.denied || err != nil && !test.denied {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -72,7 +72,7 @@ func TestLoginThatIsNotKnown(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		})
 		s := connect(t, url, robot, robotSecret)
-		if err := s.repository(t, "a/b").Login(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), want) || s.seen.withToken() != 0 {
+		if err := s.repository(t, "a/b").CheckLogin(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), want) || s.seen.withToken() != 0 {
 			t.Errorf("%q: %v", challenge, err)
 		}
 	}

@@ -10,17 +10,17 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// Admits finds out whether the registry takes the credentials that there are for
+// CheckCredentials finds out whether the registry takes the credentials that there are for
 // the repository, or lets push without. [ErrLogin] says no. It changes nothing,
 // and so does not tell whether the credentials may push: a Quay makes the
 // repository when somebody asks that (doc/quay-api.md section 5).
-func (r *Repository) Admits(ctx context.Context) error {
+func (r *Repository) CheckCredentials(ctx context.Context) error {
 	who, lookup := r.registry.credential(ctx, r.name)
-	wanted := need{repository: r.name, push: who.IsZero()}
-	err := r.login(ctx, wanted, who)
-	t := r.registry.tokens.find(wanted)
+	want := scope{repository: r.name, push: who.IsZero()}
+	err := r.login(ctx, want, who)
+	t := r.registry.tokens.find(want)
 	switch {
-	case err != nil || !who.IsZero() || t == nil || !t.denies(wanted):
+	case err != nil || !who.IsZero() || t == nil || !t.denies(want):
 		return err
 	case lookup != nil:
 		return r.registry.failed(opLogin, r.registry.host, lookup)
@@ -28,31 +28,31 @@ func (r *Repository) Admits(ctx context.Context) error {
 	return &Error{Op: opLogin, Subject: r.registry.host, Message: "nobody may push without credentials, and there are none", Hint: login(r.registry.host), kind: ErrLogin}
 }
 
-// Login finds out whether the registry takes the credentials that there are for
+// CheckLogin finds out whether the registry takes the credentials that there are for
 // the repository. Without credentials nothing is asked. [ErrLogin] says no.
-func (r *Repository) Login(ctx context.Context) error {
+func (r *Repository) CheckLogin(ctx context.Context) error {
 	who, err := r.registry.credential(ctx, r.name)
 	if err != nil || who.IsZero() {
 		return nil // whether they are needed is not known
 	}
-	return r.login(ctx, need{repository: r.name}, who)
+	return r.login(ctx, scope{repository: r.name}, who)
 }
 
 const opLogin = "log in to"
 
 // login asks for the registry's root, with the rights that a need has to have.
-func (r *Repository) login(ctx context.Context, wanted need, who Credential) error {
+func (r *Repository) login(ctx context.Context, want scope, who Credential) error {
 	host := r.registry.host
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.registry.origin+"/v2/", nil)
 	if err != nil {
 		return r.registry.failed(opLogin, host, err)
 	}
-	answer, err := r.registry.do(req, wanted)
+	answer, err := r.registry.do(req, want)
 	if err != nil {
 		return r.registry.failed(opLogin, host, err)
 	}
 	defer closeBody(answer.Response)
-	t := r.registry.tokens.find(wanted)
+	t := r.registry.tokens.find(want)
 	switch {
 	case t != nil && t.withheld != "":
 		return &Error{Op: opLogin, Subject: host, Message: withheld(host, t.withheld), kind: ErrLogin}
@@ -60,7 +60,7 @@ func (r *Repository) login(ctx context.Context, wanted need, who Credential) err
 		return nil
 	}
 	refused := r.registry.refused(opLogin, host, answer)
-	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.away && t != nil && t.scheme == auth.SchemeBasic {
+	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.crossOrigin && t != nil && t.scheme == auth.SchemeBasic {
 		refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
 	}
 	return refused

@@ -7,14 +7,14 @@ import (
 	"context"
 )
 
-// Writable finds out whether the repository can be pushed to: it opens an upload
+// CheckPush finds out whether the repository can be pushed to: it opens an upload
 // session and ends it. [ErrDenied] says that we may not, [ErrLogin] among them
 // that the credentials are the trouble, and [ErrRedirect] that uploads are to go
 // where they cannot. A registry that makes repositories when they are pushed to
 // may make this one.
-func (r *Repository) Writable(ctx context.Context) error {
+func (r *Repository) CheckPush(ctx context.Context) error {
 	const op = "begin to push to"
-	answer, err := r.session(ctx, need{repository: r.name, push: true})
+	answer, err := r.session(ctx, scope{repository: r.name, push: true})
 	if err != nil {
 		return r.registry.failed(op, r.String(), err)
 	}
