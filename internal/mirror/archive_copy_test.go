@@ -98,7 +98,7 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 	if n := s.server.Stats().Classes["manifest"].Requests - before; n != 6 {
 		t.Errorf("%d manifests were asked for, and 3 indexes and 3 images are wanted", n)
 	}
-	why := "it has linux/s390x, linux/ppc64le, and not linux/amd64, which is taken without --platform: choose another with it"
+	why := "not linux/amd64, the default here: choose one with --platform (linux/s390x, linux/ppc64le)"
 	for n, i := range r.Images {
 		bad := strings.Contains(i.Reference, "/others:")
 		if bad != (i.Status == mirror.Failed) || bad != strings.Contains(i.Error, why) {

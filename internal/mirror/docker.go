@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -133,17 +132,26 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 		for _, d := range m.Children {
 			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[attestationOf] == "" {
 				delete(staged, d.Digest) // an index may list an image twice
-				images = append(images, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+				images = append(images, d)
 			}
 		}
 		if len(images) != 1 {
-			return image, fmt.Errorf("a docker archive holds one platform of an image, and %d are chosen of those there are (%s): choose one with --platform, or copy to an oci-archive",
-				len(images), strings.Join(listed(m.Children), ", "))
+			return image, severalImages(s.Image, m.Children, images)
 		}
-		image = images[0]
+		image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
 		if m, err = a.parse(ctx, image); err != nil {
 			return image, err
 		}
 	}
 	return image, mayLoad(m)
+}
+
+// severalImages is the error for an index of which not exactly one image was chosen.
+func severalImages(i Image, all, chosen []ocispec.Descriptor) error {
+	from := chosen
+	if len(from) == 0 {
+		from = all
+	}
+	return fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
+		len(chosen), oneImage(i.Host+"/"+i.Repository, from))
 }

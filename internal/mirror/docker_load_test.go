@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,8 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		"xz":            {berth{layers: [][]byte{[]byte("\xfd7zXZ\x00rest")}, tars: tars}, "xz"},
 		"manifest":      {berth{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "no layer"},
 		"signature":     {berth{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "no layer"},
+		"no-manifest":   {berth{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "no layer"},
+		"skippable":     {berth{layers: [][]byte{[]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00")}, tars: tars}, "unpacked"},
 		"encrypted":     {berth{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
 		"octet-no-json": {berth{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
 		"wasm":          {berth{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
@@ -129,6 +132,12 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		"twice":       {layers: [][]byte{z, z}, tars: []string{one, one}},
 		"scratch":     {},
 		"empty-layer": {layers: [][]byte{gzipped(t, "")}, tars: []string{""}},
+		"no-bytes":    {layers: [][]byte{{}}, tars: []string{""}},
+		// A seekable layer is several gzip streams one after another (eStargz), or zstd
+		// frames with skippable ones between them (zstd:chunked).
+		"estargz":     {layers: [][]byte{slices.Concat(gzipped(t, one[:512]), gzipped(t, one[512:]), gzipped(t, ""))}, tars: tars},
+		"chunked":     {layerType: ocispec.MediaTypeImageLayerZstd, layers: [][]byte{slices.Concat(zstded(t, one), []byte("\x50\x2a\x4d\x18\x04\x00\x00\x00meta"))}, tars: tars},
+		"mislabelled": {layerType: ocispec.MediaTypeImageLayerGzip, layers: [][]byte{[]byte(one), zstded(t, two)}, tars: []string{one, two}},
 	}
 	for range 2 {
 		to := opened(t, mirror.ToDockerArchive, file)

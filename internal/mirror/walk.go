@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -247,8 +248,7 @@ func (w *walker) noneOf(children []ocispec.Descriptor) error {
 		has = "none, for it is an empty index"
 	}
 	if one := w.platform.One; len(w.platform.Only) == 0 && describes(&one) {
-		return fmt.Errorf("%w: it has %s, and not %s, which is taken without --platform: choose another with it",
-			ErrNotChosen, has, platformText(one))
+		return fmt.Errorf("%w: it has %s, and not %s, the default here: %s", ErrNotChosen, has, platformText(one), oneImage(w.from.name, children))
 	}
 	return fmt.Errorf("%w: it has %s", ErrNotChosen, has)
 }
@@ -267,6 +267,44 @@ func listed(children []ocispec.Descriptor) []string {
 		}
 	}
 	return names
+}
+
+// maxAdvised is how many images of an index an error names by digest.
+const maxAdvised = 6
+
+// oneImage says how to choose one image of an index: by a platform that no other
+// image has, or else by digest. repository is HOST/NAMESPACE/NAME.
+func oneImage(repository string, children []ocispec.Descriptor) string {
+	var platforms, digests []string
+	for i, d := range children {
+		alike := func(other ocispec.Descriptor) bool {
+			return other.Digest != d.Digest && describes(other.Platform) && matches(*d.Platform, *other.Platform)
+		}
+		listed := slices.ContainsFunc(children[:i], func(other ocispec.Descriptor) bool { return other.Digest == d.Digest })
+		switch {
+		case listed || manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != "" || d.Platform != nil && !describes(d.Platform):
+		case d.Platform == nil:
+			digests = append(digests, repository+"@"+d.Digest.String())
+		case slices.ContainsFunc(children, alike):
+			digests = append(digests, fmt.Sprintf("%s@%s (%s)", repository, d.Digest, platformText(*d.Platform)))
+		default:
+			platforms = append(platforms, platformText(*d.Platform))
+		}
+	}
+	if n := len(digests) - maxAdvised; n > 0 {
+		digests = append(digests[:maxAdvised], fmt.Sprintf("%d more", n))
+	}
+	var ways []string
+	if len(platforms) > 0 {
+		ways = append(ways, "choose one with --platform ("+strings.Join(platforms, ", ")+")")
+	}
+	if len(digests) > 0 {
+		ways = append(ways, "copy one by its digest ("+strings.Join(digests, ", ")+")")
+	}
+	if len(ways) == 0 {
+		return "choose a platform with --platform"
+	}
+	return strings.Join(ways, ", or ")
 }
 
 // attestationOf is the annotation by which build tools say which image of an
