@@ -69,25 +69,33 @@ func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 func (f folder) open(d digest.Digest) (*os.File, int64, error) {
 	file, info, err := disk.Open(f.blob(d))
 	if err != nil {
-		return nil, 0, absent(err)
+		return nil, 0, f.unreadable(d, err)
 	}
 	return file, info.Size(), nil
 }
 
-// absent is the error for a blob that cannot be opened: what is no file is no blob.
-func absent(err error) error {
+// unreadable classifies the error of opening or reading a blob. A file that is not
+// regular is not a blob: ErrMissing. If the system finds the file and still cannot
+// read it, only this blob is affected: ErrUnreadable. Other errors are returned
+// unchanged: they affect the folder.
+func (f folder) unreadable(d digest.Digest, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, disk.ErrNotRegular):
 		return fmt.Errorf("%w: %w", ErrMissing, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrMissing
+	}
+	if _, statErr := os.Lstat(f.blob(d)); statErr == nil && errors.As(err, new(*fs.PathError)) {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return err
 }
 
 // Read returns the whole content of a small blob (a manifest, a configuration),
 // of manifest.MaxSize bytes at most, checked against the descriptor. ErrMissing,
-// ErrCorrupt; what is damaged stays until a Put or a Partial replaces it.
+// ErrCorrupt, ErrUnreadable; what is damaged stays until a Put or a Partial replaces it.
 func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return nil, l.failed("read a blob", err)
@@ -106,8 +114,11 @@ func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 // read: what a manifest says of it is not asked.
 func (f folder) read(d digest.Digest) ([]byte, error) {
 	content, err := readFile(f.blob(d), manifest.MaxSize)
+	if errors.Is(err, errTooLarge) {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if err != nil {
-		return nil, absent(err)
+		return nil, f.unreadable(d, err)
 	}
 	if d.Algorithm().FromBytes(content) != d {
 		return nil, ErrCorrupt

@@ -107,7 +107,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	}
 	damaged, err := file.Stat()
 	if err == nil {
-		err = fits(ctx, file, d, make([]byte, chunk), nil)
+		err = l.unreadable(d, fits(ctx, file, d, make([]byte, chunk), nil))
 	}
 	if err := errors.Join(err, file.Close()); !errors.Is(err, ErrCorrupt) || l.readOnly {
 		return size, err
@@ -117,7 +117,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	defer l.removal.Unlock()
 	now, err := disk.Stat(l.blob(d))
 	if err != nil {
-		return 0, absent(err)
+		return 0, l.unreadable(d, err)
 	}
 	if !os.SameFile(now, damaged) {
 		return now.Size(), nil

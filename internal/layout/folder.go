@@ -142,6 +142,9 @@ func (l *Layout) replace(name string, content []byte) error {
 	return disk.Install(file, l.path(name))
 }
 
+// errTooLarge is the error of readFile for a file that exceeds the limit.
+var errTooLarge = errors.New("larger")
+
 // readFile reads a file of limit bytes at most.
 func readFile(name string, limit int64) ([]byte, error) {
 	file, info, err := disk.Open(name)
@@ -154,7 +157,7 @@ func readFile(name string, limit int64) ([]byte, error) {
 	if n, err := content.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, err
 	} else if n > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+		return nil, fmt.Errorf("%s: %w than %d bytes", name, errTooLarge, limit)
 	}
 	return content.Bytes(), nil
 }

@@ -30,6 +30,9 @@ var (
 	ErrMissing   = errors.New("blob is not there")
 	ErrCorrupt   = errors.New("content does not match its descriptor") // digest or size
 	ErrBusy      = errors.New("blob is being written")                 // by another goroutine
+	// ErrUnreadable is the error of one blob that is there and cannot be read, for
+	// lack of permission or because of a bad sector. Other blobs are not affected.
+	ErrUnreadable = errors.New("blob cannot be read")
 )
 
 var (

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,8 @@ type archive struct {
 	mu        sync.Mutex
 	pending   map[string]bool                                 // names that are not there, and were not committed yet
 	committed map[string]bool                                 // names that were, and may have changed in something
-	leftOut   map[string]error                                // names that Finish found to be not whole, and why
+	leftOut   map[string]error                                // names that Finish left out, and why
+	noRoom    map[string]error                                // staged names that the disk has no room for in the new tar
 	diffs     map[digest.Digest]func() (digest.Digest, error) // of layers, once they were read
 	finished  bool                                            // staging holds nothing that the archive has not
 	closed    bool
@@ -101,7 +103,7 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	}
 	a := &archive{
 		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging,
-		pending: map[string]bool{}, committed: map[string]bool{}, leftOut: map[string]error{},
+		pending: map[string]bool{}, committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
 		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
 	a.commit = ToLayout(staging).Commit
@@ -252,21 +254,70 @@ func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (boo
 	return !sound, err
 }
 
-// keeps returns what the next archive holds of what is there already, with sizes.
+// keeps returns what the next archive holds of what is there already, with sizes:
+// the content of the old archive, and the images that an earlier run has staged, as
+// far as the disk has room for them.
 func (a *archive) keeps(ctx context.Context) map[digest.Digest]int64 {
 	kept := map[digest.Digest]int64{}
-	for _, e := range a.staging.Images() {
-		parts, _ := a.parts(ctx, e.Descriptor, true) // what cannot be read is found later
-		for _, d := range parts {
-			kept[d.Digest] = d.Size
-		}
-	}
 	if a.old != nil {
 		for d, at := range a.old.blobs {
 			kept[d] = at.size
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fit := a.fitting(kept)
+	for _, e := range a.staging.Images() {
+		parts, _ := a.parts(ctx, e.Descriptor, true) // Finish reports what cannot be read
+		if err := fit(parts, a.isNew(e)); err != nil {
+			a.noRoom[e.Name] = err
+		}
+	}
 	return kept
+}
+
+// isNew reports whether the old archive has another image of a staged image's name.
+func (a *archive) isNew(e layout.Entry) bool {
+	old, ok := a.old.image(e.Name)
+	return !ok || old.Digest != e.Descriptor.Digest || !maps.Equal(old.Annotations, e.Descriptor.Annotations)
+}
+
+// fitting returns a function that adds the parts of an image to what the tar will
+// hold, or returns an error that meets ErrNoRoom if the disk has no room for them. An
+// image that changes nothing needs none.
+func (a *archive) fitting(held map[digest.Digest]int64) func(parts []ocispec.Descriptor, isNew bool) error {
+	var used int64
+	for _, size := range held {
+		used += size + tarOverhead
+	}
+	free, unknown := a.staging.Free()
+	return func(parts []ocispec.Descriptor, isNew bool) error {
+		fresh := map[digest.Digest]int64{}
+		var cost int64
+		for _, d := range parts {
+			if _, ok := held[d.Digest]; !ok && fresh[d.Digest] == 0 {
+				fresh[d.Digest] = d.Size
+				cost += d.Size + tarOverhead
+			}
+		}
+		if unknown == nil && (isNew || cost > 0) && used+cost > free {
+			needs, has := amounts(used+cost, free)
+			return fmt.Errorf("%w: the archive needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, a.staging.Dir(), has)
+		}
+		used += cost
+		maps.Copy(held, fresh)
+		return nil
+	}
+}
+
+// roomFor returns why a staged image is not going to be in the archive, or nil.
+func (a *archive) roomFor(i Image) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.noRoom[a.Name(i)] != nil {
+		a.pending[a.Name(i)] = true
+	}
+	return a.noRoom[a.Name(i)]
 }
 
 // Take does nothing: the staging folder is what the archive is made from.
@@ -284,6 +335,7 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.committed[a.Name(s.Image)] = true
+	delete(a.noRoom, a.Name(s.Image)) // another image has the name by now
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,6 +104,28 @@ func (g gathered) Commit(ctx context.Context, s mirror.Staged) error {
 	err := g.Destination.Commit(ctx, s)
 	g.committed()
 	return err
+}
+
+// stage copies all images of a site that have the newest tag, and ends before the
+// archive is written.
+func stage(t *testing.T, to mirror.Destination, s *site) {
+	t.Helper()
+	images := s.images("2025.1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var left atomic.Int64
+	left.Store(int64(len(images)))
+	_, err := mirror.New(gathered{to, to.(mirror.Gatherer), func() {
+		if left.Add(-1) == 0 {
+			cancel()
+		}
+	}}, s.options()).Copy(ctx, slices.Values(images))
+	if n := len(to.Staging().Images()); !errors.Is(err, context.Canceled) || n != len(images) {
+		t.Fatalf("%v, %d images are staged", err, n)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Nor is an image copied when the run was interrupted before the archive was

@@ -95,7 +95,8 @@ type contents struct {
 // contents returns what the archive is to hold: the staged images, and those of
 // the old archive that no staged image replaces. A staged image that is not whole
 // is removed from the staging folder and left out. What the old archive holds is
-// kept as it is, whole or not: it may be another tool's.
+// kept as it is, whole or not: it may be another tool's. An image for which the disk
+// has no room stays staged and is left out.
 func (a *archive) contents(ctx context.Context) (contents, error) {
 	var c contents
 	found := map[digest.Digest]ocispec.Descriptor{}
@@ -117,7 +118,11 @@ func (a *archive) contents(ctx context.Context) (contents, error) {
 		return err
 	}
 	newer := map[string]bool{}
-	for _, e := range a.staging.Images() {
+	images, err := a.withRoom(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, e := range images {
 		parts, err := a.parts(ctx, e.Descriptor, false)
 		if err == nil {
 			err = addLoad(e.Descriptor)
@@ -159,6 +164,53 @@ func (a *archive) contents(ctx context.Context) (contents, error) {
 	})
 	c.docker = dockerImages(c.index, loads)
 	return c, nil
+}
+
+// withRoom returns the staged images that the disk has room for in the new tar. If
+// all of them fit besides what is kept of the old archive, that is all of them.
+// Otherwise they are counted one by one, beside all of the old archive.
+func (a *archive) withRoom(ctx context.Context) ([]layout.Entry, error) {
+	a.mu.Lock()
+	images := slices.DeleteFunc(a.staging.Images(), func(e layout.Entry) bool {
+		if err := a.noRoom[e.Name]; err != nil {
+			a.leftOut[e.Name], a.pending[e.Name] = err, true
+		}
+		return a.noRoom[e.Name] != nil
+	})
+	a.mu.Unlock()
+	parts := make([][]ocispec.Descriptor, len(images))
+	all := a.old.entries()
+	for i, e := range images {
+		all = slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool { return nameOf(d) == e.Name })
+		parts[i], _ = a.parts(ctx, e.Descriptor, true)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	whole := slices.Concat(parts...)
+	for _, d := range all {
+		old, _ := a.parts(ctx, d, true)
+		whole = append(whole, old...)
+	}
+	if a.fitting(map[digest.Digest]int64{})(whole, true) == nil {
+		return images, nil
+	}
+	held := map[digest.Digest]int64{}
+	if a.old != nil {
+		for d, at := range a.old.blobs {
+			held[d] = at.size
+		}
+	}
+	fit := a.fitting(held)
+	var fits []layout.Entry
+	for i, e := range images {
+		if err := fit(parts[i], a.isNew(e)); err != nil {
+			a.damaged(e.Name, err)
+			continue
+		}
+		fits = append(fits, e)
+	}
+	return fits, nil
 }
 
 // entryKey orders the entries of an archive's index.

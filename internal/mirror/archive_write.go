@@ -114,6 +114,8 @@ func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descr
 		from = blob
 	case errors.Is(err, layout.ErrMissing) && a.old.has(d):
 		from, size = a.old.open(d.Digest), d.Size
+	case errors.Is(err, layout.ErrUnreadable):
+		return &damagedError{d.Digest, true}
 	default:
 		return err
 	}
@@ -124,7 +126,9 @@ func (a *archive) writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descr
 		return err
 	}
 	v := d.Digest.Verifier()
-	if _, err := io.Copy(io.MultiWriter(tw, v), &interruptible{ctx, from}); err != nil {
+	reader := &watched{r: from}
+	_, err = io.Copy(io.MultiWriter(tw, v), &interruptible{ctx, reader})
+	if err != nil && reader.err == nil {
 		return err
 	}
 	if !v.Verified() {

@@ -54,7 +54,7 @@ func (r *copying) gathered(err error) {
 		leftOut = to.LeftOut()
 	}
 	for _, name := range r.ledger.finished(err, r.ctx.Err() != nil, leftOut) {
-		r.o.Logger.WarnContext(r.ctx, "an image of an earlier run is not whole", "image", name, "error", leftOut[name])
+		r.o.Logger.WarnContext(r.ctx, "an image of an earlier run is not in the archive", "image", name, "error", leftOut[name])
 	}
 }
 

@@ -92,7 +92,19 @@ func (c *Copier) has(ctx context.Context, i Image, root digest.Digest) (there, d
 	if there && doubts && c.o.Platforms.Index == SparseIndex && to.mayLack(i) {
 		return false, true, err
 	}
+	if there && err == nil {
+		err = c.roomFor(i)
+	}
 	return there, false, err
+}
+
+// roomFor returns why an image that an earlier run has staged cannot be in the
+// archive, or nil.
+func (c *Copier) roomFor(i Image) error {
+	if to, ok := c.to.(interface{ roomFor(Image) error }); ok {
+		return to.roomFor(i)
+	}
+	return nil
 }
 
 // hasPart tells whether the destination has those images of an index that were
@@ -103,7 +115,11 @@ func (c *Copier) hasPart(ctx context.Context, i Image, t tree) (bool, error) {
 	})
 	switch {
 	case ok:
-		return to.hasStaged(ctx, t.staged(i))
+		there, err := to.hasStaged(ctx, t.staged(i))
+		if there && err == nil {
+			err = c.roomFor(i)
+		}
+		return there, err
 	case t.sparse:
 		return false, nil
 	}

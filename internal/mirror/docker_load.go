@@ -275,7 +275,7 @@ func (a *archive) unpacked(ctx context.Context, d ocispec.Descriptor) (digest.Di
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case file.err != nil:
-		return "", staged(file.err)
+		return "", fmt.Errorf("layer %s: %w: %w", d.Digest, layout.ErrUnreadable, file.err)
 	case err != nil:
 		return "", unloadable("layer %s cannot be unpacked: %w", d.Digest, err)
 	}

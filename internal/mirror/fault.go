@@ -30,10 +30,10 @@ func (e *DiskError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// staged marks the error of a call to the staging layout, unless it is of one
-// blob's content.
+// staged marks the error of a call to the staging layout, unless only one blob is
+// affected.
 func staged(err error) error {
-	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) {
+	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
 		return err
 	}
 	return &DiskError{fmt.Errorf("staging: %w", err)}

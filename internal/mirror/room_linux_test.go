@@ -4,6 +4,7 @@
 package mirror_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -131,5 +132,87 @@ func TestDiskThatFillsUp(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// An endgame is a destination that something happens to before Finish. It hides what
+// the destination says of room.
+type endgame struct {
+	mirror.Destination
+	mirror.Gatherer
+	before func()
+}
+
+func (e endgame) Finish(ctx context.Context) error {
+	e.before()
+	return e.Destination.Finish(ctx)
+}
+
+// Images that an earlier run has staged need room for the tar. If only some of them
+// have it, the others fail by name before the tar is written, and are still staged. A
+// plan says the same. So do images for which the disk has filled up since.
+func TestNoRoomForStagedImages(t *testing.T) {
+	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
+	unique, _ := s.data.BlobBytes()
+	images := s.images("2025.1")
+	for name, open := range map[string]opener{"oci-archive": mirror.ToOCIArchive, "docker-archive": mirror.ToDockerArchive} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, late), func(t *testing.T) {
+				dir := smallDisk(t, unique*4)
+				file := filepath.Join(dir, "all.tar")
+				stage(t, opened(t, open, file), s)
+				fetched := s.blobBytes()
+				other := filepath.Join(dir, "other")
+				fill := func() {
+					to, err := layout.Open(filepath.Join(dir, "look"), layout.Options{ReadOnly: true})
+					if err != nil {
+						t.Fatal(err)
+					}
+					free, err := to.Free()
+					if err := errors.Join(err, to.Close(), os.WriteFile(other, make([]byte, free-unique*6/10), 0o600)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var planned mirror.Plan
+				if !late {
+					fill()
+					look, err := open(file, layout.Options{ReadOnly: true})
+					if err != nil {
+						t.Fatal(err)
+					}
+					planned, err = mirror.New(look, s.options()).Plan(t.Context(), slices.Values(images))
+					if err := errors.Join(err, look.Close()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				to := opened(t, open, file)
+				if late {
+					to = endgame{to, to.(mirror.Gatherer), fill}
+				}
+				r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
+				if err := errors.Join(err, to.Close()); err != nil {
+					t.Fatal(err)
+				}
+				if r.Present < 3 || r.Present > 5 || r.Present+r.Failed != 8 {
+					t.Error(show(t, r))
+				}
+				for n, i := range r.Images {
+					failed := i.Status == mirror.Failed
+					if failed != errors.Is(i.Cause, mirror.ErrNoRoom) || !late && failed != errors.Is(planned.Images[n].Err, mirror.ErrNoRoom) {
+						t.Errorf("%s: %s; planned: %+v", i.Reference, i.Error, planned)
+					}
+				}
+				if n := len(indexed(t, unpack(t, file))); n != r.Present {
+					t.Errorf("the archive has %d images, not %d", n, r.Present)
+				}
+				if err := os.Remove(other); err != nil {
+					t.Fatal(err)
+				}
+				r = archived(t, open, file, s.options(), r.FailedImages())
+				if r.Failed > 0 || s.blobBytes() != fetched || len(indexed(t, unpack(t, file))) != 8 {
+					t.Errorf("%d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
+				}
+			})
+		}
 	}
 }
