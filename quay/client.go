@@ -11,6 +11,7 @@ import (
 
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/redact"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // DefaultServer is the server of a client that was given no other.
@@ -60,7 +61,7 @@ func New(opts ...Option) (*Client, error) {
 	if s.http != nil && s.http.Transport != nil {
 		carrier = s.http.Transport
 	} else {
-		c.own = s.transport()
+		c.own = transport.New(s.roots)
 		carrier = c.own
 	}
 	c.pace = pace.New(pace.Options{

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // What an answer can mean, in words for people (doc/quay-api.md sections 3 and 4).
@@ -38,7 +39,7 @@ func (c *core) hintServer() string { return "is " + c.base + " a Quay, and is it
 // refused makes the error for an answer other than 200.
 func (c *Client) refused(r request, resp *http.Response, body []byte) *Error {
 	e := &Error{Op: r.op, Subject: r.subject, Status: resp.StatusCode}
-	after, _ := pace.RetryAfter(resp.Header, time.Now())
+	after, _ := transport.RetryAfter(resp.Header, time.Now())
 	e.RetryAfter = after.Round(time.Second)
 	e.Message, e.Type, e.shape = readProblem(body)
 	e.Message, e.Type = c.core.tidy(e.Message), c.core.tidy(e.Type)
@@ -115,7 +116,7 @@ func (c *Client) redirect(resp *http.Response) (message, hint string) {
 		return "a redirect that leads nowhere", c.core.hintServer()
 	}
 	where := c.core.tidy(to.Scheme + "://" + to.Host)
-	if origin(to) == origin(resp.Request.URL) {
+	if transport.Origin(to) == transport.Origin(resp.Request.URL) {
 		return "too many redirects within " + where, c.core.hintServer()
 	}
 	return "the server redirects to " + where + ", which was not followed",

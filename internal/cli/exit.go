@@ -13,8 +13,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/transport"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -72,7 +72,7 @@ func advise(err error, token bool) error {
 // unreachable says what to check when a proxy is in the way or a host has no
 // address, or nothing.
 func unreachable(err error) string {
-	if _, proxy := errors.AsType[*pace.ProxyError](err); proxy {
+	if _, proxy := errors.AsType[*transport.ProxyError](err); proxy {
 		return "check the proxy's address in the environment; NO_PROXY lists hosts to reach without it"
 	}
 	dns, _ := errors.AsType[*net.DNSError](err)

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/transport"
 	"github.com/quayside/quayside/quay"
 )
 
@@ -23,7 +23,7 @@ func TestWhatToCheckWhenAHostIsOutOfReach(t *testing.T) {
 			t.Error(text)
 		}
 	}
-	behind := &pace.ProxyError{Proxy: "proxy:3128", Err: nowhere}
+	behind := &transport.ProxyError{Proxy: "proxy:3128", Err: nowhere}
 	if text := advise(behind, false).Error(); !strings.Contains(text, "NO_PROXY") || strings.Contains(text, "spelled") {
 		t.Error(text)
 	}

@@ -296,7 +296,6 @@ func (a *app) carrier(host string, o origin) (*carrier, error) {
 		}
 	}
 	base := registry.NewTransport(roots)
-	pace.NameProxy(base)
 	c := &carrier{host: host, base: base, log: a.talk.log}
 	c.pace = pace.New(pace.Options{
 		Base:        base,

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // mostAnnounced is how many 1xx answers may come before the one that counts: 100,
@@ -168,7 +170,7 @@ func (u *upload) Read(p []byte) (int, error) {
 
 // judge reads the status of an answer.
 func (a *attempt) judge(o *outcome) {
-	after, _ := RetryAfter(o.resp.Header, time.Now())
+	after, _ := transport.RetryAfter(o.resp.Header, time.Now())
 	after = min(after, a.o.MaxWait)
 	switch status := o.resp.StatusCode; {
 	case status == http.StatusTooManyRequests && isMount(a.req):
@@ -197,7 +199,7 @@ func (a *attempt) explain(err error) error {
 	if cause := context.Cause(a.ctx); cause != nil && cause != context.Canceled {
 		return cause
 	}
-	return proxied(err)
+	return transport.NameProxy(err)
 }
 
 // read takes in the whole body and asks Validate about it. A body that does not

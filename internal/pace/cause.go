@@ -4,13 +4,11 @@
 package pace
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // down tells whether a status means that a server is down for now. 500 is not
@@ -37,34 +35,9 @@ func noName(err error) bool {
 // certificate that is not trusted, a port that speaks another protocol, a body
 // that is too large.
 func permanent(err error) bool {
-	if errors.Is(err, ErrTooLarge) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrSwitched) || isOutage(err) {
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrSwitched) || isOutage(err) || transport.IsOtherProtocol(err) {
 		return true
 	}
-	if proxy, ok := errors.AsType[*ProxyError](err); ok && proxy.refusesForGood() {
-		return true
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok
-}
-
-// RetryAfter reads a Retry-After header in both of its forms, seconds and a
-// date, as the wait from now on. A date in the past is no wait. It is false
-// without such a header, and when the header makes no sense.
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v == "" {
-		return 0, false
-	}
-	if n, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		const most = 1 << 31 // some 68 years of seconds: a Duration holds them
-		return time.Duration(min(n, most)) * time.Second, true
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0, false
-	}
-	return max(at.Sub(now), 0), true
+	proxy, ok := errors.AsType[*transport.ProxyError](err)
+	return ok && proxy.IsPermanent()
 }

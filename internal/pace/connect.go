@@ -5,10 +5,11 @@ package pace
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // A conn carries requests. *http.ClientConn is one: a single connection.
@@ -33,7 +34,7 @@ func dialerFor(base http.RoundTripper, u *url.URL) dialer {
 	if u.Scheme == "http" && (t.Protocols == nil || !t.Protocols.UnencryptedHTTP2()) {
 		return nil // HTTP/1.1: one request a connection at a time
 	}
-	address := hostPort(u)
+	address := transport.HostPort(u)
 	return func(ctx context.Context) (conn, error) {
 		c, err := t.NewClientConn(ctx, u.Scheme, address)
 		if err != nil {
@@ -41,14 +42,6 @@ func dialerFor(base http.RoundTripper, u *url.URL) dialer {
 		}
 		return c, nil
 	}
-}
-
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // A pool is a base that keeps its own connections: over HTTP/1.1, where a

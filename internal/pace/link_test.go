@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // bodyFor gives the body of an answer to a request: as long as the request
@@ -39,7 +41,7 @@ func (m *model) queued(ctx context.Context) error {
 	m.mu.Lock()
 	wait := time.Until(m.free)
 	m.mu.Unlock()
-	return sleep(ctx, wait)
+	return transport.Sleep(ctx, wait)
 }
 
 // A carriedBody comes over the link, piece by piece.
@@ -60,7 +62,7 @@ func (b *carriedBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if b.ready == 0 {
-		if err := sleep(b.ctx, b.load()); err != nil {
+		if err := transport.Sleep(b.ctx, b.load()); err != nil {
 			return 0, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // A limiter is nginx's limit_req with nodelay, as doc/quay-api.md section 6
@@ -117,7 +119,7 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	if away := m.away(); away != nil && away != errSilent {
 		err = away
 	}
-	if wait := sleep(ctx, 2*m.latency); wait != nil {
+	if wait := transport.Sleep(ctx, 2*m.latency); wait != nil {
 		return nil, wait
 	}
 	if err != nil {
@@ -223,7 +225,7 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.used = time.Now()
 		m.latencies = append(m.latencies, time.Since(begin))
 	}()
-	if err := sleep(req.Context(), there); err != nil {
+	if err := transport.Sleep(req.Context(), there); err != nil {
 		return nil, err
 	}
 	err := m.away()
@@ -243,7 +245,7 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	status, header, took := m.serve(c, req)
-	if err := sleep(req.Context(), took+m.latency/2); err != nil {
+	if err := transport.Sleep(req.Context(), took+m.latency/2); err != nil {
 		return nil, err
 	}
 	if err := m.queued(req.Context()); err != nil {
@@ -253,7 +255,7 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		m.mu.Lock()
 		more := m.wander(m, time.Since(m.began))
 		m.mu.Unlock()
-		if err := sleep(req.Context(), more); err != nil {
+		if err := transport.Sleep(req.Context(), more); err != nil {
 			return nil, err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 const (
@@ -318,6 +320,6 @@ func hasAfter(resp *http.Response) bool {
 	if resp == nil {
 		return false
 	}
-	_, ok := RetryAfter(resp.Header, time.Now())
+	_, ok := transport.RetryAfter(resp.Header, time.Now())
 	return ok
 }

@@ -4,13 +4,14 @@
 package pace
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 const (
@@ -105,7 +106,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			continue
 		case turn.wait > 0:
-			if err := sleep(req.Context(), turn.wait); err != nil {
+			if err := transport.Sleep(req.Context(), turn.wait); err != nil {
 				closeBody(req)
 				return nil, j.ended(err)
 			}
@@ -126,7 +127,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return o.resp, j.ended(o.err)
 		}
 		o.discard()
-		if err := sleep(req.Context(), wait); err != nil {
+		if err := transport.Sleep(req.Context(), wait); err != nil {
 			return nil, j.ended(err)
 		}
 	}
@@ -223,27 +224,12 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 // most.
 func (j *job) delay(resp *http.Response) time.Duration {
 	if resp != nil {
-		if after, ok := RetryAfter(resp.Header, time.Now()); ok {
+		if after, ok := transport.RetryAfter(resp.Header, time.Now()); ok {
 			return min(after+rand.N(afterJitter), j.o.MaxWait)
 		}
 	}
 	d := min(waits[min(j.broken+j.down, len(waits))-1], j.o.MaxWait)
 	return d - rand.N(d/8+1)
-}
-
-// sleep waits for d, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // discard lets go of an answer that is not used.

@@ -392,15 +392,3 @@ func TestCloseIdleConnections(t *testing.T) {
 		t.Errorf("passed on %d times: the base's connections are its owner's", b.idle)
 	}
 }
-
-func FuzzRetryAfter(f *testing.F) {
-	for _, s := range []string{"", "0", "120", "-1", "1e9", " 5 ", "99999999999999999999", "Fri, 31 Dec 1999 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT"} {
-		f.Add(s)
-	}
-	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, s string) {
-		if d, ok := pace.RetryAfter(http.Header{"Retry-After": {s}}, now); d < 0 || !ok && d != 0 {
-			t.Errorf("RetryAfter(%q) = %v, %v", s, d, ok)
-		}
-	})
-}

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 const (
@@ -175,7 +177,7 @@ func (t *Transport) host(u *url.URL) *host {
 	if h != nil {
 		return h
 	}
-	key := u.Scheme + "://" + hostPort(u)
+	key := transport.Origin(u)
 	if h = t.hosts[key]; h == nil {
 		h = newHost(&t.o, u)
 		t.hosts[key] = h

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package pace_test
+package transport_test
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // What a proxy says is its own, and is told as such. A proxy that wants a
@@ -27,8 +28,8 @@ func TestAProxyIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		base := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: at.Host, User: url.UserPassword("me", "pa55word")})}
-		pace.NameProxy(base)
+		base := transport.New(nil)
+		base.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: at.Host, User: url.UserPassword("me", "pa55word")})
 		tr := pace.New(pace.Options{Base: base, Retries: 1})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://registry.invalid/", nil)
 		if err != nil {
@@ -38,7 +39,7 @@ func TestAProxyIsNamed(t *testing.T) {
 		if err == nil {
 			_ = resp.Body.Close()
 		}
-		var named *pace.ProxyError
+		var named *transport.ProxyError
 		if !errors.As(err, &named) || named.Proxy != at.Host || named.Status != status || strings.Contains(err.Error(), "pa55word") {
 			t.Errorf("%d: got %v", status, err)
 		}
