@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/quay"
@@ -19,7 +20,7 @@ import (
 // be discover.Quay of what quay.New() returns.
 func exampleCatalog() (catalog *discover.QuayCatalog, done func()) {
 	tag := func(name string) []quaytest.Tag {
-		return []quaytest.Tag{{Name: name, Digest: "sha256:" + fmt.Sprintf("%064x", len(name)), StartMS: 1764547200000}}
+		return []quaytest.Tag{{Name: name, Digest: "sha256:" + fmt.Sprintf("%064x", len(name)), Start: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}}
 	}
 	server, err := quaytest.NewServer(&quaytest.Dataset{
 		Organizations: []quaytest.Organization{{Name: "kolla", Enabled: true}},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -25,7 +26,7 @@ func sample() *quaytest.Server {
 			for range 64 {
 				digest += digit
 			}
-			tags = append(tags, quaytest.Tag{Name: name, Digest: digest, StartMS: 1764547200000 + int64(i)*86_400_000, Size: &size})
+			tags = append(tags, quaytest.Tag{Name: name, Digest: digest, Start: time.Date(2025, 12, 1+i, 0, 0, 0, 0, time.UTC), Size: &size})
 		}
 		return tags
 	}

@@ -182,8 +182,8 @@ func TestRecordedPages(t *testing.T) {
 func newestLive(r quaytest.Repository) time.Time {
 	newest := time.Time{}
 	for _, tag := range r.Tags {
-		live := !tag.Hidden && (tag.EndMS == nil || *tag.EndMS > recordedAt*1000)
-		if start := time.Unix(tag.StartMS/1000, 0).UTC(); live && start.After(newest) {
+		live := !tag.Hidden && (tag.End.IsZero() || tag.End.After(time.Unix(recordedAt, 0)))
+		if start := tag.Start.Truncate(time.Second).UTC(); live && start.After(newest) {
 			newest = start
 		}
 	}

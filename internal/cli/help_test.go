@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,7 @@ func kolla() *quaytest.Dataset {
 	for i := range d.Repositories {
 		r := &d.Repositories[i]
 		r.Name = names.Replace(r.Name)
-		r.Tags[0].StartMS = 1780102801123
+		r.Tags[0].Start = time.UnixMilli(1780102801123)
 	}
 	for i := range d.Manifests {
 		d.Manifests[i].Repository = names.Replace(d.Manifests[i].Repository)

@@ -55,7 +55,7 @@ func sampleFleet(t *testing.T, tag string) *fleet {
 	}
 	for _, r := range data.Repositories {
 		for _, at := range r.Tags {
-			if at.Name == tag && at.EndMS == nil {
+			if at.Name == tag && at.End.IsZero() {
 				f.images = append(f.images, mirror.Image{
 					Host: "quay.example", Repository: r.Namespace + "/" + r.Name, Tag: tag, Digest: digest.Digest(at.Digest),
 				})

@@ -70,7 +70,7 @@ func (s *site) images(tag string) []mirror.Image {
 	var images []mirror.Image
 	for _, r := range s.data.Repositories {
 		for _, at := range r.Tags {
-			if r.Public && at.Name == tag && at.EndMS == nil {
+			if r.Public && at.Name == tag && at.End.IsZero() {
 				images = append(images, mirror.Image{
 					Host: s.host, Repository: r.Namespace + "/" + r.Name, Tag: tag, Digest: digest.Digest(at.Digest),
 				})

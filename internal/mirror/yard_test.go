@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -149,7 +150,7 @@ func (y *yard) artifact(repository string, subject *ocispec.Descriptor, content 
 // tag names a manifest.
 func (y *yard) tag(repository, tag string, d ocispec.Descriptor) {
 	r, _ := y.repository(repository)
-	r.Tags = append(r.Tags, quaytest.Tag{Name: tag, Digest: d.Digest.String(), StartMS: 1})
+	r.Tags = append(r.Tags, quaytest.Tag{Name: tag, Digest: d.Digest.String(), Start: time.Unix(1, 0)})
 }
 
 // cosign is the name of a tag that cosign would give to what it attaches.

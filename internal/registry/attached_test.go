@@ -32,7 +32,7 @@ func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want [
 			continue
 		}
 		for _, t := range r.Tags {
-			if t.Name == tag && t.EndMS == nil {
+			if t.Name == tag && t.End.IsZero() {
 				image = digest.Digest(t.Digest)
 			}
 		}
@@ -56,7 +56,7 @@ func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want [
 		for _, kind := range []string{".sig", ".sbom"} {
 			a := add(kind, false)
 			a.Tag = "sha256-" + image.Encoded() + kind
-			r.Tags = append(r.Tags, quaytest.Tag{Name: a.Tag, Digest: a.Descriptor.Digest.String(), StartMS: 1_750_000_000_000})
+			r.Tags = append(r.Tags, quaytest.Tag{Name: a.Tag, Digest: a.Descriptor.Digest.String(), Start: time.Unix(1_750_000_000, 0)})
 			want = append(want, a)
 		}
 	}

@@ -41,7 +41,7 @@ func closed(n int, without ...int) (d *quaytest.Dataset, names []string) {
 	for i := range n {
 		name := fmt.Sprintf("image-%03d", i)
 		d.Repositories = append(d.Repositories, quaytest.Repository{Namespace: "closed", Name: name, State: "NORMAL",
-			Tags: []quaytest.Tag{{Name: tag, Digest: content.Digest, StartMS: 1_700_000_000_000}}})
+			Tags: []quaytest.Tag{{Name: tag, Digest: content.Digest, Start: time.Unix(1_700_000_000, 0)}}})
 		m := content
 		m.Repository = "closed/" + name
 		d.Manifests = append(d.Manifests, m)

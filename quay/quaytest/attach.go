@@ -42,5 +42,5 @@ func (b *builder) signature(repository string, image descriptor, at time.Time) T
 		"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": []descriptor{payload},
 	})
 	size := payload.Size
-	return Tag{Name: "sha256-" + image.Digest[len("sha256:"):] + ".sig", Digest: m.Digest, StartMS: at.UnixMilli(), Size: &size}
+	return Tag{Name: "sha256-" + image.Digest[len("sha256:"):] + ".sig", Digest: m.Digest, Start: at, Size: &size}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 )
 
 // A Dataset is all an embedded Quay holds. Its JSON form is the one of a
@@ -57,17 +58,58 @@ type Permission struct {
 	Role string `json:"role"` // read, write or admin
 }
 
-// A Tag is one row of a repository's tag history. It is active when it is
-// not hidden and EndMS is nil or in the future.
+// A Tag is one row of a repository's tag history. The tag is live if it is not
+// hidden and End is zero or in the future.
 type Tag struct {
+	Name         string
+	Digest       string
+	Start        time.Time // when the tag began to name Digest
+	End          time.Time // when it stopped; the zero time means it has not
+	Size         *int64    // sum of the layers in bytes; nil if the server does not know
+	ManifestList bool      // Digest names an index or a Docker manifest list
+	Reversion    bool      // the row restores an earlier one
+	Hidden       bool      // kept by the server for itself; no route lists it
+}
+
+// wireTag is the form of a Tag in a dataset file. Times are Unix milliseconds.
+type wireTag struct {
 	Name         string `json:"name"`
 	Digest       string `json:"digest"`
 	StartMS      int64  `json:"start_ms"`
 	EndMS        *int64 `json:"end_ms,omitempty"`
-	Size         *int64 `json:"size,omitempty"` // bytes; nil when the server does not know
+	Size         *int64 `json:"size,omitempty"`
 	ManifestList bool   `json:"manifest_list,omitempty"`
 	Reversion    bool   `json:"reversion,omitempty"`
 	Hidden       bool   `json:"hidden,omitempty"`
+}
+
+// MarshalJSON returns the form of the tag in a dataset file: times are Unix
+// milliseconds in start_ms and end_ms.
+func (t Tag) MarshalJSON() ([]byte, error) {
+	w := wireTag{Name: t.Name, Digest: t.Digest, Size: t.Size, ManifestList: t.ManifestList, Reversion: t.Reversion, Hidden: t.Hidden}
+	if !t.Start.IsZero() {
+		w.StartMS = t.Start.UnixMilli()
+	}
+	if !t.End.IsZero() {
+		w.EndMS = new(t.End.UnixMilli())
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON reads the form that MarshalJSON writes.
+func (t *Tag) UnmarshalJSON(text []byte) error {
+	var w wireTag
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*t = Tag{Name: w.Name, Digest: w.Digest, Size: w.Size, ManifestList: w.ManifestList, Reversion: w.Reversion, Hidden: w.Hidden}
+	if w.StartMS != 0 {
+		t.Start = time.UnixMilli(w.StartMS)
+	}
+	if w.EndMS != nil {
+		t.End = time.UnixMilli(*w.EndMS)
+	}
+	return nil
 }
 
 // A Token is an OAuth application token. Its name is also its secret. One

@@ -44,15 +44,15 @@ func Example() {
 
 // A handler answers without a socket, by the clock it is given.
 func ExampleNewHandler() {
-	end := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	end := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	d := &quaytest.Dataset{
 		Organizations: []quaytest.Organization{{Name: "harbour", Enabled: true}},
 		Repositories: []quaytest.Repository{{
 			Namespace: "harbour", Name: "crane", Public: true,
-			Tags: []quaytest.Tag{{Name: "nightly", Digest: "sha256:11", StartMS: end - 1000, EndMS: &end}},
+			Tags: []quaytest.Tag{{Name: "nightly", Digest: "sha256:11", Start: end.Add(-time.Second), End: end}},
 		}},
 	}
-	now := time.UnixMilli(end)
+	now := end
 	h, err := quaytest.NewHandler(d, quaytest.WithClock(func() time.Time { return now }))
 	if err != nil {
 		log.Fatal(err)

@@ -99,18 +99,17 @@ type fleetTags struct {
 func newFleetTags(tag string) *fleetTags {
 	f := new(fleetTags)
 	for v := range fleetVariants {
-		at := time.Date(2025, 4, 2, 0, 0, v, 0, time.UTC).UnixMilli()
-		row := func(name string, start int64) Tag {
+		at := time.Date(2025, 4, 2, 0, 0, v, 0, time.UTC)
+		row := func(name string, start time.Time) Tag {
 			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", name, v))
 			size := int64(40_000_000 + v*1_000_003)
-			return Tag{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), StartMS: start, Size: &size}
+			return Tag{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), Start: start, Size: &size}
 		}
-		const halfYear = 182 * 24 * 3600 * 1000
-		f.older[v] = []Tag{row("2023.2", at-3*halfYear), row("2024.1", at-2*halfYear)}
+		const halfYear = 182 * 24 * time.Hour
+		f.older[v] = []Tag{row("2023.2", at.Add(-3*halfYear)), row("2024.1", at.Add(-2*halfYear))}
 		f.current[v] = append(f.older[v][:2:2], row(tag, at))
 		gone := row(tag, at)
-		end := at + halfYear
-		gone.EndMS = &end
+		gone.End = at.Add(halfYear)
 		f.dead[v] = []Tag{gone}
 	}
 	return f

@@ -54,7 +54,7 @@ func TestFleetHoldsWhatWasAskedFor(t *testing.T) {
 				t.Fatalf("repository %d is %s", i, r.Name)
 			}
 			last := r.Tags[len(r.Tags)-1]
-			if last.EndMS != nil {
+			if !last.End.IsZero() {
 				dead++
 			} else if last.Name == tag {
 				tagged++

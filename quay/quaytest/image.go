@@ -62,9 +62,9 @@ type image struct {
 // tagged reports whether a live tag that shows stands for a manifest, or for
 // an index that names it. The REST API shows no other by digest.
 func (h *Handler) tagged(repository *Repository, digest string) bool {
-	ms := h.now().UnixMilli()
+	now := h.now()
 	return slices.ContainsFunc(repository.Tags, func(t Tag) bool {
-		return t.aliveAt(ms) && (t.Digest == digest || h.names(repository, t.Digest, digest))
+		return t.aliveAt(now) && (t.Digest == digest || h.names(repository, t.Digest, digest))
 	})
 }
 

@@ -33,7 +33,7 @@ func harbour() *quaytest.Dataset {
 		Organizations: []quaytest.Organization{{Name: "harbour", Enabled: true, Owners: []string{"pilot"}}},
 		Repositories: []quaytest.Repository{{
 			Namespace: "harbour", Name: "plain", Public: true,
-			Tags: []quaytest.Tag{{Name: "1.0", Digest: "sha256:" + zeros, StartMS: 1_700_000_000_000}},
+			Tags: []quaytest.Tag{{Name: "1.0", Digest: "sha256:" + zeros, Start: time.Unix(1_700_000_000, 0)}},
 		}},
 		Tokens: []quaytest.Token{{Name: "pilot-token", User: "pilot", Scope: "repo:read"}},
 	}

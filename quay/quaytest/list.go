@@ -94,14 +94,14 @@ func (h *Handler) nextPage(l listing, ids []int32, now time.Time) string {
 // sendListing answers with one page. The key next_page is absent, never null,
 // when there is no next one.
 func (h *Handler) sendListing(q call, l listing, ids []int32, next string) {
-	ms := h.now().UnixMilli()
+	now := h.now()
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = append(b, `{"repositories": [`...)
 		for i, id := range ids {
 			if i > 0 {
 				b = append(b, ", "...)
 			}
-			b = h.appendListed(b, l, h.st.at(id), q.caller.known(), ms)
+			b = h.appendListed(b, l, h.st.at(id), q.caller.known(), now)
 		}
 		b = append(b, ']')
 		if next != "" {
@@ -114,7 +114,7 @@ func (h *Handler) sendListing(q call, l listing, ids []int32, next string) {
 // appendListed appends one repository of a listing. Its last_modified is the
 // start of its newest live tag, null when it has none; is_starred is there for
 // a caller whom the server knows, and for no other.
-func (h *Handler) appendListed(b []byte, l listing, r *Repository, known bool, ms int64) []byte {
+func (h *Handler) appendListed(b []byte, l listing, r *Repository, known bool, now time.Time) []byte {
 	b = appendText(append(b, `{"namespace": `...), r.Namespace)
 	b = appendText(append(b, `, "name": `...), r.Name)
 	b = appendTextOrNull(append(b, `, "description": `...), r.Description)
@@ -123,8 +123,8 @@ func (h *Handler) appendListed(b []byte, l listing, r *Repository, known bool, m
 	b = appendText(append(b, `, "state": `...), stateOf(r))
 	if l.lastModified {
 		b = append(b, `, "last_modified": `...)
-		if t := h.st.tagIndex(r).newest(ms); t != nil {
-			b = appendNumber(b, t.StartMS/1000, "")
+		if t := h.st.tagIndex(r).newest(now); t != nil {
+			b = appendNumber(b, unixSeconds(t.Start), "")
 		} else {
 			b = append(b, "null"...)
 		}

@@ -148,13 +148,12 @@ func TestListingParameters(t *testing.T) {
 
 // doc/quay-api.md section 1, last_modified: the newest live tag's start.
 func TestLastModifiedFollowsTheClock(t *testing.T) {
-	ms := func(n int64) *int64 { return &n }
 	d := &quaytest.Dataset{
 		Users: []quaytest.User{{Name: "u", Enabled: true}},
 		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true, Tags: []quaytest.Tag{
-			{Name: "old", StartMS: 1_000_999},
-			{Name: "hidden", StartMS: 9_000_000, Hidden: true},
-			{Name: "short", StartMS: 2_000_500, EndMS: ms(3_000_000)},
+			{Name: "old", Start: time.UnixMilli(1_000_999)},
+			{Name: "hidden", Start: time.UnixMilli(9_000_000), Hidden: true},
+			{Name: "short", Start: time.UnixMilli(2_000_500), End: time.UnixMilli(3_000_000)},
 		}}},
 	}
 	now := time.UnixMilli(2_500_000)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,7 +67,7 @@ func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`))
 	const text = `{"config": {"digest": "sha256:c0", "mediaType": "application/vnd.oci.image.config.v1+json"}, "annotations": {"a": "[1]", "b": "note"},
 		"layers": [{"digest": "sha256:11", "size": 3}, {"digest": "sha256:12", "size": 4}]}`
-	live := []quaytest.Tag{{Name: "v1", Digest: "sha256:aa", StartMS: 1}}
+	live := []quaytest.Tag{{Name: "v1", Digest: "sha256:aa", Start: time.Unix(1, 0)}}
 	d := &quaytest.Dataset{
 		Users:        []quaytest.User{{Name: "u", Enabled: true}},
 		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true, Tags: live}, {Namespace: "u", Name: "s", Public: true, Tags: live}},

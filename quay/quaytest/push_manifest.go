@@ -272,8 +272,8 @@ func (h *Handler) checkDockerConfig(name string, d pushedDescriptor) error {
 // tagManifest sets a tag to a manifest. One that is pushed by digest is kept
 // by a hidden tag for an hour, or for good if it has a subject.
 func (h *Handler) tagManifest(name, reference, digest string, t *pushedText, byDigest bool) {
-	now := h.now()
-	row := Tag{Name: reference, Digest: digest, StartMS: now.UnixMilli(), ManifestList: t.Manifests != nil && t.Layers == nil}
+	now := h.now().Truncate(time.Millisecond)
+	row := Tag{Name: reference, Digest: digest, Start: now, ManifestList: t.Manifests != nil && t.Layers == nil}
 	if t.Layers != nil {
 		var size int64
 		for _, l := range *t.Layers {
@@ -287,15 +287,15 @@ func (h *Handler) tagManifest(name, reference, digest string, t *pushedText, byD
 			v.tagged(row)
 			return true
 		}
-		until := now.Add(tempTagLifetime).UnixMilli()
+		until := now.Add(tempTagLifetime)
 		if slices.ContainsFunc(v.repository.Tags, func(t Tag) bool {
-			return t.Digest == digest && (t.EndMS == nil || *t.EndMS >= until)
+			return t.Digest == digest && (t.End.IsZero() || !t.End.Before(until))
 		}) {
 			return false // it lives as long anyway
 		}
 		row.Name, row.Hidden = "$temp-"+newUUID(), true
 		if t.Subject == nil {
-			row.EndMS = &until
+			row.End = until
 		}
 		v.repository.Tags = append(v.repository.Tags, row)
 		return true
@@ -313,7 +313,7 @@ func (h *Handler) serveDeleteManifest(w http.ResponseWriter, r *http.Request, na
 		pick = func(t *Tag) bool { return t.Digest == reference }
 	}
 	namespace, repository := splitRepository(name)
-	if !h.st.change(namespace, repository, func(v *version) bool { return v.untagged(pick, h.now()) }) {
+	if !h.st.change(namespace, repository, func(v *version) bool { return v.untagged(pick, h.now().Truncate(time.Millisecond)) }) {
 		manifestUnknown(w, r, struct{}{})
 		return
 	}

@@ -257,11 +257,10 @@ func (s *state) addBlob(repository, digest string) {
 // tagged sets a tag to a manifest: the row that was alive ends, and a new one
 // begins.
 func (v *version) tagged(t Tag) {
-	now := time.UnixMilli(t.StartMS)
-	v.untagged(func(old *Tag) bool { return old.Name == t.Name && old.Digest != t.Digest }, now)
+	v.untagged(func(old *Tag) bool { return old.Name == t.Name && old.Digest != t.Digest }, t.Start)
 	for i := range v.repository.Tags { // of the same digest: signatures of it stay
-		if old := &v.repository.Tags[i]; old.Name == t.Name && old.aliveAt(t.StartMS) {
-			old.EndMS = &t.StartMS
+		if old := &v.repository.Tags[i]; old.Name == t.Name && old.aliveAt(t.Start) {
+			old.End = t.Start
 		}
 	}
 	v.repository.Tags = append(v.repository.Tags, t)
@@ -274,24 +273,24 @@ var cosignSuffixes = []string{".sig", ".att", ".sbom"}
 // any. Signatures and such that are tagged after a digest end with the last
 // tag of this digest, as on Quay since 2026 (data/model/oci/tag.py).
 func (v *version) untagged(pick func(*Tag) bool, now time.Time) bool {
-	ms, any := now.UnixMilli(), false
+	found := false
 	rows := v.repository.Tags
 	for i := range rows {
 		t := &rows[i]
-		if !t.aliveAt(ms) || !pick(t) {
+		if !t.aliveAt(now) || !pick(t) {
 			continue
 		}
-		any, t.EndMS = true, &ms
+		found, t.End = true, now
 		if isCosignTag(t.Name) || slices.ContainsFunc(rows, func(other Tag) bool {
-			return other.Digest == t.Digest && other.aliveAt(ms) && !isCosignTag(other.Name)
+			return other.Digest == t.Digest && other.aliveAt(now) && !isCosignTag(other.Name)
 		}) {
 			continue
 		}
 		for j := range rows {
-			if rows[j].aliveAt(ms) && isCosignTagOf(rows[j].Name, t.Digest) {
-				rows[j].EndMS = &ms
+			if rows[j].aliveAt(now) && isCosignTagOf(rows[j].Name, t.Digest) {
+				rows[j].End = now
 			}
 		}
 	}
-	return any
+	return found
 }

@@ -43,11 +43,11 @@ func (h *Handler) serveTagNames(w http.ResponseWriter, r *http.Request, name, _ 
 	if repository == nil {
 		return
 	}
-	names, ms := []string{}, h.now().UnixMilli()
+	names, now := []string{}, h.now()
 	last, _ := parameters(r.URL.RawQuery).text("last")
 	last = strings.TrimSpace(last)
 	for i := range repository.Tags {
-		if t := &repository.Tags[i]; t.aliveAt(ms) && t.Name > last {
+		if t := &repository.Tags[i]; t.aliveAt(now) && t.Name > last {
 			names = append(names, t.Name)
 		}
 	}

@@ -71,9 +71,9 @@ func manifestUnknown(w http.ResponseWriter, r *http.Request, detail any) {
 // refuseTag answers for a tag that is not alive: TAG_EXPIRED when it once was,
 // and has been deleted or has expired since. Hidden tags never were.
 func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *Repository, tag string) {
-	now := h.now().UnixMilli()
+	now := h.now()
 	for _, t := range h.st.tagIndex(repository).named(tag) {
-		if t.Name == tag && t.EndMS != nil && *t.EndMS <= now {
+		if t.Name == tag && !t.End.IsZero() && !t.End.After(now) {
 			refuse(w, r, http.StatusNotFound, "TAG_EXPIRED",
 				"Tag "+tag+" was deleted or has expired. To pull, revive via time machine", struct{}{})
 			return
@@ -87,10 +87,10 @@ func (h *Handler) refuseTag(w http.ResponseWriter, r *http.Request, repository *
 // had a tag can, for the hidden tags that Quay keeps such manifests with are
 // not in every dataset.
 func (h *Handler) reachable(repository *Repository, digest string, now time.Time) bool {
-	ms, had := now.UnixMilli(), false
+	had := false
 	for i := range repository.Tags {
 		t := &repository.Tags[i]
-		alive := t.EndMS == nil || *t.EndMS > ms // hidden or not
+		alive := t.End.IsZero() || t.End.After(now) // hidden or not
 		if alive && (t.Digest == digest || h.names(repository, t.Digest, digest)) {
 			return true
 		}

@@ -112,11 +112,11 @@ func TestManifestAccept(t *testing.T) {
 // has a live tag.
 func TestManifestOfIndex(t *testing.T) {
 	const index, child = "sha256:aa", "sha256:bb"
-	end := int64(1_750_000_000_000)
+	end := time.Unix(1_750_000_000, 0)
 	d := harbour()
 	d.Repositories[0].Tags = []quaytest.Tag{
-		{Name: "amd64", Digest: child, StartMS: 1_700_000_000_000, EndMS: &end},
-		{Name: "1.0", Digest: index, StartMS: 1_700_000_000_000, ManifestList: true},
+		{Name: "amd64", Digest: child, Start: time.Unix(1_700_000_000, 0), End: end},
+		{Name: "1.0", Digest: index, Start: time.Unix(1_700_000_000, 0), ManifestList: true},
 	}
 	d.Manifests = []quaytest.Manifest{
 		{Repository: "harbour/plain", Digest: child, MediaType: "application/vnd.oci.image.manifest.v1+json", Content: `{}`},
@@ -132,7 +132,7 @@ func TestManifestOfIndex(t *testing.T) {
 			t.Errorf("%d, want %d", w.Code, want)
 		}
 		h.Close()
-		d.Repositories[0].Tags[1].EndMS = &end
+		d.Repositories[0].Tags[1].End = end
 	}
 }
 

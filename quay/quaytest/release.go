@@ -106,7 +106,7 @@ func (r *release) tags(i int, repository string) []Tag {
 		r.layer(repository, fmt.Sprintf("group-%d", group), r.Group, seedGroup+uint64(group)),
 		r.layer(repository, fmt.Sprintf("image-%d", i), r.Own, seedOwn+uint64(i)),
 	}, []string{"base", "group", "image"})
-	tag := Tag{Name: r.Tag, Digest: image.Digest, StartMS: out.UnixMilli(), Size: &size}
+	tag := Tag{Name: r.Tag, Digest: image.Digest, Start: out, Size: &size}
 	if among(i, r.Index) {
 		arm64, _ := r.image(repository, r.Tag, "arm64", out, []descriptor{
 			r.layer(repository, "base", 16<<10, seedArm64Base),

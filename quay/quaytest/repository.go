@@ -38,7 +38,7 @@ func (h *Handler) serveRepository(q call) {
 			`"tag_expiration_s": 1209600, "is_free_account": true`...)
 		b = appendText(append(b, `, "state": `...), stateOf(repo))
 		if withTags {
-			b = h.appendDetailTags(b, repo, now.UnixMilli())
+			b = h.appendDetailTags(b, repo, now)
 		}
 		b = appendBool(append(b, `, "can_write": `...), may >= roleWrite && stateOf(repo) == "NORMAL")
 		b = appendBool(append(b, `, "can_admin": `...), may >= roleAdmin)
@@ -50,8 +50,8 @@ func (h *Handler) serveRepository(q call) {
 }
 
 // appendDetailTags appends the live tags as an object, newest first.
-func (h *Handler) appendDetailTags(b []byte, r *Repository, ms int64) []byte {
-	rows, _ := h.st.tagRows(r, tagQuery{active: true, limit: detailTags, page: 1}, ms)
+func (h *Handler) appendDetailTags(b []byte, r *Repository, now time.Time) []byte {
+	rows, _ := h.st.tagRows(r, tagQuery{active: true, limit: detailTags, page: 1}, now)
 	b = append(b, `, "tags": {`...)
 	for i, t := range rows {
 		if i > 0 {

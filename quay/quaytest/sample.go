@@ -115,8 +115,7 @@ func SampleDataset() *Dataset {
 		r.Tags = append(r.Tags, newest)
 		if odd.gone {
 			for j := range r.Tags {
-				end := r.Tags[j].StartMS + (200 * 24 * time.Hour).Milliseconds()
-				r.Tags[j].EndMS = &end
+				r.Tags[j].End = r.Tags[j].Start.Add(200 * 24 * time.Hour)
 			}
 		}
 		d.Repositories = append(d.Repositories, r)

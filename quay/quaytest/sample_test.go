@@ -110,7 +110,7 @@ func TestSampleCanBePulled(t *testing.T) {
 	}
 	for _, r := range d.Repositories {
 		for _, tag := range r.Tags {
-			if r.Public && tag.EndMS == nil {
+			if r.Public && tag.End.IsZero() {
 				pull(r.Namespace+"/"+r.Name, tag.Name)
 			}
 		}

@@ -20,8 +20,7 @@ func (s sampleImages) tags(service, release string, out time.Time, rebuilt bool)
 	rows := []Tag{s.tag(service, release, 1, out)}
 	if rebuilt && release == SampleTag {
 		moved := out.Add(12 * 24 * time.Hour)
-		end := moved.UnixMilli()
-		rows[0].EndMS = &end
+		rows[0].End = moved
 		rows = append(rows, s.tag(service, release, 2, moved))
 	}
 	return rows
@@ -30,7 +29,7 @@ func (s sampleImages) tags(service, release string, out time.Time, rebuilt bool)
 // tag builds one image, or an index of two for nova-compute.
 func (s sampleImages) tag(service, release string, build int, out time.Time) Tag {
 	repository := SampleOrganization + "/" + service
-	t := Tag{Name: release, StartMS: out.UnixMilli()}
+	t := Tag{Name: release, Start: out}
 	amd64, size := s.image(repository, release, build, "amd64", out)
 	if service != "nova-compute" {
 		t.Digest, t.Size = amd64.Digest, &size

@@ -39,7 +39,7 @@ func (h *Handler) serveSearch(q call) {
 	more := len(found) > searchPage
 	found = found[:min(len(found), searchPage)]
 	usage := q.params.flag("includeUsage")
-	ms := h.now().UnixMilli()
+	now := h.now()
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = append(b, `{"results": [`...)
 		for i, repository := range found {
@@ -48,8 +48,8 @@ func (h *Handler) serveSearch(q call) {
 			}
 			b = h.appendFound(b, repository)
 			if usage {
-				if t := h.st.tagIndex(repository).newest(ms); t != nil {
-					b = appendNumber(append(b[:len(b)-1], `, "last_modified": `...), t.StartMS/1000, "}")
+				if t := h.st.tagIndex(repository).newest(now); t != nil {
+					b = appendNumber(append(b[:len(b)-1], `, "last_modified": `...), unixSeconds(t.Start), "}")
 				}
 				b = append(b[:len(b)-1], `, "stars": 0, "popularity": 0.0}`...)
 			}

@@ -218,9 +218,8 @@ func (s *state) namespace(name string) (kind string, enabled, ok bool) {
 
 // activeTag gives the live tag of a name.
 func (s *state) activeTag(r *Repository, name string, now time.Time) (*Tag, bool) {
-	ms := now.UnixMilli()
 	for _, t := range s.tagIndex(r).named(name) {
-		if t.Name == name && t.aliveAt(ms) {
+		if t.Name == name && t.aliveAt(now) {
 			return t, true
 		}
 	}

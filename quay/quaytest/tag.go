@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Bounds of a page of tags (doc/quay-api.md section 2, "Parameters").
@@ -42,7 +43,7 @@ func (h *Handler) serveTags(q call) {
 		sendCrash(q.w, q.r) // the database counts no further
 		return
 	}
-	rows, more := h.st.tagRows(repo, t, h.now().UnixMilli())
+	rows, more := h.st.tagRows(repo, t, h.now())
 	sendJSON(q.w, q.r, http.StatusOK, func(b []byte) []byte {
 		b = append(b, `{"tags": [`...)
 		for i, row := range rows {
@@ -94,7 +95,7 @@ func readTagQuery(q call) (t tagQuery, ok bool) {
 
 // tagRows gives a page of a repository's tags, and tells whether there are
 // more behind it.
-func (s *state) tagRows(r *Repository, t tagQuery, ms int64) (rows []*Tag, more bool) {
+func (s *state) tagRows(r *Repository, t tagQuery, now time.Time) (rows []*Tag, more bool) {
 	index := s.tagIndex(r)
 	if index == nil {
 		return nil, false
@@ -105,7 +106,7 @@ func (s *state) tagRows(r *Repository, t tagQuery, ms int64) (rows []*Tag, more 
 	}
 	skip := (t.page - 1) * int64(t.limit)
 	for _, row := range all {
-		if t.specific != "" && row.Name != t.specific || t.active && !row.aliveAt(ms) || t.filter != nil && !t.filter(row.Name) {
+		if t.specific != "" && row.Name != t.specific || t.active && !row.aliveAt(now) || t.filter != nil && !t.filter(row.Name) {
 			continue
 		}
 		if skip > 0 {
@@ -123,14 +124,14 @@ func (s *state) tagRows(r *Repository, t tagQuery, ms int64) (rows []*Tag, more 
 // appendTag appends one row of a repository's tags. Times are in whole seconds;
 // an end is there when the tag has one, in the past or to come.
 func (h *Handler) appendTag(b []byte, r *Repository, t *Tag) []byte {
-	start := t.StartMS / 1000
+	start := t.Start.Unix()
 	b = appendText(append(b, `{"name": `...), t.Name)
 	b = appendBool(append(b, `, "reversion": `...), t.Reversion)
 	if start > 0 {
 		b = appendNumber(append(b, `, "start_ts": `...), start, "")
 	}
-	if t.EndMS != nil && *t.EndMS >= 1000 {
-		b = appendNumber(append(b, `, "end_ts": `...), *t.EndMS/1000, "")
+	if t.End.Unix() > 0 {
+		b = appendNumber(append(b, `, "end_ts": `...), t.End.Unix(), "")
 	}
 	b = appendText(append(b, `, "manifest_digest": `...), t.Digest)
 	b = appendBool(append(b, `, "is_manifest_list": `...), t.ManifestList)
@@ -153,11 +154,11 @@ func appendSize(b []byte, size *int64) []byte {
 
 // appendLifetime appends a tag's start and end as texts, those it has.
 func appendLifetime(b []byte, t *Tag) []byte {
-	if start := t.StartMS / 1000; start > 0 {
+	if start := t.Start.Unix(); start > 0 {
 		b = appendTime(append(b, `, "last_modified": `...), start)
 	}
-	if t.EndMS != nil && *t.EndMS >= 1000 {
-		b = appendTime(append(b, `, "expiration": `...), *t.EndMS/1000)
+	if t.End.Unix() > 0 {
+		b = appendTime(append(b, `, "expiration": `...), t.End.Unix())
 	}
 	return b
 }

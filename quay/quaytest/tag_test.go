@@ -125,12 +125,12 @@ func TestTagParameters(t *testing.T) {
 
 // doc/quay-api.md section 2, "Body": a tag is alive until its end.
 func TestTagsLiveByTheClock(t *testing.T) {
-	end := int64(2_000_000)
+	end := time.UnixMilli(2_000_000)
 	d := &quaytest.Dataset{
 		Users: []quaytest.User{{Name: "u", Enabled: true}},
 		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true, Tags: []quaytest.Tag{
-			{Name: "t", Digest: "sha256:1", StartMS: 500, EndMS: &end},
-			{Name: "t", Digest: "sha256:2", StartMS: end},
+			{Name: "t", Digest: "sha256:1", Start: time.UnixMilli(500), End: end},
+			{Name: "t", Digest: "sha256:2", Start: end},
 		}}},
 	}
 	var now time.Time
@@ -154,7 +154,7 @@ func TestTagsLiveByTheClock(t *testing.T) {
 }
 
 func TestRepositoriesMayShareTags(t *testing.T) {
-	shared := []quaytest.Tag{{Name: "a", StartMS: 1000}, {Name: "b", StartMS: 2000}}
+	shared := []quaytest.Tag{{Name: "a", Start: time.UnixMilli(1000)}, {Name: "b", Start: time.UnixMilli(2000)}}
 	h, err := quaytest.NewHandler(&quaytest.Dataset{
 		Users: []quaytest.User{{Name: "u", Enabled: true}},
 		Repositories: []quaytest.Repository{
@@ -213,7 +213,7 @@ func TestRepositoryDetail(t *testing.T) {
 	d := recordedDataset(t)
 	r := quaytest.Repository{Namespace: "alice", Name: "crowded", Public: true}
 	for i := range 600 {
-		r.Tags = append(r.Tags, quaytest.Tag{Name: fmt.Sprintf("t%03d", i), Digest: "sha256:0", StartMS: int64(i+1) * 1000})
+		r.Tags = append(r.Tags, quaytest.Tag{Name: fmt.Sprintf("t%03d", i), Digest: "sha256:0", Start: time.Unix(int64(i+1), 0)})
 	}
 	d.Repositories = append(d.Repositories, r)
 	for i := range d.Repositories {

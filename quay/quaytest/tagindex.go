@@ -7,12 +7,13 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
-// aliveAt tells whether a tag is alive at a time, in Unix milliseconds: not
-// hidden, and without an end or with one in the future (doc/quay-api.md
+// aliveAt reports whether a tag is live at a time: not hidden, and without an
+// end or with one in the future (doc/quay-api.md
 // section 2).
-func (t *Tag) aliveAt(ms int64) bool { return !t.Hidden && (t.EndMS == nil || *t.EndMS > ms) }
+func (t *Tag) aliveAt(now time.Time) bool { return !t.Hidden && (t.End.IsZero() || t.End.After(now)) }
 
 // A tagIndex holds a repository's tags as the server lists them: newest
 // first, then by name, without the hidden ones. Repositories that share
@@ -33,7 +34,7 @@ func newTagIndex(tags []Tag) *tagIndex {
 		}
 	}
 	slices.SortStableFunc(x.rows, func(a, b *Tag) int {
-		return cmp.Or(cmp.Compare(b.StartMS, a.StartMS), strings.Compare(a.Name, b.Name))
+		return cmp.Or(b.Start.Compare(a.Start), strings.Compare(a.Name, b.Name))
 	})
 	if len(x.rows) > fewTags {
 		x.byName = make(map[string][]*Tag)
@@ -56,12 +57,12 @@ func (x *tagIndex) named(name string) []*Tag {
 }
 
 // newest gives the live tag that started last, or nil.
-func (x *tagIndex) newest(ms int64) *Tag {
+func (x *tagIndex) newest(now time.Time) *Tag {
 	if x == nil {
 		return nil
 	}
 	for _, t := range x.rows {
-		if t.aliveAt(ms) {
+		if t.aliveAt(now) {
 			return t
 		}
 	}
@@ -98,4 +99,12 @@ func (s *state) addTags(tags []Tag) {
 	if set := tagSetOf(tags); set.n > 0 && s.tags[set] == nil {
 		s.tags[set] = newTagIndex(tags)
 	}
+}
+
+// unixSeconds returns a time as the API shows it; the zero time is 0.
+func unixSeconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
