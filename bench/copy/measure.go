@@ -103,7 +103,7 @@ func (b *bencher) measure(ctx context.Context, w work) error {
 	for i := range rows {
 		if w.faulty() && len(faultless) > 0 {
 			slices.Sort(faultless)
-			waits := time.Duration(w.waits+w.asks*s.depth) * time.Second
+			waits := time.Duration(w.waits) * time.Second
 			rows[i].expected = faultless[len(faultless)/2] + waits
 		}
 	}

@@ -38,7 +38,6 @@ type survey struct {
 	digests map[string]string // by repository
 	sizes   map[string]int64  // of all unique manifests and blobs
 	largest string            // the digest of a largest blob that one image has alone
-	depth   int               // requests that must follow one another: manifests, then blobs
 }
 
 // unique gives the bytes that have to go over the wire.
@@ -75,7 +74,7 @@ func newSurvey(ctx context.Context, bins binaries, dir string, r release) (s sur
 		if err := a.login(); err != nil {
 			return s, err
 		}
-		if s.digests[repository], err = s.walk(a, tag, 1); err != nil {
+		if s.digests[repository], err = s.walk(a, tag); err != nil {
 			return s, fmt.Errorf("%s: %w", repository, err)
 		}
 	}
@@ -83,7 +82,7 @@ func newSurvey(ctx context.Context, bins binaries, dir string, r release) (s sur
 }
 
 // walk adds a manifest with all it points to, and gives its digest.
-func (s *survey) walk(a asker, reference string, depth int) (string, error) {
+func (s *survey) walk(a asker, reference string) (string, error) {
 	text, err := a.get("/v2/" + a.repository + "/manifests/" + reference)
 	if err != nil {
 		return "", err
@@ -91,13 +90,12 @@ func (s *survey) walk(a asker, reference string, depth int) (string, error) {
 	sum := sha256.Sum256(text)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
 	s.sizes[digest] = int64(len(text))
-	s.depth = max(s.depth, depth+1)
 	var m manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		return "", err
 	}
 	for _, child := range m.Manifests {
-		if _, err := s.walk(a, child.Digest, depth+1); err != nil {
+		if _, err := s.walk(a, child.Digest); err != nil {
 			return "", err
 		}
 	}

@@ -21,7 +21,6 @@ type work struct {
 	verify  bool     // between the two, by a tool that can
 	quirks  []string // of the source
 	waits   int      // seconds that the source itself makes one wait
-	asks    int      // seconds that it does for each request that must follow another
 	once    bool     // peers run it once, and have two minutes for it
 	ways    []way    // how peers do it
 	goals   goals
@@ -77,10 +76,6 @@ func works() []work {
 			quirks: []string{"cut-first=1"}, goals: fault},
 		{name: "12 images, layers cut at half three times", release: twelve, once: true, ways: []way{apart},
 			quirks: []string{"cut-first=3"}, goals: fault},
-		{name: "12 images, two 503 a URL", release: twelve, once: true, ways: []way{apart},
-			quirks: []string{"fail-first=2:503:/v2/" + namespace + "/**"}, goals: fault},
-		{name: "12 images, one 429 a URL with Retry-After 5", release: twelve, once: true, ways: []way{apart},
-			quirks: []string{"fail-first=1:429:/v2/" + namespace + "/**", "retry-after=5"}, asks: 5, goals: fault},
 		{name: "12 images again, a layer truncated on disk", release: twelve, once: true, again: true, ways: []way{inTurn},
 			harm: truncate},
 		{name: "12 images again, a byte of a layer changed on disk", release: twelve, once: true, again: true, ways: []way{inTurn},

@@ -142,7 +142,7 @@ func TestCopyToARegistryWithAPassword(t *testing.T) {
 // are looked for until they are there, and then no more. Another user looks once.
 func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
 	to := registrytest.Start(t)
-	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3}, quaytest.WithQuirk("fail-first", "1:403:/v2/release/*/referrers/*"))
+	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3}, quaytest.WithQuirk("outage", "10:403:/v2/release/*/referrers/*"))
 	home, file := t.TempDir(), filepath.Join(t.TempDir(), "report.json")
 	args := []string{"copy", source.pattern(), "docker://" + to.Host() + "/kolla", "--plain-http", "--report", file}
 	run := func(home string, code, missing, copied int) (requests int64) {

@@ -94,7 +94,7 @@ Examples:
   quaytest --tls --ca-out ca.pem --limits quay.io --stats stats.json
   quaytest --tls --limits h2=50/100 --quirk limits-after=30s:h2=25/50
   quaytest --quirk html-502=10 --quirk 'cut=3:/v2/**/blobs/*'
-  quaytest --release 12 --quirk fail-first=1:429:/v2/** --quirk retry-after=5
+  quaytest --release 12 --quirk outage=20:429:/v2/** --quirk retry-after=5
 `
 
 // settings is what the arguments ask for.

@@ -221,7 +221,7 @@ func TestReaderThatLeavesHidesNoFailure(t *testing.T) {
 // What looking into images cost their registry has a line, as in a copy; what
 // asked a registry nothing has none.
 func TestRegistryTrafficIsTold(t *testing.T) {
-	s := serve(t, quaytest.WithQuirk("fail-first", "1:503:/v2/stackfleet/nova-api/manifests/**"))
+	s := serve(t, quaytest.WithQuirk("outage", "1:503:/v2/stackfleet/nova-api/manifests/**"))
 	label := []string{"--label", "org.opencontainers.image.version=2025.*"}
 	line := regexp.MustCompile(`(?m)^quayside: registry 127\.0\.0\.1:\d+: requests: [1-9]\d*, refused with 429: 0, repeated: 1; HTTP/1\.1, connections: [1-9]\d*$`)
 	plain := regexp.MustCompile(`(?m)^quayside: registry `)
@@ -247,7 +247,7 @@ func TestRegistryTrafficIsTold(t *testing.T) {
 // Images that lack the label were looked into all the same: when another could
 // not be, that is an answer in part, in info as in find.
 func TestImagesWithoutTheLabelAreAnAnswer(t *testing.T) {
-	s := serve(t, quaytest.WithQuirk("fail-first", "9:403:/v2/stackfleet/nova-api/manifests/**"))
+	s := serve(t, quaytest.WithQuirk("outage", "1000:403:/v2/stackfleet/nova-api/manifests/**"))
 	for _, name := range []string{"info", "find"} {
 		var stderr bytes.Buffer
 		code := command(t.Context(), io.Discard, &stderr, nil, name, "stackfleet/nova-*:2025.1", "--label", "nobody=*", "--server", s.URL())

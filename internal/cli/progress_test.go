@@ -128,7 +128,7 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 		"limit": {[]quaytest.Option{quaytest.WithLimits(limits)}, func(p discover.Pace) bool {
 			return p.Held && p.Rate > 5 && p.Rate < 40
 		}},
-		"refusal": {[]quaytest.Option{quaytest.WithQuirk("fail-first", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
+		"refusal": {[]quaytest.Option{quaytest.WithQuirk("outage", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
 			func(p discover.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
 		"trouble": {[]quaytest.Option{quaytest.WithQuirk("outage", "5:502")},
 			func(p discover.Pace) bool { return p.Trouble == "502 Bad Gateway" }},

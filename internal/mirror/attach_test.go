@@ -95,8 +95,8 @@ func TestSignaturesOfUnchangedImages(t *testing.T) {
 func TestMissingSignatureDoesNotFailItsImage(t *testing.T) {
 	for _, test := range []struct{ name, quirk, value string }{
 		{"a blob of it", "wrong-bytes", ""},
-		{"its manifest", "fail-first", "100:403:/v2/yard/app/manifests/"},
-		{"the list", "fail-first", "100:403:/v2/yard/app/referrers/*"},
+		{"its manifest", "outage", "1000:403:/v2/yard/app/manifests/"},
+		{"the list", "outage", "1000:403:/v2/yard/app/referrers/*"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -127,7 +127,7 @@ func TestFaultsThatStay(t *testing.T) {
 
 // A blob that one repository has broken comes from another one that has it.
 func TestAnotherRepositoryHasTheBlob(t *testing.T) {
-	for _, quirk := range []string{"wrong-bytes", "html-404", "fail-first"} {
+	for _, quirk := range []string{"wrong-bytes", "html-404", "outage"} {
 		t.Run(quirk, func(t *testing.T) {
 			t.Parallel()
 			y := newYard(t)
@@ -136,8 +136,8 @@ func TestAnotherRepositoryHasTheBlob(t *testing.T) {
 			y.tag("two", "v1", y.image("two", "linux/amd64", shared))
 			layer := digest.FromString(shared).String()
 			value := "/v2/yard/one/blobs/" + layer
-			if quirk == "fail-first" {
-				value = "100:403:" + value
+			if quirk == "outage" {
+				value = "1000:403:" + value
 			}
 			// The answers wait until both images are known.
 			s := newSite(t, y.data, quaytest.WithQuirk(quirk, value), quaytest.WithLatency(50*time.Millisecond))
@@ -226,7 +226,7 @@ func TestFailedImageHoldsNothingUp(t *testing.T) {
 	y.tag("app", "v1", y.image("app", "linux/amd64", slow, gone))
 	at := func(content string) string { return "/v2/yard/app/blobs/" + digest.FromString(content).String() }
 	// Both are asked for before either is answered.
-	s := newSite(t, y.data, append(quirks("stall", at(slow), "fail-first", "100:403:"+at(gone)), quaytest.WithLatency(50*time.Millisecond))...)
+	s := newSite(t, y.data, append(quirks("stall", at(slow), "outage", "1000:403:"+at(gone)), quaytest.WithLatency(50*time.Millisecond))...)
 	l := newLayout(t, t.TempDir())
 	began := time.Now()
 	r := copyTo(t, l, s.options(), s.images("v1"))
@@ -303,7 +303,7 @@ func TestFailedIsTheLastEvent(t *testing.T) {
 	amd64, arm64 := y.image("app", "linux/amd64", "gone"), y.image("app", "linux/arm64", "layer")
 	y.tag("app", "v1", y.index("app", amd64, arm64))
 	at := "/v2/yard/app/blobs/" + digest.FromString("gone").String()
-	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:"+at))
+	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:"+at))
 	o := s.options()
 	var kinds []mirror.EventKind
 	o.Observe = func(e mirror.Event) {
@@ -325,7 +325,7 @@ func TestConfigurationOfTwoRepositories(t *testing.T) {
 		y.tag(name, "v1", y.artifact(name, nil, name))
 	}
 	s := newSite(t, y.data, quaytest.WithLatency(50*time.Millisecond),
-		quaytest.WithQuirk("fail-first", "100:403:/v2/yard/one/blobs/"+digest.FromString("{}").String()))
+		quaytest.WithQuirk("outage", "1000:403:/v2/yard/one/blobs/"+digest.FromString("{}").String()))
 	asked, ready := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	o := held{

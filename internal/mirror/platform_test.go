@@ -171,7 +171,7 @@ func TestNestedIndex(t *testing.T) {
 func TestRewrittenIndexThatFails(t *testing.T) {
 	y, _, _ := multi(t)
 	at := "/v2/yard/multi/blobs/" + digest.FromString("shared").String()
-	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:"+at))
+	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:"+at))
 	o := s.options()
 	o.Platforms = platforms(t, mirror.RewrittenIndex, "linux/amd64")
 	if r := copyTo(t, newLayout(t, t.TempDir()), o, s.images("v1")); r.Failed != 1 || r.Images[0].As != "" {

@@ -151,7 +151,7 @@ func TestFailedImagesNeedNoRoom(t *testing.T) {
 	y := newYard(t)
 	gone := y.image("huge", "linux/arm64", "never asked for")
 	y.tag("huge", "v1", y.index("huge", y.huge(), gone))
-	s := newSite(t, y.data, quaytest.WithQuirk("fail-first", "100:403:/v2/yard/huge/manifests/"+gone.Digest.String()))
+	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:/v2/yard/huge/manifests/"+gone.Digest.String()))
 	over := make(chan struct{})
 	o := held{
 		until: func(path string) {

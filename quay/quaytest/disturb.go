@@ -27,7 +27,7 @@ type quirkSet struct {
 
 	html502, html404, html500, random401, malformed, cut, stall *trigger
 	redirectAway, wrongBytes, truncated, endless                *trigger // the last three on blobs
-	failFirst, cutFirst, stallFirst                             *first
+	cutFirst, stallFirst                                        *first
 }
 
 // A trigger picks the requests a quirk is played on.
@@ -46,9 +46,6 @@ func parseTrigger(value string) (*trigger, error) {
 		count, glob = "", value
 	}
 	if glob != "" {
-		if glob[0] != '/' {
-			return nil, fmt.Errorf("glob %q does not begin with a slash", glob)
-		}
 		var err error
 		if t.paths, err = compileGlob(glob); err != nil {
 			return nil, err
@@ -66,6 +63,9 @@ func parseTrigger(value string) (*trigger, error) {
 // compileGlob reads a glob in which * stands for anything but a slash, and **
 // for anything.
 func compileGlob(glob string) (*regexp.Regexp, error) {
+	if !strings.HasPrefix(glob, "/") {
+		return nil, fmt.Errorf("glob %q does not begin with a slash", glob)
+	}
 	pattern := strings.NewReplacer(`\*\*`, `.*`, `\*`, `[^/]*`).Replace(regexp.QuoteMeta(glob))
 	return regexp.Compile("^" + pattern + "$")
 }
@@ -84,13 +84,15 @@ type outage struct {
 	status   int
 	count    int64
 	duration time.Duration
+	paths    *regexp.Regexp // nil: all but those of object storage, which is another host
 	seen     atomic.Int64
 	first    atomic.Pointer[time.Time]
 }
 
-// setOutage reads COUNT or DURATION, and a status after a colon.
+// setOutage reads COUNT or DURATION, a status and a glob, with colons between.
 func setOutage(f *front, value string) error {
-	length, status, given := strings.Cut(value, ":")
+	length, rest, _ := strings.Cut(value, ":")
+	status, glob, globbed := strings.Cut(rest, ":")
 	o := &outage{status: http.StatusServiceUnavailable}
 	var err error
 	if o.count, err = strconv.ParseInt(length, 10, 64); err != nil {
@@ -99,11 +101,14 @@ func setOutage(f *front, value string) error {
 	if err != nil || o.count < 0 || o.duration < 0 {
 		return fmt.Errorf("%q is neither a count nor a duration", length)
 	}
-	if given {
-		switch o.status, _ = strconv.Atoi(status); o.status {
-		case 429, 500, 502, 503, 504:
-		default:
-			return fmt.Errorf("status %q is not one of 429, 500, 502, 503, 504", status)
+	if length != value {
+		if o.status, err = strconv.Atoi(status); err != nil || o.status < 400 || o.status > 599 {
+			return fmt.Errorf("status %q is not one of 400 to 599", status)
+		}
+	}
+	if globbed {
+		if o.paths, err = compileGlob(glob); err != nil {
+			return err
 		}
 	}
 	f.outage = o
@@ -112,8 +117,9 @@ func setOutage(f *front, value string) error {
 
 // on tells whether the outage still lasts, and counts the request. A duration
 // is of real time, whatever the server's clock says.
-func (o *outage) on() bool {
-	if o == nil {
+func (o *outage) on(path, class string) bool {
+	switch {
+	case o == nil, o.paths == nil && class == "storage", o.paths != nil && !o.paths.MatchString(path):
 		return false
 	}
 	if o.duration == 0 {
@@ -131,14 +137,12 @@ func (o *outage) on() bool {
 func (f *front) fault(r *http.Request, class string) int {
 	path := r.URL.Path
 	switch {
-	case (class != "storage" || f.failFirst != nil && f.failFirst.paths != nil) && f.failFirst.hits(r, class):
-		return f.failFirst.status
+	case f.outage.on(path, class):
+		return f.outage.status
 	case class == "storage":
 		return 0
 	case f.database.on() > 0:
 		return http.StatusInternalServerError
-	case f.outage.on():
-		return f.outage.status
 	case f.html502.hits(path):
 		return http.StatusBadGateway
 	case f.html404.hits(path):

@@ -16,9 +16,8 @@ import (
 // is tried again. URLs are known by path and query, and those of the object
 // storage, whose queries differ each time, by path.
 type first struct {
-	count  int
-	status int            // of fail-first
-	paths  *regexp.Regexp // nil: all
+	count int
+	paths *regexp.Regexp // nil: all
 
 	mu   sync.Mutex
 	seen map[string]int // by URL
@@ -62,9 +61,6 @@ func parseFirst(value string) (*first, error) {
 	if !globbed {
 		return f, nil
 	}
-	if !strings.HasPrefix(glob, "/") {
-		return nil, fmt.Errorf("glob %q does not begin with a slash", glob)
-	}
 	f.paths, err = compileGlob(glob)
 	return f, err
 }
@@ -75,20 +71,4 @@ func playedFirst(field func(*front) **first) func(*front, string) error {
 		*field(f), err = parseFirst(value)
 		return err
 	}
-}
-
-// setFailFirst reads K:STATUS or K:STATUS:GLOB.
-func setFailFirst(f *front, value string) (err error) {
-	parts := strings.SplitN(value, ":", 3)
-	if len(parts) < 2 {
-		return fmt.Errorf("want COUNT:STATUS or COUNT:STATUS:GLOB")
-	}
-	if f.failFirst, err = parseFirst(strings.Join(append(parts[:1:1], parts[2:]...), ":")); err != nil {
-		return err
-	}
-	f.failFirst.status, err = strconv.Atoi(parts[1])
-	if err != nil || f.failFirst.status < 400 || f.failFirst.status > 599 {
-		return fmt.Errorf("status %q is not one of 400 to 599", parts[1])
-	}
-	return nil
 }

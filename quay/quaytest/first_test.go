@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,43 +19,6 @@ import (
 
 	"github.com/quayside/quayside/quay/quaytest"
 )
-
-// Each URL fails for itself: path and query, but for object storage the path.
-func TestFailFirstGoesByURL(t *testing.T) {
-	h := newHandler(t, quaytest.WithQuirk("fail-first", "1:429"), quaytest.WithQuirk("retry-after", "5"))
-	for _, target := range []string{listPath, listPath + "&x=1", tagPath} {
-		w := ask(h, 2, h1Address, target)
-		if w.Code != 429 || w.Header().Get("Retry-After") != "5" {
-			t.Errorf("%s: %d, %v", target, w.Code, w.Header())
-		}
-	}
-	for _, target := range []string{listPath, listPath + "&x=1", tagPath} {
-		if w := ask(h, 2, h1Address, target); w.Code != 200 {
-			t.Errorf("%s: %d the second time", target, w.Code)
-		}
-	}
-	h = newHandler(t, quaytest.WithQuirk("fail-first", "1:503:/blobs/**"))
-	if got := []int{ask(h, 2, h1Address, "/blobs/x?a=1").Code, ask(h, 2, h1Address, "/blobs/x?a=2").Code}; got[0] != 503 || got[1] == 503 {
-		t.Errorf("a path of the storage with two signatures: %v", got)
-	}
-}
-
-// What is remembered of URLs is bounded.
-func TestFirstForgets(t *testing.T) {
-	h := newHandler(t, quaytest.WithQuirk("fail-first", "1:503"))
-	failed := 0
-	r := httptest.NewRequest(http.MethodGet, "/v2/", nil)
-	for i := range 100_010 {
-		r.URL.RawQuery = strconv.Itoa(i)
-		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, r); w.Code == 503 {
-			failed++
-		}
-	}
-	if failed != 100_000 {
-		t.Errorf("%d URLs failed, want 100000", failed)
-	}
-}
 
 // A pulled is a large and a small blob on a server, by its own name or from its
 // object storage.

@@ -43,6 +43,27 @@ type Server struct {
 	closing   sync.Once
 }
 
+// A TB is the part of a test or benchmark that [Start] uses: *testing.T,
+// *testing.B and *testing.F have it.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
+// Start starts a [Server] for a test and closes it when the test ends. An error
+// ends the test. The dataset must not be changed afterwards.
+func Start(tb TB, d *Dataset, opts ...Option) *Server {
+	tb.Helper()
+	s, err := NewServer(d, opts...)
+	if err != nil {
+		tb.Fatalf("start an embedded Quay: %v", err)
+		return nil
+	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
 // NewServer starts an embedded Quay that holds the dataset. The dataset must
 // not be changed afterwards.
 func NewServer(d *Dataset, opts ...Option) (*Server, error) {
