@@ -126,6 +126,15 @@ func (f folder) read(d digest.Digest) ([]byte, error) {
 	return content, nil
 }
 
+// graph returns what the manifests of the layout list. Only content that fits its
+// digest is followed.
+func (f folder) graph() *manifest.Graph {
+	return manifest.NewGraph(func(_ context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
+		content, err := f.read(d.Digest)
+		return d, content, err
+	})
+}
+
 // Put stores a small blob whose content is at hand, and returns when that is on
 // disk. ErrCorrupt tells that it does not fit the descriptor. What is there
 // already is compared with it, and replaced when it is damaged. Many goroutines

@@ -16,6 +16,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // Collected tells what Collect removed, or would remove.
@@ -119,20 +121,20 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 		return nil, err
 	}
 	needed := map[digest.Digest]bool{}
-	g := newGraph(f)
+	g := f.graph()
 	for _, e := range x.entries() {
-		err := g.walk(ctx, e.Descriptor, func(at link, n *node) error {
-			needed[at.Digest] = true
-			missing := errors.Is(n.err, ErrMissing)
-			if n.err == nil || missing && at.role == child && (!e.own() || e.mayLack(at.Descriptor)) {
+		err := g.Walk(ctx, e.Descriptor, func(n *manifest.Node) error {
+			needed[n.Digest] = true
+			missing := errors.Is(n.Err, ErrMissing)
+			if n.Err == nil || missing && n.Role == manifest.Child && (!e.own() || e.mayLack(n.Descriptor)) {
 				return nil
 			}
-			if !missing && !errors.Is(n.err, ErrCorrupt) && f.mentions(ctx, at.Digest, needed) == nil {
+			if !missing && !errors.Is(n.Err, ErrCorrupt) && f.mentions(ctx, n.Digest, needed) == nil {
 				return nil
 			}
 			return fmt.Errorf("nothing was removed: what %s needs is not known, for its manifest %s: %w; verify with repair, and copy it again",
-				e.label(), at.Digest, n.err)
-		})
+				e.label(), n.Digest, n.Err)
+		}, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@
 // One process has a layout open for writing. Blobs come in whole (blob.go) or
 // piece by piece (partial.go). An image is there when the index names it
 // (index.go), and many calls of Tag share one write of it (tag.go). Verify
-// and Collect walk what the index leads to (graph.go). What only looks works on a
+// and Collect walk what the index leads to (package manifest). What only looks works on a
 // read-only folder: Verify and a Layout that is opened so need no lock, and work
 // beside a copy; Collect that only tells shares the lock with others who read.
 //

@@ -87,12 +87,12 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 // kept lists the manifests of a sparse index that are there.
 func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, error) {
 	var kept []string
-	err := newGraph(l.folder).walk(ctx, from, func(at link, _ *node) error {
-		if _, err := disk.Stat(l.blob(at.Digest)); err == nil && at.role == child {
-			kept = append(kept, at.Digest.String())
+	err := l.graph().Walk(ctx, from, func(n *manifest.Node) error {
+		if _, err := disk.Stat(l.blob(n.Digest)); err == nil && n.Role == manifest.Child {
+			kept = append(kept, n.Digest.String())
 		}
 		return nil
-	})
+	}, nil)
 	slices.Sort(kept)
 	return strings.Join(kept, " "), err
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quayside/quayside/internal/disk"
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // VerifyOptions set up Verify. The zero value only looks.
@@ -83,7 +84,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 	if err != nil {
 		return VerifyReport{}, f.failed("verify", err)
 	}
-	v := &verification{graph: newGraph(f), files: map[digest.Digest]*file{}, progress: o.Progress}
+	v := &verification{folder: f, graph: f.graph(), files: map[digest.Digest]*file{}, progress: o.Progress}
 	if err := v.run(ctx, x.entries()); err != nil {
 		return VerifyReport{}, f.failed("verify", err)
 	}
@@ -97,7 +98,8 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 
 // verification is one run of Verify.
 type verification struct {
-	*graph
+	folder
+	graph    *manifest.Graph
 	files    map[digest.Digest]*file
 	todo     []*file
 	total    int64
@@ -131,10 +133,10 @@ func existing(dir string) (folder, error) {
 // run finds the blobs and hashes them.
 func (v *verification) run(ctx context.Context, entries []entry) error {
 	for _, e := range entries {
-		err := v.walk(ctx, e.Descriptor, func(at link, _ *node) error {
-			v.find(e, at)
+		err := v.graph.Walk(ctx, e.Descriptor, func(n *manifest.Node) error {
+			v.find(e, n.Link)
 			return nil
-		})
+		}, nil)
 		if err != nil {
 			return err
 		}
@@ -161,7 +163,7 @@ func (v *verification) run(ctx context.Context, entries []entry) error {
 }
 
 // find looks whether a blob is there, once.
-func (v *verification) find(e entry, at link) {
+func (v *verification) find(e entry, at manifest.Link) {
 	if v.files[at.Digest] != nil {
 		return
 	}
@@ -189,8 +191,8 @@ func (v *verification) find(e entry, at link) {
 }
 
 // excused tells whether something may be missing.
-func excused(e entry, at link) bool {
-	return at.optional || at.role == child && e.mayLack(at.Descriptor)
+func excused(e entry, at manifest.Link) bool {
+	return at.External || at.Role == manifest.Child && e.mayLack(at.Descriptor)
 }
 
 func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
@@ -231,12 +233,12 @@ func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, e
 		s := sort{d.Digest, d.MediaType, d.Size, d.Annotations[AnnotationIndex], d.Annotations[annotationKept]}
 		if _, ok := known[s]; !ok {
 			known[s] = nil
-			err := v.walk(ctx, d, func(at link, n *node) error {
-				if what := v.what(e, at, n); what != "" {
-					known[s] = append(known[s], Damage{Digest: at.Digest, Size: at.Size, What: what})
+			err := v.graph.Walk(ctx, d, func(n *manifest.Node) error {
+				if what := v.what(e, n); what != "" {
+					known[s] = append(known[s], Damage{Digest: n.Digest, Size: n.Size, What: what})
 				}
 				return nil
-			})
+			}, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -252,10 +254,10 @@ func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, e
 }
 
 // what says what is wrong with something an image points to, or "".
-func (v *verification) what(e entry, at link, n *node) string {
-	f := v.files[at.Digest]
+func (v *verification) what(e entry, n *manifest.Node) string {
+	f := v.files[n.Digest]
 	switch {
-	case f == nil || errors.Is(f.err, ErrMissing) && excused(e, at):
+	case f == nil || errors.Is(f.err, ErrMissing) && excused(e, n.Link):
 		return ""
 	case f.odd != "":
 		return "unreadable: it is " + f.odd + ", not a file"
@@ -263,12 +265,12 @@ func (v *verification) what(e entry, at link, n *node) string {
 		return "missing"
 	case f.err != nil && !errors.Is(f.err, ErrCorrupt):
 		return "unreadable: " + f.err.Error()
-	case f.size != at.Size:
-		return fmt.Sprintf("size is %d, not %d", f.size, at.Size)
+	case f.size != n.Size:
+		return fmt.Sprintf("size is %d, not %d", f.size, n.Size)
 	case f.err != nil:
 		return "content does not match its digest"
-	case n.err != nil:
-		return "unreadable: " + n.err.Error()
+	case n.Err != nil:
+		return "unreadable: " + n.Err.Error()
 	}
 	return ""
 }

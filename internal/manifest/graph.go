@@ -1,0 +1,169 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// A Role is what a descriptor is to whatever lists it. It decides whether the
+// content is read as a manifest: a layer is a blob, whatever its media type.
+type Role int
+
+// The roles.
+const (
+	Root  Role = iota // where a walk starts
+	Child             // listed by an index
+	Blob              // a configuration or a layer: it lists nothing
+)
+
+// A Link is a descriptor and its role.
+type Link struct {
+	ocispec.Descriptor
+	Role Role
+	// External reports a layer that registries do not distribute.
+	External bool
+}
+
+// A Node is a link that a walk has reached.
+type Node struct {
+	Link
+	Depth    int      // how many indexes lead to it
+	Manifest Manifest // zero for a blob; not to be used if Err is set
+	Err      error    // why the manifest cannot be read: an error of the Source or of Parse
+	Next     []Link   // what the manifest lists, in order. The walk follows these: enter may remove some
+}
+
+// A Source returns the content of a manifest, and its descriptor with the media
+// type and the size that apply. It checks the content against the digest.
+type Source func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error)
+
+// A Graph follows what manifests list. It reads each manifest once, however many
+// walks reach it. Not safe for concurrent use.
+type Graph struct {
+	source Source
+	read   map[nodeKey]parsed
+}
+
+// A nodeKey tells nodes apart. One digest may be listed as several types, with
+// several sizes, and both as a manifest and as a blob.
+type nodeKey struct {
+	digest    digest.Digest
+	mediaType string
+	size      int64
+	role      Role
+}
+
+// parsed is what reading a manifest returned.
+type parsed struct {
+	ocispec.Descriptor
+	manifest Manifest
+	err      error
+}
+
+// NewGraph returns a graph of the manifests that source has.
+func NewGraph(source Source) *Graph { return &Graph{source, map[nodeKey]parsed{}} }
+
+// Walk calls enter for root and for all that is below it, each once, and each
+// manifest before what it lists. It calls leave, unless that is nil, after all that
+// the node lists. An error of either ends the walk, and so does the context.
+//
+// No content makes a walk endless: digests rule out cycles, and a node is entered
+// once. The depth of a graph does not matter for the stack of the goroutine.
+func (g *Graph) Walk(ctx context.Context, root ocispec.Descriptor, enter, leave func(*Node) error) error {
+	type step struct {
+		*Node
+		entered bool
+	}
+	seen := map[nodeKey]bool{}
+	for steps := []step{{Node: &Node{Link: Link{Descriptor: root}}}}; len(steps) > 0; {
+		n := steps[len(steps)-1]
+		steps = steps[:len(steps)-1]
+		if n.entered {
+			if err := leave(n.Node); err != nil {
+				return err
+			}
+			continue
+		}
+		key := n.key()
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		g.load(ctx, n.Node)
+		if err := enter(n.Node); err != nil {
+			return err
+		}
+		if leave != nil {
+			steps = append(steps, step{n.Node, true})
+		}
+		for _, l := range slices.Backward(n.Next) {
+			steps = append(steps, step{Node: &Node{Link: l, Depth: n.Depth + 1}})
+		}
+	}
+	return nil
+}
+
+func (l Link) key() nodeKey { return nodeKey{l.Digest, l.MediaType, l.Size, l.Role} }
+
+// load reads the manifest of a node.
+func (g *Graph) load(ctx context.Context, n *Node) {
+	if n.Role == Blob || n.MediaType != "" && !IsManifest(n.MediaType) && !unknownManifest(n.MediaType) {
+		return
+	}
+	key := n.key()
+	p, known := g.read[key]
+	if !known {
+		p = g.parse(ctx, n.Descriptor)
+		if ctx.Err() == nil {
+			g.read[key] = p
+		}
+	}
+	n.MediaType, n.Size, n.Manifest, n.Err = p.MediaType, p.Size, p.manifest, p.err
+	if n.Err == nil {
+		n.Next = p.manifest.links()
+	}
+}
+
+func (g *Graph) parse(ctx context.Context, d ocispec.Descriptor) parsed {
+	if unknownManifest(d.MediaType) {
+		return parsed{d, Manifest{}, fmt.Errorf("%w: media type %.100q", ErrUnsupported, d.MediaType)}
+	}
+	d, content, err := g.source(ctx, d)
+	if err != nil {
+		return parsed{d, Manifest{}, err}
+	}
+	m, err := Parse(d.MediaType, content)
+	return parsed{d, m, err}
+}
+
+// unknownManifest reports whether content of a media type lists blobs in a way that
+// this package does not know, as Docker's schema 1 does.
+func unknownManifest(mediaType string) bool {
+	return strings.Contains(mediaType, "manifest") && !IsManifest(mediaType)
+}
+
+// links returns what a manifest lists, in order.
+func (m Manifest) links() []Link {
+	var links []Link
+	if m.Config != nil {
+		links = append(links, Link{Descriptor: *m.Config, Role: Blob})
+	}
+	for _, d := range m.Layers {
+		links = append(links, Link{Descriptor: d, Role: Blob, External: !Distributable(d.MediaType)})
+	}
+	for _, d := range m.Children {
+		links = append(links, Link{Descriptor: d, Role: Child})
+	}
+	return links
+}
