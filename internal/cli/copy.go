@@ -149,7 +149,7 @@ func (f *copyFlags) options(to dest) (mirror.Options, error) {
 	case chosen && to.transport == dockerArchive:
 		o.Platforms.Index = mirror.SparseIndex // one image of it is taken out
 	case to.transport == dockerArchive:
-		o.Platforms.One = thisPlatform()
+		o.Platforms.DefaultPlatform = thisPlatform()
 	case chosen && f.index == "":
 		return o, usagef("--platform leaves out some of an index: say with --index what becomes of it, sparse (as it is, digest and all, " +
 			"though some of it is not there) or rewrite (a new one, with another digest)")

@@ -78,14 +78,14 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	options.Registry = h.registries.source
 	options.Logger = a.talk.log
 	options.Observe = log.tell
-	options.AllFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
+	options.CheckNamesFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
 	if to.transport == dockerArchive {
 		h.skip = h.attached
 	}
 	c.copier = mirror.New(into.destination, options)
-	if one := options.Platforms.One; one.OS != "" {
+	if one := options.Platforms.DefaultPlatform; one.OS != "" {
 		a.talk.note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
 	}
 	if to.transport == dockerArchive && options.Signatures != mirror.SignaturesNever {

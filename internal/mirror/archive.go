@@ -156,7 +156,7 @@ func (a *archive) Has(ctx context.Context, i Image, root digest.Digest) (bool, e
 	ok = ok && d.Digest == root && d.Annotations[layout.AnnotationIndex] != layout.SparseIndex
 	if ok {
 		_, err := a.parts(ctx, d, false)
-		if ctx.Err() != nil || ends(err) {
+		if ctx.Err() != nil || isFatal(err) {
 			return false, err
 		}
 		ok = err == nil
@@ -199,7 +199,7 @@ func (a *archive) record(ctx context.Context, s Staged) (*record, error) {
 			return nil, nil
 		}
 		if _, err := a.parts(ctx, at, false); err != nil {
-			if ctx.Err() != nil || ends(err) {
+			if ctx.Err() != nil || isFatal(err) {
 				return nil, err
 			}
 			return nil, nil
@@ -235,7 +235,7 @@ func (a *archive) forget(i Image) { a.note(i, true) }
 func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
-		return there, staged(err)
+		return there, stagingError(err)
 	}
 	return a.old.has(d), nil
 }
@@ -245,7 +245,7 @@ func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error)
 func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil {
-		return false, staged(err)
+		return false, stagingError(err)
 	}
 	if !a.old.has(d) {
 		return true, nil

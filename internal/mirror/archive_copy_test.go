@@ -83,7 +83,7 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 	y.tag("others", "v1", y.index("others", y.image("others", "linux/s390x", "s"), y.image("others", "linux/ppc64le", "p")))
 	s := newSite(t, y.data)
 	o := s.options()
-	o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
 	file := filepath.Join(t.TempDir(), "all.tar")
 	to, err := mirror.ToDockerArchive(file, layout.Options{ReadOnly: true})
 	if err != nil {
@@ -125,7 +125,7 @@ func TestDockerArchiveOfAnotherSystem(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.tar")
 	for _, chosen := range []bool{false, false, true} {
 		o := s.options()
-		o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+		o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
 		if chosen {
 			o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "windows", Architecture: "amd64"}}, Index: mirror.SparseIndex}
 		}
@@ -151,7 +151,7 @@ func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
 	y.tag("twice", "v1", y.index("twice", d, d))
 	s := newSite(t, y.data)
 	o := s.options()
-	o.Platforms.One = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
 	file := filepath.Join(t.TempDir(), "all.tar")
 	for _, status := range []mirror.Status{mirror.Copied, mirror.Present} {
 		r := archived(t, mirror.ToDockerArchive, file, o, s.images("v1"))

@@ -21,7 +21,7 @@ import (
 )
 
 // ends collects the last events of images, by their kind.
-func ends(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
+func isFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
 	kinds := map[mirror.EventKind]int{}
 	o.Observe = func(e mirror.Event) {
 		switch e.Kind {
@@ -47,7 +47,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			before := read(t, file)
 
 			const why = "the archive cannot be written: rename "
-			kinds := ends(&o, func(e mirror.Event) {
+			kinds := isFatal(&o, func(e mirror.Event) {
 				if e.Kind == mirror.ImageFailed && !strings.Contains(e.Error, why) {
 					t.Errorf("event %+v", e)
 				}
@@ -76,7 +76,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			}
 
 			fetched := s.blobBytes()
-			kinds = ends(&o, func(mirror.Event) {
+			kinds = isFatal(&o, func(mirror.Event) {
 				if slices.Equal(read(t, file), before) {
 					t.Error("an image is told of before the archive is there")
 				}
@@ -94,13 +94,13 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 }
 
 // A gathered destination ends the run when an image was committed.
-type gathered struct {
+type deferring struct {
 	mirror.Destination
 	mirror.Gatherer
 	committed func()
 }
 
-func (g gathered) Commit(ctx context.Context, s mirror.Staged) error {
+func (g deferring) Commit(ctx context.Context, s mirror.Staged) error {
 	err := g.Destination.Commit(ctx, s)
 	g.committed()
 	return err
@@ -115,7 +115,7 @@ func stage(t *testing.T, to mirror.Destination, s *site) {
 	defer cancel()
 	var left atomic.Int64
 	left.Store(int64(len(images)))
-	_, err := mirror.New(gathered{to, to.(mirror.Gatherer), func() {
+	_, err := mirror.New(deferring{to, to.(mirror.Gatherer), func() {
 		if left.Add(-1) == 0 {
 			cancel()
 		}
@@ -136,10 +136,10 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := s.options()
-	kinds := ends(&o, func(mirror.Event) {})
+	kinds := isFatal(&o, func(mirror.Event) {})
 	to := opened(t, mirror.ToOCIArchive, file)
 	images := s.images("2025.1")
-	r, err := mirror.New(gathered{to, to.(mirror.Gatherer), cancel}, o).Copy(ctx, slices.Values(images))
+	r, err := mirror.New(deferring{to, to.(mirror.Gatherer), cancel}, o).Copy(ctx, slices.Values(images))
 	if !errors.Is(err, context.Canceled) || len(to.Staging().Images()) == 0 {
 		t.Fatalf("%v, %d images are staged", err, len(to.Staging().Images()))
 	}

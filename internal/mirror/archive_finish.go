@@ -68,7 +68,7 @@ func (a *archive) finish(ctx context.Context) error {
 // of the old archive: the new one is written without it.
 func (a *archive) discard(damaged *damagedError) error {
 	if damaged.staged {
-		return staged(a.staging.Delete(damaged.blob))
+		return stagingError(a.staging.Delete(damaged.blob))
 	}
 	delete(a.old.blobs, damaged.blob)
 	return nil
@@ -127,7 +127,7 @@ func (a *archive) contents(ctx context.Context) (contents, error) {
 		if err == nil {
 			err = addLoad(e.Descriptor)
 		}
-		if ctx.Err() != nil || ends(err) {
+		if ctx.Err() != nil || isFatal(err) {
 			return c, err
 		}
 		if err != nil {
@@ -146,11 +146,11 @@ func (a *archive) contents(ctx context.Context) (contents, error) {
 		parts, err := a.parts(ctx, d, false)
 		if err == nil {
 			err = addLoad(d)
-		} else if !ends(err) && ctx.Err() == nil {
+		} else if !isFatal(err) && ctx.Err() == nil {
 			a.damaged(nameOf(d), err)
 			parts, err = a.parts(ctx, d, true)
 		}
-		if ctx.Err() != nil || ends(err) {
+		if ctx.Err() != nil || isFatal(err) {
 			return c, err
 		}
 		if err != nil {
@@ -220,7 +220,7 @@ func entryKey(d ocispec.Descriptor) string { return nameOf(d) + "\x00" + string(
 // staged for the next run.
 func (a *archive) leaveOut(ctx context.Context, name string, why error) error {
 	a.damaged(name, why)
-	return staged(a.staging.Untag(ctx, name))
+	return stagingError(a.staging.Untag(ctx, name))
 }
 
 // damaged notes why an image is not in the archive as it should be.
@@ -286,7 +286,7 @@ func (a *archive) parts(ctx context.Context, root ocispec.Descriptor, lenient bo
 		m, err := a.parse(ctx, d.Descriptor)
 		switch {
 		case err == nil:
-		case ends(err) || !lenient:
+		case isFatal(err) || !lenient:
 			return nil, err
 		default:
 			continue
@@ -320,5 +320,5 @@ func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error
 	if errors.Is(err, layout.ErrMissing) && a.old.has(d) {
 		return a.old.read(d)
 	}
-	return content, staged(err)
+	return content, stagingError(err)
 }

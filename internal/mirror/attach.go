@@ -25,7 +25,7 @@ const (
 //
 // An image of which something is missing is committed without a record, so that
 // the next run looks again.
-func (r *copying) lookAround(it *item) {
+func (r *copying) findReferrers(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten {
 		list, err := it.from.attachments(r.ctx, it.root)
@@ -34,10 +34,10 @@ func (r *copying) lookAround(it *item) {
 		}
 		if err != nil {
 			it.note("what is attached to %s is not known: %v", it.root, err)
-			it.lacking++
+			it.unreadLists++
 		} else if len(list) > 0 {
 			it.note("left behind: %d attached to %s, which the index was before it was rewritten", len(list), it.root)
-			it.left = len(list)
+			it.leftBehind = len(list)
 		}
 	}
 	manifests := it.parts[0].tree.manifests
@@ -46,14 +46,14 @@ func (r *copying) lookAround(it *item) {
 		if d.Platform != nil && !describes(d.Platform) || it.rewritten && i == len(manifests)-1 {
 			continue
 		}
-		r.follow(it, d.Digest, seen, 0)
+		r.findReferrersOf(it, d.Digest, seen, 0)
 	}
-	it.asked = r.ctx.Err() == nil
+	it.searched = r.ctx.Err() == nil
 }
 
 // follow finds what is attached to a manifest and, for once, what is attached to
 // that: a list of parts may be signed in turn.
-func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth int) {
+func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]bool, depth int) {
 	if r.ctx.Err() != nil {
 		return
 	}
@@ -63,7 +63,7 @@ func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth 
 	}
 	if err != nil {
 		it.note("what is attached to %s is not known: %v", d, err)
-		it.lacking++
+		it.unreadLists++
 		return
 	}
 	for _, a := range list {
@@ -73,28 +73,28 @@ func (r *copying) follow(it *item, d digest.Digest, seen map[string]bool, depth 
 		}
 		if len(seen) == maxParts {
 			it.note("more than %d are attached", maxParts)
-			it.lacking++
+			it.unreadLists++
 			return
 		}
 		seen[key] = true
-		p := r.ledger.attach(it, a.Tag)
+		p := r.scheduler.attach(it, a.Tag)
 		w := walker{
-			shelf: r.shelf, from: it.from,
-			manifest: func(d ocispec.Descriptor, fetched bool) { r.ledger.count(p, d, fetched) },
-			blob:     func(d ocispec.Descriptor) { r.need(p, d, it.from) },
+			cache: r.cache, from: it.from,
+			manifest: func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(p, d, fetched) },
+			blob:     func(d ocispec.Descriptor) { r.needBlob(p, d, it.from) },
 		}
 		tree, err := w.walk(r.ctx, a.Descriptor.Digest)
 		p.tree = tree
 		if err != nil {
-			if r.ends(err) {
+			if r.stopIfFatal(err) {
 				return
 			}
-			r.ledger.drop(p, err)
+			r.scheduler.failPartNow(p, err)
 			continue
 		}
-		r.ledger.admit(p, false)
+		r.scheduler.admit(p, false)
 		if depth == 0 && !strings.HasSuffix(a.Tag, ".sig") {
-			r.follow(it, a.Descriptor.Digest, seen, depth+1)
+			r.findReferrersOf(it, a.Descriptor.Digest, seen, depth+1)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (it *item) note(format string, a ...any) {
 // staged is an item as its destination gets it.
 func (it *item) staged() Staged {
 	s := it.parts[0].tree.staged(it.Image)
-	s.Present, s.record = it.present, it.remember()
+	s.Present, s.record = it.present, it.newRecord()
 	for _, p := range it.parts[1:] {
 		if p.err == nil {
 			s.Attached = append(s.Attached, Attached{p.tag, p.tree.root, p.tree.manifests, p.tree.blobs})

@@ -18,38 +18,38 @@ const maxSources = 16
 type blob struct {
 	ocispec.Descriptor
 	state   blobState
-	take    bool  // the destination wants it
+	needed    bool  // the destination wants it
 	counted bool  // among what has to be fetched
-	again   bool  // the destination changed its mind: it may be staged
-	rest    int64 // bytes still to be written
+	recheck   bool  // the destination changed its mind: it may be staged
+	remaining    int64 // bytes still to be written
 	// reserved says that rest is counted as coming.
 	reserved bool
 	waiting  []*part
-	rivals   []rival
+	conflicts   []sizeConflict
 	sources  []*source
 	first    *item
 
 	// Written by the goroutine that fetches it.
-	at      int   // index of the source
+	sourceIndex      int   // index of the source
 	corrupt int   // contents thrown away
-	earlier int64 // bytes in its partial file that came in an earlier run, at most
+	fromEarlierRun int64 // bytes in its partial file that came in an earlier run, at most
 	err     error
 }
 
 type blobState uint8
 
 const (
-	asking blobState = iota // whether the destination wants it
-	held                    // to be fetched once there is room for what needs it
-	queued
-	underway // fetched, or taken by the destination
-	in       // staged and taken, or not wanted
-	lost     // no source has it; or nobody waited for it any more
+	stateChecking blobState = iota // whether the destination wants it
+	stateWaiting                    // to be fetched once there is room for what needs it
+	stateQueued
+	stateActive // fetched, or taken by the destination
+	stateDone       // staged and taken, or not wanted
+	stateLost     // no source has it; or nobody waited for it any more
 )
 
 // A rival says that a blob has another size. One of the two is wrong, and
 // which one shows when the first is in.
-type rival struct {
+type sizeConflict struct {
 	part *part
 	desc ocispec.Descriptor
 	from *source
@@ -57,37 +57,37 @@ type rival struct {
 
 // need says that a part needs a blob, which a repository has. When nobody did
 // before, the caller gets the blob and asks whether it has to be fetched.
-func (l *ledger) need(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
+func (l *scheduler) addBlob(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.mu.Lock()
 	defer l.unlock()
-	p.item.whole += d.Size
+	p.item.standalone += d.Size
 	b := l.blobs[d.Digest]
 	if b == nil {
-		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, earlier: maxBlob, rest: d.Size}
+		b = &blob{Descriptor: d, first: p.item, sources: []*source{from}, waiting: []*part{p}, fromEarlierRun: maxBlob, remaining: d.Size}
 		l.blobs[d.Digest] = b
 		p.needs = append(p.needs, b)
 		l.bytes += d.Size
-		p.item.open++
+		p.item.waits++
 		return b
 	}
-	l.want(b, p, d, from)
+	l.addWaiter(b, p, d, from)
 	return nil
 }
 
 // want makes a part wait for a blob that is known.
-func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
+func (l *scheduler) addWaiter(b *blob, p *part, d ocispec.Descriptor, from *source) {
 	if d.Size != b.Size {
 		switch b.state {
-		case in:
-			l.spoil(p, fmt.Errorf("blob %s has %d bytes, and not %d as the manifest says", d.Digest, b.Size, d.Size))
+		case stateDone:
+			l.failPart(p, fmt.Errorf("blob %s has %d bytes, and not %d as the manifest says", d.Digest, b.Size, d.Size))
 			return
-		case lost: // what it was said to be before was perhaps wrong
+		case stateLost: // what it was said to be before was perhaps wrong
 			l.bytes += d.Size - b.Size
-			b.Descriptor, b.sources, b.at, b.corrupt, b.rest = d, nil, 0, 0, d.Size
-			b.again = true // it may be staged, with this size
+			b.Descriptor, b.sources, b.sourceIndex, b.corrupt, b.remaining = d, nil, 0, 0, d.Size
+			b.recheck = true // it may be staged, with this size
 		default:
-			p.item.open++
-			b.rivals = append(b.rivals, rival{p, d, from})
+			p.item.waits++
+			b.conflicts = append(b.conflicts, sizeConflict{p, d, from})
 			return
 		}
 	}
@@ -96,50 +96,50 @@ func (l *ledger) want(b *blob, p *part, d ocispec.Descriptor, from *source) {
 		b.sources = append(b.sources, from)
 	}
 	switch {
-	case b.state == in:
+	case b.state == stateDone:
 		return
-	case b.state == lost && b.err != nil && !other:
-		l.spoil(p, b.err)
+	case b.state == stateLost && b.err != nil && !other:
+		l.failPart(p, b.err)
 		return
-	case b.state == lost:
+	case b.state == stateLost:
 		if b.err != nil {
-			b.at, b.corrupt, b.err = len(b.sources)-1, 0, nil
+			b.sourceIndex, b.corrupt, b.err = len(b.sources)-1, 0, nil
 		}
-		b.state = held
+		b.state = stateWaiting
 	}
-	if b.state == held && p.admitted {
+	if b.state == stateWaiting && p.admitted {
 		l.enqueue(b)
 	}
 	b.waiting = append(b.waiting, p)
 	p.needs = append(p.needs, b)
-	p.item.open++
+	p.item.waits++
 }
 
 // enqueue puts a blob in the line that its size belongs to.
-func (l *ledger) enqueue(b *blob) {
-	b.state = queued
+func (l *scheduler) enqueue(b *blob) {
+	b.state = stateQueued
 	l.reserve(b)
 	if !b.counted {
 		b.counted = true
 		l.wanted += b.Size
 	}
-	l.lines.push(b.sources[b.at].pulse, b)
+	l.fetches.push(b.sources[b.sourceIndex].pulse, b)
 }
 
 // asked enters what came of asking: whether the destination wants the blob, and
 // whether it is staged.
-func (l *ledger) asked(b *blob, wanted, staged bool, rest int64) {
+func (l *scheduler) checked(b *blob, wanted, staged bool, rest int64) {
 	l.mu.Lock()
 	defer l.unlock()
-	b.take, b.rest, l.dirty = wanted, rest, true
+	b.needed, b.remaining, l.dirty = wanted, rest, true
 	switch {
 	case !wanted:
 		l.resolve(b, nil)
 	case staged:
-		b.state = underway
-		l.settling.push(parcel{blob: b})
+		b.state = stateActive
+		l.completed.push(completedBlob{blob: b})
 	default:
-		b.state = held
+		b.state = stateWaiting
 		if slices.ContainsFunc(b.waiting, func(p *part) bool { return p.admitted }) {
 			l.enqueue(b)
 		}
@@ -147,11 +147,11 @@ func (l *ledger) asked(b *blob, wanted, staged bool, rest int64) {
 }
 
 // start begins a blob's fetch. It is false when no image waits for it any more.
-func (l *ledger) start(b *blob) bool {
+func (l *scheduler) startBlob(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
 	if slices.ContainsFunc(b.waiting, (*part).alive) {
-		b.state = underway
+		b.state = stateActive
 		return true
 	}
 	l.resolve(b, fmt.Errorf("not fetched: nothing needed it"))
@@ -160,26 +160,26 @@ func (l *ledger) start(b *blob) bool {
 }
 
 // source returns the repository to ask for a blob.
-func (l *ledger) source(b *blob) *source {
+func (l *scheduler) source(b *blob) *source {
 	l.mu.Lock()
 	defer l.unlock()
-	return b.sources[b.at]
+	return b.sources[b.sourceIndex]
 }
 
 // elsewhere turns to the next repository that has a blob. It is false when
 // there is none.
-func (l *ledger) elsewhere(b *blob) bool {
+func (l *scheduler) nextSource(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
-	if b.at+1 >= len(b.sources) {
+	if b.sourceIndex+1 >= len(b.sources) {
 		return false
 	}
-	b.at++
+	b.sourceIndex++
 	return true
 }
 
 // requeue puts a blob back whose content was wrong.
-func (l *ledger) requeue(b *blob) {
+func (l *scheduler) requeue(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.enqueue(b)
@@ -187,7 +187,7 @@ func (l *ledger) requeue(b *blob) {
 
 // heir returns the first image that waits for a blob and can still come to a
 // good end: the destination takes the blob for it. nil when there is none.
-func (l *ledger) heir(b *blob) *part {
+func (l *scheduler) firstWaiter(b *blob) *part {
 	l.mu.Lock()
 	defer l.unlock()
 	if i := slices.IndexFunc(b.waiting, (*part).alive); i >= 0 {
@@ -198,68 +198,68 @@ func (l *ledger) heir(b *blob) *part {
 
 // fetched counts what came of a blob over the wire for the image that needed it
 // first.
-func (l *ledger) fetched(b *blob) {
+func (l *scheduler) fetched(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
-	b.first.fetched += b.Size - b.earlier
+	b.first.fetched += b.Size - b.fromEarlierRun
 }
 
 // finishBlob ends a blob: it is in, or with an error it cannot be had.
-func (l *ledger) finishBlob(b *blob, err error) {
+func (l *scheduler) finishBlob(b *blob, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.resolve(b, err)
 }
 
 // resolve tells everyone who waits for a blob.
-func (l *ledger) resolve(b *blob, err error) {
-	b.state, b.err = in, err
-	l.release(b)
+func (l *scheduler) resolve(b *blob, err error) {
+	b.state, b.err = stateDone, err
+	l.unreserve(b)
 	if err != nil {
-		b.state = lost
+		b.state = stateLost
 		if b.counted {
 			b.counted = false
 			l.wanted -= b.Size
 		}
 	}
-	waiting, rivals := b.waiting, b.rivals
-	b.waiting, b.rivals = nil, nil
+	waiting, rivals := b.waiting, b.conflicts
+	b.waiting, b.conflicts = nil, nil
 	for _, p := range waiting {
 		if err != nil {
-			l.spoil(p, err)
+			l.failPart(p, err)
 		}
-		l.lower(p.item)
+		l.release(p.item)
 	}
 	for _, r := range rivals {
-		l.want(b, r.part, r.desc, r.from)
-		l.lower(r.part.item)
+		l.addWaiter(b, r.part, r.desc, r.from)
+		l.release(r.part.item)
 	}
 }
 
 // fetchAfterAll makes an image that was ready wait for blobs again, which its
 // destination turned out to need. It is false when they are not blobs of it.
-func (l *ledger) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
+func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	l.mu.Lock()
 	defer l.unlock()
 	var all []*blob
 	for _, d := range missing {
 		b := l.blobs[d.Digest]
-		if b == nil || b.state == asking || len(b.sources) == 0 {
+		if b == nil || b.state == stateChecking || len(b.sources) == 0 {
 			return false
 		}
 		all = append(all, b)
 	}
-	it.open++ // until all are entered
+	it.waits++ // until all are entered
 	for _, b := range all {
-		if b.state == in {
-			b.take, b.again, b.counted, b.rest = true, true, false, b.Size
+		if b.state == stateDone {
+			b.needed, b.recheck, b.counted, b.remaining = true, true, false, b.Size
 			l.enqueue(b)
 		}
 		for _, p := range it.needing(b.Digest) {
-			l.want(b, p, b.Descriptor, b.sources[0])
+			l.addWaiter(b, p, b.Descriptor, b.sources[0])
 		}
 	}
-	l.lower(it)
+	l.release(it)
 	return true
 }
 

@@ -51,7 +51,7 @@ func TestAdviceForSeveralImagesOfOnePlatformCanBeFollowed(t *testing.T) {
 		what      string
 		platforms mirror.Platforms
 	}{
-		{"default platform", mirror.Platforms{One: ocispec.Platform{OS: "linux", Architecture: "amd64"}}},
+		{"default platform", mirror.Platforms{DefaultPlatform: ocispec.Platform{OS: "linux", Architecture: "amd64"}}},
 		{"no choice", mirror.Platforms{}},
 		{"windows", mirror.Platforms{Only: []ocispec.Platform{windows}, Index: mirror.SparseIndex}},
 	} {

@@ -10,7 +10,7 @@ import (
 )
 
 // maxClashing is how many images are named of those that would get one name.
-const maxClashing = 3
+const maxConflictNames = 3
 
 // claims are the references of images, by the names they get at the destination.
 type claims map[string][]string
@@ -23,13 +23,13 @@ func (c claims) add(name, reference string) {
 }
 
 // clash is the error of each image of a name that several have, or nil.
-func (c claims) clash(name string) error {
+func (c claims) conflict(name string) error {
 	if len(c[name]) < 2 {
 		return nil
 	}
 	references := slices.Sorted(slices.Values(c[name]))
-	named := strings.Join(references[:min(len(references), maxClashing)], " and ")
-	if more := len(references) - maxClashing; more > 0 {
+	named := strings.Join(references[:min(len(references), maxConflictNames)], " and ")
+	if more := len(references) - maxConflictNames; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
 	return fmt.Errorf("%s would be the name of %s: give each another with --map", name, named)

@@ -11,8 +11,8 @@ import (
 func (r *copying) commit(it *item) {
 	// The entry of a sparse index in a layout tells which of its images were
 	// chosen; a registry has no such entry.
-	if it.present && len(it.parts) == 1 && it.remember().equal(it.record) && (it.doubtful || !it.parts[0].tree.sparse) {
-		r.there(it, Present)
+	if it.present && len(it.parts) == 1 && it.newRecord().equal(it.record) && (it.maybePartial || !it.parts[0].tree.sparse) {
+		r.finishPresent(it, Present)
 		return
 	}
 	if it.platforms == nil {
@@ -22,38 +22,38 @@ func (r *copying) commit(it *item) {
 	var missing *MissingError
 	if errors.As(err, &missing) && it.rounds < maxRounds {
 		it.rounds++
-		if r.ledger.fetchAfterAll(it, missing.Blobs) {
+		if r.scheduler.fetchAfterAll(it, missing.Blobs) {
 			return
 		}
 	}
 	switch {
 	case err == nil && it.present:
-		r.there(it, Present)
+		r.finishPresent(it, Present)
 	case err == nil:
-		r.there(it, Copied)
-	case it.present && !r.ends(err):
-		r.ledger.dropAttached(it, err)
-		r.there(it, Present)
+		r.finishPresent(it, Copied)
+	case it.present && !r.stopIfFatal(err):
+		r.scheduler.failReferrers(it, err)
+		r.finishPresent(it, Present)
 	default:
 		r.fail(it, err)
 	}
 }
 
 // there ends an image that the destination has, or will have with the others.
-func (r *copying) there(it *item, s Status) {
+func (r *copying) finishPresent(it *item, s Status) {
 	to, gathers := r.to.(Gatherer)
-	it.awaits = gathers && to.Awaits(it.Image)
-	r.ledger.finish(it, s, nil)
+	it.deferred = gathers && to.Awaits(it.Image)
+	r.scheduler.finish(it, s, nil)
 }
 
 // gathered ends the images that waited for the destination's Finish, which gave
 // err. An image that is not of this run and was left out is named in the log.
-func (r *copying) gathered(err error) {
+func (r *copying) finishDeferred(err error) {
 	var leftOut map[string]error
 	if to, ok := r.to.(Gatherer); ok && err == nil {
 		leftOut = to.LeftOut()
 	}
-	for _, name := range r.ledger.finished(err, r.ctx.Err() != nil, leftOut) {
+	for _, name := range r.scheduler.finishDeferred(err, r.ctx.Err() != nil, leftOut) {
 		r.o.Logger.WarnContext(r.ctx, "an image of an earlier run is not in the archive", "image", name, "error", leftOut[name])
 	}
 }

@@ -32,7 +32,7 @@ type Copier struct {
 // contradict themselves are the error of Plan and Copy.
 func New(to Destination, o Options) *Copier {
 	if d, ok := to.(*dockerArchive); ok && len(o.Platforms.Only) == 0 {
-		d.system = o.Platforms.One.OS
+		d.system = o.Platforms.DefaultPlatform.OS
 	}
 	return &Copier{to: to, o: o.withDefaults(), invalid: o.withDefaults().check(), sources: newSources(o.Registry)}
 }
@@ -60,23 +60,23 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 		return Report{}, fmt.Errorf("copy: %w", err)
 	}
 	defer r.stop(nil)
-	defer context.AfterFunc(r.ctx, r.home)()
+	defer context.AfterFunc(r.ctx, r.shutdown)()
 	r.start()
 	for i := range images {
 		if r.ctx.Err() != nil {
 			break
 		}
-		r.add(i)
+		r.addImage(i)
 	}
-	r.fed()
+	r.inputEnded()
 	r.workers.Wait()
-	r.halt()
+	r.finishPending()
 
 	err = context.Cause(r.ctx)
 	if err == nil {
 		err = c.to.Finish(ctx)
 	}
-	r.gathered(err)
+	r.finishDeferred(err)
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("copy to %s: %w", c.to, err)
 	}
@@ -128,9 +128,9 @@ func (c *Copier) hasPart(ctx context.Context, i Image, t tree) (bool, error) {
 
 // wants asks whether the destination needs a blob. That it cannot tell may be
 // one image's trouble, and others need the blob too: whoever takes it will see.
-func (c *Copier) wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
+func (c *Copier) needsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
 	wanted, err := c.to.Wants(ctx, i, d)
-	if err == nil || ends(err) || ctx.Err() != nil || errors.Is(err, layout.ErrCorrupt) {
+	if err == nil || isFatal(err) || ctx.Err() != nil || errors.Is(err, layout.ErrCorrupt) {
 		return wanted, err
 	}
 	c.o.Logger.DebugContext(ctx, "cannot tell whether the destination has a blob", "digest", d.Digest, "error", err)

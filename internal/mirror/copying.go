@@ -29,22 +29,22 @@ type copying struct {
 	*Copier
 	ctx     context.Context
 	stop    context.CancelCauseFunc // with what ends the whole
-	link    context.Context         // of fetches: ends when nobody waits for a blob any more
-	hangUp  context.CancelFunc
+	fetchCtx    context.Context         // of fetches: ends when nobody waits for a blob any more
+	stopFetches  context.CancelFunc
 	workers sync.WaitGroup
 	began   time.Time
 
 	staging *layout.Layout
-	shelf   shelf
-	looks   *queue[look]
-	ledger  *ledger
-	open    chan struct{} // an entry for each partial file that is open
-	running running
+	cache   manifestCache
+	examinations   *queue[examination]
+	scheduler  *scheduler
+	openFiles    chan struct{} // an entry for each partial file that is open
+	running runningTransfers
 
-	wire    atomic.Int64 // bytes of blobs that came
-	vain    atomic.Int64 // of these, for nothing
+	fetchedBytes    atomic.Int64 // bytes of blobs that came
+	wastedBytes    atomic.Int64 // of these, for nothing
 	retries atomic.Int64
-	here    atomic.Int64 // bytes of blobs that had to be fetched, and are here
+	localBytes    atomic.Int64 // bytes of blobs that had to be fetched, and are here
 }
 
 // commits is how many images are committed at once. A layout shares one write
@@ -53,9 +53,9 @@ const commits = 8
 
 // A look is something to be found out: about an image, or about what is
 // attached to it.
-type look struct {
+type examination struct {
 	item     *item
-	attached bool
+	referrers bool
 }
 
 func newCopying(outer context.Context, c *Copier) (*copying, error) {
@@ -64,18 +64,18 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 		began:   time.Now(),
 		staging: c.to.Staging(),
 		// Manifests go before signatures: they are what keeps the link busy.
-		looks:  newQueue(func(a, b look) bool { return !a.attached && b.attached }),
-		ledger: newLedger(),
-		open:   make(chan struct{}, (2*lent+4)*c.o.Transfers),
+		examinations:  newQueue(func(a, b examination) bool { return !a.referrers && b.referrers }),
+		scheduler: newScheduler(),
+		openFiles:   make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
 	}
-	r.shelf = newShelf(r.staging, false)
+	r.cache = newManifestCache(r.staging, false)
 	if !c.copy.CompareAndSwap(nil, r) {
 		return nil, errors.New("this Copier has had its run")
 	}
-	r.ledger.home, r.ledger.tell = r.home, r.tell
+	r.scheduler.shutdown, r.scheduler.report = r.shutdown, r.emit
 	r.ctx, r.stop = context.WithCancelCause(outer)
-	r.link, r.hangUp = context.WithCancel(r.ctx)
-	r.ledger.room = newRoom(r.ctx, c.to)
+	r.fetchCtx, r.stopFetches = context.WithCancel(r.ctx)
+	r.scheduler.room = newRoom(r.ctx, c.to)
 	return r, nil
 }
 
@@ -87,14 +87,14 @@ func (r *copying) start() {
 			r.workers.Go(work)
 		}
 	}
-	crew(r.o.Jobs, func() { drain(r.looks, r.look) })
+	crew(r.o.Jobs, func() { drain(r.examinations, r.examineNext) })
 	heavy, light := make(chan struct{}, r.o.Transfers), make(chan struct{}, r.o.Transfers)
-	r.ledger.lines.staff = func(large, small *queue[*blob]) {
-		crew(lent*r.o.Transfers, func() { r.fetching(large, heavy, heavyBuffer) })
-		crew(lent*r.o.Transfers, func() { r.fetching(small, light, lightBuffer) })
+	r.scheduler.fetches.startWorkers = func(large, small *queue[*blob]) {
+		crew(workersPerPermit*r.o.Transfers, func() { r.fetchQueue(large, heavy, heavyBuffer) })
+		crew(workersPerPermit*r.o.Transfers, func() { r.fetchQueue(small, light, lightBuffer) })
 	}
-	crew(r.o.Transfers, func() { drain(r.ledger.settling, r.settle) })
-	crew(commits, func() { drain(r.ledger.ready, r.commit) })
+	crew(r.o.Transfers, func() { drain(r.scheduler.completed, r.complete) })
+	crew(commits, func() { drain(r.scheduler.ready, r.commit) })
 }
 
 // drain works on what a queue gives until it is closed.
@@ -105,31 +105,31 @@ func drain[T any](q *queue[T], work func(T)) {
 }
 
 // home sends everyone home. A blob of an image that failed may still be on its way.
-func (r *copying) home() {
-	r.hangUp()
-	r.looks.close()
-	r.ledger.close()
+func (r *copying) shutdown() {
+	r.stopFetches()
+	r.examinations.close()
+	r.scheduler.close()
 }
 
 // add enters an image.
-func (r *copying) add(i Image) {
-	if it := r.ledger.add(i, r.to.Name(i)); it != nil {
-		r.sources.expect(i)
-		if !r.o.AllFirst {
-			r.looks.push(look{item: it})
+func (r *copying) addImage(i Image) {
+	if it := r.scheduler.add(i, r.to.Name(i)); it != nil {
+		r.sources.willPull(i)
+		if !r.o.CheckNamesFirst {
+			r.examinations.push(examination{item: it})
 		}
 	}
 }
 
 // fed says that no image is to come.
-func (r *copying) fed() {
-	if r.o.AllFirst {
-		r.ledger.clashing()
-		for _, it := range r.ledger.items {
-			r.looks.push(look{item: it})
+func (r *copying) inputEnded() {
+	if r.o.CheckNamesFirst {
+		r.scheduler.markNameConflicts()
+		for _, it := range r.scheduler.items {
+			r.examinations.push(examination{item: it})
 		}
 	}
-	if r.ledger.endFeed() {
+	if r.scheduler.endInput() {
 		r.planned()
 	}
 }
@@ -137,16 +137,16 @@ func (r *copying) fed() {
 // fail ends an image, and the whole when the error is of that. After the end of
 // the context, images are pending: see halt.
 func (r *copying) fail(it *item, err error) {
-	if whole := r.ctx.Err() == nil && ends(err); r.ends(err) && !whole {
+	if whole := r.ctx.Err() == nil && isFatal(err); r.stopIfFatal(err) && !whole {
 		return
 	}
-	r.ledger.finish(it, Failed, err)
+	r.scheduler.finish(it, Failed, err)
 }
 
 // ends tells whether an error is of the whole, and ends that. After the end of
 // the context everything is: halt names the images that had no turn.
-func (r *copying) ends(err error) bool {
-	if ends(err) {
+func (r *copying) stopIfFatal(err error) bool {
+	if isFatal(err) {
 		r.stop(err)
 	}
 	return r.ctx.Err() != nil
@@ -154,14 +154,14 @@ func (r *copying) ends(err error) bool {
 
 // halt ends what was not finished when the whole was ended: these images are
 // pending. What is there of a blob stays for another run.
-func (r *copying) halt() {
-	for _, p := range r.ledger.settling.rest() {
+func (r *copying) finishPending() {
+	for _, p := range r.scheduler.completed.rest() {
 		if p.partial != nil {
 			_ = p.partial.Close() // nothing was promised
 		}
 	}
-	for _, it := range r.ledger.unfinished() {
-		r.ledger.finish(it, Pending, fmt.Errorf("not finished: %w", context.Cause(r.ctx)))
+	for _, it := range r.scheduler.unfinished() {
+		r.scheduler.finish(it, Pending, fmt.Errorf("not finished: %w", context.Cause(r.ctx)))
 	}
 }
 
@@ -173,17 +173,17 @@ func (r *copying) planned() {
 	if err != nil {
 		return // not known
 	}
-	images, coming := r.ledger.planned()
+	images, coming := r.scheduler.planned()
 	var missing int64
 	for _, d := range coming {
-		missing += r.rest(d)
+		missing += r.missingBytes(d)
 	}
 	r.o.Logger.InfoContext(r.ctx, "planned", "images", images, "missing_bytes", missing, "free_bytes", free)
 }
 
 // rest is how many bytes of a blob are still to be written: not what its partial
 // file has, whether that was opened yet or not, and nothing when it is staged.
-func (r *copying) rest(d ocispec.Descriptor) int64 {
+func (r *copying) missingBytes(d ocispec.Descriptor) int64 {
 	begun := r.staging.Begun(d)
 	if begun == 0 { // or it has got its name by now
 		if there, err := r.staging.Has(r.ctx, d); there || err != nil {

@@ -25,7 +25,7 @@ import (
 type picky struct {
 	mirror.Destination
 	mu       sync.Mutex
-	wants    func(ocispec.Descriptor) bool
+	needs    func(ocispec.Descriptor) bool
 	commit   func(mirror.Staged) error
 	taken    map[digest.Digest]string
 	twice    bool // may be given a blob again
@@ -33,7 +33,7 @@ type picky struct {
 }
 
 func (p *picky) Wants(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
-	if p.wants != nil && !p.wants(d) {
+	if p.needs != nil && !p.needs(d) {
 		return false, nil
 	}
 	return p.Destination.Wants(ctx, i, d)
@@ -85,7 +85,7 @@ func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
 func TestCommitThatFindsSomethingMissing(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
-	to := &picky{Destination: mirror.ToLayout(l), wants: func(d ocispec.Descriptor) bool { return d.Size < 50_000 }}
+	to := &picky{Destination: mirror.ToLayout(l), needs: func(d ocispec.Descriptor) bool { return d.Size < 50_000 }}
 	to.commit = func(s mirror.Staged) error {
 		var missing mirror.MissingError
 		for _, d := range s.Blobs {
@@ -118,7 +118,7 @@ func TestCommitThatLacksASignature(t *testing.T) {
 	content := y.blob("app", "application/vnd.example.signature", "signature")
 	s := newSite(t, y.data, quaytest.WithQuirk("wrong-bytes", "/v2/yard/app/blobs/"+content.Digest.String()))
 	to := &picky{Destination: mirror.ToLayout(newLayout(t, t.TempDir()))}
-	to.wants = func(d ocispec.Descriptor) bool { return d.Digest != content.Digest }
+	to.needs = func(d ocispec.Descriptor) bool { return d.Digest != content.Digest }
 	to.commit = func(s mirror.Staged) error {
 		if len(s.Attached) > 0 {
 			return &mirror.MissingError{Blobs: []ocispec.Descriptor{content}}

@@ -71,7 +71,7 @@ func (a *dockerArchive) Has(ctx context.Context, i Image, root digest.Digest) (b
 	d, _ := a.entry(i)
 	if _, err := a.load(ctx, d); err != nil {
 		a.note(i, false)
-		if ctx.Err() != nil || ends(err) {
+		if ctx.Err() != nil || isFatal(err) {
 			return false, err
 		}
 		return false, nil

@@ -267,7 +267,7 @@ func (a *archive) unpacked(ctx context.Context, d ocispec.Descriptor) (digest.Di
 	case errors.Is(err, layout.ErrMissing) && a.old.has(d):
 		from = a.old.open(d.Digest)
 	default:
-		return "", staged(err)
+		return "", stagingError(err)
 	}
 	file := &watched{r: &interruptible{ctx, from}}
 	diff, err := unpack(file)

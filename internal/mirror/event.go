@@ -39,7 +39,7 @@ const (
 )
 
 // tell hands an event to Options.Observe.
-func (c *Copier) tell(e Event) {
+func (c *Copier) emit(e Event) {
 	e.Time = time.Now().UTC()
 	c.observing.Lock()
 	defer c.observing.Unlock()

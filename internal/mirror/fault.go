@@ -32,7 +32,7 @@ func (e *DiskError) Unwrap() error { return e.Err }
 
 // staged marks the error of a call to the staging layout, unless only one blob is
 // affected.
-func staged(err error) error {
+func stagingError(err error) error {
 	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
 		return err
 	}
@@ -40,7 +40,7 @@ func staged(err error) error {
 }
 
 // ends reports whether an error is of the whole and not of one image.
-func ends(err error) bool {
+func isFatal(err error) bool {
 	_, disk := errors.AsType[*DiskError](err)
 	return disk
 }
@@ -49,9 +49,9 @@ func ends(err error) bool {
 type remedy uint8
 
 const (
-	again     remedy = iota // ask again, from where it is
-	anew                    // throw away what is there, and ask again
-	elsewhere               // ask another repository
+	resumeSame     remedy = iota // ask again, from where it is
+	restart                    // throw away what is there, and ask again
+	otherSource               // ask another repository
 )
 
 // remedyFor says what to do about an error of a registry, or of what it sent.
@@ -59,18 +59,18 @@ func remedyFor(err error) remedy {
 	switch {
 	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect),
 		registry.HostDown(err), errors.Is(err, errHostStalled):
-		return elsewhere
+		return otherSource
 	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
-		return anew
+		return restart
 	}
-	return again
+	return resumeSame
 }
 
 const (
 	// maxBarren is how many attempts in a row may bring no new byte of a blob,
 	// or no manifest or list. The transport has its own retries before the
 	// header of an answer.
-	maxBarren = 5
+	maxNoProgress = 5
 
 	minPause = 100 * time.Millisecond
 	maxPause = 3200 * time.Millisecond
@@ -93,11 +93,11 @@ func pause(ctx context.Context, n int) error {
 // insist calls f until it succeeds, or fails for good. Tried again is what the
 // transport does not see: a body that broke off or does not fit. While the host
 // brings nothing to anybody, that is as long as its pulse allows; it may be nil.
-func insist(ctx context.Context, p *pulse, f func() error) error {
+func retry(ctx context.Context, p *pulse, f func() error) error {
 	since := time.Now()
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || ctx.Err() != nil || final(err) || n >= maxBarren && !(p != nil && brokeOff(err) && p.mute(since)) {
+		if err == nil || ctx.Err() != nil || isFinal(err) || n >= maxNoProgress && !(p != nil && brokeOff(err) && p.mute(since)) {
 			return err
 		}
 		if err := pause(ctx, n); err != nil {
@@ -108,11 +108,11 @@ func insist(ctx context.Context, p *pulse, f func() error) error {
 
 // final tells whether the transport has tried all there is to try: there was an
 // answer, or nobody to give one. A 404 that is a page is no answer of a registry.
-func final(err error) bool {
+func isFinal(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError
 	switch {
-	case ends(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
+	case isFatal(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
 		registry.HostDown(err), errors.Is(err, errHostStalled):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:

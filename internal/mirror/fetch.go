@@ -19,7 +19,7 @@ const (
 	lightBuffer = 32 << 10  // what fits into it is a small blob
 
 	// brisk is how much an attempt has to bring for the next to follow at once.
-	brisk = 64 << 10
+	minProgress = 64 << 10
 )
 
 // errStalled is the cause of the end of an attempt that brought no byte.
@@ -33,79 +33,79 @@ func (e noAnswer) Unwrap() error { return e.error }
 
 // fetching is a worker: it fetches the blobs of a queue, one after another,
 // each when it is its turn.
-func (r *copying) fetching(q *queue[*blob], turns chan struct{}, buffer int) {
+func (r *copying) fetchQueue(q *queue[*blob], turns chan struct{}, buffer int) {
 	buf := make([]byte, buffer)
 	drain(q, func(b *blob) {
-		t := turn{of: turns}
-		if t.take(r.link) && r.ledger.start(b) {
+		t := permit{of: turns}
+		if t.acquire(r.fetchCtx) && r.scheduler.startBlob(b) {
 			r.fetch(b, &t, buf)
 		}
-		t.give()
+		t.release()
 	})
 }
 
 // fetch brings a blob into its partial file, and leaves the rest to settle, so
 // that no connection waits for a disk.
-func (r *copying) fetch(b *blob, turn *turn, buf []byte) {
-	if b.again {
-		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.ends(staged(err)) {
+func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
+	if b.recheck {
+		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.stopIfFatal(stagingError(err)) {
 			return
 		} else if have {
-			r.here.Add(b.Size)
-			r.ledger.settling.push(parcel{blob: b})
+			r.localBytes.Add(b.Size)
+			r.scheduler.completed.push(completedBlob{blob: b})
 			return
 		}
 	}
 	select {
-	case r.open <- struct{}{}:
-	case <-r.link.Done():
+	case r.openFiles <- struct{}{}:
+	case <-r.fetchCtx.Done():
 		return
 	}
 	p, err := r.staging.Partial(r.ctx, b.Descriptor)
 	if err != nil {
-		<-r.open
-		r.ends(staged(err))
+		<-r.openFiles
+		r.stopIfFatal(stagingError(err))
 		return
 	}
-	b.earlier = min(b.earlier, p.Size())
-	r.here.Add(p.Size())
+	b.fromEarlierRun = min(b.fromEarlierRun, p.Size())
+	r.localBytes.Add(p.Size())
 	if err = r.fill(b, p, turn, buf); err == nil {
-		if r.ledger.settling.push(parcel{b, p}) {
+		if r.scheduler.completed.push(completedBlob{b, p}) {
 			return
 		}
-		err = context.Cause(r.link) // everyone was sent home
+		err = context.Cause(r.fetchCtx) // everyone was sent home
 	}
-	r.here.Add(-p.Size())
-	outgrown := ends(err) && full(err)
-	if outgrown && r.ledger.othersGoOn(b) { // what came makes room for them
-		r.wasted(b, p.Size())
-		r.here.Add(p.Size())
-		err = errors.Join(err, staged(p.Reset()))
+	r.localBytes.Add(-p.Size())
+	outgrown := isFatal(err) && isDiskFull(err)
+	if outgrown && r.scheduler.othersUnfinished(b) { // what came makes room for them
+		r.discard(b, p.Size())
+		r.localBytes.Add(p.Size())
+		err = errors.Join(err, stagingError(p.Reset()))
 	}
 	if err := p.Close(); err != nil {
-		r.stop(staged(err))
+		r.stop(stagingError(err))
 	}
-	<-r.open
+	<-r.openFiles
 	if outgrown {
-		r.outgrown(b, err)
+		r.failForSpace(b, err)
 		return
 	}
-	if !r.ends(err) {
-		r.ledger.finishBlob(b, err)
+	if !r.stopIfFatal(err) {
+		r.scheduler.finishBlob(b, err)
 	}
 }
 
 // fill asks for a blob until its partial file has all of it. As long as attempts
 // bring something they go on, from where the last one ended; then other
 // repositories are asked.
-func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error {
-	from := r.ledger.source(b)
+func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) error {
+	from := r.scheduler.source(b)
 	t := r.running.begin(b, from.name, p.Size())
 	defer r.running.end(t)
 	if p.Size() > 0 {
-		r.tell(Event{Kind: BlobResumed, Image: b.first.reference, Digest: b.Digest, Bytes: p.Size()})
+		r.emit(Event{Kind: BlobResumed, Image: b.first.reference, Digest: b.Digest, Bytes: p.Size()})
 	} else {
-		r.tell(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
+		r.emit(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 	}
 	var since time.Time // attempts bring nothing
 	for barren := 0; p.Size() < b.Size; {
@@ -114,14 +114,14 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 			since = time.Now()
 		}
 		err := r.attempt(b, p, from, t, turn, buf)
-		if r.link.Err() != nil {
-			return context.Cause(r.link)
+		if r.fetchCtx.Err() != nil {
+			return context.Cause(r.fetchCtx)
 		}
-		if ends(err) {
+		if isFatal(err) {
 			return err
 		}
 		what := remedyFor(err)
-		if err == nil || p.Size() == b.Size && what == again {
+		if err == nil || p.Size() == b.Size && what == resumeSame {
 			break // how it ended does not matter: Commit looks at all of it
 		}
 		switch barren++; {
@@ -131,26 +131,26 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 		case errors.As(err, new(noAnswer)):
 			barren++
 		}
-		if what == anew {
+		if what == restart {
 			if err := r.reset(b, p); err != nil {
 				return err
 			}
 			if b.corrupt++; b.corrupt > 1 {
-				what = elsewhere
+				what = otherSource
 			}
 		}
-		if what == elsewhere || barren >= maxBarren && !(brokeOff(err) && from.pulse.mute(since)) {
-			if !r.ledger.elsewhere(b) {
+		if what == otherSource || barren >= maxNoProgress && !(brokeOff(err) && from.pulse.mute(since)) {
+			if !r.scheduler.nextSource(b) {
 				return fmt.Errorf("blob %s: %w", b.Digest, err)
 			}
-			from, barren = r.ledger.source(b), 0
+			from, barren = r.scheduler.source(b), 0
 			t.move(from.name)
 		}
-		r.retry(b, err)
-		if p.Size()-before >= brisk {
+		r.countRetry(b, err)
+		if p.Size()-before >= minProgress {
 			continue // it goes on well, in pieces
 		}
-		if err := pause(r.link, barren); err != nil {
+		if err := pause(r.fetchCtx, barren); err != nil {
 			return err
 		}
 	}
@@ -158,40 +158,40 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *turn, buf []byte) error
 }
 
 // retry counts an attempt that failed, and tells of it.
-func (r *copying) retry(b *blob, err error) {
+func (r *copying) countRetry(b *blob, err error) {
 	r.retries.Add(1)
 	r.o.Logger.DebugContext(r.ctx, "blob is asked for again", "digest", b.Digest, "error", err)
-	r.tell(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
+	r.emit(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
 }
 
 // reset throws away what is there of a blob.
 func (r *copying) reset(b *blob, p *layout.Partial) error {
-	r.wasted(b, p.Size())
-	return staged(p.Reset())
+	r.discard(b, p.Size())
+	return stagingError(p.Reset())
 }
 
 // wasted counts what is thrown away of a blob. What came in an earlier run was
 // not fetched in this one.
-func (r *copying) wasted(b *blob, size int64) {
-	r.vain.Add(size - b.earlier)
-	r.here.Add(-size)
-	b.earlier = 0
+func (r *copying) discard(b *blob, size int64) {
+	r.wastedBytes.Add(size - b.fromEarlierRun)
+	r.localBytes.Add(-size)
+	b.fromEarlierRun = 0
 }
 
 // attempt asks for a blob once, from where its partial file ends, and writes
 // what comes. It ends when nothing came for Options.Stall.
-func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *turn, buf []byte) (err error) {
+func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *permit, buf []byte) (err error) {
 	begun, err := from.pulse.start(from.name)
 	if err != nil {
 		return err
 	}
 	fresh := p.Size() == 0 // the last bytes of what came in pieces say little
 	defer func() { from.pulse.done(begun, err, fresh) }()
-	ctx, cancel := context.WithCancelCause(r.link)
+	ctx, cancel := context.WithCancelCause(r.fetchCtx)
 	defer cancel(nil)
 	defer from.pulse.guard(cancel)()
 	offset := p.Size()
-	back := turn.lend(r.link)
+	back := turn.yield(r.fetchCtx)
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)
 	if err != nil {
 		back()
@@ -210,15 +210,15 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		if n > 0 {
 			guard.Stop() // the disk may take its time
 			from.pulse.beat(n)
-			r.wire.Add(int64(n))
+			r.fetchedBytes.Add(int64(n))
 			known := min(skip, int64(n))
-			r.vain.Add(known)
+			r.wastedBytes.Add(known)
 			skip -= known
 			if chunk = chunk[known:]; len(chunk) > 0 {
 				if _, err := p.Write(chunk); err != nil {
-					return staged(err)
+					return stagingError(err)
 				}
-				r.here.Add(int64(len(chunk)))
+				r.localBytes.Add(int64(len(chunk)))
 				t.done.Store(p.Size())
 			}
 			guard.Reset(r.o.Stall)

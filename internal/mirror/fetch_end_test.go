@@ -57,7 +57,7 @@ func TestBlobThatIsInTooLateIsLetGo(t *testing.T) {
 		Observe: func(e Event) {
 			if e.Kind == BlobResumed {
 				cancel()
-				for !c.copy.Load().ledger.ready.isClosed() {
+				for !c.copy.Load().scheduler.ready.isClosed() {
 					runtime.Gosched()
 				}
 			}

@@ -273,20 +273,20 @@ func TestEarlierBytesAreNotCounted(t *testing.T) {
 }
 
 // A held transport waits with some requests until something has happened.
-type held struct {
+type stateWaiting struct {
 	base  http.RoundTripper
 	until func(path string) // returns when the request may go; may take note of it
 	after func(path string) // called with the answer
 }
 
-func (h held) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h stateWaiting) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.until(r.URL.Path)
 	defer h.after(r.URL.Path)
 	return h.base.RoundTrip(r)
 }
 
 // options are the site's, over the transport.
-func (h held) options(s *site) mirror.Options {
+func (h stateWaiting) options(s *site) mirror.Options {
 	o := s.options()
 	base := &http.Transport{}
 	s.t.Cleanup(base.CloseIdleConnections)
@@ -328,7 +328,7 @@ func TestConfigurationOfTwoRepositories(t *testing.T) {
 		quaytest.WithQuirk("outage", "1000:403:/v2/yard/one/blobs/"+digest.FromString("{}").String()))
 	asked, ready := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	o := held{
+	o := stateWaiting{
 		until: func(path string) {
 			switch {
 			case strings.HasSuffix(path, "/yard/one/blobs/"+digest.FromString("{}").String()):

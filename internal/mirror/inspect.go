@@ -62,10 +62,10 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 			return Info{}, fmt.Errorf("tag %s: %w", i.Tag, err)
 		}
 	}
-	shelf := newShelf(nil, true)
+	shelf := newManifestCache(nil, true)
 	var images []PlatformInfo
 	var configs []ocispec.Descriptor
-	w := walker{shelf: shelf, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
+	w := walker{cache: shelf, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
 		if d.Platform != nil && !describes(d.Platform) {
 			return // an attestation
 		}
@@ -92,7 +92,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 }
 
 // describe fills in what the configuration tells.
-func (i *PlatformInfo) describe(ctx context.Context, s shelf, from *source, d ocispec.Descriptor) error {
+func (i *PlatformInfo) describe(ctx context.Context, s manifestCache, from *source, d ocispec.Descriptor) error {
 	if !isImageConfig(d.MediaType) {
 		return nil // of a chart, or of a signature
 	}

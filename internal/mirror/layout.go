@@ -57,7 +57,7 @@ func (s shared) whole(ctx context.Context, d ocispec.Descriptor, seen map[digest
 		return false, nil
 	}
 	if err != nil {
-		return false, staged(err)
+		return false, stagingError(err)
 	}
 	m, err := manifest.Parse(d.MediaType, content)
 	if err != nil || depth > maxDepth {
@@ -79,7 +79,7 @@ func (s shared) all(ctx context.Context, blobs []ocispec.Descriptor) (bool, erro
 			err = nil
 		}
 		if err != nil || !there {
-			return false, staged(err)
+			return false, stagingError(err)
 		}
 	}
 	return true, nil
@@ -101,7 +101,7 @@ func (s shared) hasStaged(ctx context.Context, st Staged) (bool, error) {
 // Wants tells whether the blob is not there.
 func (s shared) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
-	return !there, staged(err)
+	return !there, stagingError(err)
 }
 
 // Take has nothing to do: what is staged is there.
@@ -136,7 +136,7 @@ func (s shared) Commit(ctx context.Context, st Staged) error {
 	for _, a := range st.Attached {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}
 		if err := s.l.Tag(ctx, layout.Entry{Name: i.Reference(), Descriptor: a.Root}); err != nil {
-			return staged(err)
+			return stagingError(err)
 		}
 	}
 	root := st.Root
@@ -148,7 +148,7 @@ func (s shared) Commit(ctx context.Context, st Staged) error {
 		root.Annotations[layout.AnnotationIndex] = layout.SparseIndex
 	}
 	st.record.annotate(root.Annotations)
-	return staged(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
+	return stagingError(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
 }
 
 // Finish has nothing to do: each image was finished by itself.

@@ -16,9 +16,9 @@ import (
 // A ledger is who waits for what: which blobs there are, once each, and which
 // images each of them holds back. It is the one place where goroutines of a run
 // meet. Nothing in it waits for anything but its lock.
-type ledger struct {
-	lines    lines // blobs to be fetched
-	settling *queue[parcel]
+type scheduler struct {
+	fetches    hostQueues // blobs to be fetched
+	completed *queue[completedBlob]
 	ready    *queue[*item] // to be committed
 
 	mu        sync.Mutex
@@ -27,40 +27,40 @@ type ledger struct {
 	claims    claims
 	blobs     map[digest.Digest]*blob
 	manifests map[digest.Digest]bool
-	fed       bool  // no image is to come
-	unlooked  int   // images that were not looked at to the end
-	open      int   // images whose turn is not over
+	inputEnded       bool  // no image is to come
+	unexamined  int   // images that were not looked at to the end
+	unfinishedImages      int   // images whose turn is not over
 	bytes     int64 // unique, of blobs and manifests
 	wanted    int64 // of blobs that have to be fetched, fetched ones too
 	done      int   // images copied or present
 	failed    int
 	pending   int
-	ended     []Event // ends of images that nobody was told of
-	awaiting  []*item // images that are there if the destination can be finished
+	unreported     []Event // ends of images that nobody was told of
+	deferred  []*item // images that are there if the destination can be finished
 
 	room     *room   // nil: nobody looks
-	deferred []*part // that wait for room
+	waitingForRoom []*part // that wait for room
 	dirty    bool    // something has ended since they were looked at
 
-	home func()      // called when every image had its turn
-	tell func(Event) // told of the end of each image, without the lock
+	shutdown func()      // called when every image had its turn
+	report func(Event) // told of the end of each image, without the lock
 }
 
 // unlock ends a turn with the lock, and tells what has ended meanwhile.
-func (l *ledger) unlock() {
-	l.reconsider()
-	ended := l.ended
-	l.ended = nil
+func (l *scheduler) unlock() {
+	l.retryWaiting()
+	ended := l.unreported
+	l.unreported = nil
 	l.mu.Unlock()
 	for _, e := range ended {
-		l.tell(e)
+		l.report(e)
 	}
 }
 
-func newLedger() *ledger {
-	return &ledger{
-		lines:     lines{hosts: map[*pulse][2]*queue[*blob]{}},
-		settling:  newQueue[parcel](nil),
+func newScheduler() *scheduler {
+	return &scheduler{
+		fetches:     hostQueues{hosts: map[*pulse][2]*queue[*blob]{}},
+		completed:  newQueue[completedBlob](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},
 		claims:    claims{},
@@ -79,27 +79,27 @@ type item struct {
 	// Written by the one goroutine that has the item in its turn: it looks at
 	// it, and later another commits it.
 	root      digest.Digest // at the source
-	clash     error         // another image has its name at the destination
+	nameConflict     error         // another image has its name at the destination
 	present   bool          // at the destination, before
-	doubtful  bool          // the destination has its index, and perhaps not all that was chosen of it
+	maybePartial  bool          // the destination has its index, and perhaps not all that was chosen of it
 	rewritten bool
-	awaits    bool    // the destination's Finish
+	deferred    bool    // the destination's Finish
 	record    *record // what the destination has recorded of what is attached, when it has the image
-	asked     bool    // what is attached was looked for, to the end
+	searched     bool    // what is attached was looked for, to the end
 	platforms []string
 	rounds    int // of commits that found something missing
-	left      int // attached, and left behind
-	lacking   int // lists of what is attached that could not be read
+	leftBehind      int // attached, and left behind
+	unreadLists   int // lists of what is attached that could not be read
 	notes     []string
 
 	// Under the ledger's lock.
 	parts   []*part // the image, and what is attached to it
-	open    int     // blobs it waits for, and one for whoever has it in turn
-	over    bool
+	waits    int     // blobs it waits for, and one for whoever has it in turn
+	ended    bool
 	status  Status
 	err     error
 	size    int64
-	whole   int64 // bytes of blobs and manifests, were it copied alone
+	standalone   int64 // bytes of blobs and manifests, were it copied alone
 	fetched int64
 }
 
@@ -119,34 +119,34 @@ type part struct {
 }
 
 // add enters an image; nil when its name was there before.
-func (l *ledger) add(i Image, name string) *item {
+func (l *scheduler) add(i Image, name string) *item {
 	l.mu.Lock()
 	defer l.unlock()
-	it := &item{Image: i, reference: i.Reference(), name: name, open: 1}
+	it := &item{Image: i, reference: i.Reference(), name: name, waits: 1}
 	if l.names[it.reference] {
 		return nil
 	}
 	l.names[it.reference] = true
 	it.parts = []*part{{item: it}}
 	l.items = append(l.items, it)
-	l.open++
-	l.unlooked++
+	l.unfinishedImages++
+	l.unexamined++
 	l.claims.add(it.name, it.reference)
-	it.clash = l.claims.clash(it.name)
+	it.nameConflict = l.claims.conflict(it.name)
 	return it
 }
 
 // clashing takes its name from each of several that have the same one.
-func (l *ledger) clashing() {
+func (l *scheduler) markNameConflicts() {
 	l.mu.Lock()
 	defer l.unlock()
 	for _, it := range l.items {
-		it.clash = l.claims.clash(it.name)
+		it.nameConflict = l.claims.conflict(it.name)
 	}
 }
 
 // attach enters something attached to an image.
-func (l *ledger) attach(it *item, tag string) *part {
+func (l *scheduler) attach(it *item, tag string) *part {
 	l.mu.Lock()
 	defer l.unlock()
 	p := &part{item: it, tag: tag}
@@ -155,10 +155,10 @@ func (l *ledger) attach(it *item, tag string) *part {
 }
 
 // count enters a manifest of a part. fetched tells whether it came over the wire.
-func (l *ledger) count(p *part, d ocispec.Descriptor, fetched bool) {
+func (l *scheduler) count(p *part, d ocispec.Descriptor, fetched bool) {
 	l.mu.Lock()
 	defer l.unlock()
-	p.item.whole += d.Size
+	p.item.standalone += d.Size
 	p.manifests = append(p.manifests, piece{digest: d.Digest, size: d.Size})
 	if !l.manifests[d.Digest] {
 		l.manifests[d.Digest] = true
@@ -170,45 +170,45 @@ func (l *ledger) count(p *part, d ocispec.Descriptor, fetched bool) {
 }
 
 // measure enters the size of an image. It is false when the image has ended.
-func (l *ledger) measure(it *item, size int64) (going bool) {
+func (l *scheduler) measure(it *item, size int64) (going bool) {
 	l.mu.Lock()
 	defer l.unlock()
 	it.size = size
-	return !it.over
+	return !it.ended
 }
 
 // alive tells whether a part can still come to a good end.
-func (p *part) alive() bool { return p.err == nil && !p.item.over }
+func (p *part) alive() bool { return p.err == nil && !p.item.ended }
 
 // going tells whether an image has not ended.
-func (l *ledger) going(it *item) bool {
+func (l *scheduler) going(it *item) bool {
 	l.mu.Lock()
 	defer l.unlock()
-	return !it.over
+	return !it.ended
 }
 
 // drop marks a part that cannot be had.
-func (l *ledger) drop(p *part, err error) {
+func (l *scheduler) failPartNow(p *part, err error) {
 	l.mu.Lock()
 	defer l.unlock()
-	l.spoil(p, err)
+	l.failPart(p, err)
 }
 
 // dropAttached marks all that is attached to an image: it cannot be had.
-func (l *ledger) dropAttached(it *item, err error) {
+func (l *scheduler) failReferrers(it *item, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	for _, p := range it.parts[1:] {
-		l.spoil(p, err)
+		l.failPart(p, err)
 	}
 }
 
 // spoil marks a part that cannot be had. When it is the image itself, that is
 // the image's end.
-func (l *ledger) spoil(p *part, err error) {
+func (l *scheduler) failPart(p *part, err error) {
 	if p.err == nil {
 		p.err = err
-		l.putOut(p, err)
+		l.withdraw(p, err)
 	}
 	if p == p.item.parts[0] {
 		l.end(p.item, Failed, err)
@@ -216,31 +216,31 @@ func (l *ledger) spoil(p *part, err error) {
 }
 
 // lower takes off one of the things an item waits for.
-func (l *ledger) lower(it *item) {
-	it.open--
-	if it.open == 0 && !it.over {
+func (l *scheduler) release(it *item) {
+	it.waits--
+	if it.waits == 0 && !it.ended {
 		l.ready.push(it)
 	}
 }
 
 // finish ends an image.
-func (l *ledger) finish(it *item, s Status, err error) {
+func (l *scheduler) finish(it *item, s Status, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.end(it, s, err)
 }
 
 // end ends an image, once.
-func (l *ledger) end(it *item, s Status, err error) {
-	if it.over {
+func (l *scheduler) end(it *item, s Status, err error) {
+	if it.ended {
 		return
 	}
-	it.over, it.status, it.err = true, s, err
+	it.ended, it.status, it.err = true, s, err
 	switch s {
 	case Failed:
 		l.failed++
 		for _, p := range it.parts {
-			l.putOut(p, err)
+			l.withdraw(p, err)
 		}
 	case Pending:
 		l.pending++
@@ -248,11 +248,11 @@ func (l *ledger) end(it *item, s Status, err error) {
 	default:
 		l.done++
 	}
-	l.open--
-	if !s.undone() && it.awaits {
-		l.awaiting = append(l.awaiting, it)
+	l.unfinishedImages--
+	if !s.isMissing() && it.deferred {
+		l.deferred = append(l.deferred, it)
 	} else {
-		l.ended = append(l.ended, it.ending())
+		l.unreported = append(l.unreported, it.endEvent())
 	}
 	l.closeWhenDone()
 }
@@ -261,11 +261,11 @@ func (l *ledger) end(it *item, s Status, err error) {
 // err. With an error the images failed, or are pending when the run ended before
 // their destination's turn. Those that Finish left out failed. It returns the
 // names that were left out and are of no image of this run.
-func (l *ledger) finished(err error, ended bool, leftOut map[string]error) (others []string) {
+func (l *scheduler) finishDeferred(err error, ended bool, leftOut map[string]error) (others []string) {
 	l.mu.Lock()
 	defer l.unlock()
 	waited, named := map[*item]bool{}, map[string]bool{}
-	for _, it := range l.awaiting {
+	for _, it := range l.deferred {
 		waited[it] = true
 		switch {
 		case err != nil && ended:
@@ -277,14 +277,14 @@ func (l *ledger) finished(err error, ended bool, leftOut map[string]error) (othe
 		case leftOut[it.name] != nil:
 			l.fail(it, leftOut[it.name])
 		}
-		l.ended = append(l.ended, it.ending())
+		l.unreported = append(l.unreported, it.endEvent())
 	}
-	l.awaiting = nil
+	l.deferred = nil
 	for _, it := range l.items {
 		named[it.name] = true
 		if leftOut[it.name] != nil && !waited[it] && it.status != Failed { // it was there, and is damaged
 			l.fail(it, leftOut[it.name])
-			l.ended = append(l.ended, it.ending())
+			l.unreported = append(l.unreported, it.endEvent())
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
@@ -296,14 +296,14 @@ func (l *ledger) finished(err error, ended bool, leftOut map[string]error) (othe
 }
 
 // fail turns an image that was done into one that failed.
-func (l *ledger) fail(it *item, why error) {
+func (l *scheduler) fail(it *item, why error) {
 	it.status, it.err = Failed, why
 	l.done--
 	l.failed++
 }
 
 // ending tells of the end of an image.
-func (it *item) ending() Event {
+func (it *item) endEvent() Event {
 	e := Event{Image: it.reference, Digest: it.root, Bytes: it.size}
 	switch it.status {
 	case Copied:
@@ -321,38 +321,38 @@ func (it *item) ending() Event {
 }
 
 // closeWhenDone sends everyone home when every image had its turn.
-func (l *ledger) closeWhenDone() {
-	if l.fed && l.open == 0 && l.unlooked == 0 {
-		l.home()
+func (l *scheduler) closeWhenDone() {
+	if l.inputEnded && l.unfinishedImages == 0 && l.unexamined == 0 {
+		l.shutdown()
 	}
 }
 
 // endFeed says that no image is to come. It tells whether all were looked at.
-func (l *ledger) endFeed() bool {
+func (l *scheduler) endInput() bool {
 	l.mu.Lock()
 	defer l.unlock()
-	l.fed = true
+	l.inputEnded = true
 	l.closeWhenDone()
-	return l.unlooked == 0
+	return l.unexamined == 0
 }
 
 // looked ends the look at an image. It tells whether that was the last one.
-func (l *ledger) looked(it *item) bool {
+func (l *scheduler) examined(it *item) bool {
 	l.mu.Lock()
 	defer l.unlock()
-	l.unlooked--
-	l.lower(it)
+	l.unexamined--
+	l.release(it)
 	l.closeWhenDone()
-	return l.fed && l.unlooked == 0
+	return l.inputEnded && l.unexamined == 0
 }
 
 // planned returns how many images there are, and the blobs that are still on
 // their way to one that can come to a good end.
-func (l *ledger) planned() (images int, coming []ocispec.Descriptor) {
+func (l *scheduler) planned() (images int, coming []ocispec.Descriptor) {
 	l.mu.Lock()
 	defer l.unlock()
 	for _, b := range l.blobs {
-		if (b.state == queued || b.state == underway) && slices.ContainsFunc(b.waiting, (*part).alive) {
+		if (b.state == stateQueued || b.state == stateActive) && slices.ContainsFunc(b.waiting, (*part).alive) {
 			coming = append(coming, b.Descriptor)
 		}
 	}
@@ -360,12 +360,12 @@ func (l *ledger) planned() (images int, coming []ocispec.Descriptor) {
 }
 
 // unfinished returns the images that had no turn.
-func (l *ledger) unfinished() []*item {
+func (l *scheduler) unfinished() []*item {
 	l.mu.Lock()
 	defer l.unlock()
 	var left []*item
 	for _, it := range l.items {
-		if !it.over {
+		if !it.ended {
 			left = append(left, it)
 		}
 	}
@@ -373,8 +373,8 @@ func (l *ledger) unfinished() []*item {
 }
 
 // close ends the queues.
-func (l *ledger) close() {
-	l.lines.close()
-	l.settling.close()
+func (l *scheduler) close() {
+	l.fetches.close()
+	l.completed.close()
 	l.ready.close()
 }

@@ -8,8 +8,8 @@ import "sync"
 // Lines hold the queues of blobs to be fetched, two for each host, with workers of
 // their own: those of a host that does not answer all wait for it, and the
 // others go on. Safe for concurrent use.
-type lines struct {
-	staff func(heavy, light *queue[*blob]) // sets workers to a host's queues
+type hostQueues struct {
+	startWorkers func(heavy, light *queue[*blob]) // sets workers to a host's queues
 
 	mu     sync.Mutex
 	hosts  map[*pulse][2]*queue[*blob]
@@ -17,7 +17,7 @@ type lines struct {
 }
 
 // push puts a blob in the line of its host that its size belongs to.
-func (l *lines) push(host *pulse, b *blob) {
+func (l *hostQueues) push(host *pulse, b *blob) {
 	l.mu.Lock()
 	pair, known := l.hosts[host]
 	if l.closed {
@@ -30,7 +30,7 @@ func (l *lines) push(host *pulse, b *blob) {
 			newQueue[*blob](nil),
 		}
 		l.hosts[host] = pair
-		l.staff(pair[0], pair[1])
+		l.startWorkers(pair[0], pair[1])
 	}
 	l.mu.Unlock()
 	if b.Size <= lightBuffer {
@@ -41,7 +41,7 @@ func (l *lines) push(host *pulse, b *blob) {
 }
 
 // close ends all queues, now and later.
-func (l *lines) close() {
+func (l *hostQueues) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

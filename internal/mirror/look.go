@@ -11,33 +11,33 @@ import (
 )
 
 // look finds something out about an image.
-func (r *copying) look(l look) {
+func (r *copying) examineNext(l examination) {
 	it := l.item
 	switch {
 	case r.ctx.Err() != nil:
-	case l.attached:
-		r.lookAround(it)
+	case l.referrers:
+		r.findReferrers(it)
 	default:
 		if err := r.examine(it); err != nil {
-			r.failLook(it, err)
-		} else if r.signatures(it) && r.ledger.going(it) {
-			r.looks.push(look{it, true})
+			r.failExamination(it, err)
+		} else if r.wantsReferrers(it) && r.scheduler.going(it) {
+			r.examinations.push(examination{it, true})
 			return
 		}
 	}
-	if r.ledger.looked(it) {
+	if r.scheduler.examined(it) {
 		r.planned()
 	}
 }
 
 // failLook ends an image that could not be looked at. One that was named by its
 // digest, and that its registry does not have, is absent: no search has seen it.
-func (r *copying) failLook(it *item, err error) {
+func (r *copying) failExamination(it *item, err error) {
 	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
 		if to, ok := r.to.(interface{ forget(Image) }); ok {
 			to.forget(it.Image)
 		}
-		r.ledger.finish(it, Absent, err)
+		r.scheduler.finish(it, Absent, err)
 		return
 	}
 	r.fail(it, err)
@@ -45,7 +45,7 @@ func (r *copying) failLook(it *item, err error) {
 
 // signatures tells whether what is attached to an image is looked for: also when
 // the image is there, and the destination has no record that all of it is.
-func (r *copying) signatures(it *item) bool {
+func (r *copying) wantsReferrers(it *item) bool {
 	if !r.keepsSignatures() {
 		return false
 	}
@@ -58,8 +58,8 @@ func (r *copying) examine(it *item) (err error) {
 	if err := it.check(); err != nil {
 		return err
 	}
-	if it.clash != nil {
-		return it.clash
+	if it.nameConflict != nil {
+		return it.nameConflict
 	}
 	if it.from, err = r.sources.of(it.Image); err != nil {
 		return err
@@ -69,44 +69,44 @@ func (r *copying) examine(it *item) (err error) {
 			return fmt.Errorf("tag %s: %w", it.Tag, err)
 		}
 	}
-	if it.present, it.doubtful, err = r.has(r.ctx, it.Image, it.root); err != nil {
+	if it.present, it.maybePartial, err = r.has(r.ctx, it.Image, it.root); err != nil {
 		return err
 	}
 	if it.present {
 		if it.record, err = r.recorded(r.ctx, it.Image, tree{root: ocispec.Descriptor{Digest: it.root}}); err != nil {
 			return err
 		}
-		if !r.signatures(it) {
+		if !r.wantsReferrers(it) {
 			return nil
 		}
 	}
-	if to, ok := r.to.(Preparer); ok && !it.present && !it.doubtful {
+	if to, ok := r.to.(Preparer); ok && !it.present && !it.maybePartial {
 		if err := to.Prepare(r.ctx, it.Image); err != nil {
 			return err
 		}
 	}
 	image := it.parts[0]
-	need := func(d ocispec.Descriptor) { r.need(image, d, it.from) }
+	need := func(d ocispec.Descriptor) { r.needBlob(image, d, it.from) }
 	checker, checks := r.to.(Checker)
-	w := walker{shelf: r.shelf, from: it.from, bare: !r.keepsSignatures()}
+	w := walker{cache: r.cache, from: it.from, bare: !r.keepsSignatures()}
 	if !it.present {
 		w.platform = r.o.Platforms // what is there stays as it is
-		w.manifest = func(d ocispec.Descriptor, fetched bool) { r.ledger.count(image, d, fetched) }
+		w.manifest = func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(image, d, fetched) }
 		if !checks {
 			w.blob = need
 		}
 	}
 	if image.tree, err = w.walk(r.ctx, it.root); err != nil {
-		if !it.present || r.ends(err) {
+		if !it.present || r.stopIfFatal(err) {
 			return err
 		}
 		// The destination has the image, whatever its source says.
 		image.tree = tree{}
 		it.note("what is attached to %s is not known: %v", it.root, err)
-		it.lacking++
+		it.unreadLists++
 		return nil
 	}
-	going := r.ledger.measure(it, image.tree.size)
+	going := r.scheduler.measure(it, image.tree.size)
 	if checks && !it.present {
 		if err := checker.Check(r.ctx, it.staged()); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (r *copying) examine(it *item) (err error) {
 	for _, p := range image.tree.platforms {
 		it.platforms = append(it.platforms, platformText(p))
 	}
-	if !it.present && (it.rewritten || image.tree.sparse || it.doubtful || checks) {
+	if !it.present && (it.rewritten || image.tree.sparse || it.maybePartial || checks) {
 		if it.present, err = r.hasPart(r.ctx, it.Image, image.tree); err != nil {
 			return err
 		}
@@ -130,28 +130,28 @@ func (r *copying) examine(it *item) (err error) {
 		}
 	}
 	if going {
-		r.tell(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})
+		r.emit(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})
 	}
-	r.ledger.admit(image, it.present)
+	r.scheduler.admit(image, it.present)
 	return nil
 }
 
 // need says that a part needs a blob. The first one to say so asks whether it
 // has to be fetched.
-func (r *copying) need(p *part, d ocispec.Descriptor, from *source) {
-	b := r.ledger.need(p, d, from)
+func (r *copying) needBlob(p *part, d ocispec.Descriptor, from *source) {
+	b := r.scheduler.addBlob(p, d, from)
 	if b == nil {
 		return
 	}
-	wanted, err := r.wants(r.ctx, p.item.Image, d)
+	wanted, err := r.needsBlob(r.ctx, p.item.Image, d)
 	have := false
 	if wanted && err == nil {
 		have, err = r.staging.Has(r.ctx, d)
-		err = staged(err)
+		err = stagingError(err)
 	}
 	if err != nil {
-		if !r.ends(err) {
-			r.ledger.finishBlob(b, err) // there is one, and it has another size
+		if !r.stopIfFatal(err) {
+			r.scheduler.finishBlob(b, err) // there is one, and it has another size
 		}
 		return
 	}
@@ -159,5 +159,5 @@ func (r *copying) need(p *part, d ocispec.Descriptor, from *source) {
 	if wanted && !have {
 		rest -= r.staging.Begun(d)
 	}
-	r.ledger.asked(b, wanted, have, rest)
+	r.scheduler.checked(b, wanted, have, rest)
 }

@@ -41,7 +41,7 @@ type Options struct {
 
 	// AllFirst looks at no image before all are known. Then all images that would
 	// have one name at the destination fail; else the later ones of them do.
-	AllFirst bool
+	CheckNamesFirst bool
 
 	// Transfers is how many large blobs are fetched at once; 0 is
 	// DefaultTransfers. As many blobs that fit into one buffer go beside them:

@@ -46,7 +46,7 @@ type PlannedImage struct {
 // A planning is one run of Plan.
 type planning struct {
 	*Copier
-	shelf shelf
+	cache manifestCache
 
 	room *room
 
@@ -69,7 +69,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := &planning{
-		Copier: c, shelf: newShelf(c.to.Staging(), true), room: newRoom(ctx, c.to),
+		Copier: c, cache: newManifestCache(c.to.Staging(), true), room: newRoom(ctx, c.to),
 		manifests: map[digest.Digest]int64{}, blobs: map[digest.Digest]func() (int64, error){},
 	}
 	queue := newQueue[Image](nil)
@@ -78,7 +78,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	for range c.o.Jobs {
 		workers.Go(func() {
 			drain(queue, func(i Image) {
-				if err := p.add(ctx, i); ends(err) {
+				if err := p.add(ctx, i); isFatal(err) {
 					stop(err)
 				}
 			})
@@ -93,7 +93,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 			continue
 		}
 		names[i.Reference()] = true
-		c.sources.expect(i)
+		c.sources.willPull(i)
 		queue.push(i)
 	}
 	queue.end()
@@ -142,7 +142,7 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 			return err
 		}
 	}
-	w := walker{shelf: p.shelf, from: from, bare: !p.keepsSignatures()}
+	w := walker{cache: p.cache, from: from, bare: !p.keepsSignatures()}
 	if !i.Present {
 		w.platform = p.o.Platforms
 	}
@@ -222,24 +222,24 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 	if i.Present {
 		return 0, nil
 	}
-	if wanted, err := p.wants(ctx, i.Image, d); err != nil || !wanted {
+	if wanted, err := p.needsBlob(ctx, i.Image, d); err != nil || !wanted {
 		return 0, err
 	}
 	there, err := p.to.Staging().Has(ctx, d)
 	if there || err != nil {
-		return 0, staged(err)
+		return 0, stagingError(err)
 	}
 	return d.Size - p.to.Staging().Begun(d), nil
 }
 
 // clashing fails the images that would have one name, as a Copy does.
-func (p *planning) clashing() {
+func (p *planning) markNameConflicts() {
 	all := claims{}
 	for _, i := range p.plan.Images {
 		all.add(i.Name, i.Reference())
 	}
 	for n, i := range p.plan.Images {
-		if err := all.clash(i.Name); err != nil {
+		if err := all.conflict(i.Name); err != nil {
 			p.plan.Images[n].Err = err
 		}
 	}
@@ -248,7 +248,7 @@ func (p *planning) clashing() {
 // done gives the finished plan. Images that fail, and those for which there is no
 // room after those before them, are not in its sums.
 func (p *planning) done() Plan {
-	p.clashing()
+	p.markNameConflicts()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })
 	free, known := p.room.free()
 	p.room.free = func() (int64, bool) { return free, known }
@@ -281,7 +281,7 @@ func (p *planning) done() Plan {
 		}
 		for _, piece := range fresh {
 			seen[piece.digest] = true
-			p.room.coming += piece.rest
+			p.room.reserved += piece.rest
 			p.plan.Bytes += piece.size
 			p.plan.Missing += piece.rest
 			p.plan.Present += piece.size - piece.rest

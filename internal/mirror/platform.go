@@ -21,7 +21,7 @@ type Platforms struct {
 	// for a destination that holds one; zero: all. An image that comes alone is
 	// taken whatever it is for; a docker archive refuses one for another
 	// operating system.
-	One ocispec.Platform
+	DefaultPlatform ocispec.Platform
 	// Index says what becomes of an index of which some images are left out.
 	// It must be set when Only is.
 	Index IndexMode
@@ -75,8 +75,8 @@ func (p Platforms) of(children []ocispec.Descriptor) Platforms {
 			images++
 		}
 	}
-	if len(p.Only) == 0 && describes(&p.One) && images > 1 {
-		p.Only = []ocispec.Platform{p.One}
+	if len(p.Only) == 0 && describes(&p.DefaultPlatform) && images > 1 {
+		p.Only = []ocispec.Platform{p.DefaultPlatform}
 	}
 	return p
 }

@@ -41,25 +41,25 @@ func (c *Copier) Progress() Progress {
 		return Progress{}
 	}
 	p := Progress{
-		Fetched: r.here.Load(),
+		Fetched: r.localBytes.Load(),
 		Running: r.running.snapshot(),
 		Elapsed: time.Since(r.began),
 	}
-	r.ledger.progress(&p)
+	r.scheduler.progress(&p)
 	return p
 }
 
 // progress fills in the counts.
-func (l *ledger) progress(p *Progress) {
+func (l *scheduler) progress(p *Progress) {
 	l.mu.Lock()
 	defer l.unlock()
-	p.Planning = !l.fed || l.unlooked > 0
+	p.Planning = !l.inputEnded || l.unexamined > 0
 	p.Bytes = l.wanted
 	p.Images, p.Done, p.Failed = len(l.items), l.done, l.failed
 }
 
 // running holds the blobs on their way. Safe for concurrent use.
-type running struct {
+type runningTransfers struct {
 	mu        sync.Mutex
 	transfers []*transfer
 }
@@ -74,7 +74,7 @@ type transfer struct {
 // move says that it comes from another repository.
 func (t *transfer) move(repository string) { t.repository.Store(&repository) }
 
-func (r *running) begin(b *blob, repository string, done int64) *transfer {
+func (r *runningTransfers) begin(b *blob, repository string, done int64) *transfer {
 	t := &transfer{blob: b}
 	t.done.Store(done)
 	t.move(repository)
@@ -84,13 +84,13 @@ func (r *running) begin(b *blob, repository string, done int64) *transfer {
 	return t
 }
 
-func (r *running) end(t *transfer) {
+func (r *runningTransfers) end(t *transfer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.transfers = slices.DeleteFunc(r.transfers, func(o *transfer) bool { return o == t })
 }
 
-func (r *running) snapshot() []Transfer {
+func (r *runningTransfers) snapshot() []Transfer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := make([]Transfer, len(r.transfers))

@@ -144,7 +144,7 @@ func (p *pulse) mute(since time.Time) bool {
 // brokeOff reports whether an attempt ended in the middle of an answer, so that
 // the next may go well.
 func brokeOff(err error) bool {
-	return err != nil && !isStalled(err) && !final(err) && remedyFor(err) == again && !errors.As(err, new(noAnswer))
+	return err != nil && !isStalled(err) && !isFinal(err) && remedyFor(err) == resumeSame && !errors.As(err, new(noAnswer))
 }
 
 // isStalled reports whether an attempt ended because bytes did not come.

@@ -86,7 +86,7 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	}
 	p := &push{
 		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(""),
-		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*cargo{}, spaces: map[string]*space{},
+		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*blobLocations{}, namespaces: map[string]*namespace{},
 	}
 	for _, set := range options {
 		set(p)
@@ -117,15 +117,15 @@ type push struct {
 	mu      sync.Mutex
 	targets map[string]*target
 	single  map[string]bool // names that stand for an image, and for no index
-	blobs   map[digest.Digest]*cargo
-	spaces  map[string]*space // by namespace
-	refused bool              // mounting is not tried any more
+	blobs   map[digest.Digest]*blobLocations
+	namespaces  map[string]*namespace // by namespace
+	noMounts bool              // mounting is not tried any more
 	busy    int               // mounts in a row that were refused with 429
 }
 
 // A space is a namespace of a registry: what the first repository of it that is
 // asked for finds out about credentials and redirects holds for the others.
-type space struct {
+type namespace struct {
 	first sync.Mutex // held while the first repository is asked
 
 	mu     sync.Mutex // guards what follows
@@ -207,14 +207,14 @@ func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, erro
 	}
 	if i.Tag == "" {
 		there, err := t.HasManifest(ctx, root)
-		return there, unlessRefused(err)
+		return there, ignoreRefusal(err)
 	}
 	d, err := t.Resolve(ctx, i.Tag)
 	if errors.Is(err, registry.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
-		return false, unlessRefused(err)
+		return false, ignoreRefusal(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,7 +249,7 @@ func (p *push) hasStaged(ctx context.Context, s Staged) (bool, error) {
 	}
 	for _, d := range s.Manifests {
 		if there, err := t.HasManifest(ctx, d.Digest); err != nil || !there {
-			return false, unlessRefused(err)
+			return false, ignoreRefusal(err)
 		}
 	}
 	return true, nil
@@ -257,7 +257,7 @@ func (p *push) hasStaged(ctx context.Context, s Staged) (bool, error) {
 
 // unlessRefused drops the error of a question that the registry does not answer,
 // to us or to anyone: whether it takes a push, the push will tell.
-func unlessRefused(err error) error {
+func ignoreRefusal(err error) error {
 	answer, ok := errors.AsType[*registry.Error](err)
 	switch {
 	case errors.Is(err, registry.ErrDenied):
@@ -303,7 +303,7 @@ func (p *push) try(i Image, ask func(*target) error) error {
 		return err
 	}
 	t.try.Do(func() {
-		s := p.space(t)
+		s := p.namespace(t)
 		s.first.Lock()
 		known, err, of := s.answer()
 		if known {
@@ -319,7 +319,7 @@ func (p *push) try(i Image, ask func(*target) error) error {
 			return
 		}
 		asked := ask(t)
-		if isFinal(asked) {
+		if isRefusal(asked) {
 			t.denied = p.failed(t, asked)
 		}
 		s.learn(asked, t)
@@ -329,14 +329,14 @@ func (p *push) try(i Image, ask func(*target) error) error {
 
 // answer returns whether a repository of the namespace has been asked, and the
 // refusal that is that of all of them, with the repository that got it.
-func (s *space) answer() (known bool, denied *registry.Error, of string) {
+func (s *namespace) answer() (known bool, denied *registry.Error, of string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.known, s.denied, s.of
 }
 
 // learn records what a repository of the namespace was answered.
-func (s *space) learn(err error, t *target) {
+func (s *namespace) learn(err error, t *target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = true
@@ -347,21 +347,21 @@ func (s *space) learn(err error, t *target) {
 }
 
 // space returns the namespace of a repository.
-func (p *push) space(t *target) *space {
+func (p *push) namespace(t *target) *namespace {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.spaces[name]
+	s := p.namespaces[name]
 	if s == nil {
-		s = &space{}
-		p.spaces[name] = s
+		s = &namespace{}
+		p.namespaces[name] = s
 	}
 	return s
 }
 
 // isFinal tells whether the answer to an upload will be the same for the next
 // one: a refusal, and no trouble of the moment.
-func isFinal(err error) bool {
+func isRefusal(err error) bool {
 	if errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrRedirect) {
 		return true
 	}

@@ -23,23 +23,23 @@ import (
 // While nobody knows a repository that has it, one caller at a time deals with
 // it, so that it is uploaded once and mounted ever after. From then on one caller
 // a repository does.
-type cargo struct {
+type blobLocations struct {
 	mu    sync.Mutex
-	homes []string                 // repositories that have it
-	lacks map[string]bool          // repositories that said they have it not
-	lost  map[string]bool          // repositories that said they have it, and refused a manifest for want of it
+	repositories []string                 // repositories that have it
+	absentFrom map[string]bool          // repositories that said they have it not
+	stale  map[string]bool          // repositories that said they have it, and refused a manifest for want of it
 	sent  map[string]bool          // repositories that it was uploaded to
 	busy  map[string]chan struct{} // closed when who deals with a repository is done
 	first chan struct{}            // the one of busy that is to find the first home
 }
 
 // blob returns what is known of a blob.
-func (p *push) blob(d digest.Digest) *cargo {
+func (p *push) blob(d digest.Digest) *blobLocations {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.blobs[d]
 	if c == nil {
-		c = &cargo{lacks: map[string]bool{}, lost: map[string]bool{}, sent: map[string]bool{}, busy: map[string]chan struct{}{}}
+		c = &blobLocations{absentFrom: map[string]bool{}, stale: map[string]bool{}, sent: map[string]bool{}, busy: map[string]chan struct{}{}}
 		p.blobs[d] = c
 	}
 	return c
@@ -47,21 +47,21 @@ func (p *push) blob(d digest.Digest) *cargo {
 
 // enter waits until the caller may bring the blob into a repository, and gives
 // what is to be called in the end; nil when it is there.
-func (c *cargo) enter(ctx context.Context, repository string) (leave func(), err error) {
+func (c *blobLocations) acquire(ctx context.Context, repository string) (leave func(), err error) {
 	for {
 		c.mu.Lock()
-		if slices.Contains(c.homes, repository) {
+		if slices.Contains(c.repositories, repository) {
 			c.mu.Unlock()
 			return nil, nil
 		}
 		before := c.busy[repository]
-		if before == nil && len(c.homes) == 0 {
+		if before == nil && len(c.repositories) == 0 {
 			before = c.first
 		}
 		if before == nil {
 			done := make(chan struct{})
 			c.busy[repository] = done
-			if len(c.homes) == 0 {
+			if len(c.repositories) == 0 {
 				c.first = done
 			}
 			c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *cargo) enter(ctx context.Context, repository string) (leave func(), err
 	}
 }
 
-func (c *cargo) leave(repository string, done chan struct{}) {
+func (c *blobLocations) leave(repository string, done chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.busy, repository)
@@ -87,50 +87,50 @@ func (c *cargo) leave(repository string, done chan struct{}) {
 }
 
 // arrived notes that a repository has the blob.
-func (c *cargo) arrived(repository string) {
+func (c *blobLocations) add(repository string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Contains(c.homes, repository) {
-		c.homes = append(c.homes, repository)
+	if !slices.Contains(c.repositories, repository) {
+		c.repositories = append(c.repositories, repository)
 	}
 }
 
 // lose notes that a repository does not have the blob, whatever it says when it is
 // asked: the blob is uploaded to it. false: that was done already.
-func (c *cargo) lose(repository string) bool {
+func (c *blobLocations) forget(repository string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sent[repository] {
 		return false
 	}
-	c.homes = slices.DeleteFunc(c.homes, func(home string) bool { return home == repository })
-	c.lacks[repository], c.lost[repository] = true, true
+	c.repositories = slices.DeleteFunc(c.repositories, func(home string) bool { return home == repository })
+	c.absentFrom[repository], c.stale[repository] = true, true
 	return true
 }
 
 // isLost tells whether a repository is known to have lost the blob.
-func (c *cargo) isLost(repository string) bool {
+func (c *blobLocations) isStale(repository string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lost[repository]
+	return c.stale[repository]
 }
 
 // uploaded notes that the blob was sent to a repository.
-func (c *cargo) uploaded(repository string) {
-	c.arrived(repository)
+func (c *blobLocations) uploaded(repository string) {
+	c.add(repository)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent[repository] = true
 }
 
 // home returns a repository, not this one, that has the blob; "" when none is known.
-func (c *cargo) home(repository string) string {
+func (c *blobLocations) otherThan(repository string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.homes) == 0 || slices.Contains(c.homes, repository) {
+	if len(c.repositories) == 0 || slices.Contains(c.repositories, repository) {
 		return ""
 	}
-	return c.homes[0]
+	return c.repositories[0]
 }
 
 // Wants is false when the image's repository has the blob, or another one that
@@ -141,63 +141,63 @@ func (p *push) Wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, 
 		return false, err
 	}
 	c := p.blob(d.Digest)
-	if c.home(t.Name()) != "" && p.mounts() {
+	if c.otherThan(t.Name()) != "" && p.mounts() {
 		return false, nil
 	}
-	there, err := p.ask(ctx, t, c, d)
+	there, err := p.hasBlob(ctx, t, c, d)
 	return !there, err
 }
 
 // ask asks a repository whether it has the blob. That it has not is asked once
 // in a run. Who may not look does not know of any.
-func (p *push) ask(ctx context.Context, t *target, c *cargo, d ocispec.Descriptor) (bool, error) {
+func (p *push) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocispec.Descriptor) (bool, error) {
 	c.mu.Lock()
-	here, lacks := slices.Contains(c.homes, t.Name()), c.lacks[t.Name()]
+	here, lacks := slices.Contains(c.repositories, t.Name()), c.absentFrom[t.Name()]
 	c.mu.Unlock()
 	if here || lacks {
 		return here, nil
 	}
 	there, err := t.HasBlob(ctx, d)
-	if err := unlessRefused(err); err != nil {
+	if err := ignoreRefusal(err); err != nil {
 		return false, err
 	}
 	if there {
-		c.arrived(t.Name())
+		c.add(t.Name())
 		return true, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lacks[t.Name()] = true
+	c.absentFrom[t.Name()] = true
 	return false, nil
 }
 
 // put brings a blob into a repository. layout.ErrMissing says that it has to be
 // fetched for that.
-func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
+func (p *push) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) error {
 	c := p.blob(d.Digest)
-	leave, err := c.enter(ctx, t.Name())
+	leave, err := c.acquire(ctx, t.Name())
 	if err != nil || leave == nil {
 		return err
 	}
 	defer leave()
-	if from := c.home(t.Name()); from != "" && p.mounts() && !c.isLost(t.Name()) {
+	if from := c.otherThan(t.Name()); from != "" && p.mounts() && !c.isStale(t.Name()) {
 		if ok, err := p.mount(ctx, t, d, from); ok || err != nil {
 			return err
 		}
 	}
-	if there, err := p.ask(ctx, t, c, d); there || err != nil {
+	if there, err := p.hasBlob(ctx, t, c, d); there || err != nil {
 		return err
 	}
 	have, err := p.staging.Has(ctx, d)
 	if err != nil {
-		return staged(err)
+		return stagingError(err)
 	}
 	if !have {
 		return layout.ErrMissing
 	}
 	if err := t.Upload(ctx, d, func() (io.ReadCloser, error) {
 		content, _, err := p.staging.Blob(d.Digest)
-		return content, staged(err)
+		return content, stagingError(err)
 	}); err != nil {
 		return p.failed(t, err)
 	}
@@ -210,7 +210,7 @@ func (p *push) put(ctx context.Context, t *target, d ocispec.Descriptor) error {
 func (p *push) mounts() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.refused
+	return !p.noMounts
 }
 
 // maxBusy is how many mounts in a row a registry may refuse with 429 before no more
@@ -227,7 +227,7 @@ func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from 
 	}
 	if ok = ok && err == nil; ok {
 		p.mounted.Add(d.Size)
-		p.blob(d.Digest).arrived(t.Name())
+		p.blob(d.Digest).add(t.Name())
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -239,7 +239,7 @@ func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from 
 	case busy:
 		p.busy++
 	}
-	p.refused = !ok && (p.busy >= maxBusy || !busy && p.mounted.Load() == 0)
+	p.noMounts = !ok && (p.busy >= maxBusy || !busy && p.mounted.Load() == 0)
 	return ok, nil
 }
 
@@ -251,7 +251,7 @@ func (p *push) Take(ctx context.Context, i Image, d ocispec.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if err := p.put(ctx, t, d); !errors.Is(err, registry.ErrDenied) {
+	if err := p.putBlob(ctx, t, d); !errors.Is(err, registry.ErrDenied) {
 		return err
 	}
 	return nil

@@ -31,7 +31,7 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 		return err
 	}
 	if s.Present {
-		if s.Attached, err = p.lacking(ctx, t, s.Attached); err != nil {
+		if s.Attached, err = p.missingReferrers(ctx, t, s.Attached); err != nil {
 			return err
 		}
 		s.Blobs, s.Manifests = nil, nil
@@ -79,7 +79,7 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 }
 
 // lacking returns those attachments of an image that the registry does not have.
-func (p *push) lacking(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
+func (p *push) missingReferrers(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
 	for _, at := range all {
 		there := false
 		if at.Tag == "" {
@@ -116,7 +116,7 @@ func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descript
 	g.SetLimit(maxPuts)
 	for i, d := range blobs {
 		g.Go(func() error {
-			err := p.put(ctx, t, d)
+			err := p.putBlob(ctx, t, d)
 			if errors.Is(err, layout.ErrMissing) {
 				missing[i], err = true, nil
 			}
@@ -145,21 +145,21 @@ func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descript
 func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
-		return staged(err)
+		return stagingError(err)
 	}
 	for {
 		err := t.PushManifest(ctx, d, content, tag)
 		if err == nil {
 			return nil
 		}
-		lost := p.lost(t, d, content, err)
+		lost := p.lostBlobs(t, d, content, err)
 		if len(lost) == 0 {
 			return p.failed(t, err)
 		}
 		err = p.putBlobs(ctx, t, lost)
 		var missing *MissingError
 		if errors.As(err, &missing) {
-			err = p.putBlobs(ctx, t, p.lose(t, all))
+			err = p.putBlobs(ctx, t, p.forget(t, all))
 		}
 		if err != nil {
 			return err
@@ -169,7 +169,7 @@ func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor
 
 // lost returns which blobs of a manifest a registry lacks after all, by the error
 // of a push. Blobs that were uploaded in this run are not among them.
-func (p *push) lost(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
+func (p *push) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
 	answer, ok := errors.AsType[*registry.Error](refused)
 	if !ok {
 		return nil
@@ -179,13 +179,13 @@ func (p *push) lost(t *target, d ocispec.Descriptor, content []byte, refused err
 	if !lacks || err != nil {
 		return nil
 	}
-	return p.lose(t, slices.DeleteFunc(m.Blobs(), func(b ocispec.Descriptor) bool {
+	return p.forget(t, slices.DeleteFunc(m.Blobs(), func(b ocispec.Descriptor) bool {
 		return len(named) > 0 && !slices.Contains(named, b.Digest)
 	}))
 }
 
 // lose notes that a repository lacks blobs. It returns those that are to be
 // uploaded, because they were not yet.
-func (p *push) lose(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
-	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).lose(t.Name()) })
+func (p *push) forget(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).forget(t.Name()) })
 }

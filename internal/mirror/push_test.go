@@ -171,7 +171,7 @@ func TestPushCollision(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := s.options()
-	o.AllFirst = true
+	o.CheckNamesFirst = true
 	both := fmt.Sprintf("/mirror/one:2025.1 would be the name of %s and %s: give each another with --map", images[0].Reference(), images[2].Reference())
 	for range 2 {
 		slices.Reverse(images)

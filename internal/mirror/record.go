@@ -81,11 +81,11 @@ func (r *record) equal(other *record) bool {
 // remember is the record that an image is committed with: a new one when all that
 // is attached was found and can be had, none when some of it cannot, and the one
 // that was there when nobody has looked.
-func (it *item) remember() *record {
-	if !it.asked {
+func (it *item) newRecord() *record {
+	if !it.searched {
 		return it.record
 	}
-	if it.lacking > 0 {
+	if it.unreadLists > 0 {
 		return nil
 	}
 	r := &record{}

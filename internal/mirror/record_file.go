@@ -139,7 +139,7 @@ func (r *records) save() error {
 		text, err = json.Marshal(recordsJSON{madeByUs, all})
 	}
 	if err == nil {
-		err = replaceOwn(r.file, text)
+		err = replaceFile(r.file, text)
 	}
 	if err != nil {
 		return fmt.Errorf("record which signatures %s has: %w", r.file, err)
@@ -156,7 +156,7 @@ func sameRecords(a, b map[string]recordJSON) bool {
 }
 
 // replaceOwn writes a small file of our own, whole or not at all.
-func replaceOwn(name string, content []byte) error {
+func replaceFile(name string, content []byte) error {
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, disk.FolderMode); err != nil {
 		return err

@@ -90,7 +90,7 @@ const (
 func statuses() []Status { return []Status{Copied, Present, Failed, Pending, Absent} }
 
 // undone reports whether an image of this status is not at the destination.
-func (s Status) undone() bool { return s != Copied && s != Present }
+func (s Status) isMissing() bool { return s != Copied && s != Present }
 
 // An UnknownReport names what a search could not tell.
 type UnknownReport struct {
@@ -131,7 +131,7 @@ func (r Report) FailedImages() []Image {
 		failed = append(failed, image)
 	}
 	for _, i := range r.Images {
-		if i.Status.undone() || i.Signatures.Missing > 0 {
+		if i.Status.isMissing() || i.Signatures.Missing > 0 {
 			add(i.Reference, i.Digest)
 		}
 	}
@@ -143,13 +143,13 @@ func (r Report) FailedImages() []Image {
 
 // report tells what was done. All goroutines have ended.
 func (r *copying) report(err error) Report {
-	l := r.ledger
+	l := r.scheduler
 	s := Report{
 		Destination: r.to.String(),
 		Blobs:       len(l.blobs),
 		Bytes:       l.bytes,
-		Fetched:     r.wire.Load() + r.shelf.wire.Load(),
-		Retried:     r.vain.Load(),
+		Fetched:     r.fetchedBytes.Load() + r.cache.fetchedBytes.Load(),
+		Retried:     r.wastedBytes.Load(),
 		Retries:     int(r.retries.Load()),
 		Started:     r.began.UTC(),
 		Elapsed:     time.Since(r.began),
@@ -160,8 +160,8 @@ func (r *copying) report(err error) Report {
 	var whole int64
 	for _, it := range l.items {
 		i := it.report()
-		if !i.Status.undone() {
-			whole += it.whole
+		if !i.Status.isMissing() {
+			whole += it.standalone
 		}
 		s.Images = append(s.Images, i)
 		switch i.Status {
@@ -201,14 +201,14 @@ func (it *item) report() ImageReport {
 	if it.err != nil {
 		i.Error, i.Cause = it.err.Error(), it.err
 	}
-	if it.rewritten && !it.status.undone() {
+	if it.rewritten && !it.status.isMissing() {
 		i.As = it.parts[0].tree.root.Digest
 	}
-	i.Signatures.Found = it.left + len(it.parts) - 1
-	i.Signatures.Missing = it.lacking
+	i.Signatures.Found = it.leftBehind + len(it.parts) - 1
+	i.Signatures.Missing = it.unreadLists
 	for _, p := range it.parts[1:] {
 		switch {
-		case it.status.undone(): // it went with its image
+		case it.status.isMissing(): // it went with its image
 		case p.err == nil:
 			i.Signatures.Copied++
 		default:

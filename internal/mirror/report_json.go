@@ -112,7 +112,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	for _, u := range r.Unknown {
 		w.Unknown = append(w.Unknown, unknownJSON{u.Reference, u.Reason, text(u.Error)})
 	}
-	return plain(w)
+	return marshalPlain(w)
 }
 
 // UnmarshalJSON reads the report. It refuses what is none.

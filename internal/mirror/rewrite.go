@@ -23,7 +23,7 @@ func (w *walker) rewrite(ctx context.Context, was ocispec.Descriptor, content []
 		return was, fmt.Errorf("%s: rewriting the index: %w", was.Digest, err)
 	}
 	desc := ocispec.Descriptor{MediaType: was.MediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
-	return desc, w.shelf.put(ctx, desc, text)
+	return desc, w.cache.put(ctx, desc, text)
 }
 
 // rewritten is the text of such an index.
@@ -49,14 +49,14 @@ func rewritten(content []byte, children []*ocispec.Descriptor) ([]byte, error) {
 		kept = append(kept, e)
 	}
 	var err error
-	if index["manifests"], err = plain(kept); err != nil {
+	if index["manifests"], err = marshalPlain(kept); err != nil {
 		return nil, err
 	}
-	return plain(index)
+	return marshalPlain(index)
 }
 
 // plain is json.Marshal without its care for HTML. Keys come sorted.
-func plain(v any) ([]byte, error) {
+func marshalPlain(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -32,7 +32,7 @@ type room struct {
 	base int64                   // of the new tar: what is there already
 	kept map[digest.Digest]int64 // that content
 
-	coming   int64                 // let in, and not written yet
+	reserved   int64                 // let in, and not written yet
 	promised int64                 // let in, for the new tar
 	refs     map[digest.Digest]int // of these, how many parts have it
 }
@@ -96,12 +96,12 @@ func (r *room) fits(cost int64) (hope bool, err error) {
 		return false, nil
 	}
 	left := free - r.base - r.promised
-	if cost <= left-r.coming {
+	if cost <= left-r.reserved {
 		return false, nil
 	}
-	needs, has := amounts(cost+r.base, max(left-r.coming, 0)+r.base)
+	needs, has := amounts(cost+r.base, max(left-r.reserved, 0)+r.base)
 	err = fmt.Errorf("%w: the image needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, r.dir, has)
-	return r.coming > 0 && cost <= free-r.base, err
+	return r.reserved > 0 && cost <= free-r.base, err
 }
 
 // promise counts pieces for the tar.
@@ -131,17 +131,17 @@ func (r *room) withdraw(pieces []piece) {
 // admit lets a part in when the disk has room for it, and has its blobs fetched.
 // A part that has to wait for others holds its image back; one that cannot fit
 // fails. A part that is at the destination already takes nothing.
-func (l *ledger) admit(p *part, there bool) {
+func (l *scheduler) admit(p *part, there bool) {
 	l.mu.Lock()
 	defer l.unlock()
 	if !p.alive() {
 		return
 	}
 	if there || l.room == nil {
-		l.letIn(p)
-	} else if !l.decide(p) {
-		p.item.open++ // until it is decided
-		l.deferred = append(l.deferred, p)
+		l.accept(p)
+	} else if !l.tryAdmit(p) {
+		p.item.waits++ // until it is decided
+		l.waitingForRoom = append(l.waitingForRoom, p)
 	}
 }
 
@@ -153,10 +153,10 @@ func (p *part) pieces() (pieces []piece, known bool) {
 	for _, b := range p.needs {
 		piece := piece{digest: b.Digest, size: b.Size}
 		switch b.state {
-		case asking:
+		case stateChecking:
 			known = false
-		case held:
-			piece.rest = b.rest
+		case stateWaiting:
+			piece.rest = b.remaining
 		}
 		pieces = append(pieces, piece)
 	}
@@ -164,7 +164,7 @@ func (p *part) pieces() (pieces []piece, known bool) {
 }
 
 // decide lets a part in or fails it. It is false when that is not known yet.
-func (l *ledger) decide(p *part) bool {
+func (l *scheduler) tryAdmit(p *part) bool {
 	pieces, known := p.pieces()
 	if !known {
 		return false
@@ -172,24 +172,24 @@ func (l *ledger) decide(p *part) bool {
 	hope, err := l.room.fits(l.room.cost(pieces))
 	switch {
 	case err == nil:
-		l.letIn(p)
+		l.accept(p)
 	case hope:
 		return false
 	default:
-		l.spoil(p, err)
+		l.failPart(p, err)
 	}
 	return true
 }
 
 // letIn has the blobs of a part fetched.
-func (l *ledger) letIn(p *part) {
+func (l *scheduler) accept(p *part) {
 	p.admitted = true
 	if l.room != nil {
 		p.promised, _ = p.pieces()
 		l.room.promise(p.promised)
 	}
 	for _, b := range p.needs {
-		if b.state == held {
+		if b.state == stateWaiting {
 			l.enqueue(b)
 		}
 	}
@@ -197,14 +197,14 @@ func (l *ledger) letIn(p *part) {
 
 // putOut takes back what was promised to a part that cannot be had, and ends the
 // blobs that only this part would have had fetched.
-func (l *ledger) putOut(p *part, why error) {
+func (l *scheduler) withdraw(p *part, why error) {
 	l.dirty = true
 	if l.room != nil {
 		l.room.withdraw(p.promised)
 		p.promised = nil
 	}
 	for _, b := range p.needs {
-		if b.state == held && !slices.ContainsFunc(b.waiting, (*part).alive) {
+		if b.state == stateWaiting && !slices.ContainsFunc(b.waiting, (*part).alive) {
 			l.resolve(b, why)
 			b.err = nil // it may be wanted yet
 		}
@@ -213,11 +213,11 @@ func (l *ledger) putOut(p *part, why error) {
 
 // reconsider looks again at the parts that wait for room, the smallest first,
 // after something has ended.
-func (l *ledger) reconsider() {
-	for l.dirty && len(l.deferred) > 0 {
+func (l *scheduler) retryWaiting() {
+	for l.dirty && len(l.waitingForRoom) > 0 {
 		l.dirty = false
-		waiting := l.deferred
-		l.deferred = nil
+		waiting := l.waitingForRoom
+		l.waitingForRoom = nil
 		costs := map[*part]int64{}
 		for _, p := range waiting {
 			pieces, _ := p.pieces()
@@ -225,60 +225,60 @@ func (l *ledger) reconsider() {
 		}
 		slices.SortStableFunc(waiting, func(a, b *part) int { return cmp.Compare(costs[a], costs[b]) })
 		for _, p := range waiting {
-			if p.alive() && !l.decide(p) {
-				l.deferred = append(l.deferred, p)
+			if p.alive() && !l.tryAdmit(p) {
+				l.waitingForRoom = append(l.waitingForRoom, p)
 				continue
 			}
-			l.lower(p.item)
+			l.release(p.item)
 		}
 	}
 }
 
 // reserve counts the bytes of a blob that is going to be fetched.
-func (l *ledger) reserve(b *blob) {
+func (l *scheduler) reserve(b *blob) {
 	if !b.reserved && l.room != nil {
 		b.reserved = true
-		l.room.coming += b.rest
+		l.room.reserved += b.remaining
 	}
 }
 
 // release ends that: what was written is no longer free, and the rest is.
-func (l *ledger) release(b *blob) {
+func (l *scheduler) unreserve(b *blob) {
 	if b.reserved {
 		b.reserved = false
-		l.room.coming -= b.rest
+		l.room.reserved -= b.remaining
 	}
 	l.dirty = true
 }
 
 // noUse is so little room that nothing of use fits into it, in bytes.
-const noUse = 1 << 20
+const minFree = 1 << 20
 
 // full reports whether an error says that the disk is full, or the share of it
 // that may be used.
-func full(err error) bool { return errors.Is(err, syscall.ENOSPC) }
+func isDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
 // outgrown ends a blob for which the disk turned out to have no room: something
 // else has written to the disk, or it keeps less than it says. The images that
 // need the blob fail. A disk that has no room for anything ends the whole.
-func (r *copying) outgrown(b *blob, why error) {
+func (r *copying) failForSpace(b *blob, why error) {
 	if r.ctx.Err() != nil {
 		return
 	}
-	if free, err := r.staging.Free(); err != nil || free < noUse {
+	if free, err := r.staging.Free(); err != nil || free < minFree {
 		r.stop(why)
 		return
 	}
-	r.ledger.finishBlob(b, fmt.Errorf("blob %s: %w: %w", b.Digest, ErrNoRoom, why))
+	r.scheduler.finishBlob(b, fmt.Errorf("blob %s: %w: %w", b.Digest, ErrNoRoom, why))
 }
 
 // othersGoOn tells whether an image that does not wait for a blob is unfinished.
-func (l *ledger) othersGoOn(b *blob) bool {
+func (l *scheduler) othersUnfinished(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
 	need := map[*item]bool{}
 	for _, p := range b.waiting {
 		need[p.item] = true
 	}
-	return slices.ContainsFunc(l.items, func(it *item) bool { return !it.over && !need[it] })
+	return slices.ContainsFunc(l.items, func(it *item) bool { return !it.ended && !need[it] })
 }

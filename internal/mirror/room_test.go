@@ -153,7 +153,7 @@ func TestFailedImagesNeedNoRoom(t *testing.T) {
 	y.tag("huge", "v1", y.index("huge", y.huge(), gone))
 	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:/v2/yard/huge/manifests/"+gone.Digest.String()))
 	over := make(chan struct{})
-	o := held{
+	o := stateWaiting{
 		until: func(path string) {
 			if strings.HasSuffix(path, hugeLayer.Digest.String()) {
 				<-over // on its way, while the other half of its image cannot be had

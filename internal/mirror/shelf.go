@@ -21,25 +21,25 @@ import (
 
 // A shelf gives manifests and configurations: from the staging layout when they
 // are there, else from their repository, once. Safe for concurrent use.
-type shelf struct {
+type manifestCache struct {
 	staging *layout.Layout // nil: there is none
 	dry     bool           // do not put there what was fetched
 	flights *singleflight.Group
-	wire    *atomic.Int64 // bytes fetched
+	fetchedBytes    *atomic.Int64 // bytes fetched
 }
 
-func newShelf(staging *layout.Layout, dry bool) shelf {
-	return shelf{staging, dry, new(singleflight.Group), new(atomic.Int64)}
+func newManifestCache(staging *layout.Layout, dry bool) manifestCache {
+	return manifestCache{staging, dry, new(singleflight.Group), new(atomic.Int64)}
 }
 
 // manifest returns a manifest by its digest, checked against it and, when want
 // has one, against its size. fetched tells whether it came over the wire.
-func (s shelf) manifest(ctx context.Context, from *source, want ocispec.Descriptor) (desc ocispec.Descriptor, content []byte, fetched bool, err error) {
+func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.Descriptor) (desc ocispec.Descriptor, content []byte, fetched bool, err error) {
 	type answer struct {
 		desc    ocispec.Descriptor
 		content []byte
 	}
-	if desc, content, err = s.kept(ctx, want.Digest); content == nil && err == nil {
+	if desc, content, err = s.staged(ctx, want.Digest); content == nil && err == nil {
 		var got any
 		got, err, _ = s.flights.Do(from.name+"@"+want.Digest.String(), func() (any, error) {
 			fetched = true // by this caller, and no other that waits for the same
@@ -47,7 +47,7 @@ func (s shelf) manifest(ctx context.Context, from *source, want ocispec.Descript
 			if err != nil {
 				return nil, fmt.Errorf("manifest %s: %w", want.Digest, err)
 			}
-			s.wire.Add(int64(len(content)))
+			s.fetchedBytes.Add(int64(len(content)))
 			// As of what is staged, its own word counts, whatever it was served as.
 			if own := manifest.MediaType(content); own != "" {
 				desc.MediaType = own
@@ -72,7 +72,7 @@ func (s shelf) manifest(ctx context.Context, from *source, want ocispec.Descript
 
 // kept returns a manifest of the staging layout; no content when it is not there,
 // or not as it should be.
-func (s shelf) kept(ctx context.Context, d digest.Digest) (ocispec.Descriptor, []byte, error) {
+func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Descriptor, []byte, error) {
 	desc := ocispec.Descriptor{Digest: d}
 	if s.staging == nil {
 		return desc, nil, nil
@@ -82,7 +82,7 @@ func (s shelf) kept(ctx context.Context, d digest.Digest) (ocispec.Descriptor, [
 		return desc, nil, nil
 	}
 	if err != nil {
-		return desc, nil, staged(err)
+		return desc, nil, stagingError(err)
 	}
 	_ = file.Close() // only its size was asked
 	if size > manifest.MaxSize {
@@ -95,21 +95,21 @@ func (s shelf) kept(ctx context.Context, d digest.Digest) (ocispec.Descriptor, [
 	}
 	desc.MediaType = manifest.MediaType(content)
 	if desc.MediaType == "" {
-		return desc, nil, staged(err)
+		return desc, nil, stagingError(err)
 	}
-	return desc, content, staged(err)
+	return desc, content, stagingError(err)
 }
 
 // put puts a small blob into the staging layout, unless nothing is to be written.
-func (s shelf) put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
+func (s manifestCache) put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if s.staging == nil || s.dry {
 		return nil
 	}
-	return staged(s.staging.Put(ctx, d, content))
+	return stagingError(s.staging.Put(ctx, d, content))
 }
 
 // config returns a configuration, checked against its descriptor.
-func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
+func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
 	if d.Size > maxConfig {
 		return nil, fmt.Errorf("it has %d bytes, and %d is the limit", d.Size, maxConfig)
 	}
@@ -118,7 +118,7 @@ func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) (
 		if err == nil {
 			return content, nil
 		}
-		if err = staged(err); ends(err) {
+		if err = stagingError(err); isFatal(err) {
 			return nil, err
 		}
 	}
@@ -126,7 +126,7 @@ func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) (
 		got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
 			own = true
 			var content []byte
-			err := insist(ctx, nil, func() (err error) {
+			err := retry(ctx, nil, func() (err error) {
 				content, err = s.small(ctx, from, d)
 				return err
 			})
@@ -146,14 +146,14 @@ func (s shelf) config(ctx context.Context, from *source, d ocispec.Descriptor) (
 }
 
 // small fetches a blob into memory.
-func (s shelf) small(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
+func (s manifestCache) small(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
 	body, _, err := from.Blob(ctx, d, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
 	content, err := io.ReadAll(io.LimitReader(body, d.Size+1))
-	s.wire.Add(int64(len(content)))
+	s.fetchedBytes.Add(int64(len(content)))
 	if err != nil {
 		return nil, err
 	}

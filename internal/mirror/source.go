@@ -65,7 +65,7 @@ func (s *sources) registry(host string) (*registry.Registry, error) {
 }
 
 // expect tells an image's registry that it is going to be pulled from.
-func (s *sources) expect(i Image) {
+func (s *sources) willPull(i Image) {
 	if r, err := s.registry(i.Host); err == nil {
 		r.WillPull(i.Repository)
 	}
@@ -97,7 +97,7 @@ func (s *sources) of(i Image) (*source, error) {
 
 // resolve asks what an image's tag stands for.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
-	err = insist(ctx, s.pulse, func() error {
+	err = retry(ctx, s.pulse, func() error {
 		return s.watch(ctx, false, func(ctx context.Context) error {
 			desc, err := s.Resolve(ctx, tag)
 			d = desc.Digest
@@ -109,7 +109,7 @@ func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err 
 
 // manifest fetches a manifest by its digest.
 func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.Descriptor, content []byte, err error) {
-	err = insist(ctx, s.pulse, func() error {
+	err = retry(ctx, s.pulse, func() error {
 		return s.watch(ctx, true, func(ctx context.Context) error {
 			desc, content, err = s.Manifest(ctx, d)
 			return err
@@ -120,7 +120,7 @@ func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.De
 
 // attachments lists what is attached to a manifest, and no more than is sane.
 func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
-	err = insist(ctx, s.pulse, func() error {
+	err = retry(ctx, s.pulse, func() error {
 		return s.watch(ctx, false, func(ctx context.Context) error {
 			list, err = s.Attachments(ctx, d)
 			return err

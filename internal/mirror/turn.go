@@ -11,20 +11,20 @@ import (
 const (
 	// lendAfter is how long an answer may take until another blob is asked for
 	// meanwhile: a server may have told us to come back later.
-	lendAfter = 300 * time.Millisecond
+	yieldAfter = 300 * time.Millisecond
 	// lent is how many workers there are for each turn.
-	lent = 4
+	workersPerPermit = 4
 )
 
 // A turn is the leave to fetch a blob, of so many that there are at once. For one
 // goroutine.
-type turn struct {
+type permit struct {
 	of   chan struct{}
 	held bool
 }
 
 // take waits for a turn. It is false when the context ends.
-func (t *turn) take(ctx context.Context) bool {
+func (t *permit) acquire(ctx context.Context) bool {
 	select {
 	case t.of <- struct{}{}:
 		t.held = true
@@ -34,7 +34,7 @@ func (t *turn) take(ctx context.Context) bool {
 }
 
 // give gives it back.
-func (t *turn) give() {
+func (t *permit) release() {
 	if t.held {
 		<-t.of
 		t.held = false
@@ -43,12 +43,12 @@ func (t *turn) give() {
 
 // lend lends the turn to another when an answer takes its time. back waits until
 // it is there again, or the context ends.
-func (t *turn) lend(ctx context.Context) (back func()) {
-	timer := time.AfterFunc(lendAfter, func() { <-t.of }) // holds one: never waits
+func (t *permit) yield(ctx context.Context) (back func()) {
+	timer := time.AfterFunc(yieldAfter, func() { <-t.of }) // holds one: never waits
 	return func() {
 		if !timer.Stop() {
 			t.held = false
-			t.take(ctx)
+			t.acquire(ctx)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (t tree) staged(i Image) Staged {
 // A walker reads a tree from a repository, manifest by manifest. For one
 // goroutine.
 type walker struct {
-	shelf    shelf
+	cache    manifestCache
 	from     *source
 	platform Platforms
 	bare     bool                                        // leaves out the attestations that an index lists
@@ -96,7 +96,7 @@ func (w *walker) visit(ctx context.Context, want ocispec.Descriptor, depth int) 
 
 // read does so for the first time.
 func (w *walker) read(ctx context.Context, want ocispec.Descriptor, depth int) (ocispec.Descriptor, error) {
-	desc, content, fetched, err := w.shelf.manifest(ctx, w.from, want)
+	desc, content, fetched, err := w.cache.manifest(ctx, w.from, want)
 	if errors.Is(err, registry.ErrNotFound) && depth == 0 {
 		return want, fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
@@ -177,7 +177,7 @@ func (w *walker) add(d ocispec.Descriptor) error {
 // single refuses an image that is no index and not of a platform that was
 // chosen. Only its configuration tells.
 func (w *walker) single(ctx context.Context, m manifest.Manifest) error {
-	content, err := w.shelf.config(ctx, w.from, *m.Config)
+	content, err := w.cache.config(ctx, w.from, *m.Config)
 	if err != nil {
 		return fmt.Errorf("configuration %s: %w", m.Config.Digest, err)
 	}
@@ -247,7 +247,7 @@ func (w *walker) noneOf(children []ocispec.Descriptor) error {
 	if len(children) == 0 {
 		has = "none, for it is an empty index"
 	}
-	if one := w.platform.One; len(w.platform.Only) == 0 && describes(&one) {
+	if one := w.platform.DefaultPlatform; len(w.platform.Only) == 0 && describes(&one) {
 		return fmt.Errorf("%w: it has %s, and not %s, the default here: %s", ErrNotChosen, has, platformText(one), oneImage(w.from.name, children))
 	}
 	return fmt.Errorf("%w: it has %s", ErrNotChosen, has)
