@@ -17,34 +17,34 @@ const maxSources = 16
 // A blob is wanted by one part or more.
 type blob struct {
 	ocispec.Descriptor
-	state   blobState
+	state     blobState
 	needed    bool  // the destination wants it
-	counted bool  // among what has to be fetched
+	counted   bool  // among what has to be fetched
 	recheck   bool  // the destination changed its mind: it may be staged
-	remaining    int64 // bytes still to be written
+	remaining int64 // bytes still to be written
 	// reserved says that rest is counted as coming.
-	reserved bool
-	waiting  []*part
-	conflicts   []sizeConflict
-	sources  []*source
-	first    *item
+	reserved  bool
+	waiting   []*part
+	conflicts []sizeConflict
+	sources   []*source
+	first     *item
 
 	// Written by the goroutine that fetches it.
-	sourceIndex      int   // index of the source
-	corrupt int   // contents thrown away
+	sourceIndex    int   // index of the source
+	corrupt        int   // contents thrown away
 	fromEarlierRun int64 // bytes in its partial file that came in an earlier run, at most
-	err     error
+	err            error
 }
 
 type blobState uint8
 
 const (
 	stateChecking blobState = iota // whether the destination wants it
-	stateWaiting                    // to be fetched once there is room for what needs it
+	stateWaiting                   // to be fetched once there is room for what needs it
 	stateQueued
 	stateActive // fetched, or taken by the destination
-	stateDone       // staged and taken, or not wanted
-	stateLost     // no source has it; or nobody waited for it any more
+	stateDone   // staged and taken, or not wanted
+	stateLost   // no source has it; or nobody waited for it any more
 )
 
 // A rival says that a blob has another size. One of the two is wrong, and

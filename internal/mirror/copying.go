@@ -27,24 +27,24 @@ import (
 // where a disk is waited for; and a few commit. The ledger knows who is next.
 type copying struct {
 	*Copier
-	ctx     context.Context
-	stop    context.CancelCauseFunc // with what ends the whole
+	ctx         context.Context
+	stop        context.CancelCauseFunc // with what ends the whole
 	fetchCtx    context.Context         // of fetches: ends when nobody waits for a blob any more
-	stopFetches  context.CancelFunc
-	workers sync.WaitGroup
-	began   time.Time
+	stopFetches context.CancelFunc
+	workers     sync.WaitGroup
+	began       time.Time
 
-	staging *layout.Layout
-	cache   manifestCache
-	examinations   *queue[examination]
-	scheduler  *scheduler
+	staging      *layout.Layout
+	cache        manifestCache
+	examinations *queue[examination]
+	scheduler    *scheduler
 	openFiles    chan struct{} // an entry for each partial file that is open
-	running runningTransfers
+	running      runningTransfers
 
-	fetchedBytes    atomic.Int64 // bytes of blobs that came
-	wastedBytes    atomic.Int64 // of these, for nothing
-	retries atomic.Int64
-	localBytes    atomic.Int64 // bytes of blobs that had to be fetched, and are here
+	fetchedBytes atomic.Int64 // bytes of blobs that came
+	wastedBytes  atomic.Int64 // of these, for nothing
+	retries      atomic.Int64
+	localBytes   atomic.Int64 // bytes of blobs that had to be fetched, and are here
 }
 
 // commits is how many images are committed at once. A layout shares one write
@@ -54,7 +54,7 @@ const commits = 8
 // A look is something to be found out: about an image, or about what is
 // attached to it.
 type examination struct {
-	item     *item
+	item      *item
 	referrers bool
 }
 
@@ -64,9 +64,9 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 		began:   time.Now(),
 		staging: c.to.Staging(),
 		// Manifests go before signatures: they are what keeps the link busy.
-		examinations:  newQueue(func(a, b examination) bool { return !a.referrers && b.referrers }),
-		scheduler: newScheduler(),
-		openFiles:   make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
+		examinations: newQueue(func(a, b examination) bool { return !a.referrers && b.referrers }),
+		scheduler:    newScheduler(),
+		openFiles:    make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
 	}
 	r.cache = newManifestCache(r.staging, false)
 	if !c.copy.CompareAndSwap(nil, r) {

@@ -49,8 +49,8 @@ func isFatal(err error) bool {
 type remedy uint8
 
 const (
-	resumeSame     remedy = iota // ask again, from where it is
-	restart                    // throw away what is there, and ask again
+	resumeSame  remedy = iota // ask again, from where it is
+	restart                   // throw away what is there, and ask again
 	otherSource               // ask another repository
 )
 

@@ -114,13 +114,13 @@ type push struct {
 
 	uploaded, mounted atomic.Int64 // bytes
 
-	mu      sync.Mutex
-	targets map[string]*target
-	single  map[string]bool // names that stand for an image, and for no index
-	blobs   map[digest.Digest]*blobLocations
-	namespaces  map[string]*namespace // by namespace
-	noMounts bool              // mounting is not tried any more
-	busy    int               // mounts in a row that were refused with 429
+	mu         sync.Mutex
+	targets    map[string]*target
+	single     map[string]bool // names that stand for an image, and for no index
+	blobs      map[digest.Digest]*blobLocations
+	namespaces map[string]*namespace // by namespace
+	noMounts   bool                  // mounting is not tried any more
+	busy       int                   // mounts in a row that were refused with 429
 }
 
 // A space is a namespace of a registry: what the first repository of it that is

@@ -24,13 +24,13 @@ import (
 // it, so that it is uploaded once and mounted ever after. From then on one caller
 // a repository does.
 type blobLocations struct {
-	mu    sync.Mutex
+	mu           sync.Mutex
 	repositories []string                 // repositories that have it
-	absentFrom map[string]bool          // repositories that said they have it not
-	stale  map[string]bool          // repositories that said they have it, and refused a manifest for want of it
-	sent  map[string]bool          // repositories that it was uploaded to
-	busy  map[string]chan struct{} // closed when who deals with a repository is done
-	first chan struct{}            // the one of busy that is to find the first home
+	absentFrom   map[string]bool          // repositories that said they have it not
+	stale        map[string]bool          // repositories that said they have it, and refused a manifest for want of it
+	sent         map[string]bool          // repositories that it was uploaded to
+	busy         map[string]chan struct{} // closed when who deals with a repository is done
+	first        chan struct{}            // the one of busy that is to find the first home
 }
 
 // blob returns what is known of a blob.

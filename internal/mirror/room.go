@@ -32,7 +32,7 @@ type room struct {
 	base int64                   // of the new tar: what is there already
 	kept map[digest.Digest]int64 // that content
 
-	reserved   int64                 // let in, and not written yet
+	reserved int64                 // let in, and not written yet
 	promised int64                 // let in, for the new tar
 	refs     map[digest.Digest]int // of these, how many parts have it
 }

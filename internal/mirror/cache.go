@@ -22,10 +22,10 @@ import (
 // A shelf gives manifests and configurations: from the staging layout when they
 // are there, else from their repository, once. Safe for concurrent use.
 type manifestCache struct {
-	staging *layout.Layout // nil: there is none
-	dry     bool           // do not put there what was fetched
-	flights *singleflight.Group
-	fetchedBytes    *atomic.Int64 // bytes fetched
+	staging      *layout.Layout // nil: there is none
+	dry          bool           // do not put there what was fetched
+	flights      *singleflight.Group
+	fetchedBytes *atomic.Int64 // bytes fetched
 }
 
 func newManifestCache(staging *layout.Layout, dry bool) manifestCache {

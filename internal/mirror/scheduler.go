@@ -17,33 +17,33 @@ import (
 // images each of them holds back. It is the one place where goroutines of a run
 // meet. Nothing in it waits for anything but its lock.
 type scheduler struct {
-	fetches    hostQueues // blobs to be fetched
+	fetches   hostQueues // blobs to be fetched
 	completed *queue[completedBlob]
-	ready    *queue[*item] // to be committed
+	ready     *queue[*item] // to be committed
 
-	mu        sync.Mutex
-	items     []*item
-	names     map[string]bool // references
-	claims    claims
-	blobs     map[digest.Digest]*blob
-	manifests map[digest.Digest]bool
+	mu               sync.Mutex
+	items            []*item
+	names            map[string]bool // references
+	claims           claims
+	blobs            map[digest.Digest]*blob
+	manifests        map[digest.Digest]bool
 	inputEnded       bool  // no image is to come
-	unexamined  int   // images that were not looked at to the end
-	unfinishedImages      int   // images whose turn is not over
-	bytes     int64 // unique, of blobs and manifests
-	wanted    int64 // of blobs that have to be fetched, fetched ones too
-	done      int   // images copied or present
-	failed    int
-	pending   int
-	unreported     []Event // ends of images that nobody was told of
-	deferred  []*item // images that are there if the destination can be finished
+	unexamined       int   // images that were not looked at to the end
+	unfinishedImages int   // images whose turn is not over
+	bytes            int64 // unique, of blobs and manifests
+	wanted           int64 // of blobs that have to be fetched, fetched ones too
+	done             int   // images copied or present
+	failed           int
+	pending          int
+	unreported       []Event // ends of images that nobody was told of
+	deferred         []*item // images that are there if the destination can be finished
 
-	room     *room   // nil: nobody looks
+	room           *room   // nil: nobody looks
 	waitingForRoom []*part // that wait for room
-	dirty    bool    // something has ended since they were looked at
+	dirty          bool    // something has ended since they were looked at
 
 	shutdown func()      // called when every image had its turn
-	report func(Event) // told of the end of each image, without the lock
+	report   func(Event) // told of the end of each image, without the lock
 }
 
 // unlock ends a turn with the lock, and tells what has ended meanwhile.
@@ -59,8 +59,8 @@ func (l *scheduler) unlock() {
 
 func newScheduler() *scheduler {
 	return &scheduler{
-		fetches:     hostQueues{hosts: map[*pulse][2]*queue[*blob]{}},
-		completed:  newQueue[completedBlob](nil),
+		fetches:   hostQueues{hosts: map[*pulse][2]*queue[*blob]{}},
+		completed: newQueue[completedBlob](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},
 		claims:    claims{},
@@ -78,29 +78,29 @@ type item struct {
 
 	// Written by the one goroutine that has the item in its turn: it looks at
 	// it, and later another commits it.
-	root      digest.Digest // at the source
-	nameConflict     error         // another image has its name at the destination
-	present   bool          // at the destination, before
-	maybePartial  bool          // the destination has its index, and perhaps not all that was chosen of it
-	rewritten bool
-	deferred    bool    // the destination's Finish
-	record    *record // what the destination has recorded of what is attached, when it has the image
+	root         digest.Digest // at the source
+	nameConflict error         // another image has its name at the destination
+	present      bool          // at the destination, before
+	maybePartial bool          // the destination has its index, and perhaps not all that was chosen of it
+	rewritten    bool
+	deferred     bool    // the destination's Finish
+	record       *record // what the destination has recorded of what is attached, when it has the image
 	searched     bool    // what is attached was looked for, to the end
-	platforms []string
-	rounds    int // of commits that found something missing
-	leftBehind      int // attached, and left behind
-	unreadLists   int // lists of what is attached that could not be read
-	notes     []string
+	platforms    []string
+	rounds       int // of commits that found something missing
+	leftBehind   int // attached, and left behind
+	unreadLists  int // lists of what is attached that could not be read
+	notes        []string
 
 	// Under the ledger's lock.
-	parts   []*part // the image, and what is attached to it
-	waits    int     // blobs it waits for, and one for whoever has it in turn
-	ended    bool
-	status  Status
-	err     error
-	size    int64
-	standalone   int64 // bytes of blobs and manifests, were it copied alone
-	fetched int64
+	parts      []*part // the image, and what is attached to it
+	waits      int     // blobs it waits for, and one for whoever has it in turn
+	ended      bool
+	status     Status
+	err        error
+	size       int64
+	standalone int64 // bytes of blobs and manifests, were it copied alone
+	fetched    int64
 }
 
 // A part is an image or something attached to it: what has to be in before it
