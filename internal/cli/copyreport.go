@@ -8,18 +8,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/quayside/quayside/discover"
-	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
@@ -145,73 +139,6 @@ func remark(i mirror.ImageReport, why string) string {
 	return strings.Join(append(words, i.Notes...), "; ")
 }
 
-// A reportFile is where --report goes: beside the file first, so that it is
-// there as before or whole. Nil is none.
-type reportFile struct {
-	name   string
-	device bool // or a pipe, or a file that the process was given open: written to as it is
-}
-
-// newReportFile makes sure that the report can be written, before anything is
-// done. It leaves nothing: another run may want the same file.
-func newReportFile(name string) (*reportFile, error) {
-	switch name {
-	case "":
-		return nil, nil
-	case "-":
-		return nil, usagef("--report takes the name of a file: -o json writes the report to standard output")
-	}
-	f := &reportFile{name: name}
-	info, err := os.Stat(name)
-	switch {
-	case err == nil && info.IsDir():
-		return nil, usagef("--report: %s is a folder: name a file in it", name)
-	case err == nil && (!info.Mode().IsRegular() || inherited(name)):
-		f.device = true
-		return f, nil
-	}
-	if f.name, err = disk.Follow(name); err != nil { // the file is replaced, and not a link to it
-		return nil, usagef("--report: %w", err)
-	}
-	temp, err := f.temp()
-	if wrong, ok := errors.AsType[*fs.PathError](err); ok { // which names the file beside
-		return nil, usagef("--report %s: the file cannot be made: %w", name, wrong.Err)
-	}
-	if err != nil {
-		return nil, usagef("--report: %w", err)
-	}
-	if err := errors.Join(temp.Close(), os.Remove(temp.Name())); err != nil {
-		return nil, usagef("--report: %w", err)
-	}
-	return f, nil
-}
-
-// temp makes the file beside the report.
-func (f *reportFile) temp() (*os.File, error) {
-	return disk.Create(filepath.Dir(f.name), ".quayside-report-")
-}
-
-func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
-	switch {
-	case f == nil:
-		return nil
-	case f.device:
-		to, err := openSink(ctx, f.name, os.O_APPEND)
-		if err != nil {
-			return err
-		}
-		return errors.Join(printJSON(to, r), to.Close())
-	}
-	temp, err := f.temp()
-	if err != nil {
-		return err
-	}
-	if err := printJSON(temp, r); err != nil {
-		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
-	}
-	return disk.Install(temp, f.name)
-}
-
 // failedTargets reads what an earlier run's report names as not done, each image
 // once. An image whose digest is known there is the one that it was then. lost are those
 // that nothing can be asked about: the server gave what is no name.
@@ -232,18 +159,18 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 			file, earlier.Error)
 	}
 	again := map[string]bool{}
-	for _, u := range earlier.Unknown { // patterns are among these
-		if u.Reason == string(discover.Malformed) {
-			if _, err := ref.ParsePattern(u.Reference); err != nil {
-				lost = append(lost, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
-				continue
-			}
+	for _, u := range earlier.Unknown {
+		if !searchable(u.Reference) {
+			lost = append(lost, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
+			continue
 		}
 		again[u.Reference] = true
 	}
 	for _, i := range earlier.FailedImages() {
 		if i.Digest == "" {
-			again[i.Reference()] = true
+			if searchable(i.Reference()) {
+				again[i.Reference()] = true
+			}
 			continue
 		}
 		delete(again, i.Reference())
@@ -257,4 +184,19 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 		return nil, nil, usagef("--failed-from %s: %w", file, err)
 	}
 	return append(targets, found...), lost, nil
+}
+
+// searchable reports whether the reference of an unknown image can be looked for:
+// HOST/ORG/REPO:TAG or HOST/ORG/REPO@DIGEST. The repository has to be a valid name. It is
+// taken literally: in a name that a server listed, a star is a character like others.
+func searchable(reference string) bool {
+	if image, err := ref.ParseImage(reference); err == nil && image.Digest != "" {
+		return true
+	}
+	parts := strings.SplitN(reference[:max(strings.LastIndexByte(reference, ':'), 0)], "/", 3)
+	if len(parts) < 3 || ref.ValidRepository(parts[2]) != nil {
+		return false
+	}
+	_, err := ref.ParsePattern(reference)
+	return err == nil
 }

@@ -57,7 +57,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	}
 	h.lost = lost
 	h.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
-	out, err := newReportFile(f.report)
+	out, err := a.newReportFile(f.report)
 	if err != nil {
 		return err
 	}

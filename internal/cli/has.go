@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func (a *app) has(ctx context.Context, args []string) error {
 	var images report.Images
 	var failed []question
 	missing, known := false, 0
-	for q := range parallel(ctx, inspections, slices.Values(questions), a.answer) {
+	for q := range a.answers(ctx, questions) {
 		if q.err != nil {
 			failed = append(failed, q)
 			continue
@@ -175,6 +176,21 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 		}
 	}
 	return all, links, a.settleToken(links...)
+}
+
+// answers asks the questions of each server side by side.
+func (a *app) answers(ctx context.Context, questions []question) iter.Seq[question] {
+	byServer := map[*link][]question{}
+	for _, q := range questions {
+		byServer[q.link] = append(byServer[q.link], q)
+	}
+	var servers []func(context.Context) iter.Seq[question]
+	for _, list := range byServer {
+		servers = append(servers, func(ctx context.Context) iter.Seq[question] {
+			return parallel(ctx, inspections, slices.Values(list), a.answer)
+		})
+	}
+	return merge(ctx, servers...)
 }
 
 // answer asks a question.

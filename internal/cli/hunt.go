@@ -63,7 +63,8 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 	return targets, nil
 }
 
-// A hunt finds the images that targets mean, one target after the other.
+// A hunt finds the images that targets mean. Targets of one host are searched one after
+// the other, and hosts side by side: a host that does not answer does not delay another.
 type hunt struct {
 	a          *app
 	targets    []target
@@ -72,24 +73,25 @@ type hunt struct {
 	failEmpty  bool    // an answer without an image is none
 	labels     []label // that images have to have
 	registries *registries
-	show       func(discover.Progress)
+	show       func(discover.Progress) // receives how far the whole is; safe for concurrent use
 	skip       func(report.Image) bool // leaves images out; or nil
 	unknown    func(report.Gap)        // told of each; or nil
 	seen       map[string]bool         // what was yielded or named already, when several targets may repeat it
 	lost       []report.Gap            // unknown images of an earlier run that nothing can be asked about
 	looked     atomic.Int64            // images that were looked into
 	cut        atomic.Bool             // an image was not, as the command was told to end
+	progress   progressSum
 
 	// What came of it, to be read when the sequence has ended.
 	found   int          // present images, with the labels
 	absent  []report.Gap // images that are not there and should be: the user named them, or failAbsent is set
 	summary report.Summary
-	told    []outcome
+	told    []outcome // of each target; it has not ended unless it says so
 }
 
 // hunt prepares to find what targets mean. Nothing is sent.
 func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hunt, err error) {
-	h = &hunt{a: a, targets: targets, labels: labels, summary: report.NewSummary()}
+	h = &hunt{a: a, targets: targets, labels: labels, summary: report.NewSummary(), told: make([]outcome, len(targets))}
 	for i, t := range targets {
 		host := t.pattern.Host
 		if t.image.Digest != "" {
@@ -116,20 +118,46 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 // images finds the images as they are ranged over, in no order.
 func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
-		defer h.sortGaps()
+		defer h.conclude()
 		for _, gap := range h.lost {
 			h.gap(gap)
 		}
-		for _, t := range h.targets {
-			if !h.resolve(ctx, t, yield) || ctx.Err() != nil {
+		h.progress.begin(len(h.targets))
+		byHost := map[string][]int{}
+		for i, t := range h.targets {
+			byHost[t.link.host] = append(byHost[t.link.host], i)
+		}
+		var hosts []func(context.Context) iter.Seq[report.Image]
+		for _, indexes := range byHost {
+			hosts = append(hosts, func(ctx context.Context) iter.Seq[report.Image] { return h.resolveAll(ctx, indexes) })
+		}
+		for i := range merge(ctx, hosts...) {
+			if !h.take(i, yield) {
 				return
 			}
 		}
 	}
 }
 
-// sortGaps orders what is unknown or missing by name, so that two runs can be compared.
-func (h *hunt) sortGaps() {
+// resolveAll finds the images of some targets, one target after the other.
+func (h *hunt) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Image] {
+	return func(yield func(report.Image) bool) {
+		for _, index := range indexes {
+			if h.resolve(ctx, index, yield); ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// conclude adds up the outcomes, and orders what is unknown or missing by name, so that two
+// runs can be compared.
+func (h *hunt) conclude() {
+	for _, o := range h.told {
+		if o.search.Pattern != "" {
+			h.summary.Add(o.search)
+		}
+	}
 	byName := func(x, y report.Gap) int { return strings.Compare(x.Reference, y.Reference) }
 	slices.SortStableFunc(h.summary.Gaps, byName)
 	slices.SortStableFunc(h.absent, byName)
@@ -137,35 +165,38 @@ func (h *hunt) sortGaps() {
 	h.summary.Absences = append(h.summary.Absences, h.absent...)
 }
 
-// resolve finds the images of one target. It returns false when nobody wants more.
-func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) bool) bool {
-	gaps := len(h.summary.Gaps)
-	wanted := true
+// resolve yields the images of one target, and records its outcome. It uses nothing that
+// the searches of other hosts use.
+func (h *hunt) resolve(ctx context.Context, index int, yield func(report.Image) bool) {
+	t := h.targets[index]
 	var counts report.Counts
-	take := func(results iter.Seq[report.Image]) {
+	labelled := func(results iter.Seq[report.Image]) {
 		if len(h.labels) > 0 {
 			results = parallel(ctx, inspections, results, h.label)
 		}
 		for i := range results {
 			count(&counts, i)
-			if wanted = h.take(i, yield); !wanted {
-				return
-			}
+			yield(i) // merge takes every value
 		}
 	}
 	if t.image.Digest != "" {
-		take(func(yield func(report.Image) bool) { yield(byDigest(t)) })
-		h.told = append(h.told, h.gapped(outcome{complete: true}, gaps))
-		return wanted
+		labelled(func(yield func(report.Image) bool) { yield(byDigest(t)) })
+		h.told[index] = outcome{ended: true, complete: true}.less(counts)
+		return
 	}
 	p, l := t.pattern, t.link
 	if p.Host != "" && p.Host != l.host {
 		p.Host = "" // a name that the config file has for the server
 	}
 	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Progress: h.show, Pruned: h.all || h.failAbsent,
+		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Pruned: h.all || h.failAbsent,
+		Progress: func(p discover.Progress) {
+			if h.show != nil {
+				h.show(h.progress.set(index, p))
+			}
+		},
 	})
-	take(func(yield func(report.Image) bool) {
+	labelled(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
 			if !yield(h.a.image(r, l)) {
 				return
@@ -176,14 +207,12 @@ func (h *hunt) resolve(ctx context.Context, t target, yield func(report.Image) b
 	if err == nil && h.cut.Load() {
 		err = ctx.Err()
 	}
-	o := h.gapped(h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l), gaps)
+	o := h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l).less(counts)
 	if len(h.labels) > 0 { // which the search knows nothing of
 		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
 		o.search.Unlabelled = counts.Unlabelled
 	}
-	h.told = append(h.told, o)
-	h.summary.Add(o.search)
-	return wanted
+	h.told[index] = o
 }
 
 // count adds a verdict.
@@ -199,17 +228,6 @@ func count(c *report.Counts, i report.Image) {
 	if i.Reason == unlabelled {
 		c.Unlabelled++
 	}
-}
-
-// gapped makes an outcome one in part when gaps have been added since.
-func (h *hunt) gapped(o outcome, before int) outcome {
-	if len(h.summary.Gaps) > before {
-		o.complete = false
-		if o.code == exitDone {
-			o.code = exitPart
-		}
-	}
-	return o
 }
 
 // byDigest is the image of a target that names its digest.
@@ -323,7 +341,7 @@ func leftOut(i report.Image) bool {
 // verdict is the exit code of the hunt and the error it ended with first. That an
 // image is absent is certain, however much else is unknown.
 func (h *hunt) verdict() (code int, first string) {
-	code, first = worst(h.told, len(h.targets))
+	code, first = worst(h.told)
 	switch {
 	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):
 		code = exitNo
@@ -340,7 +358,7 @@ func (h *hunt) verdict() (code int, first string) {
 
 // complete reports whether nothing is missing from the answer: see doc/output.md.
 func (h *hunt) complete() bool {
-	return len(h.told) == len(h.targets) && len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
+	return len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
 }
 
 // token is what the servers of all targets made of the token, and the host that it is
@@ -349,10 +367,7 @@ func (h *hunt) complete() bool {
 func (h *hunt) token() (word string, host *string) {
 	word = report.TokenNone
 	for i, t := range h.targets {
-		of := t.link.token()
-		if i < len(h.told) {
-			of = cmp.Or(h.told[i].search.Token, of)
-		}
+		of := cmp.Or(h.told[i].search.Token, t.link.token())
 		word, host = weigh(word, of), cmp.Or(host, t.link.tokenHost())
 	}
 	return word, host

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -279,5 +281,30 @@ func TestRegistryRequestsAreLogged(t *testing.T) {
 				t.Errorf("%s shows %q:\n%s", verbose, secret, &stderr)
 			}
 		}
+	}
+}
+
+// A server that takes connections and never answers delays no other: what the others have is
+// printed meanwhile, also if the pattern or the image of the silent one comes first.
+func TestSilentHostDelaysNoOther(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	s := serve(t)
+	dead, live := strings.TrimPrefix(silent.URL, "http://"), strings.TrimPrefix(s.URL(), "http://")
+	for name, args := range map[string][]string{
+		"find": {"find", dead + "/org/*:1", dead + "/other/*:1", live + "/stackfleet/nova-*:2025.1", live + "/stackfleet/heat-api:2025.1"},
+		"has":  {"has", dead + "/org/a:1", dead + "/org/b:1", live + "/stackfleet/nova-api:2025.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			want := map[string]string{"find": "heat-api", "has": "nova-api"}[name]
+			stdout := &canceller{pattern: regexp.MustCompile(`"present".*` + want), cancel: cancel}
+			var stderr bytes.Buffer
+			code := command(ctx, stdout, &stderr, nil, append(args, "-o", "ndjson", "--plain-http", "--timeout", "20s")...)
+			if code != 130 || !strings.Contains(stdout.String(), want) {
+				t.Errorf("exit code %d\n%s%s", code, stdout, &stderr)
+			}
+		})
 	}
 }

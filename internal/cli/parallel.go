@@ -9,44 +9,66 @@ import (
 	"sync"
 )
 
-// parallel calls f for all that in yields, so many at once, and yields what f
-// returns, in no order. When the caller breaks off, or ctx ends, it stops; when
-// it returns, so has all it started.
-func parallel[T, R any](ctx context.Context, jobs int, in iter.Seq[T], f func(context.Context, T) R) iter.Seq[R] {
-	return func(yield func(R) bool) {
+// merge ranges over several sequences at the same time, each in its own goroutine, and
+// yields their values in no order. If the caller breaks off, the context of the sequences
+// ends. When merge returns, all its goroutines have ended.
+func merge[T any](ctx context.Context, sources ...func(context.Context) iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		work, results := make(chan T), make(chan R)
+		values := make(chan T)
 		var group sync.WaitGroup
-		group.Go(func() {
-			defer close(work)
-			for t := range in {
-				select {
-				case work <- t:
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
-		for range jobs {
+		for _, source := range sources {
 			group.Go(func() {
-				for t := range work {
-					results <- f(ctx, t)
+				for v := range source(ctx) {
+					values <- v
 				}
 			})
 		}
 		go func() {
 			group.Wait()
-			close(results)
+			close(values)
 		}()
 		defer func() {
 			cancel()
-			for range results {
+			for range values {
 			}
 		}()
-		for r := range results {
-			if !yield(r) {
+		for v := range values {
+			if !yield(v) {
 				return
 			}
 		}
+	}
+}
+
+// parallel calls f for every value of in, at most jobs calls at a time, and yields the
+// results in no order. It stops when the caller breaks off or ctx ends.
+func parallel[T, R any](ctx context.Context, jobs int, in iter.Seq[T], f func(context.Context, T) R) iter.Seq[R] {
+	return func(yield func(R) bool) {
+		work := make(chan T)
+		feed := func(ctx context.Context) iter.Seq[R] {
+			return func(func(R) bool) {
+				defer close(work)
+				for t := range in {
+					select {
+					case work <- t:
+					case <-ctx.Done():
+						return
+					}
+				}
+			}
+		}
+		call := func(ctx context.Context) iter.Seq[R] {
+			return func(yield func(R) bool) {
+				for t := range work {
+					yield(f(ctx, t)) // merge takes every value
+				}
+			}
+		}
+		sources := []func(context.Context) iter.Seq[R]{feed}
+		for range jobs {
+			sources = append(sources, call)
+		}
+		merge(ctx, sources...)(yield)
 	}
 }

@@ -230,3 +230,37 @@ func pressure(held bool, rate float64, pause time.Duration) string {
 	}
 	return ""
 }
+
+// A progressSum adds up how far several searches are. Safe for concurrent use.
+type progressSum struct {
+	began time.Time
+
+	mu    sync.Mutex
+	parts []discover.Progress
+}
+
+func (s *progressSum) begin(searches int) {
+	s.began, s.parts = time.Now(), make([]discover.Progress, searches)
+}
+
+// set records how far one search is, and returns how far all of them are. The pace is that
+// of a server that holds its search up, if there is one.
+func (s *progressSum) set(search int, p discover.Progress) discover.Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts[search] = p
+	sum := discover.Progress{Elapsed: time.Since(s.began), Pace: p.Pace}
+	for _, part := range s.parts {
+		sum.Listing = sum.Listing || part.Listing
+		sum.Listed += part.Listed
+		sum.Candidates += part.Candidates
+		sum.Checked += part.Checked
+		sum.Present += part.Present
+		sum.Absent += part.Absent
+		sum.Unknown += part.Unknown
+		if working := part.Listing || part.Checked < part.Candidates; working && holdUp(sum.Pace) == "" {
+			sum.Pace = part.Pace
+		}
+	}
+	return sum
+}

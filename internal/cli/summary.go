@@ -15,8 +15,9 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// An outcome is what became of one pattern of find.
+// An outcome is what became of one target. It is zero until its search has ended.
 type outcome struct {
+	ended   bool
 	search  report.Search
 	code    int
 	err     error // why it failed; nil when the code is 0 or 3
@@ -31,7 +32,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	if errors.Is(err, discover.ErrTokenIgnored) {
 		err = nil // there is an answer, and ignored says what it lacks
 	}
-	o := outcome{search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err, complete: s.Complete && err == nil}
+	o := outcome{ended: true, search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err, complete: s.Complete && err == nil}
 	var late *timeoutError
 	switch {
 	case err != nil && errors.As(context.Cause(ctx), &late):
@@ -52,6 +53,17 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	}
 	if o.err != nil {
 		o.search.Error = a.hidden(o.err)
+	}
+	return o
+}
+
+// less is the outcome without the images that are unknown: one in part, if there are any.
+func (o outcome) less(counts report.Counts) outcome {
+	if counts.Unknown > 0 {
+		o.complete = false
+		if o.code == exitDone {
+			o.code = exitPart
+		}
 	}
 	return o
 }
@@ -144,9 +156,12 @@ func (h *hunt) tellSummary() {
 
 // worst is the exit code of all the patterns together, and the first error:
 // when some failed and others did not, the command is done in part.
-func worst(outcomes []outcome, patterns int) (code int, first string) {
-	failed := 0
+func worst(outcomes []outcome) (code int, first string) {
+	failed, ended := 0, 0
 	for _, o := range outcomes {
+		if o.ended {
+			ended++
+		}
 		switch {
 		case o.code == exitInterrupted:
 			return exitInterrupted, o.search.Error
@@ -159,7 +174,7 @@ func worst(outcomes []outcome, patterns int) (code int, first string) {
 			code = exitPart
 		}
 	}
-	if failed > 0 && failed < patterns && len(outcomes) == patterns {
+	if failed > 0 && failed < ended && ended == len(outcomes) {
 		code = exitPart
 	}
 	return code, first
