@@ -134,6 +134,7 @@ func (a *attempt) isDead(ctx context.Context, w *way, err error) bool {
 		return false
 	}
 	a.dead = append(a.dead, w.realm.String())
+	a.registry.silent.add(w.realm)
 	return true
 }
 

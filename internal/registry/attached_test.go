@@ -139,6 +139,43 @@ func TestNothingIsAttached(t *testing.T) {
 	}
 }
 
+// Only a 404 says that nothing is attached. A list or a signature that is denied, or
+// that a server in trouble does not show, is an error of that status.
+func TestDeniedAttachmentsAreNotNone(t *testing.T) {
+	name := digest.FromString("image")
+	tag := "sha256-" + name.Encoded()
+	for path, others := range map[string]int{"/referrers/": 404, "/manifests/" + tag: 404, "/manifests/" + tag + ".sig": 404, "/manifests/" + tag + ".sbom": 200} {
+		for _, status := range []int{401, 403, 429, 500, 502, 503, 504, 404} {
+			for _, kind := range []string{"application/json", "text/plain", "text/html", ""} {
+				if status == 404 && kind == "text/html" {
+					continue // a dead backend's, but of the referrers
+				}
+				url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					code := 404
+					switch {
+					case strings.HasSuffix(r.URL.Path, path) || path == "/referrers/" && strings.Contains(r.URL.Path, path):
+						code = status
+						w.Header().Set("Content-Type", kind)
+					case strings.Contains(r.URL.Path, "/referrers/"):
+						code = others
+						w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+					}
+					w.WriteHeader(code)
+					if code == 200 {
+						_, _ = w.Write([]byte(`{"schemaVersion":2,"manifests":[]}`))
+					}
+				})
+				got, err := connect(t, url, "", "").repository(t, "a/b").Attachments(t.Context(), name)
+				e := new(registry.Error)
+				if status == 404 && (err != nil || len(got) > 0) || status != 404 && (!errors.As(err, &e) || e.Status != status || errors.Is(err, registry.ErrNotFound)) {
+					t.Errorf("%s with %d %s: %v, %v", path, status, kind, got, err)
+				}
+			}
+		}
+	}
+}
+
 // A registry without a list of referrers (distribution) has them under the
 // fallback tag, which a push keeps up to date.
 func TestFallbackTag(t *testing.T) {

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -140,9 +141,9 @@ func (s *authFiles) file(p authPath) (*authFile, error) {
 // An authFile is one file, in the form that docker and podman share.
 type authFile struct {
 	path    string
-	auths   map[string]authEntry
-	helpers map[string]*helper // by host; nil: the file's own entry counts
-	store   *helper            // for any host; may be nil
+	auths   map[string]json.RawMessage // authEntry
+	helpers map[string]*helper         // by host; nil: the file's own entry counts
+	store   *helper                    // for any host; may be nil
 }
 
 type authEntry struct {
@@ -171,13 +172,14 @@ func readAuthFile(path string) (*authFile, error) {
 	if len(content) > maxAuthFile {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxAuthFile)
 	}
+	// Entries are decoded when they are needed: a broken entry makes no other useless.
 	var wire struct {
-		Auths       map[string]authEntry `json:"auths"`
-		CredHelpers map[string]string    `json:"credHelpers"`
-		CredsStore  string               `json:"credsStore"`
+		Auths       map[string]json.RawMessage `json:"auths"`
+		CredHelpers map[string]json.RawMessage `json:"credHelpers"`
+		CredsStore  json.RawMessage            `json:"credsStore"`
 	}
-	if len(strings.TrimSpace(string(content))) > 0 {
-		if err := json.Unmarshal(content, &wire); err != nil {
+	if text := strings.TrimSpace(decode(content)); text != "" { // editors of Windows write UTF-16, or a byte order mark
+		if err := json.Unmarshal([]byte(text), &wire); err != nil {
 			var syntax *json.SyntaxError
 			if errors.As(err, &syntax) {
 				return nil, fmt.Errorf("%s: no JSON at byte %d; repair it, or log in anew", path, syntax.Offset)
@@ -187,17 +189,14 @@ func readAuthFile(path string) (*authFile, error) {
 	}
 	f := &authFile{path: path, auths: wire.Auths, helpers: map[string]*helper{}}
 	for host, name := range wire.CredHelpers {
-		if f.helpers[host] = nil; name != "" {
-			f.helpers[host] = newHelper(path, name)
-		}
+		f.helpers[host] = newHelper(path, fmt.Sprintf("credHelpers, %.200q", host), name)
 	}
-	if wire.CredsStore != "" {
-		f.store = newHelper(path, wire.CredsStore)
-	}
+	f.store = newHelper(path, "credsStore", wire.CredsStore)
 	return f, nil
 }
 
-// find looks for the longest key first.
+// find looks for the longest key first. A broken entry of the host is an error only if
+// no other entry of the host serves.
 func (f *authFile) find(ctx context.Context, host, repository string) (Credential, error) {
 	for name := repository; name != ""; {
 		if c, err := f.entry(host + "/" + name); err != nil || !c.IsZero() {
@@ -210,14 +209,21 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 	if !chosen {
 		program = f.store
 	}
-	if program != nil {
+	var broken error // of what comes first
+	switch {
+	case program == nil:
+	case program.broken != nil:
+		broken = program.broken
+	default:
 		if c, err := program.credential(ctx, host); err != nil || !c.IsZero() {
 			return c, err
 		}
 	}
-	if c, err := f.entry(host); err != nil || !c.IsZero() {
-		return c, err
+	c, err := f.entry(host)
+	if !c.IsZero() {
+		return c, nil
 	}
+	broken = cmp.Or(broken, err)
 	// Docker has stored whole addresses, and does so for its own registry. It reads
 	// them without a scheme, too.
 	for _, key := range slices.Sorted(maps.Keys(f.auths)) {
@@ -227,12 +233,14 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 		}
 		at, path, _ := strings.Cut(rest, "/")
 		if (isURL || path == "" || path == "v1/" || path == "v2/") && sameRegistry(at, host) {
-			if c, err := f.entry(key); err != nil || !c.IsZero() {
-				return c, err
+			c, err := f.entry(key)
+			if !c.IsZero() {
+				return c, nil
 			}
+			broken = cmp.Or(broken, err)
 		}
 	}
-	return Credential{}, nil
+	return Credential{}, broken
 }
 
 // sameRegistry compares hosts. Docker's own has three names.
@@ -248,7 +256,11 @@ func plainHost(host string) string {
 
 // entry reads the entry of a key. None, and an empty one, is no error.
 func (f *authFile) entry(key string) (Credential, error) {
-	e := f.auths[key]
+	var e authEntry
+	content, there := f.auths[key]
+	if there && json.Unmarshal(content, &e) != nil {
+		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not in the form of docker's config.json; log in to it anew", f.path, key)
+	}
 	switch {
 	case e.IdentityToken != "":
 		return NewCredential(identityUser, e.IdentityToken), nil

@@ -5,6 +5,7 @@ package registry_test
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -126,7 +128,10 @@ func TestBrokenFile(t *testing.T) {
 		"no JSON":     {`{"auths":{"quay.io":{"auth":"hu5h"`, "config.json: no JSON"},
 		"not base64":  {`{"auths":{"quay.io":{"auth":"hu5h&"}}}`, `config.json: entry for "quay.io"`},
 		"no colon":    {`{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("hu5h")) + `"}}}`, `config.json: entry for "quay.io"`},
-		"other form":  {`{"auths":{"quay.io":{"auth":123456}}}`, "config.json: not in the form"},
+		"other form":  {`{"auths":{"quay.io":{"auth":123456}}}`, `config.json: entry for "quay.io" is not in the form`},
+		"a list":      {`{"auths":[123456]}`, "config.json: not in the form"},
+		"odd helper":  {`{"credHelpers":{"quay.io":{"name":"hu5h"}}}`, "config.json: credHelpers, \"quay.io\""},
+		"odd store":   {`{"credsStore":123456}`, "config.json: credsStore"},
 		"evil helper": {`{"credHelpers":{"quay.io":"../../hu5h"}}`, "no name of a credential helper"},
 		"no helper":   {`{"credsStore":"none-of-that-name"}`, "docker-credential-none-of-that-name, which is not installed"},
 	} {
@@ -138,6 +143,57 @@ func TestBrokenFile(t *testing.T) {
 	_, _, err := asks(t, home(t, nil, "REGISTRY_AUTH_FILE", "gone.json"), "quay.io", "org/repo")
 	if err == nil || !strings.Contains(err.Error(), "$REGISTRY_AUTH_FILE") || !strings.Contains(err.Error(), "gone.json") {
 		t.Errorf("named and gone: %v", err)
+	}
+}
+
+// A broken entry costs nothing but itself: another key that fits serves, and so do
+// the entries of other hosts and namespaces.
+func TestBrokenEntryBesideOthers(t *testing.T) {
+	right := strings.Trim(strings.TrimPrefix(entries("quay.io/org/app", "right", "https://quay.io/v1/", "old", "example.com", "other"), `{"auths":`), "{}")
+	for name, broken := range map[string]string{
+		"a number":      `"quay.io":1`,
+		"a text":        `"quay.io":"hu5h"`,
+		"a list":        `"quay.io":["hu5h"]`,
+		"a typed entry": `"quay.io":{"auth":{"user":"hu5h"}}`,
+		"not base64":    `"quay.io":{"auth":"hu5h&"}`,
+		"no colon":      `"quay.io":{"auth":"aHU1aA=="}`,
+		"another host":  `"broken.example.com":7`,
+		"a namespace":   `"quay.io/broken":7`,
+	} {
+		stored := home(t, map[string]string{".docker/config.json": `{"auths":{` + broken + "," + right + `}},"credHelpers":{"odd.example.com":["hu5h"]}}`})
+		for _, test := range [][3]string{{"quay.io", "org/app", "right"}, {"quay.io", "org/other", "old"}, {"example.com", "a/b", "other"}} {
+			user, _, err := asks(t, stored, test[0], test[1])
+			if err != nil || user != test[2] {
+				t.Errorf("%s: %s/%s: %q %v, want %q", name, test[0], test[1], user, err, test[2])
+			}
+		}
+	}
+	stored := home(t, map[string]string{".docker/config.json": `{"auths":{"quay.io/org":7,"quay.io":{"auth":7},` + right + `}},"credsStore":["hu5h"]}`})
+	for _, repository := range []string{"org/x", "org"} {
+		if _, _, err := asks(t, stored, "quay.io", repository); err == nil || !strings.Contains(err.Error(), `"quay.io/org"`) || strings.Contains(err.Error(), "hu5h") {
+			t.Errorf("%s: %v", repository, err)
+		}
+	}
+	if user, _, err := asks(t, stored, "quay.io", "org/app"); user != "right" || err != nil {
+		t.Errorf("%q, %v", user, err)
+	}
+}
+
+// Editors of Windows write a byte order mark, or UTF-16.
+func TestAuthFileOfAnEditor(t *testing.T) {
+	text := entries("quay.io", "kept")
+	little, big := []byte{0xff, 0xfe}, []byte{0xfe, 0xff}
+	for _, unit := range utf16.Encode([]rune(text)) {
+		little = binary.LittleEndian.AppendUint16(little, unit)
+		big = binary.BigEndian.AppendUint16(big, unit)
+	}
+	for name, content := range map[string]string{"UTF-8": "\ufeff" + text, "spaces": "\ufeff\r\n" + text + "\r\n", "UTF-16": string(little), "UTF-16BE": string(big)} {
+		if user, _, err := asks(t, home(t, map[string]string{".docker/config.json": content}), "quay.io", "a/b"); user != "kept" || err != nil {
+			t.Errorf("%s: %q, %v", name, user, err)
+		}
+	}
+	if user, _, err := asks(t, home(t, map[string]string{"run/containers/auth.json": "\ufeff", ".docker/config.json": text}), "quay.io", "a/b"); user != "kept" || err != nil {
+		t.Errorf("empty: %q, %v", user, err)
 	}
 }
 

@@ -16,15 +16,14 @@ type challenge struct {
 	parameters map[string]string
 }
 
-const maxChallenges = 32 // of one answer that are read
-
 // challenges reads all WWW-Authenticate headers of an answer, in their order. A
-// header may hold several challenges. What registries send is read too, and not
-// only what the RFC allows: values without quotes that need some, parameters
-// without a comma between them, a quote that is never closed.
+// header may hold several challenges. The reader also accepts what registries send
+// against the RFC: unquoted values that need quotes, parameters without a comma
+// between them, a quote that is never closed. The number of challenges is bounded by
+// the transport's bound on headers.
 func challenges(h http.Header) (all []challenge) {
 	for _, text := range h.Values("WWW-Authenticate") {
-		for len(all) < maxChallenges {
+		for {
 			var scheme string
 			scheme, text = cutToken(strings.TrimLeft(text, " \t,"))
 			if scheme == "" {

@@ -5,11 +5,18 @@ package registry_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -44,6 +51,9 @@ func TestEveryChallengeIsRead(t *testing.T) {
 		"digest first":            {[]string{`Digest realm="x", nonce="y", qop="auth,auth-int", ` + bearer}, "", ""},
 		"empty header first":      {[]string{"", ",,", bearer}, "", ""},
 		"a realm that is no good": {[]string{`Bearer realm="ftp://HOST/token"`, bearer}, "", ""},
+		"after forty others":      {append(slices.Repeat([]string{`Negotiate`, `Digest realm="x", nonce="y"`}, 20), bearer), "", ""},
+		"in a line of hundreds":   {[]string{strings.Repeat(`Odd a=b, `, 500) + bearer}, "", ""},
+		"hundreds of others":      {[]string{strings.Repeat(`Odd, `, 500)}, "wants odd, and", "wants odd, and"},
 		"negotiate and basic":     {[]string{"Negotiate", `Basic realm="x"`}, "docker login", ""},
 		"basic without realm":     {[]string{"Basic"}, "docker login", ""},
 		"BASIC":                   {[]string{`BASIC realm=x`}, "docker login", ""},
@@ -291,35 +301,90 @@ func TestRealmThatIsLessSafe(t *testing.T) {
 }
 
 // A token server that gives no answer is passed over for the next challenge that can
-// be met. If there is none, its error is the one that is reported.
+// be met. If there is none, its error is the one that is reported. Other images do not
+// wait for it again.
 func TestChallengeAfterADeadRealm(t *testing.T) {
-	for name, test := range map[string]struct {
-		secret string
-		after  string // the challenges after the dead one
-		want   string // in the error; "" is none
-	}{
-		"basic":                {"secret-of-robot", `Basic realm="x"`, ""},
-		"another realm":        {"secret-of-robot", `Bearer realm="http://HOST/token"`, ""},
-		"two dead ones":        {"secret-of-robot", `Bearer realm="http://127.0.0.1:1/other", Basic realm="x"`, ""},
-		"basic, no password":   {"", `Basic realm="x"`, "127.0.0.1:1"},
-		"none":                 {"secret-of-robot", "", "127.0.0.1:1"},
-		"the same realm again": {"secret-of-robot", `Bearer realm="http://127.0.0.1:1/token"`, "127.0.0.1:1"},
-	} {
-		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			user, secret, _ := r.BasicAuth()
-			switch {
-			case r.URL.Path == "/token":
-				_, _ = w.Write([]byte(`{"token":"good"}`))
-			case user == "robot" && secret == "secret-of-robot", r.Header.Get("Authorization") == "Bearer good":
-			default:
-				w.Header().Add("WWW-Authenticate", `Bearer realm="http://127.0.0.1:1/token",service="x"`)
-				w.Header().Add("WWW-Authenticate", strings.ReplaceAll(test.after, "HOST", r.Host))
-				w.WriteHeader(http.StatusUnauthorized)
-			}
-		})
-		has, err := connect(t, url, "robot", test.secret).repository(t, "a/b").HasBlob(t.Context(), describe(nil, ""))
-		if test.want == "" && (!has || err != nil) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: %v, %v, want %q", name, has, err, test.want)
+	for _, dead := range []string{"refused", "silent", "half an answer"} {
+		for name, test := range map[string]struct {
+			secret string
+			after  string // the challenges after the dead one
+			fails  bool
+			asked  int // how often all images together ask the dead realm; 0 is any
+		}{
+			"basic":                {"secret-of-robot", `Basic realm="x"`, false, 1},
+			"another realm":        {"secret-of-robot", `Bearer realm="http://192.0.2.2/token"`, false, 1},
+			"two dead ones":        {"secret-of-robot", `Bearer realm="http://192.0.2.1/other", Basic realm="x"`, false, 2},
+			"basic, no password":   {"", `Basic realm="x"`, true, 0},
+			"none":                 {"secret-of-robot", "", true, 0},
+			"the same realm again": {"secret-of-robot", `Bearer realm="http://192.0.2.1/token"`, true, 0},
+		} {
+			t.Run(dead+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { deadRealm(t, dead, test.secret, test.after, test.fails, test.asked) })
+			})
 		}
 	}
 }
+
+func deadRealm(t *testing.T, dead, secret, after string, fails bool, want int) {
+	var asked atomic.Int32
+	wire := roundTripper(func(req *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		user, given, _ := req.BasicAuth()
+		switch {
+		case req.URL.Host == "192.0.2.1":
+			asked.Add(1)
+			switch dead {
+			case "refused":
+				return nil, syscall.ECONNREFUSED
+			case "silent":
+				select {
+				case <-req.Context().Done():
+					return nil, req.Context().Err()
+				case <-time.After(65 * time.Second):
+					return nil, errors.New("timeout awaiting response headers")
+				}
+			}
+			w.Body.WriteString(`{"token":`)
+			resp := w.Result()
+			resp.Body = io.NopCloser(iotest.TimeoutReader(iotest.OneByteReader(w.Body)))
+			return resp, nil
+		case req.URL.Host == "192.0.2.2":
+			_, _ = w.WriteString(`{"token":"good"}`)
+		case user == "robot" && given == "secret-of-robot", req.Header.Get("Authorization") == "Bearer good":
+		default:
+			w.Header().Add("WWW-Authenticate", `Bearer realm="http://192.0.2.1/token",service="x"`)
+			w.Header().Add("WWW-Authenticate", after)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		resp := w.Result()
+		resp.Request = req
+		return resp, nil
+	})
+	const host = "registry.example"
+	r, err := registry.New(host, registry.Options{PlainHTTP: true, Transport: wire, Credentials: registry.ForHost(host, registry.NewCredential("robot", secret))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for i := range 5 {
+		name := fmt.Sprintf("a/b%d", i)
+		r.WillPull(name)
+		at, err := r.Repository(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = at.HasBlob(t.Context(), describe(nil, "")); (err != nil) != fails || fails && !strings.Contains(err.Error(), "192.0.2.1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := int(asked.Load()); want > 0 && n != want {
+		t.Errorf("asks the dead realm %d times, want %d", n, want)
+	}
+	if took := time.Since(began); !fails && took > time.Duration(want)*15*time.Second {
+		t.Errorf("5 images took %v", took)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -54,6 +54,12 @@ func (c Credential) parts() (user, secret string) {
 	return c.reveal()
 }
 
+// isPassword reports whether it can be sent by Basic authentication.
+func (c Credential) isPassword() bool {
+	user, secret := c.parts()
+	return user != "" && user != identityUser && secret != ""
+}
+
 const unprinted = "[credential]"
 
 // Format writes a word in its place, whatever the verb.

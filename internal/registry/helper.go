@@ -20,6 +20,7 @@ import (
 // the same. Safe for concurrent use.
 type helper struct {
 	file, name string
+	broken     error         // why name is none
 	turn       chan struct{} // holds one: who may run it
 	said       map[string]answer
 }
@@ -46,15 +47,24 @@ const (
 // A helper's name becomes part of a command's, and must not lead elsewhere.
 var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-func newHelper(file, name string) *helper {
-	return &helper{file: file, name: name, turn: make(chan struct{}, 1), said: map[string]answer{}}
+// newHelper returns the helper that a member of a file names, or nil if the name is
+// empty.
+func newHelper(file, member string, content json.RawMessage) *helper {
+	var name string
+	if len(content) == 0 || json.Unmarshal(content, &name) == nil && name == "" {
+		return nil
+	}
+	var broken error
+	if name == "" {
+		broken = fmt.Errorf("read credentials: %s: %s is not the name of a credential helper; log in anew", file, member)
+	} else if !helperForm().MatchString(name) {
+		broken = fmt.Errorf("read credentials: %s: %s: %.60q is no name of a credential helper", file, member, name)
+	}
+	return &helper{file: file, name: name, broken: broken, turn: make(chan struct{}, 1), said: map[string]answer{}}
 }
 
 // credential asks for that of a host.
 func (h *helper) credential(ctx context.Context, host string) (Credential, error) {
-	if !helperForm().MatchString(h.name) {
-		return Credential{}, fmt.Errorf("read credentials: %s: %.60q is no name of a credential helper", h.file, h.name)
-	}
 	select {
 	case h.turn <- struct{}{}:
 		defer func() { <-h.turn }()

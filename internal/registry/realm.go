@@ -17,6 +17,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 	"unicode"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -29,23 +31,39 @@ type way struct {
 	service string
 	scope   string // that the registry asks for
 	basic   Credential
+
+	otherRealm, orBasic bool // what else the 401 offers
+	last                bool // the realm did not answer before, and nothing else can be met
 }
 
-// choose picks the first challenge of a 401 that can be met. nil: there is
-// none, and a.unmet says why.
+// choose picks the first challenge of a 401 that can be met and that the attempt has
+// not tried. A realm that did not answer other attempts comes last. If choose returns
+// nil, no challenge can be met, and a.unmet says why.
 func (a *attempt) choose(resp *http.Response) (*way, error) {
-	ctx, r := resp.Request.Context(), a.registry
-	var offered []string
-	for _, c := range challenges(resp.Header) {
+	ctx, r, at := resp.Request.Context(), a.registry, resp.Request.URL
+	offered := challenges(resp.Header)
+	var unknown []string
+	var last *way
+	for _, c := range offered {
 		var unmet error
 		switch c.scheme {
 		case "bearer":
-			realm, err := r.realm(ctx, resp.Request.URL, c.parameters["realm"])
-			if err == nil && slices.Contains(a.dead, realm.String()) {
+			realm, err := r.realm(at, c.parameters["realm"])
+			w := &way{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}
+			w.otherRealm, w.orBasic = alternatives(offered, c.parameters["realm"])
+			switch {
+			case err == nil && slices.Contains(a.dead, realm.String()):
 				continue
+			case err == nil && r.silent.has(realm):
+				if last == nil {
+					last = w
+				}
+				continue
+			case err == nil:
+				err = r.reachable(ctx, at, realm)
 			}
 			if err == nil {
-				return &way{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}, nil
+				return w, nil
 			}
 			unmet = err
 		case "basic":
@@ -53,28 +71,44 @@ func (a *attempt) choose(resp *http.Response) (*way, error) {
 			if err != nil {
 				return nil, err
 			}
-			if user, secret := who.parts(); user != "" && user != identityUser && secret != "" {
+			if who.isPassword() {
 				return &way{scheme: auth.SchemeBasic, basic: who}, nil
 			}
 			unmet = errors.New("it wants a user and a password, and there are none for it: " + login(r.host))
 		default:
-			offered = append(offered, r.secrets.tidy(c.scheme))
+			if name := r.secrets.tidy(c.scheme); len(unknown) < maxSchemes && !slices.Contains(unknown, name) {
+				unknown = append(unknown, name)
+			}
 		}
 		if a.unmet == nil {
 			a.unmet = unmet
 		}
 	}
-	if a.unmet == nil && len(offered) > 0 {
-		a.unmet = fmt.Errorf("it wants %s, and only Basic and Bearer are known", strings.Join(offered, " or "))
+	if last != nil {
+		last.last = true
+		return last, r.reachable(ctx, at, last.realm)
+	}
+	if a.unmet == nil && len(unknown) > 0 {
+		a.unmet = fmt.Errorf("it wants %s, and only Basic and Bearer are known", strings.Join(unknown, " or "))
 	}
 	return nil, nil
 }
 
-// realm reads where a registry wants tokens to be asked for. It may be relative
-// to the request. Credentials go there, so it is no place that a stranger could
-// not reach by itself: never http after https, and no address of this machine or
-// of a cloud's metadata, unless the registry is on the same host.
-func (r *Registry) realm(ctx context.Context, at *url.URL, text string) (*url.URL, error) {
+const maxSchemes = 3 // unknown schemes that an error names
+
+// alternatives reports whether a 401 offers another realm, or a password.
+func alternatives(offered []challenge, realm string) (otherRealm, basic bool) {
+	for _, c := range offered {
+		otherRealm = otherRealm || c.scheme == "bearer" && c.parameters["realm"] != realm
+		basic = basic || c.scheme == "basic"
+	}
+	return otherRealm, basic
+}
+
+// realm parses where a registry wants tokens to be asked for. It may be relative
+// to the request. Credentials go there, so the address may not lead from https to
+// http, and has to pass [Registry.reachable] before it is used.
+func (r *Registry) realm(at *url.URL, text string) (*url.URL, error) {
 	to, err := at.Parse(text)
 	switch {
 	case text == "" || err != nil || to.Host == "":
@@ -87,7 +121,41 @@ func (r *Registry) realm(ctx context.Context, at *url.URL, text string) (*url.UR
 		return nil, fmt.Errorf("it asks for a token at %q with a password in the address", r.secrets.tidy(to.Host))
 	}
 	to.Fragment = ""
-	return to, r.reachable(ctx, at, to)
+	return to, nil
+}
+
+const (
+	// realmPatience is how long a realm may take to answer if the registry offers
+	// another challenge.
+	realmPatience = 15 * time.Second
+	// silentTime is how long a realm that did not answer comes last.
+	silentTime = 5 * time.Minute
+	maxSilent  = 64 // realms remembered
+)
+
+// silentRealms remembers the realms that did not answer, so that not every image
+// waits for them. Safe for concurrent use.
+type silentRealms struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// key leaves the query out, which may differ from answer to answer.
+func (*silentRealms) key(realm *url.URL) string { return originOf(realm) + realm.EscapedPath() }
+
+func (s *silentRealms) has(realm *url.URL) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.until[s.key(realm)])
+}
+
+func (s *silentRealms) add(realm *url.URL) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until == nil || len(s.until) >= maxSilent {
+		s.until = map[string]time.Time{}
+	}
+	s.until[s.key(realm)] = time.Now().Add(silentTime)
 }
 
 // reachable refuses a realm that is an address of this machine or of a cloud's
@@ -164,9 +232,21 @@ func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err 
 	if who.ownHost && !r.isOwn(w.realm) {
 		who, server = Credential{}, w.realm.Host
 	}
-	value, refused, err := r.askToken(ctx, w, a.scopes(w), who)
+	limited, alternative := ctx, w.otherRealm || w.orBasic && who.isPassword()
+	if alternative && !w.last && r.silent.has(w.realm) {
+		return nil, false, &Error{Op: opToken, Subject: r.tokenServer(w), Err: errors.New("it did not answer before")}
+	}
+	if alternative && !r.isOwn(w.realm) {
+		var stop context.CancelFunc
+		limited, stop = context.WithTimeout(ctx, realmPatience)
+		defer stop()
+	}
+	value, refused, err := r.askToken(limited, w, a.scopes(w), who)
 	switch e := new(Error); {
 	case err == nil:
+	case errors.As(err, &e) && limited.Err() != nil && ctx.Err() == nil:
+		e.Err = fmt.Errorf("no answer within %v", realmPatience) // not the caller's deadline
+		return nil, false, e
 	case lookup != nil:
 		return nil, false, lookup
 	case errors.As(err, &e) && e.kind == ErrDenied && server != "":
@@ -218,15 +298,23 @@ func (a *attempt) scopes(w *way) []string {
 	return scopes
 }
 
+// opToken is what is attempted, in errors.
+const opToken = "get a token from"
+
+// tokenServer names the host that a token is asked from.
+func (r *Registry) tokenServer(w *way) string {
+	if r.isOwn(w.realm) {
+		return r.host
+	}
+	return r.secrets.tidy(w.realm.Host)
+}
+
 // askToken asks a realm for a token: as the distribution project's token
 // specification has it, with a password or without, or by its OAuth 2 variant
 // with an identity token.
 func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Credential) (value string, refused bool, err error) {
-	const op = "get a token from"
-	subject := r.host
-	if !r.isOwn(w.realm) {
-		subject = r.secrets.tidy(w.realm.Host)
-	}
+	const op = opToken
+	subject := r.tokenServer(w)
 	req, err := tokenRequest(ctx, w, scopes, who, r.userAgent)
 	if err != nil {
 		return "", false, &Error{Op: op, Subject: subject, Err: r.cause(err)}

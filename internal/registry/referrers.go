@@ -30,8 +30,9 @@ type lister struct {
 // (doc/quay-api.md, "Corrections"), and oras would write an index under a fallback
 // tag, which then shows among the tags of the image.
 //
-// A registry that gives no usable answer is taken for one without a list, unless
-// it sends OCI-Subject later. The error is of the request.
+// A registry without a usable answer counts as one without a list, unless it sends
+// OCI-Subject later. A registry in trouble (429, 5xx) is an error: a fallback tag
+// would stay.
 func (r *Repository) learnReferrers(ctx context.Context, content []byte) error {
 	var m struct{ Subject *ocispec.Descriptor }
 	if json.Unmarshal(content, &m) != nil || m.Subject == nil || m.Subject.Digest.Validate() != nil {
@@ -67,6 +68,9 @@ func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) 
 		return false, err
 	}
 	defer closeBody(resp)
+	if code := resp.StatusCode; code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented {
+		return false, r.registry.refused("", "", &reply{Response: resp}) // a server in trouble says nothing about its API
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReferrersAnswer))
 	if err != nil {
 		return false, err

@@ -4,14 +4,18 @@
 package registry_test
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/registry"
@@ -102,6 +106,42 @@ func TestNoFallbackTagWhereReferrersAreListed(t *testing.T) {
 				t.Errorf("asked for the referrers of %q", wire.asked)
 			}
 		})
+	}
+}
+
+// A registry that is in trouble when it is asked for its list gets no fallback tag:
+// the push fails, and the next one asks again.
+func TestNoFallbackTagInTrouble(t *testing.T) {
+	server := registrytest.Start(t)
+	for _, status := range []int{429, 500, 502, 503, 504} {
+		base := &http.Transport{}
+		t.Cleanup(base.CloseIdleConnections)
+		wire := &listing{base: base, answer: func(string) (int, string, string) { return status, "text/html", "<title>in trouble</title>" }}
+		r, err := registry.New(server.Host(), registry.Options{PlainHTTP: true, Transport: wire})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := r.Repository("mirror/in-trouble-" + strconv.Itoa(status))
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject := describe([]byte("{}"), ocispec.MediaTypeImageManifest)
+		image := push(t, at, ocispec.Manifest{}, "", []byte("{}"))
+		content, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: subject, Subject: &image})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := new(registry.Error)
+		err = at.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "")
+		if !errors.As(err, &e) || e.Status != status || len(wire.tags) != 1 {
+			t.Errorf("%d: %v, pushed %q", status, err, wire.tags)
+		}
+		wire.answer = func(string) (int, string, string) {
+			return 200, ocispec.MediaTypeImageIndex, `{"schemaVersion":2,"manifests":[]}`
+		}
+		if err := at.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, ""); err != nil || len(wire.tags) != 2 {
+			t.Errorf("%d, and then a list: %v, pushed %q", status, err, wire.tags)
+		}
 	}
 }
 

@@ -85,6 +85,7 @@ type Registry struct {
 	once      http.RoundTripper // does not
 	tokens    *tokens
 	batches   *batches
+	silent    silentRealms
 	secrets   secrets
 	noHead    atomic.Bool // HEAD of a manifest was refused, and GET was not
 
