@@ -62,10 +62,10 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 			return Info{}, fmt.Errorf("tag %s: %w", i.Tag, err)
 		}
 	}
-	shelf := newManifestCache(nil, true)
+	cache := newManifestCache(nil, true)
 	var images []PlatformInfo
 	var configs []ocispec.Descriptor
-	w := walker{cache: shelf, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
+	w := walker{cache: cache, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
 		if d.Platform != nil && !describes(d.Platform) {
 			return // an attestation
 		}
@@ -86,7 +86,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(inspections)
 	for n := range images {
-		group.Go(func() error { return images[n].describe(ctx, shelf, from, configs[n]) })
+		group.Go(func() error { return images[n].describe(ctx, cache, from, configs[n]) })
 	}
 	return info, group.Wait()
 }

@@ -43,43 +43,32 @@ func (s shared) Has(ctx context.Context, i Image, root digest.Digest) (bool, err
 	if !there || e.Descriptor.Digest != root {
 		return false, nil
 	}
-	return s.whole(ctx, e.Descriptor, map[digest.Digest]bool{}, 0)
+	return s.whole(ctx, e.Descriptor)
 }
 
-// whole tells whether a manifest and all below it are there.
-func (s shared) whole(ctx context.Context, d ocispec.Descriptor, seen map[digest.Digest]bool, depth int) (bool, error) {
-	if seen[d.Digest] {
-		return true, nil
-	}
-	seen[d.Digest] = true
-	content, err := s.l.Read(ctx, d)
-	if errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrCorrupt) {
-		return false, nil
-	}
-	if err != nil {
-		return false, stagingError(err)
-	}
-	m, err := manifest.Parse(d.MediaType, content)
-	if err != nil || depth > maxDepth {
-		return false, nil // it is looked at again, and the error told, from its source
-	}
-	for _, child := range m.Children {
-		if there, err := s.whole(ctx, child, seen, depth+1); err != nil || !there {
-			return false, err
-		}
-	}
-	return s.all(ctx, m.Blobs())
+// whole reports whether a manifest and all that it lists are there.
+func (s shared) whole(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	g := manifest.NewGraph(func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
+		content, err := s.l.Read(ctx, d)
+		return d, content, stagingError(err)
+	})
+	return complete(ctx, g, d, s.hasBlob)
 }
 
-// all tells whether all of some blobs are there.
+// hasBlob reports whether a blob is there. A descriptor with a wrong size is not.
+func (s shared) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	there, err := s.l.Has(ctx, d)
+	if errors.Is(err, layout.ErrCorrupt) {
+		err = nil
+	}
+	return there, stagingError(err)
+}
+
+// all reports whether all of some blobs are there.
 func (s shared) all(ctx context.Context, blobs []ocispec.Descriptor) (bool, error) {
 	for _, d := range blobs {
-		there, err := s.l.Has(ctx, d)
-		if errors.Is(err, layout.ErrCorrupt) {
-			err = nil
-		}
-		if err != nil || !there {
-			return false, stagingError(err)
+		if there, err := s.hasBlob(ctx, d); err != nil || !there {
+			return false, err
 		}
 	}
 	return true, nil
@@ -122,7 +111,7 @@ func (s shared) record(ctx context.Context, st Staged) (*record, error) {
 		if !there {
 			return nil, nil
 		}
-		if whole, err := s.whole(ctx, at.Descriptor, map[digest.Digest]bool{}, 0); err != nil || !whole {
+		if whole, err := s.whole(ctx, at.Descriptor); err != nil || !whole {
 			return nil, err
 		}
 	}

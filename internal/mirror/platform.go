@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // Platforms choose which images of an index are copied. The zero value takes
@@ -101,4 +103,95 @@ func variant(p ocispec.Platform) string {
 // somewhere. Build tools list attestations as of unknown/unknown.
 func describes(p *ocispec.Platform) bool {
 	return p != nil && p.OS != "" && p.OS != "unknown"
+}
+
+// noneOf says that an index has nothing for the platforms that were chosen.
+func (w *walker) noneOf(children []ocispec.Descriptor) error {
+	has := strings.Join(listed(children), ", ")
+	if len(children) == 0 {
+		has = "none, for it is an empty index"
+	}
+	if one := w.platform.DefaultPlatform; len(w.platform.Only) == 0 && describes(&one) {
+		return fmt.Errorf("%w: it has %s, and not %s, the default here: %s", ErrNotChosen, has, platformText(one), oneImage(w.from.name, children))
+	}
+	return fmt.Errorf("%w: it has %s", ErrNotChosen, has)
+}
+
+// listed names the platforms that an index tells of its images.
+func listed(children []ocispec.Descriptor) []string {
+	names := []string{}
+	for _, c := range children {
+		switch {
+		case describes(c.Platform):
+			names = append(names, platformText(*c.Platform))
+		case manifest.IsIndex(c.MediaType):
+			names = append(names, "an index")
+		case c.Platform == nil:
+			names = append(names, "an image of no platform")
+		}
+	}
+	return names
+}
+
+// maxAdvised is how many images of an index an error names by digest.
+const maxAdvised = 6
+
+// oneImage says how to choose one image of an index: by a platform that no other
+// image has, or else by digest. repository is HOST/NAMESPACE/NAME.
+func oneImage(repository string, children []ocispec.Descriptor) string {
+	var platforms, digests []string
+	for i, d := range children {
+		alike := func(other ocispec.Descriptor) bool {
+			return other.Digest != d.Digest && describes(other.Platform) && matches(*d.Platform, *other.Platform)
+		}
+		listed := slices.ContainsFunc(children[:i], func(other ocispec.Descriptor) bool { return other.Digest == d.Digest })
+		switch {
+		case listed || manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != "" || d.Platform != nil && !describes(d.Platform):
+		case d.Platform == nil:
+			digests = append(digests, repository+"@"+d.Digest.String())
+		case slices.ContainsFunc(children, alike):
+			digests = append(digests, fmt.Sprintf("%s@%s (%s)", repository, d.Digest, platformText(*d.Platform)))
+		default:
+			platforms = append(platforms, platformText(*d.Platform))
+		}
+	}
+	if n := len(digests) - maxAdvised; n > 0 {
+		digests = append(digests[:maxAdvised], fmt.Sprintf("%d more", n))
+	}
+	var ways []string
+	if len(platforms) > 0 {
+		ways = append(ways, "choose one with --platform ("+strings.Join(platforms, ", ")+")")
+	}
+	if len(digests) > 0 {
+		ways = append(ways, "copy one by its digest ("+strings.Join(digests, ", ")+")")
+	}
+	if len(ways) == 0 {
+		return "choose a platform with --platform"
+	}
+	return strings.Join(ways, ", or ")
+}
+
+// attestationOf is the annotation by which build tools say which image of an
+// index an attestation in it is of.
+const attestationOf = "vnd.docker.reference.digest"
+
+// choose tells which entries of an index are copied: images of the platforms
+// that were chosen, attestations of these if they are wanted, and indexes, in
+// which the same question is asked again.
+func (w *walker) choose(children []ocispec.Descriptor) []bool {
+	want := w.platform.of(children)
+	chosen := make([]bool, len(children))
+	images := map[string]bool{}
+	for i, c := range children {
+		chosen[i] = len(want.Only) == 0 || manifest.IsIndex(c.MediaType) || describes(c.Platform) && want.fits(*c.Platform)
+		if chosen[i] {
+			images[c.Digest.String()] = true
+		}
+	}
+	for i, c := range children {
+		if of := c.Annotations[attestationOf]; of != "" {
+			chosen[i] = !w.bare && (chosen[i] || images[of])
+		}
+	}
+	return chosen
 }
