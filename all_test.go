@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 	},
 	"internal/docgen":    {"internal/cli", "github.com/spf13/cobra"},
 	"internal/redact":    {},
-	"internal/report":    {},
+	"internal/report":    {"internal/redact"},
 	"internal/pace":      {"internal/transport"},
 	"internal/transport": {},
 	"internal/manifest":  {"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec"},

@@ -122,7 +122,7 @@ func (c *core) observe(e pace.Event) {
 	if e.Request.Context().Err() == nil {
 		c.trouble.Store(c.troubleOf(e))
 	}
-	e.Log(c.logger, func(u *url.URL) string { return c.redact(u.Redacted()) }, c.tidy)
+	e.Log(c.logger, func(u *url.URL) string { return c.redactor.Text(u.Redacted()) }, c.redactor.Line)
 }
 
 // troubleOf says why an attempt got no answer of use, or nil.
@@ -130,7 +130,7 @@ func (c *core) troubleOf(e pace.Event) *string {
 	var text string
 	switch {
 	case e.Err != nil:
-		text = c.tidy(e.Err.Error())
+		text = c.redactor.Line(e.Err.Error())
 	case e.Status >= 500:
 		text = strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
 	default:

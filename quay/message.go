@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // A shape is one of the forms in which a Quay says what went wrong
@@ -122,25 +121,6 @@ func title(page []byte) string {
 	return t
 }
 
-// maxMessage is how much of a server's text is shown, in characters.
-const maxMessage = 300
-
-// tidy makes a server's text fit to be shown: one line of printable
-// characters, without the token, not too long.
-func (c *core) tidy(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' ' // control and format characters, and all spaces
-	}, s)
-	s = c.redact(strings.Join(strings.Fields(s), " "))
-	if r := []rune(s); len(r) > maxMessage {
-		s = string(r[:maxMessage]) + "..."
-	}
-	return s
-}
-
 // minEcho is how long a token is at least, in bytes, that is looked for in what a
 // server lists. A shorter one might be a part of a real name; Quay's have 40.
 const minEcho = 20
@@ -152,11 +132,8 @@ func (c *core) hideEchoes(body []byte) []byte {
 		return body
 	}
 	text := string(body)
-	if hidden := c.redact(text); hidden != text {
+	if hidden := c.redactor.Text(text); hidden != text {
 		return []byte(hidden)
 	}
 	return body
 }
-
-// redact takes the token out of a text.
-func (c *core) redact(s string) string { return c.redactor.Text(s) }

@@ -42,7 +42,7 @@ func (c *Client) refused(r request, resp *http.Response, body []byte) *Error {
 	after, _ := transport.RetryAfter(resp.Header, time.Now())
 	e.RetryAfter = after.Round(time.Second)
 	e.Message, e.Type, e.shape = readProblem(body)
-	e.Message, e.Type = c.core.tidy(e.Message), c.core.tidy(e.Type)
+	e.Message, e.Type = c.core.redactor.Line(e.Message), c.core.redactor.Line(e.Type)
 	if e.Message == "" {
 		e.Message = http.StatusText(e.Status)
 	}
@@ -115,7 +115,7 @@ func (c *Client) redirect(resp *http.Response) (message, hint string) {
 	if err != nil || to.Host == "" {
 		return "a redirect that leads nowhere", c.core.hintServer()
 	}
-	where := c.core.tidy(to.Scheme + "://" + to.Host)
+	where := c.core.redactor.Line(to.Scheme + "://" + to.Host)
 	if transport.Origin(to) == transport.Origin(resp.Request.URL) {
 		return "too many redirects within " + where, c.core.hintServer()
 	}
@@ -132,7 +132,7 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 			if ended.Status != http.StatusTooManyRequests {
 				e.kind = ErrUnavailable
 			}
-			e.Err = fmt.Errorf("%w; the last failure: %s", e.Err, c.core.tidy(ended.Last.Error()))
+			e.Err = fmt.Errorf("%w; the last failure: %s", e.Err, c.core.redactor.Line(ended.Last.Error()))
 		}
 		return e
 	}
@@ -156,7 +156,7 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 // because it repeats the token or other things a server sent, or because it
 // looks like the end of the caller's context, which it is not.
 func (c *core) cause(err error) error {
-	text := c.tidy(err.Error())
+	text := c.redactor.Line(err.Error())
 	if text != err.Error() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return errors.New(text)
 	}
@@ -170,7 +170,7 @@ func (c *Client) unreadable(r request, body []byte) *Error {
 		what = "the answer is empty"
 	} else if message, _, shape := readProblem(body[:min(len(body), maxProblem)]); shape == shapePage {
 		what = "the answer is a web page"
-		if message = c.core.tidy(message); message != "" {
+		if message = c.core.redactor.Line(message); message != "" {
 			what += ", " + quote(message)
 		}
 	}

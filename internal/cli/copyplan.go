@@ -15,6 +15,7 @@ import (
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -177,7 +178,7 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		absent = fmt.Sprintf("%d absent, ", n)
 	}
 	fmt.Fprintf(c.a.out, "%s to %s, %s%d unknown: %s in %s, of which %s are missing; sharing saves %s",
-		quantity(len(p.Images), "image"), report.Clean(c.to.text), absent, len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
+		quantity(len(p.Images), "image"), redact.Escape(c.to.text), absent, len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
 		report.Bytes(p.Missing), report.Bytes(p.Shared))
 	if p.Free >= 0 {
 		fmt.Fprintf(c.a.out, "; %s free", report.Bytes(p.Free))

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -82,7 +83,7 @@ func (c *copying) print(r mirror.Report) error {
 			missing = "; " + quantity(n, "signature") + " missing"
 		}
 		fmt.Fprintf(c.a.out, "%s to %s in %s%s: %s%s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
-			report.Clean(c.to.text), report.Seconds(r.Elapsed), fetched, outcomes(r), missing)
+			redact.Escape(c.to.text), report.Seconds(r.Elapsed), fetched, outcomes(r), missing)
 	}
 	if c.a.talk.wordy {
 		c.printAccounts(r)

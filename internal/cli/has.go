@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
@@ -166,7 +167,7 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 		case name.Digest != "":
 			return nil, nil, usagef("has asks for a tag, and %s names a digest", name)
 		}
-		l, err := a.connect(ctx, name.Host, ref.Secret{})
+		l, err := a.connect(ctx, name.Host, redact.Secret{})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -97,7 +98,7 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 		if t.image.Digest != "" {
 			host = t.image.Host
 		}
-		if targets[i].link, err = a.connect(ctx, host, t.pattern.Token); err != nil {
+		if targets[i].link, err = a.connect(ctx, host, redact.NewSecret(t.pattern.Token.Reveal())); err != nil {
 			return nil, err
 		}
 	}

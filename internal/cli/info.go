@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -152,13 +153,13 @@ func (a *app) describeImages(infos []mirror.Info) {
 		if n > 0 {
 			fmt.Fprintln(a.out)
 		}
-		fmt.Fprintln(a.out, report.Clean(i.Reference))
+		fmt.Fprintln(a.out, redact.Escape(i.Reference))
 		rows := a.newRows()
 		rows.add("  digest", i.Digest.String())
 		rows.add("  type", i.MediaType)
 		rows.flush()
 		for _, p := range i.Images {
-			fmt.Fprintf(a.out, "  %s\n", report.Clean(platform(p.Platform)))
+			fmt.Fprintf(a.out, "  %s\n", redact.Escape(platform(p.Platform)))
 			rows := a.newRows()
 			rows.add("    digest", p.Digest.String())
 			if !p.Created.IsZero() {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -44,7 +44,7 @@ func mistaken(arg string, fit func(name string) string) error {
 func meant(address string, fit func(name string) string) string {
 	name := webPage(address)
 	if name != "" && !strings.Contains(name, "@") {
-		return fmt.Sprintf(": did you mean %s?", report.Clean(fit(name)))
+		return fmt.Sprintf(": did you mean %s?", redact.Escape(fit(name)))
 	}
 	name = cmp.Or(name, address)
 	p, err := ref.ParsePattern(name)

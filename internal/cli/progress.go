@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -212,7 +213,7 @@ func describe(p discover.Progress) string {
 func holdUp(p discover.Pace) string {
 	why := pressure(p.Held, p.Rate, p.Pause)
 	if why == "" && p.Trouble != "" {
-		why = lastError + report.Clean(p.Trouble)
+		why = lastError + redact.Escape(p.Trouble)
 	}
 	return why
 }

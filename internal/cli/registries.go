@@ -22,10 +22,9 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/registry"
-	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/quay"
-	"github.com/quayside/quayside/ref"
 )
 
 // applicationUser is the user whose password is an application token
@@ -57,7 +56,7 @@ type registries struct {
 }
 
 // tokens are the tokens of namespaces, by host/namespace.
-type tokens map[string]ref.Secret
+type tokens map[string]redact.Secret
 
 // Credential gives the token of a repository's namespace, to its host only.
 func (t tokens) Credential(_ context.Context, host, repository string) (registry.Credential, error) {
@@ -196,7 +195,7 @@ func (r *registries) pressure() string {
 		}
 	}
 	if why := pressure(most.Held, most.Rate, most.Pause); why != "" {
-		return why + " by " + report.Clean(r.a.talk.hide.Text(host))
+		return why + " by " + redact.Escape(r.a.talk.hide.Text(host))
 	}
 	return ""
 }
@@ -204,7 +203,7 @@ func (r *registries) pressure() string {
 // unanswered says that a host does not answer, why, and for how long it is
 // waited for.
 func unanswered(h pace.HostStats) string {
-	text := fmt.Sprintf("%s does not answer (%s), ", report.Clean(h.Host), report.Clean(h.Trouble))
+	text := fmt.Sprintf("%s does not answer (%s), ", redact.Escape(h.Host), redact.Escape(h.Trouble))
 	if h.Left > 0 {
 		return text + fmt.Sprintf("waiting up to %s more", h.Left)
 	}

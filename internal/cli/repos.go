@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -47,7 +48,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.connect(ctx, host, ref.Secret{})
+	l, err := a.connect(ctx, host, redact.Secret{})
 	if err != nil {
 		return err
 	}

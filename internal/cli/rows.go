@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // rows are aligned lines of text, made safe for a terminal. On a terminal that is
@@ -35,7 +35,7 @@ func (r rows) add(cells ...string) {
 		cells = cells[:len(cells)-1]
 	}
 	for i, cell := range cells {
-		cells[i] = report.Clean(cell)
+		cells[i] = redact.Escape(cell)
 	}
 	*r.lines = append(*r.lines, cells)
 }

@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/quayside/quayside/internal/mirror"
@@ -27,32 +26,9 @@ func environmentSecrets(hide *redact.Redactor, env func(string) (string, bool)) 
 	hide.Add(strings.TrimSpace(token))
 	for _, name := range proxyVariables() {
 		address, _ := env(name)
-		at := strings.LastIndexByte(address, '@')
-		if at < 0 {
-			continue
-		}
-		info := address[:at]
-		if _, rest, schemed := strings.Cut(info, "://"); schemed {
-			info = rest
-		}
-		user, password, ok := strings.Cut(info, ":")
-		if !ok {
-			user, password = "", info // a token alone
-		}
-		for _, unescape := range []func(string) (string, error){same, url.PathUnescape, url.QueryUnescape} {
-			u, wrong := unescape(user)
-			p, bad := unescape(password)
-			if wrong == nil && bad == nil {
-				hide.AddBasic(u, p)
-				if len(p) < 4 { // TOKEN:x@proxy
-					hide.Add(u)
-				}
-			}
-		}
+		hide.AddAddress(address)
 	}
 }
-
-func same(text string) (string, error) { return text, nil }
 
 // hidden is the text of an error without the secrets of the run.
 func (a *app) hidden(err error) string { return a.talk.hide.Text(err.Error()) }

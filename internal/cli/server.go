@@ -17,9 +17,9 @@ import (
 	"strings"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/quay"
-	"github.com/quayside/quayside/ref"
 )
 
 // An origin is one server with all that is needed to ask it.
@@ -27,7 +27,7 @@ type origin struct {
 	url     string
 	alias   string // its name in the config file, if that is not its host; or ""
 	caFiles []string
-	token   ref.Secret
+	token   redact.Secret
 	// elsewhere is the host that a token of --token-file or of the environment is
 	// for, when this server is another one and has none; else "".
 	elsewhere string
@@ -80,7 +80,7 @@ func (l *link) advised(err error, token bool) error {
 // connect gives the link to the server a host stands for. "" is the server of
 // --server. A token given here (of a pattern) is used in place of the one that
 // is configured for the server.
-func (a *app) connect(ctx context.Context, host string, token ref.Secret) (*link, error) {
+func (a *app) connect(ctx context.Context, host string, token redact.Secret) (*link, error) {
 	chosen, entry, err := a.chosen()
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (a *app) hangUp() {
 // --token-file or of the environment belongs to the server of --server, and a
 // configured token to the server it is configured for: neither is ever sent to
 // another.
-func (a *app) originOf(ctx context.Context, host string, token ref.Secret) (o origin, err error) {
+func (a *app) originOf(ctx context.Context, host string, token redact.Secret) (o origin, err error) {
 	o = origin{url: a.scheme() + host, caFiles: a.flags.caFiles}
 	name, entry := a.configured(func(name, url string) bool { return name == host || hostOf(url) == host })
 	if entry != nil {
@@ -295,7 +295,7 @@ func (a *app) entryOrigin(name string, entry configServer) origin {
 
 // tokenOfChosen finds the token of --server's server: of --token-file, then of
 // the config file's entry, which knows whose it is, then of the environment.
-func (a *app) tokenOfChosen(ctx context.Context, host string, entry *configServer) (ref.Secret, error) {
+func (a *app) tokenOfChosen(ctx context.Context, host string, entry *configServer) (redact.Secret, error) {
 	given, _ := a.env("QUAYSIDE_TOKEN")
 	switch {
 	case a.flags.tokenFile != "":
@@ -307,21 +307,21 @@ func (a *app) tokenOfChosen(ctx context.Context, host string, entry *configServe
 		}
 		return a.tokenOfEntry(ctx, host, *entry)
 	}
-	return ref.NewSecret(strings.TrimSpace(given)), nil
+	return redact.NewSecret(strings.TrimSpace(given)), nil
 }
 
-func (a *app) tokenOfEntry(ctx context.Context, name string, entry configServer) (ref.Secret, error) {
+func (a *app) tokenOfEntry(ctx context.Context, name string, entry configServer) (redact.Secret, error) {
 	switch {
 	case entry.TokenFile != "":
 		return a.readToken(ctx, entry.TokenFile)
 	case entry.TokenEnv != "":
 		token, _ := a.env(entry.TokenEnv)
 		if strings.TrimSpace(token) == "" {
-			return ref.Secret{}, usagef("config: server %q: its token_env %s is not set", name, entry.TokenEnv)
+			return redact.Secret{}, usagef("config: server %q: its token_env %s is not set", name, entry.TokenEnv)
 		}
-		return ref.NewSecret(strings.TrimSpace(token)), nil
+		return redact.NewSecret(strings.TrimSpace(token)), nil
 	}
-	return ref.Secret{}, nil
+	return redact.Secret{}, nil
 }
 
 // trusted makes a pool of the system's certificates and those of PEM files. Each

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -48,7 +49,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
 		return usagef("tags takes a repository without a tag or a digest: quayside tags %s; has and info take an image", repositoryIn(arg))
 	}
-	l, err := a.connect(ctx, name.Host, ref.Secret{})
+	l, err := a.connect(ctx, name.Host, redact.Secret{})
 	if err != nil {
 		return err
 	}

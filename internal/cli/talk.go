@@ -191,7 +191,7 @@ func (t *talk) say(level slog.Level, kind, text string, fields ...slog.Attr) {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		b.WriteString("quayside: " + label + report.Clean(strings.TrimSuffix(line, "\n")) + "\n")
+		b.WriteString("quayside: " + label + redact.Escape(strings.TrimSuffix(line, "\n")) + "\n")
 		label = ""
 	}
 	_, _ = io.WriteString(t, b.String())

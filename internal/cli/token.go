@@ -14,7 +14,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/quayside/quayside/ref"
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // maxToken bounds what is read of a token file. Quay's tokens have 40
@@ -23,7 +23,7 @@ const maxToken = 64 << 10
 
 // readToken reads a token from a file, or from standard input when its name
 // is "-".
-func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
+func (a *app) readToken(ctx context.Context, file string) (redact.Secret, error) {
 	text, info, err := []byte(nil), os.FileInfo(nil), error(nil)
 	if file == "-" {
 		text, err = readAll(ctx, io.LimitReader(a.stdin, maxToken+1))
@@ -39,16 +39,16 @@ func (a *app) readToken(ctx context.Context, file string) (ref.Secret, error) {
 	text = bytes.TrimSpace(text)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return ref.Secret{}, err
+		return redact.Secret{}, err
 	case err != nil:
-		return ref.Secret{}, usagef("token file: %w", err)
+		return redact.Secret{}, usagef("token file: %w", err)
 	case len(text) == 0:
-		return ref.Secret{}, usagef("token file %s: it is empty", file)
+		return redact.Secret{}, usagef("token file %s: it is empty", file)
 	case len(text) > maxToken:
-		return ref.Secret{}, usagef("token file %s: too long for a token", file)
+		return redact.Secret{}, usagef("token file %s: too long for a token", file)
 	}
 	a.talk.hide.Add(string(text))
-	return ref.NewSecret(string(text)), nil
+	return redact.NewSecret(string(text)), nil
 }
 
 // readAll reads to the end, or until ctx ends: nobody may ever type the end of

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -183,5 +184,5 @@ func (t *transfers) rate(p mirror.Progress) float64 {
 // describeBlob names a blob on its way: the repository it comes from, and its size.
 func describeBlob(r mirror.Transfer) string {
 	name := r.Repository[strings.LastIndexByte(r.Repository, '/')+1:]
-	return fmt.Sprintf("%s of %s %s %.12s", report.Bytes(r.Done), report.Bytes(r.Size), report.Clean(name), r.Digest.Encoded())
+	return fmt.Sprintf("%s of %s %s %.12s", report.Bytes(r.Done), report.Bytes(r.Size), redact.Escape(name), r.Digest.Encoded())
 }

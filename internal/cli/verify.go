@@ -15,6 +15,7 @@ import (
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -162,7 +163,7 @@ func (a *app) printVerification(v verification) {
 	}
 	rows.flush()
 	for _, m := range v.Moved {
-		fmt.Fprintf(a.out, "%s in the place of %s was moved to %s\n", m.What, m.Digest, report.Clean(m.To))
+		fmt.Fprintf(a.out, "%s in the place of %s was moved to %s\n", m.What, m.Digest, redact.Escape(m.To))
 	}
 	state := "whole"
 	if !v.Whole {

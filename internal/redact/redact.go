@@ -80,6 +80,35 @@ func (r *Redactor) AddBasic(user, password string) {
 	}
 }
 
+// AddAddress remembers the user and password in an address for good, such as that of
+// a proxy. The address need not be a valid URL: errors repeat invalid ones.
+func (r *Redactor) AddAddress(address string) {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return
+	}
+	info := address[:at]
+	if _, rest, found := strings.Cut(info, "://"); found {
+		info = rest
+	}
+	user, password, found := strings.Cut(info, ":")
+	if !found {
+		user, password = "", info // a token alone
+	}
+	same := func(text string) (string, error) { return text, nil }
+	for _, unescape := range []func(string) (string, error){same, url.PathUnescape, url.QueryUnescape} {
+		u, wrong := unescape(user)
+		p, bad := unescape(password)
+		if wrong != nil || bad != nil {
+			continue
+		}
+		r.AddBasic(u, p)
+		if len(p) < minSecret { // TOKEN:x@proxy
+			r.Add(u)
+		}
+	}
+}
+
 func (r *Redactor) add(secret string, passing bool) {
 	if r == nil || len(secret) < minSecret {
 		return

@@ -90,7 +90,7 @@ func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start i
 		said := resp.Header.Get("Content-Range")
 		var total int64
 		if start, last, total, err = parseRange(said); err != nil || start != offset || last >= size || total >= 0 && total != size {
-			return 0, fmt.Errorf("content range %q, where byte %d of %d was asked for", r.registry.secrets.tidy(said), offset, size)
+			return 0, fmt.Errorf("content range %q, where byte %d of %d was asked for", r.registry.hide.Line(said), offset, size)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != last-start+1 {
@@ -101,7 +101,7 @@ func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start i
 
 // coding names the coding of an answer, if it says one.
 func (r *Repository) coding(resp *http.Response) string {
-	if coding := r.registry.secrets.tidy(resp.Header.Get("Content-Encoding")); coding != "" {
+	if coding := r.registry.hide.Line(resp.Header.Get("Content-Encoding")); coding != "" {
 		return fmt.Sprintf(" in the coding %q", coding)
 	}
 	return ""

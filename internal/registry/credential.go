@@ -5,9 +5,9 @@ package registry
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"log/slog"
+	"strings"
+
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // A Credential is a user name and its secret: a password, a robot's token, or
@@ -17,21 +17,19 @@ import (
 //
 // It does not print: not by any verb, not as JSON, not in a log.
 type Credential struct {
-	reveal  func() (user, secret string)
-	ownHost bool // it is for the registry's own host alone
+	pair    redact.Secret // user:secret, as Basic authentication has them
+	ownHost bool          // it is for the registry's own host alone
 }
 
 // identityUser marks an identity token.
 const identityUser = "<token>"
 
-// NewCredential makes a credential. Without a secret it is none.
+// NewCredential returns a credential. Without a secret it is the zero value.
 func NewCredential(user, secret string) Credential {
 	if secret == "" {
 		return Credential{}
 	}
-	// A function prints as an address, even in a struct around it that is
-	// printed by reflection, with whatever verb.
-	return Credential{reveal: func() (string, string) { return user, secret }}
+	return Credential{pair: redact.NewSecret(user + ":" + secret)}
 }
 
 // OwnHost returns the credential for use with the registry's own host alone: it
@@ -43,15 +41,13 @@ func (c Credential) OwnHost() Credential {
 	return c
 }
 
-// IsZero tells whether it is none.
-func (c Credential) IsZero() bool { return c.reveal == nil }
+// IsZero reports whether there is no credential.
+func (c Credential) IsZero() bool { return c.pair.IsZero() }
 
-// parts gives user and secret, for the one place that sends them.
+// parts returns user and secret, for the one place that sends them.
 func (c Credential) parts() (user, secret string) {
-	if c.reveal == nil {
-		return "", ""
-	}
-	return c.reveal()
+	user, secret, _ = strings.Cut(c.pair.Reveal(), ":")
+	return user, secret
 }
 
 // isPassword reports whether it can be sent by Basic authentication.
@@ -59,17 +55,6 @@ func (c Credential) isPassword() bool {
 	user, secret := c.parts()
 	return user != "" && user != identityUser && secret != ""
 }
-
-const unprinted = "[credential]"
-
-// Format writes a word in its place, whatever the verb.
-func (Credential) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, unprinted) }
-
-// MarshalText gives the same word, to encoding/json among others.
-func (Credential) MarshalText() ([]byte, error) { return []byte(unprinted), nil }
-
-// LogValue gives the same word to log/slog.
-func (Credential) LogValue() slog.Value { return slog.StringValue(unprinted) }
 
 // Credentials find the credential for a repository (namespace/name) of a host
 // (host or host:port). The zero Credential is none, and no error. They are

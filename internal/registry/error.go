@@ -127,7 +127,7 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 	if err != nil || answer.Request.Method == http.MethodHead {
 		return e
 	}
-	said := r.secrets.reason(body)
+	said := readBody(r.hide, body)
 	e.Code, e.named = said.code, said.digests
 	e.Message = strings.TrimPrefix(said.text, strconv.Itoa(e.Status)+" ") // a page's title repeats it
 	return e
@@ -135,7 +135,7 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 
 // deniedElsewhere says what is known when another host denies access.
 func (r *Registry) deniedElsewhere(e *Error, answer *reply) {
-	host := r.secrets.tidy(answer.Request.URL.Host)
+	host := r.hide.Line(answer.Request.URL.Host)
 	e.Hint = fmt.Sprintf("%s leads to %q, where its credentials are not sent; if that is another name of this registry, use that name", r.host, host)
 	if method := answer.Request.Method; method != http.MethodGet && method != http.MethodHead {
 		e.kind = ErrRedirect
@@ -175,7 +175,7 @@ func (r *Registry) failed(op, subject string, err error) error {
 		e := &Error{Op: op, Subject: subject}
 		e.status(said.StatusCode, false)
 		if len(said.Errors) > 0 {
-			e.Code, e.Message = r.secrets.tidy(said.Errors[0].Code), r.secrets.tidy(said.Errors[0].Message)
+			e.Code, e.Message = r.hide.Line(said.Errors[0].Code), r.hide.Line(said.Errors[0].Message)
 		}
 		return e
 	}
@@ -206,7 +206,7 @@ func (r *Registry) cause(err error) error {
 		if inner == context.DeadlineExceeded { // itself: errors.Is takes a network's timeout for it
 			return inner
 		}
-		if r.secrets.shown(fmt.Sprintf("%v %+v", inner, inner)) {
+		if r.hide.Shows(fmt.Sprintf("%v %+v", inner, inner)) {
 			return errors.New("the server repeats a secret, and what it said is left out")
 		}
 	}

@@ -119,7 +119,7 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 		err = errors.New("its answer is no JSON of a credential")
 	}
 	if err != nil {
-		if text := (secrets{}).tidy(redact.Foreign(string(complaint.kept))); text != "" {
+		if text := (*redact.Redactor)(nil).Line(redact.Foreign(string(complaint.kept))); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 		return Credential{}, err

@@ -68,7 +68,7 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 		// Files behind a plain web server have no type, or a general one: what the
 		// content says of itself counts.
 		if d.MediaType = manifest.MediaType(content); d.MediaType == "" {
-			err := fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.secrets.tidy(answer.Header.Get("Content-Type")))
+			err := fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.hide.Line(answer.Header.Get("Content-Type")))
 			return none, nil, r.registry.malformed(op, subject, err)
 		}
 	}

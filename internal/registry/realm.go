@@ -76,7 +76,7 @@ func (a *attempt) choose(resp *http.Response) (*way, error) {
 			}
 			unmet = errors.New("it wants a user and a password, and there are none for it: " + login(r.host))
 		default:
-			if name := r.secrets.tidy(c.scheme); len(unknown) < maxSchemes && !slices.Contains(unknown, name) {
+			if name := r.hide.Line(c.scheme); len(unknown) < maxSchemes && !slices.Contains(unknown, name) {
 				unknown = append(unknown, name)
 			}
 		}
@@ -114,11 +114,11 @@ func (r *Registry) realm(at *url.URL, text string) (*url.URL, error) {
 	case text == "" || err != nil || to.Host == "":
 		return nil, errors.New("it asks for a token without saying where to get one")
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("it asks for a token by the unsupported scheme %q", r.secrets.tidy(to.Scheme))
+		return nil, fmt.Errorf("it asks for a token by the unsupported scheme %q", r.hide.Line(to.Scheme))
 	case at.Scheme == "https" && to.Scheme != "https":
-		return nil, fmt.Errorf("it asks for a token over http at %q, and is itself asked over https", r.secrets.tidy(to.Host))
+		return nil, fmt.Errorf("it asks for a token over http at %q, and is itself asked over https", r.hide.Line(to.Host))
 	case to.User != nil:
-		return nil, fmt.Errorf("it asks for a token at %q with a password in the address", r.secrets.tidy(to.Host))
+		return nil, fmt.Errorf("it asks for a token at %q with a password in the address", r.hide.Line(to.Host))
 	}
 	to.Fragment = ""
 	return to, nil
@@ -172,7 +172,7 @@ func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
 	if _, too := blockedPrefix(ctx, at.Hostname()); too {
 		return nil
 	}
-	return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.secrets.tidy(host), blocked)
+	return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.hide.Line(host), blocked)
 }
 
 // blockedPrefix returns the range of blocked addresses that a host is in. A name
@@ -250,14 +250,14 @@ func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err 
 	case lookup != nil:
 		return nil, false, lookup
 	case errors.As(err, &e) && e.kind == ErrDenied && server != "":
-		e.Hint, e.kind = withheld(r.host, r.secrets.tidy(server)), ErrLogin
+		e.Hint, e.kind = withheld(r.host, r.hide.Line(server)), ErrLogin
 		return nil, refused, e
 	default:
 		return nil, refused, err
 	}
-	r.secrets.add(value)
+	r.hide.AddPassing(value)
 	t = newToken(value, w.scheme, a.scope, a.others)
-	t.anonymous, t.withheld, t.lookup = who.IsZero(), r.secrets.tidy(server), lookup
+	t.anonymous, t.withheld, t.lookup = who.IsZero(), r.hide.Line(server), lookup
 	t.quay = w.realm.Path == quayRealm
 	return t, false, nil
 }
@@ -306,7 +306,7 @@ func (r *Registry) tokenServer(w *way) string {
 	if r.isOwn(w.realm) {
 		return r.host
 	}
-	return r.secrets.tidy(w.realm.Host)
+	return r.hide.Line(w.realm.Host)
 }
 
 // askToken asks a realm for a token: as the distribution project's token

@@ -17,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // A reason is what the body of a refusal says, fit to be shown.
@@ -33,14 +35,14 @@ const (
 
 var digestForm = lazily(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
 
-// reason reads why a server refused. It knows what registries and the boxes
+// readBody reads why a server refused. It knows what registries and the boxes
 // before them send: a registry's error list (shape D of doc/quay-api.md section
 // 3), the other shapes of JSON there, XML of object storage, an HTML page, or
 // text. The Content-Type is no help, since servers mislabel all of these.
-func (s secrets) reason(body []byte) (said reason) {
+func readBody(hide *redact.Redactor, body []byte) (said reason) {
 	text := decode(body)
-	if s.shown(text) || s.shown(html.UnescapeString(text)) || s.shown(strings.Join(strings.Fields(text), " ")) {
-		return reason{} // a part of a secret would be left when a part is shown
+	if hide.Shows(text) || hide.Shows(strings.Join(strings.Fields(text), " ")) {
+		return reason{} // the part that is shown could hold a part of the secret
 	}
 	for _, found := range digestForm().FindAllString(text, maxNamed) {
 		if d := digest.Digest(found); !slices.Contains(said.digests, d) {
@@ -52,16 +54,16 @@ func (s secrets) reason(body []byte) (said reason) {
 	case json.NewDecoder(strings.NewReader(trimmed)).Decode(&content) == nil: // the first value, if there are several
 		var messages []string
 		said.code, messages = readReason(content)
-		said.code = s.tidy(said.code)
-		if said.text = s.tidy(strings.Join(messages, "; ")); said.text == "" && said.code == "" && strings.Contains(trimmed, `":"`) {
-			said.text = s.tidy(trimmed) // in a form that is not known
+		said.code = hide.Line(said.code)
+		if said.text = hide.Line(strings.Join(messages, "; ")); said.text == "" && said.code == "" && strings.Contains(trimmed, `":"`) {
+			said.text = hide.Line(trimmed) // in a form that is not known
 		}
 	case strings.HasPrefix(trimmed, "<"):
-		said.code = s.tidy(element(text, "Code"))
-		said.text = s.tidy(cmp.Or(element(text, "Message"), element(text, "title"), element(text, "h1"), element(text, "body")))
+		said.code = hide.Line(element(text, "Code"))
+		said.text = hide.Line(cmp.Or(element(text, "Message"), element(text, "title"), element(text, "h1"), element(text, "body")))
 	default:
 		if line, _, _ := strings.Cut(trimmed, "\n"); isText(line) {
-			said.text = s.tidy(line)
+			said.text = hide.Line(line)
 		}
 	}
 	return said

@@ -33,13 +33,13 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 		switch {
 		case err != nil:
 		case hop == maxRedirects:
-			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.secrets.tidy(to.Host))
+			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.hide.Line(to.Host))
 		case !repeats(req.Method, status):
 			remedy := "use the name that it redirects to"
 			if originOf(to) == home {
 				remedy = "it redirects to itself, and to repeat the request it has to do so with 307 or 308"
 			}
-			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: %s", r.secrets.tidy(to.Host), status, req.Method, remedy)
+			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: %s", r.hide.Line(to.Host), status, req.Method, remedy)
 		}
 		if err != nil {
 			return nil, &Error{Err: err, kind: ErrRedirect}
@@ -105,11 +105,11 @@ func (r *Registry) next(from *url.URL, resp *http.Response) (*url.URL, error) {
 	case location == "" || err != nil || to.Host == "":
 		return nil, errors.New("redirect without an address")
 	case to.User != nil:
-		return nil, fmt.Errorf("redirect to %q with a password in the address", r.secrets.tidy(to.Host))
+		return nil, fmt.Errorf("redirect to %q with a password in the address", r.hide.Line(to.Host))
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("redirect to the scheme %q", r.secrets.tidy(to.Scheme))
+		return nil, fmt.Errorf("redirect to the scheme %q", r.hide.Line(to.Scheme))
 	case from.Scheme == "https" && to.Scheme != "https":
-		return nil, fmt.Errorf("redirect from https to http, on %q", r.secrets.tidy(to.Host))
+		return nil, fmt.Errorf("redirect from https to http, on %q", r.hide.Line(to.Host))
 	}
 	to.Fragment = ""
 	return to, nil

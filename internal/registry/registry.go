@@ -38,7 +38,7 @@
 //   - A request for pulling never asks for the right to push, which on a Quay
 //     would create the repository (doc/quay-api.md section 5).
 //   - No secret is in an error, a log line or a URL of ours; what a server says
-//     is searched for the secrets it was told (secret.go).
+//     is searched for the secrets it was told (internal/redact).
 //   - Every body is bounded, every name and digest is checked before it becomes
 //     a part of a path, and there is no goroutine of its own.
 package registry
@@ -86,7 +86,7 @@ type Registry struct {
 	tokens    *tokens
 	batches   *batches
 	silent    silentRealms
-	secrets   secrets
+	hide      *redact.Redactor
 	noHead    atomic.Bool // HEAD of a manifest was refused, and GET was not
 
 	mu           sync.Mutex
@@ -128,7 +128,7 @@ func New(host string, o Options) (*Registry, error) {
 		log:          o.Logger.With("registry", host),
 		tokens:       newTokens(),
 		batches:      newBatches(),
-		secrets:      secrets{o.Redactor},
+		hide:         o.Redactor,
 		repositories: map[string]*Repository{},
 	}
 	r.once = watched{o.Transport}
@@ -172,6 +172,8 @@ func (r *Registry) credential(ctx context.Context, repository string) (Credentia
 	if err != nil {
 		return Credential{}, err
 	}
-	r.secrets.addCredential(c)
+	if user, secret := c.parts(); secret != "" {
+		r.hide.AddBasic(user, secret)
+	}
 	return c, nil
 }

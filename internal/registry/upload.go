@@ -148,7 +148,7 @@ func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
 
 // otherName makes the error for uploads that go to another name of the registry.
 func (r *Repository) otherName(op, subject string, to *url.URL, cause error) error {
-	name := r.registry.secrets.tidy(to.Host)
+	name := r.registry.hide.Line(to.Host)
 	e := &Error{Op: op, Subject: subject, Err: cause, kind: ErrRedirect}
 	e.Message = fmt.Sprintf("uploads are to go to %q, where the credentials for %s are not sent", name, r.registry.host)
 	e.Hint = fmt.Sprintf("if that is another name of this registry, use %s in place of %s", name, r.registry.host)

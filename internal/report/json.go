@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // MarshalJSON writes the record as doc/output.md describes it: every key
@@ -119,8 +121,9 @@ func Marshal(v any) ([]byte, error) {
 	return safe, nil
 }
 
-// unsafeInJSON is unsafe for JSON, which is in UTF-8 and escapes control characters.
-func unsafeInJSON(r rune) bool { return r >= 0x7f && r != utf8.RuneError && unsafe(r) }
+// unsafeInJSON reports whether a terminal may act upon a character that the JSON
+// encoder leaves as it is.
+func unsafeInJSON(r rune) bool { return r >= 0x7f && r != utf8.RuneError && redact.IsUnsafe(r) }
 
 // An Ending closes an answer of a JSON format.
 type Ending struct {

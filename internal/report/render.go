@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/template"
 	"unicode/utf8"
+
+	"github.com/quayside/quayside/internal/redact"
 )
 
 // Options choose how Render writes.
@@ -134,7 +136,7 @@ func listed[R Record](w io.Writer, records iter.Seq[R], name func(R) string) err
 	p := &printer{w: w}
 	for r := range records {
 		if s := name(r); s != "" && p.err == nil {
-			p.print(Clean(s), "\n")
+			p.print(redact.Escape(s), "\n")
 		}
 	}
 	return p.err
@@ -180,7 +182,7 @@ func table[R Record](w io.Writer, records iter.Seq[R], show layout, o Options) e
 		if c.text == "" {
 			return "-"
 		}
-		return Clean(c.text)
+		return redact.Escape(c.text)
 	}
 	var zero R
 	header := row(zero, show, func(c cell) string { return strings.ToUpper(strings.ReplaceAll(c.head, "_", " ")) })

@@ -130,20 +130,6 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 	}
 }
 
-func TestCleanLeavesOrdinaryTextAlone(t *testing.T) {
-	for _, s := range []string{"", "plain", "größe 猫 é", "a\uFFFDb"} {
-		if got := report.Clean(s); got != s {
-			t.Errorf("Clean(%q) = %q", s, got)
-		}
-	}
-}
-
-func TestCleanShowsBytesThatAreNoText(t *testing.T) {
-	if got, want := report.Clean("a\xffb"), `a\xffb`; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestCSVIsRFC4180(t *testing.T) {
 	got := rendered(t, report.Options{Format: report.CSV}, report.Ending{}, present, unknown)
 	// A line break within a field becomes CR LF as well.
