@@ -126,10 +126,14 @@ func (k checker) list(ctx context.Context, repo Repository) error {
 		}
 		public = tag.Public
 		if tag.Err != nil {
-			if k.tags.Match(tag.Name) {
-				matched, seen[tag.Name] = true, true
-				k.emit(k.unknown(repo, tag.Name, tag.Err))
+			name := tag.Name
+			if name == "" { // it may be any tag
+				name, cut = k.tags.String(), true
+			} else if !k.tags.Match(name) {
+				continue
 			}
+			matched, seen[name] = true, true
+			k.emit(k.unknown(repo, name, tag.Err))
 			continue
 		}
 		if tag.Started.Before(k.since) {

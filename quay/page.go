@@ -133,14 +133,17 @@ func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
 		}
 		g.cursors[key] = true
 	}
-	repos = slices.DeleteFunc(slices.Clone(repos), func(r Repository) bool { return r.Invalid != nil }) // may lack a name
+	repos = slices.DeleteFunc(slices.Clone(repos), func(r Repository) bool { return r.Name == "" })
+	if len(repos) == 0 && cursor != "" {
+		return errors.New("no row has a name, and there is a next_page")
+	}
 	current := make(map[uint64]bool, len(repos))
 	for i, r := range repos {
 		key := maphash.String(g.seed, r.String())
 		if i == 0 && g.firsts[key] {
 			return fmt.Errorf("the listing goes in circles: it begins as an earlier page did, with %q", r)
 		}
-		if g.previous[key] || current[key] {
+		if r.Invalid == nil && (g.previous[key] || current[key]) {
 			return fmt.Errorf("a repository is in the listing twice: %q", r)
 		}
 		if i == 0 {

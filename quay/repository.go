@@ -4,7 +4,6 @@
 package quay
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +20,9 @@ type RepositoryQuery struct {
 	LastModified bool   // fill in Repository.LastModified
 	Popularity   bool   // fill in Repository.Popularity
 
-	// Invalid yields the rows that make no sense, such as one without a name, with
-	// Repository.Invalid set. Otherwise such a row ends the listing. A page that has
-	// no other rows ends it in any case.
+	// Invalid yields each row that makes no sense, such as a row without a name or
+	// with a name that no repository can have, with Repository.Invalid set. Without
+	// Invalid, a row that lacks a field or has one of the wrong type ends the listing.
 	Invalid bool
 
 	// Ahead asks for the next page while the repositories of one are handed
@@ -46,9 +45,9 @@ const (
 
 // Repository is one entry of a listing (doc/quay-api.md section 1).
 type Repository struct {
-	// RepoName is as the server spells it. A name that cannot be one, such as
-	// one with a space or a control character, is let through: asking about the
-	// repository then is [ErrInvalid]. Escape such a name before you print it.
+	// RepoName is as the server spells it. It may hold a space or a control
+	// character: escape it before you print it. To ask about such a repository is
+	// [ErrInvalid].
 	RepoName
 
 	Description string // Markdown; may be long; "" when there is none
@@ -186,34 +185,48 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 		return nil, "", errors.New("next_page is empty")
 	}
 	repos = make([]Repository, 0, len(page.Repositories))
-	var wrong error
-	valid := 0
+	foreign := 0
 	for i, row := range page.Repositories {
-		r, err := Repository{}, row.err
-		if err == nil {
-			err = row.wire.check(q)
-		}
-		if err == nil {
-			r, err = row.wire.repository()
-		}
-		if err == nil {
-			valid++
-		} else {
-			err = fmt.Errorf("repository %d: %w (its name: %q)", i+1, err, value(row.wire.Name))
-			wrong = cmp.Or(wrong, err)
-			r = Repository{RepoName: RepoName{Namespace: q.Namespace, Name: value(row.wire.Name)}, Invalid: fmt.Errorf("%w: %w", ErrMalformed, err)}
+		r, err := readRepository(row, q)
+		if err != nil {
+			if errors.Is(err, errForeign) {
+				foreign++
+			}
+			name := value(row.wire.Name)
+			err = fmt.Errorf("repository %d: %w (its name: %s)", i+1, err, quote(name))
+			// A page of nothing but another namespace's rows answers another question.
+			if !q.Invalid || foreign == len(page.Repositories) {
+				return nil, "", err
+			}
+			r = Repository{RepoName: RepoName{Namespace: q.Namespace, Name: name}, Invalid: fmt.Errorf("%w: %w", ErrMalformed, err)}
 		}
 		repos = append(repos, r)
-	}
-	if wrong != nil && (!q.Invalid || valid == 0) {
-		return nil, "", wrong
 	}
 	return repos, value(page.NextPage), nil
 }
 
-// check returns an error when w lacks what a listing for q must have. A name that
-// cannot be one costs its own repository, not the listing: nothing can be asked
-// about it.
+// errForeign is the error of a row that belongs to another namespace.
+var errForeign = errors.New("namespace is not the one asked for")
+
+// readRepository returns the repository of a row, or what is wrong with the row.
+func readRepository(row row[repositoryWire], q RepositoryQuery) (Repository, error) {
+	if row.err != nil {
+		return Repository{}, row.err
+	}
+	if err := row.wire.check(q); err != nil {
+		return Repository{}, err
+	}
+	r, err := row.wire.repository()
+	if err == nil && q.Invalid {
+		// Nothing can be asked about a name that cannot be one.
+		if wrong, ok := errors.AsType[*Error](r.RepoName.check("")); ok {
+			err = wrong.Err
+		}
+	}
+	return r, err
+}
+
+// check returns an error when w lacks what a listing for q must have.
 func (w *repositoryWire) check(q RepositoryQuery) error {
 	err := need(
 		field{"namespace", w.Namespace != nil},
@@ -231,7 +244,7 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	}
 	// Some databases compare without case; then the server's spelling stands.
 	if !strings.EqualFold(*w.Namespace, q.Namespace) {
-		return fmt.Errorf("namespace is not the one asked for: %q", *w.Namespace)
+		return fmt.Errorf("%w: %s", errForeign, quote(*w.Namespace))
 	}
 	return nil
 }

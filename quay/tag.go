@@ -37,7 +37,8 @@ type Tag struct {
 	Sparse *Sparse
 
 	// Invalid is what is wrong with the row, if [TagQuery].Invalid asked for such
-	// rows; else nil. Nothing but the Name is then set, as the server sent it.
+	// rows; else nil. Nothing but the Name is then set, as the server sent it; it may
+	// be "".
 	Invalid error
 }
 
@@ -170,7 +171,7 @@ type tagWire struct {
 
 // tagRules say how to read a page of tags.
 type tagRules struct {
-	invalid bool      // a row that makes no sense is a Tag that says so, as long as it has a name
+	invalid bool      // a row that makes no sense is a Tag with Invalid set
 	active  bool      // only active tags were asked for
 	when    time.Time // when the server answered, by its clock; zero: not told
 }
@@ -209,11 +210,13 @@ func decodeTags(body []byte, rules tagRules) (tagPage, error) {
 		if err == nil {
 			ended, err = rules.ended(t)
 		}
-		if err != nil && rules.invalid && value(row.wire.Name) != "" {
-			t, err = Tag{Name: *row.wire.Name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: tag %d: %w", ErrMalformed, i+1, err)}, nil
-		}
 		if err != nil {
-			return tagPage{}, fmt.Errorf("tag %d: %w (its name: %q)", i+1, err, value(row.wire.Name))
+			name := value(row.wire.Name)
+			err = fmt.Errorf("tag %d: %w (its name: %s)", i+1, err, quote(name))
+			if !rules.invalid {
+				return tagPage{}, err
+			}
+			t = Tag{Name: name, Size: SizeUnknown, Invalid: fmt.Errorf("%w: %w", ErrMalformed, err)}
 		}
 		if ended {
 			page.ended = append(page.ended, t)
@@ -243,8 +246,8 @@ func (w *tagWire) tag() (Tag, error) {
 		Reversion: value(w.Reversion),
 		Immutable: value(w.Immutable),
 	}
-	if err := printable("name", t.Name); err != nil {
-		return Tag{}, err
+	if checkTag("", t.Name, false) != nil {
+		return Tag{}, fmt.Errorf("name is no name: %s", quote(t.Name))
 	}
 	if !t.Digest.valid() {
 		return Tag{}, fmt.Errorf("manifest_digest is no digest: %q", t.Digest)

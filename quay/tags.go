@@ -120,6 +120,9 @@ func (q TagQuery) target(repo RepoName, page int) string {
 // takes "_" for any character, and older servers do not know it
 // (doc/quay-api.md section 2).
 func (q TagQuery) match(t Tag) bool {
+	if t.Name == "" {
+		return true // an invalid row, which may be any tag
+	}
 	return (q.Exact == "" || t.Name == q.Exact) && strings.Contains(t.Name, q.Contains)
 }
 

@@ -29,9 +29,22 @@ type feed[R report.Record] struct {
 	count     int
 	token     string // what the server made of the token; "": as the link says
 	kept      []R
+	gaps      []report.Gap // rows that make no sense
 }
 
-// tally closes the answer of a plain list.
+// unknown records a row of the list that makes no sense.
+func (f *feed[R]) unknown(reference string, err error) {
+	reason := discover.ReasonOf(err)
+	f.gaps = append(f.gaps, report.Gap{Reference: reference, Reason: string(reason), Error: f.a.cause(err, reason)})
+}
+
+// feedSummary closes the answer of a plain list.
+type feedSummary struct {
+	tally
+	Gaps []report.Gap `json:"unknown"`
+}
+
+// tally counts the records of an answer and what they cost.
 type tally struct {
 	Results   int             `json:"results"`
 	Requests  report.Requests `json:"requests"`
@@ -84,8 +97,17 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	if err := f.end(ctx, failed); err != nil {
 		return err
 	}
-	if failed != nil && f.count > 0 && f.a.out.Flush() == nil { // beneath the table, on one screen
+	if f.a.out.Flush() != nil { // beneath the table, on one screen
+		return failed
+	}
+	for _, gap := range f.gaps {
+		f.a.talk.unknown(gap)
+	}
+	switch {
+	case failed != nil && f.count > 0:
 		f.a.talk.warn(partly)
+	case failed == nil && len(f.gaps) > 0:
+		failed = &status{code: exitPart}
 	}
 	return failed
 }
@@ -99,9 +121,9 @@ func (f *feed[R]) aside() []string {
 }
 
 func (f *feed[R]) end(ctx context.Context, failed error) error {
-	summary := tallyOf(f.count, f.link)
+	summary := feedSummary{tallyOf(f.count, f.link), append([]report.Gap{}, f.gaps...)}
 	summary.Token = cmp.Or(f.token, summary.Token)
-	end := report.Ending{Complete: failed == nil, Summary: summary}
+	end := report.Ending{Complete: failed == nil && len(f.gaps) == 0, Summary: summary}
 	end.Error = f.a.ending(ctx, failed)
 	if f.options.Format.Streams() {
 		_ = report.End(f.a.out, end) // the output keeps its error

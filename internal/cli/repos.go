@@ -60,8 +60,9 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
 		for r, err := range l.catalog.Repositories(ctx, namespace) {
-			if err == nil {
-				err = r.Err
+			if r.Err != nil {
+				f.unknown(l.host+"/"+namespace+"/"+r.Name, r.Err)
+				continue
 			}
 			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
@@ -71,7 +72,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 				return
 			}
 		}
-		err := a.afterListing(ctx, l, namespace, f.count, known)
+		err := a.afterListing(ctx, l, namespace, f.count, len(f.gaps), known)
 		switch {
 		case errors.Is(err, discover.ErrTokenIgnored):
 			f.token = report.TokenIgnored
@@ -91,8 +92,8 @@ func (a *app) repos(ctx context.Context, arg string) error {
 // afterListing tells a namespace without repositories to see from one that
 // does not exist, for the listing is the same (doc/quay-api.md section 1), and
 // an answer for an anonymous caller from one for the token's user.
-func (a *app) afterListing(ctx context.Context, l *link, namespace string, listed int, known bool) error {
-	if listed == 0 {
+func (a *app) afterListing(ctx context.Context, l *link, namespace string, listed, odd int, known bool) error {
+	if listed+odd == 0 {
 		exists, err := l.catalog.Namespace(ctx, namespace)
 		switch {
 		case err != nil:

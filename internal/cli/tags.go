@@ -60,6 +60,10 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
 	err = f.take(ctx, func(yield func(report.Tag, error) bool) {
 		for t, err := range l.catalog.Tags(ctx, repo, discover.TagFilter{}) {
+			if t.Err != nil {
+				f.unknown(l.host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Err)
+				continue
+			}
 			if !yield(report.Tag{
 				Host: l.host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
 				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Started, Expires: t.Expires,
