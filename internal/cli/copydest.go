@@ -189,7 +189,11 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 	case ociArchive:
 		o.destination, err = mirror.ToOCIArchive(d.path, options)
 	case dockerArchive:
-		o.destination, err = mirror.ToDockerArchive(d.path, options)
+		system := thisPlatform().OS
+		if len(f.platforms) > 0 {
+			system = ""
+		}
+		o.destination, err = mirror.ToDockerArchive(d.path, options, system)
 	case dockerRegistry:
 		err = a.openRegistry(ctx, o, f, options, r)
 	}

@@ -59,6 +59,7 @@ func ToOCIArchive(file string, o layout.Options) (Destination, error) {
 // An archive is a Destination that becomes one file. Safe for concurrent use,
 // but for Finish and Close.
 type archive struct {
+	Base
 	kind     string
 	text     string // as the user wrote it
 	file     string // the file, where a link leads to
@@ -68,7 +69,6 @@ type archive struct {
 	commit   func(ctx context.Context, s Staged) error
 
 	mu        sync.Mutex
-	pending   map[string]bool                                 // names that are not there, and were not committed yet
 	committed map[string]bool                                 // names that were, and may have changed in something
 	leftOut   map[string]error                                // names that Finish left out, and why
 	noRoom    map[string]error                                // staged names that the disk has no room for in the new tar
@@ -103,7 +103,7 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	}
 	a := &archive{
 		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging,
-		pending: map[string]bool{}, committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
+		committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
 		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
 	a.commit = ToLayout(staging).Commit
@@ -148,61 +148,63 @@ func (a *archive) Staging() *layout.Layout { return a.staging }
 // Name is the full reference.
 func (a *archive) Name(i Image) string { return i.Reference() }
 
-// Has looks in the staging folder, which is newer, and then in the archive. All
-// that the image points to has to be there by its size. As in a layout, a sparse
-// index is never whole: see hasStaged.
-func (a *archive) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
-	d, ok := a.entry(i)
-	ok = ok && d.Digest == root && d.Annotations[layout.AnnotationIndex] != layout.SparseIndex
-	if ok {
-		_, err := a.parts(ctx, d, false)
-		if ctx.Err() != nil || isFatal(err) {
-			return false, err
-		}
-		ok = err == nil
-	}
-	a.note(i, ok)
-	return ok, nil
-}
-
-// hasStaged tells whether the image is there with those of its images that were
-// chosen.
-func (a *archive) hasStaged(ctx context.Context, s Staged) (bool, error) {
-	d, ok := a.entry(s.Image)
-	ok = ok && d.Digest == s.Root.Digest
-	for _, d := range slices.Concat(s.Manifests, s.Blobs) {
-		if !ok {
-			break
-		}
-		var err error
-		if ok, err = a.holds(ctx, d); err != nil {
-			return false, err
-		}
-	}
-	a.note(s.Image, ok)
-	return ok, nil
-}
-
-// record reads the record of an image's entry, when all that it lists is there.
-func (a *archive) record(ctx context.Context, s Staged) (*record, error) {
+// Has looks in the staging folder, which is newer, and then in the archive. All that
+// the image points to must be there by its size. A sparse index is never whole. An
+// image that was staged and does not fit on the disk is an error that meets ErrNoRoom.
+func (a *archive) Has(ctx context.Context, s Staged) (f Found, err error) {
 	d, ok := a.entry(s.Image)
 	if !ok || d.Digest != s.Root.Digest {
-		return nil, nil
+		return f, nil
 	}
+	switch {
+	case len(s.Manifests) > 0:
+		f.Present, err = a.holdsAll(ctx, slices.Concat(s.Manifests, s.Blobs))
+	case d.Annotations[layout.AnnotationIndex] != layout.SparseIndex:
+		f.Present, err = a.whole(ctx, d)
+	}
+	if !f.Present || err != nil {
+		return f, err
+	}
+	a.mu.Lock()
+	err = a.noRoom[a.Name(s.Image)]
+	a.mu.Unlock()
+	if err == nil {
+		f.record, err = a.record(ctx, s.Image, d)
+	}
+	return f, err
+}
+
+// whole reports whether an entry is there with all that it points to.
+func (a *archive) whole(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	_, err := a.parts(ctx, d, false)
+	if ctx.Err() != nil || isFatal(err) {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+func (a *archive) holdsAll(ctx context.Context, all []ocispec.Descriptor) (bool, error) {
+	for _, d := range all {
+		if there, err := a.holds(ctx, d); err != nil || !there {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// record returns the record of an entry, if all that the record lists is there.
+func (a *archive) record(ctx context.Context, i Image, d ocispec.Descriptor) (*record, error) {
 	r := annotated(d)
 	if r == nil {
 		return nil, nil
 	}
-	for _, i := range r.images(s.Image) {
+	for _, i := range r.images(i) {
 		at, ok := a.entry(i)
 		if !ok {
 			return nil, nil
 		}
-		if _, err := a.parts(ctx, at, false); err != nil {
-			if ctx.Err() != nil || isFatal(err) {
-				return nil, err
-			}
-			return nil, nil
+		if whole, err := a.whole(ctx, at); err != nil || !whole {
+			return nil, err
 		}
 	}
 	return r, nil
@@ -216,20 +218,6 @@ func (a *archive) entry(i Image) (ocispec.Descriptor, bool) {
 	return a.old.image(a.Name(i))
 }
 
-// note keeps what Finish has to know: whether an image is there, or is to come.
-func (a *archive) note(i Image, there bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if there {
-		delete(a.pending, a.Name(i))
-	} else {
-		a.pending[a.Name(i)] = true
-	}
-}
-
-// forget drops an image that is not to come: nothing is staged for it.
-func (a *archive) forget(i Image) { a.note(i, true) }
-
 // holds tells whether the blob is there, by its size: staged, or in the old
 // archive.
 func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {
@@ -240,9 +228,9 @@ func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error)
 	return a.old.has(d), nil
 }
 
-// Wants is false for a blob that is staged, or in the old archive with content
+// NeedsBlob is false for a blob that is staged, or in the old archive with content
 // that fits its digest.
-func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
+func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil {
 		return false, stagingError(err)
@@ -254,10 +242,9 @@ func (a *archive) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (boo
 	return !sound, err
 }
 
-// keeps returns what the next archive holds of what is there already, with sizes:
-// the content of the old archive, and the images that an earlier run has staged, as
-// far as the disk has room for them.
-func (a *archive) keeps(ctx context.Context) map[digest.Digest]int64 {
+// Held returns the content of the old archive, and of the images that an earlier run
+// has staged, as far as the disk has room for them in the new archive.
+func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	kept := map[digest.Digest]int64{}
 	if a.old != nil {
 		for d, at := range a.old.blobs {
@@ -273,7 +260,7 @@ func (a *archive) keeps(ctx context.Context) map[digest.Digest]int64 {
 			a.noRoom[e.Name] = err
 		}
 	}
-	return kept
+	return kept, true
 }
 
 // isNew reports whether the old archive has another image of a staged image's name.
@@ -310,19 +297,6 @@ func (a *archive) fitting(held map[digest.Digest]int64) func(parts []ocispec.Des
 	}
 }
 
-// roomFor returns why a staged image is not going to be in the archive, or nil.
-func (a *archive) roomFor(i Image) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.noRoom[a.Name(i)] != nil {
-		a.pending[a.Name(i)] = true
-	}
-	return a.noRoom[a.Name(i)]
-}
-
-// Take does nothing: the staging folder is what the archive is made from.
-func (a *archive) Take(context.Context, Image, ocispec.Descriptor) error { return nil }
-
 // Commit notes the image in the staging folder, for Finish to write.
 func (a *archive) Commit(ctx context.Context, s Staged) error {
 	if err := a.lacks(ctx, s); err != nil {
@@ -331,7 +305,6 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 	if err := a.commit(ctx, s); err != nil {
 		return err
 	}
-	a.note(s.Image, true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.committed[a.Name(s.Image)] = true
@@ -361,9 +334,9 @@ func (a *archive) lacks(ctx context.Context, s Staged) error {
 	return nil
 }
 
-// Awaits tells whether an image is staged alone: the archive that is there has
+// Deferred reports whether an image is staged alone: the archive that is there has
 // none of its name, or another one, or not all that belongs to it now.
-func (a *archive) Awaits(i Image) bool {
+func (a *archive) Deferred(i Image) bool {
 	e, staged := a.staging.Image(a.Name(i))
 	was, there := a.old.image(a.Name(i))
 	a.mu.Lock()

@@ -52,12 +52,12 @@ func TestCopyToArchives(t *testing.T) {
 	// Indexes fail before their blobs are fetched, unless a platform is chosen.
 	docker := filepath.Join(t.TempDir(), "all.tar")
 	fetched := s.blobBytes()
-	r = archived(t, mirror.ToDockerArchive, docker, o, images[:1])
+	r = archived(t, toDockerArchive, docker, o, images[:1])
 	if r.Failed != 1 || !strings.Contains(r.Images[0].Error, "--platform") || s.blobBytes() != fetched {
 		t.Errorf("an index: %d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
 	}
 	o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "linux", Architecture: "amd64"}}, Index: mirror.SparseIndex}
-	r = archived(t, mirror.ToDockerArchive, docker, o, images)
+	r = archived(t, toDockerArchive, docker, o, images)
 	if !r.Complete || r.SignaturesFound != 0 {
 		t.Errorf("docker archive:\n%s", show(t, r))
 	}
@@ -65,7 +65,7 @@ func TestCopyToArchives(t *testing.T) {
 		t.Errorf("docker archive has %d entries for %d images", len(got), len(images))
 	}
 	fetched = s.blobBytes()
-	r = archived(t, mirror.ToDockerArchive, docker, o, images)
+	r = archived(t, toDockerArchive, docker, o, images)
 	if r.Present != len(images) || s.blobBytes() != fetched {
 		t.Errorf("once more: %d bytes were fetched\n%s", s.blobBytes()-fetched, show(t, r))
 	}
@@ -85,7 +85,7 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 	o := s.options()
 	o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to, err := mirror.ToDockerArchive(file, layout.Options{ReadOnly: true})
+	to, err := toDockerArchive(file, layout.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.server.Stats().Classes["manifest"].Requests
-	r := archived(t, mirror.ToDockerArchive, file, o, s.images("v1"))
+	r := archived(t, toDockerArchive, file, o, s.images("v1"))
 	if n := s.server.Stats().Classes["manifest"].Requests - before; n != 6 {
 		t.Errorf("%d manifests were asked for, and 3 indexes and 3 images are wanted", n)
 	}
@@ -129,7 +129,10 @@ func TestDockerArchiveOfAnotherSystem(t *testing.T) {
 		if chosen {
 			o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "windows", Architecture: "amd64"}}, Index: mirror.SparseIndex}
 		}
-		for _, i := range archived(t, mirror.ToDockerArchive, file, o, s.images("v1")).Images {
+		open := func(file string, lo layout.Options) (mirror.Destination, error) {
+			return mirror.ToDockerArchive(file, lo, o.Platforms.DefaultPlatform.OS)
+		}
+		for _, i := range archived(t, open, file, o, s.images("v1")).Images {
 			windows := strings.Contains(i.Reference, "/window")
 			if failed := windows && !chosen; (i.Status == mirror.Failed) != failed {
 				t.Errorf("%s: %s: %s", i.Reference, i.Status, i.Error)
@@ -154,7 +157,7 @@ func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
 	o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
 	file := filepath.Join(t.TempDir(), "all.tar")
 	for _, status := range []mirror.Status{mirror.Copied, mirror.Present} {
-		r := archived(t, mirror.ToDockerArchive, file, o, s.images("v1"))
+		r := archived(t, toDockerArchive, file, o, s.images("v1"))
 		if len(r.Images) != 1 || r.Images[0].Status != status {
 			t.Errorf("want %s\n%s", status, show(t, r))
 		}
@@ -184,12 +187,12 @@ func TestDockerArchiveWithoutAttestations(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "all.tar")
 		o.Platforms = test.platforms
-		r := archived(t, mirror.ToDockerArchive, file, o, test.images)
+		r := archived(t, toDockerArchive, file, o, test.images)
 		if !r.Complete || r.Copied != len(test.images) || r.Blobs != test.blobs {
 			t.Errorf("%+v:\n%s", test.platforms, show(t, r))
 		}
 		fetched := s.blobBytes()
-		r = archived(t, mirror.ToDockerArchive, file, o, test.images)
+		r = archived(t, toDockerArchive, file, o, test.images)
 		if r.Present != len(test.images) || s.blobBytes() != fetched {
 			t.Errorf("%+v, once more: %d bytes were fetched\n%s", test.platforms, s.blobBytes()-fetched, show(t, r))
 		}

@@ -37,7 +37,7 @@ func isFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]in
 // and are in the archive after a run for what failed, which fetches nothing.
 // Those of the archive that is there stay.
 func TestArchiveThatCannotBeWritten(t *testing.T) {
-	for kind, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": mirror.ToDockerArchive} {
+	for kind, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive} {
 		t.Run(kind, func(t *testing.T) {
 			s := newSite(t, quaytest.Release(5, quaytest.ReleaseOptions{Base: 40_000, Own: 5_000}))
 			file := filepath.Join(t.TempDir(), "all.tar")
@@ -96,7 +96,6 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 // A gathered destination ends the run when an image was committed.
 type deferring struct {
 	mirror.Destination
-	mirror.Gatherer
 	committed func()
 }
 
@@ -115,7 +114,7 @@ func stage(t *testing.T, to mirror.Destination, s *site) {
 	defer cancel()
 	var left atomic.Int64
 	left.Store(int64(len(images)))
-	_, err := mirror.New(deferring{to, to.(mirror.Gatherer), func() {
+	_, err := mirror.New(deferring{to, func() {
 		if left.Add(-1) == 0 {
 			cancel()
 		}
@@ -139,7 +138,7 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	kinds := isFatal(&o, func(mirror.Event) {})
 	to := opened(t, mirror.ToOCIArchive, file)
 	images := s.images("2025.1")
-	r, err := mirror.New(deferring{to, to.(mirror.Gatherer), cancel}, o).Copy(ctx, slices.Values(images))
+	r, err := mirror.New(deferring{to, cancel}, o).Copy(ctx, slices.Values(images))
 	if !errors.Is(err, context.Canceled) || len(to.Staging().Images()) == 0 {
 		t.Fatalf("%v, %d images are staged", err, len(to.Staging().Images()))
 	}
@@ -166,8 +165,8 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 		killed, other opener
 		first         mirror.Staged
 	}{
-		"oci":    {mirror.ToOCIArchive, mirror.ToDockerArchive, f.staged(index)},
-		"docker": {mirror.ToDockerArchive, mirror.ToOCIArchive, amd64},
+		"oci":    {mirror.ToOCIArchive, toDockerArchive, f.staged(index)},
+		"docker": {toDockerArchive, mirror.ToOCIArchive, amd64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "all.tar")
@@ -198,7 +197,7 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 
 // One process at a time makes an archive, of whichever kind.
 func TestKindsOfArchivesKeepEachOtherOut(t *testing.T) {
-	kinds := []opener{mirror.ToOCIArchive, mirror.ToDockerArchive}
+	kinds := []opener{mirror.ToOCIArchive, toDockerArchive}
 	for i, open := range kinds {
 		file := filepath.Join(t.TempDir(), "all.tar")
 		first := opened(t, open, file)

@@ -21,11 +21,12 @@ import (
 
 // Finish writes the archive, when there is anything new for it. An image that
 // turns out to be damaged or incomplete is left out, and the rest is written.
-func (a *archive) Finish(ctx context.Context) error {
+func (a *archive) Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error) {
 	if err := a.finish(ctx); err != nil {
-		return fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
+		return nil, fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
 	}
-	return nil
+	a.finished = complete && len(a.leftOut) == 0
+	return a.leftOut, nil
 }
 
 // finish writes the archive. A staged blob that proves damaged while it is
@@ -57,9 +58,6 @@ func (a *archive) finish(ctx context.Context) error {
 				return err
 			}
 		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.finished = len(a.pending) == 0
 		return nil
 	}
 }
@@ -173,7 +171,7 @@ func (a *archive) withRoom(ctx context.Context) ([]layout.Entry, error) {
 	a.mu.Lock()
 	images := slices.DeleteFunc(a.staging.Images(), func(e layout.Entry) bool {
 		if err := a.noRoom[e.Name]; err != nil {
-			a.leftOut[e.Name], a.pending[e.Name] = err, true
+			a.leftOut[e.Name] = err
 		}
 		return a.noRoom[e.Name] != nil
 	})
@@ -228,16 +226,6 @@ func (a *archive) damaged(name string, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leftOut[name] = why
-	a.pending[name] = true
-}
-
-// LeftOut returns the images that Finish found not to be whole, by their names,
-// with why. A staged one is not in the archive. One that the archive had is there
-// as before.
-func (a *archive) LeftOut() map[string]error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return maps.Clone(a.leftOut)
 }
 
 // parts follows an entry of the index to all that it points to, itself first. Only

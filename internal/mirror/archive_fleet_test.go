@@ -140,14 +140,12 @@ func (f *fleet) staged(i mirror.Image, only ...string) mirror.Staged {
 // bring does for an image what a copy does. It returns the bytes of blobs that
 // had to be fetched, 0 when the image was there.
 func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Staged) (fetched int64, err error) {
-	there, err := to.Has(ctx, s.Image, s.Root.Digest)
+	there, err := has(ctx, to, s.Image)
 	if there || err != nil {
 		return 0, err
 	}
-	if p, ok := to.(mirror.Preparer); ok {
-		if err := p.Prepare(ctx, s.Image); err != nil {
-			return 0, err
-		}
+	if err := to.Prepare(ctx, s.Image, false); err != nil {
+		return 0, err
 	}
 	parts := []mirror.Attached{{Manifests: s.Manifests, Blobs: s.Blobs}}
 	for _, part := range append(parts, s.Attached...) {
@@ -157,7 +155,7 @@ func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Stage
 			}
 		}
 		for _, d := range part.Blobs {
-			wanted, err := to.Wants(ctx, s.Image, d)
+			wanted, err := to.NeedsBlob(ctx, s.Image, d)
 			if err != nil {
 				return fetched, err
 			}
@@ -194,7 +192,7 @@ func (f *fleet) fetch(ctx context.Context, to mirror.Destination, s mirror.Stage
 		}
 		n = d.Size
 	}
-	return n, to.Take(ctx, s.Image, d)
+	return n, to.PutBlob(ctx, s.Image, d)
 }
 
 // run copies images to a destination, finishes and closes it.
@@ -217,13 +215,30 @@ func (f *fleet) runStaged(to mirror.Destination, images ...mirror.Staged) (fetch
 		}
 		fetched += n
 	}
-	if err := errors.Join(to.Finish(f.t.Context()), to.Close()); err != nil {
+	if err := errors.Join(finish(f.t.Context(), to), to.Close()); err != nil {
 		f.t.Fatal(err)
 	}
 	return fetched
 }
 
-// An opener is ToOCIArchive or ToDockerArchive.
+// has asks a destination for an image by its digest.
+func has(ctx context.Context, to mirror.Destination, i mirror.Image) (bool, error) {
+	f, err := to.Has(ctx, mirror.Staged{Image: i, Root: ocispec.Descriptor{Digest: i.Digest}})
+	return f.Present, err
+}
+
+// finish finishes a run in which no image failed.
+func finish(ctx context.Context, to mirror.Destination) error {
+	_, err := to.Finish(ctx, true)
+	return err
+}
+
+// toDockerArchive makes an archive for any operating system.
+func toDockerArchive(file string, o layout.Options) (mirror.Destination, error) {
+	return mirror.ToDockerArchive(file, o, "")
+}
+
+// An opener is ToOCIArchive or toDockerArchive.
 type opener = func(string, layout.Options) (mirror.Destination, error)
 
 // opened returns a destination whose opening must not fail.

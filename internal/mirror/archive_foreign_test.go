@@ -21,7 +21,7 @@ import (
 )
 
 // archiveKinds are the endings of the staging folders of archives.
-var archiveKinds = map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": mirror.ToDockerArchive}
+var archiveKinds = map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive}
 
 // content is what is in a folder, with the content of files.
 func content(t *testing.T, dir string) map[string]string {

@@ -93,7 +93,7 @@ func TestSkopeoReadsDockerArchives(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "some.tar")
 	images := append(f.plain()[:2], f.compressed(f.named("keystone")))
-	f.run(opened(t, mirror.ToDockerArchive, file), images...)
+	f.run(opened(t, toDockerArchive, file), images...)
 	for _, i := range images {
 		m, err := manifest.Parse(f.manifests[i.Digest].MediaType, f.content[i.Digest])
 		if err != nil {

@@ -46,7 +46,7 @@ func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
 
 func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
-	for name, open := range map[string]opener{"oci": mirror.ToOCIArchive, "docker": mirror.ToDockerArchive} {
+	for name, open := range map[string]opener{"oci": mirror.ToOCIArchive, "docker": toDockerArchive} {
 		one, two := filepath.Join(t.TempDir(), "one.tar"), filepath.Join(t.TempDir(), "two.tar")
 		images := f.plain()
 		f.run(opened(t, open, one), images...)
@@ -69,7 +69,7 @@ func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
 	}
 	to := opened(t, mirror.ToOCIArchive, file)
 	for _, i := range f.images {
-		if there, err := to.Has(t.Context(), i, i.Digest); !there || err != nil {
+		if there, err := has(t.Context(), to, i); !there || err != nil {
 			t.Errorf("%s: is there: %v, %v", i.Reference(), there, err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 	to := opened(t, mirror.ToOCIArchive, file)
 	bad := f.named("keystone")
 	s := f.staged(bad)
-	if there, err := to.Has(t.Context(), bad, bad.Digest); there || err != nil {
+	if there, err := has(t.Context(), to, bad); there || err != nil {
 		t.Fatal(there, err)
 	}
 	for _, d := range s.Blobs[:1] { // and then its repository went away
@@ -125,7 +125,16 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.run(to, f.named("glance-api"))
+	if _, err := f.bring(t.Context(), to, f.staged(f.named("glance-api"))); err != nil {
+		t.Fatal(err)
+	}
+	const complete = false
+	if _, err := to.Finish(t.Context(), complete); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(wanted(f.named("glance-api")), indexed(t, unpack(t, file))); diff != "" {
 		t.Errorf("index is not that of the whole image (-want +got):\n%s", diff)
 	}
@@ -153,7 +162,7 @@ func TestArchiveGoesOnFromStaging(t *testing.T) {
 	}
 	gone(t, file)
 	to = opened(t, mirror.ToOCIArchive, file)
-	if there, err := to.Has(t.Context(), f.images[0], f.images[0].Digest); !there || err != nil {
+	if there, err := has(t.Context(), to, f.images[0]); !there || err != nil {
 		t.Errorf("image is there: %v, %v", there, err)
 	}
 	f.run(to)
@@ -196,10 +205,10 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	if _, err := f.bring(t.Context(), to, f.staged(apart)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+	left, err := to.Finish(t.Context(), true)
+	if err := errors.Join(err, to.Close()); err != nil {
 		t.Fatal(err)
 	}
-	left := to.(mirror.Gatherer).LeftOut()
 	if err := left[image.Reference()]; len(left) != 1 || err == nil || !strings.Contains(err.Error(), layer.Digest.String()) {
 		t.Errorf("not whole: %v", left)
 	}
@@ -219,7 +228,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	to = opened(t, mirror.ToOCIArchive, file)
-	if there, err := to.Has(t.Context(), image, image.Digest); there || err != nil {
+	if there, err := has(t.Context(), to, image); there || err != nil {
 		t.Errorf("an image without a layer is there: %v, %v", there, err)
 	}
 	if n := f.run(to, image); n != layer.Size {
@@ -235,7 +244,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	oci, docker := filepath.Join(dir, "oci.tar"), filepath.Join(dir, "docker.tar")
 	f.run(opened(t, mirror.ToOCIArchive, oci), f.named("glance-api"))
-	f.run(opened(t, mirror.ToDockerArchive, docker), f.named("glance-api"))
+	f.run(opened(t, toDockerArchive, docker), f.named("glance-api"))
 	text, half := filepath.Join(dir, "notes.txt"), filepath.Join(dir, "half.tar")
 	for name, content := range map[string][]byte{text: []byte("dear diary"), half: read(t, oci)[:20000]} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
@@ -250,9 +259,9 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		"half a tar":      {mirror.ToOCIArchive, half, "half.tar"},
 		"a folder":        {mirror.ToOCIArchive, dir, "is a folder: not a regular file; name another file"},
 		"the other kind":  {mirror.ToOCIArchive, docker, "of the other kind"},
-		"the other kind ": {mirror.ToDockerArchive, oci, "of the other kind"},
+		"the other kind ": {toDockerArchive, oci, "of the other kind"},
 		"no folder":       {mirror.ToOCIArchive, filepath.Join(dir, "none", "x.tar"), "none is not there: make it first"},
-		"no name":         {mirror.ToDockerArchive, "", "names no file"},
+		"no name":         {toDockerArchive, "", "names no file"},
 	} {
 		before, _ := os.ReadFile(test.file)
 		to, err := test.open(test.file, layout.Options{})
@@ -290,7 +299,7 @@ func TestArchiveEndsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := to.Finish(ctx); !errors.Is(err, context.Canceled) {
+	if err := finish(ctx, to); !errors.Is(err, context.Canceled) {
 		t.Errorf("finish: %v", err)
 	}
 	if err := to.Close(); err != nil {
@@ -312,7 +321,7 @@ func TestArchiveThatCannotBeReplaced(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(file, "full"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := to.Finish(t.Context()); err == nil || !strings.Contains(err.Error(), file+".quayside") {
+	if err := finish(t.Context(), to); err == nil || !strings.Contains(err.Error(), file+".quayside") {
 		t.Errorf("finish: %v", err)
 	}
 	if err := to.Close(); err != nil {
@@ -333,10 +342,11 @@ func TestArchiveOfASparseIndex(t *testing.T) {
 		s := f.staged(image, "amd64")
 		s.Root.Annotations = annotations
 		_, err := f.bring(t.Context(), to, s)
-		if err == nil {
-			err = to.Finish(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		left := to.(mirror.Gatherer).LeftOut()[image.Reference()]
+		leftOut, err := to.Finish(t.Context(), true)
+		left := leftOut[image.Reference()]
 		if sparse := name == "sparse"; err != nil || sparse != (left == nil) {
 			t.Errorf("%s: %v, left out: %v", name, err, left)
 		}

@@ -59,7 +59,7 @@ func TestAdviceForSeveralImagesOfOnePlatformCanBeFollowed(t *testing.T) {
 		o.Platforms = tell.platforms
 		file := filepath.Join(t.TempDir(), "all.tar")
 		var advised []mirror.Image
-		for _, i := range archived(t, mirror.ToDockerArchive, file, o, s.images("v1")).Images {
+		for _, i := range archived(t, toDockerArchive, file, o, s.images("v1")).Images {
 			name := strings.TrimSuffix(strings.TrimPrefix(i.Reference, s.host+"/yard/"), ":v1")
 			if i.Status != mirror.Failed {
 				t.Errorf("%s: %s is %s", tell.what, name, i.Status)
@@ -81,7 +81,7 @@ func TestAdviceForSeveralImagesOfOnePlatformCanBeFollowed(t *testing.T) {
 			}
 		}
 		o.Platforms = mirror.Platforms{}
-		r := archived(t, mirror.ToDockerArchive, file, o, slices.Clone(advised))
+		r := archived(t, toDockerArchive, file, o, slices.Clone(advised))
 		if len(advised) == 0 || r.Copied+r.Present != len(advised) {
 			t.Errorf("%s: the advice was followed:\n%s", tell.what, show(t, r))
 		}

@@ -41,18 +41,13 @@ func (r *copying) commit(it *item) {
 
 // there ends an image that the destination has, or will have with the others.
 func (r *copying) finishPresent(it *item, s Status) {
-	to, gathers := r.to.(Gatherer)
-	it.deferred = gathers && to.Awaits(it.Image)
+	it.deferred = r.to.Deferred(it.Image)
 	r.scheduler.finish(it, s, nil)
 }
 
-// gathered ends the images that waited for the destination's Finish, which gave
-// err. An image that is not of this run and was left out is named in the log.
-func (r *copying) finishDeferred(err error) {
-	var leftOut map[string]error
-	if to, ok := r.to.(Gatherer); ok && err == nil {
-		leftOut = to.LeftOut()
-	}
+// finishDeferred ends the images that waited for the destination's Finish, which
+// returned leftOut and err. An image of an earlier run that was left out is logged.
+func (r *copying) finishDeferred(leftOut map[string]error, err error) {
 	for _, name := range r.scheduler.finishDeferred(err, r.ctx.Err() != nil, leftOut) {
 		r.o.Logger.WarnContext(r.ctx, "an image of an earlier run is not in the archive", "image", name, "error", leftOut[name])
 	}

@@ -26,7 +26,7 @@ func (r *copying) complete(p completedBlob) {
 	}
 	if b.needed {
 		if part := r.scheduler.firstWaiter(b); part != nil {
-			if err := r.to.Take(r.ctx, part.item.Image, b.Descriptor); err != nil {
+			if err := r.to.PutBlob(r.ctx, part.item.Image, b.Descriptor); err != nil {
 				if r.stopIfFatal(err) {
 					return
 				}

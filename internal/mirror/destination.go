@@ -13,72 +13,126 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A Destination is where images go. Blobs are staged in a layout first. One
-// that has more to say is a Preparer, a Checker, a SignatureKeeper, a Sender or a
-// Gatherer besides. All methods but Finish and Close are called by many goroutines.
+// A Destination is where images go. Blobs are staged in a layout first. An
+// implementation embeds Base and adds what it has more. All methods but Finish and
+// Close are called by many goroutines at once.
 //
-// A *DiskError ends the whole Copy; any other error is of the image in question.
+// A *DiskError ends the whole Copy. Any other error concerns one image.
 type Destination interface {
-	// String names it, as the user wrote it.
+	// String returns the name that the user wrote.
 	String() string
-	// Staging is where blobs are fetched to.
+	// Staging returns the layout that blobs are fetched into.
 	Staging() *layout.Layout
-	// Name is what an image is called there.
-	Name(Image) string
-	// Has tells whether the image is there with this digest, whole.
-	Has(ctx context.Context, i Image, root digest.Digest) (bool, error)
-	// Wants tells whether the destination needs a blob: it is asked once for
-	// each, for the image that needed it first.
-	Wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error)
-	// Take takes a blob that it wanted and that is staged now, for the first
-	// image that still waits for it.
-	Take(ctx context.Context, i Image, d ocispec.Descriptor) error
-	// Commit makes the image be there: its blobs were taken or were not wanted.
-	// It may be called again for the same image. An error that is a
-	// *MissingError names blobs that have to be staged and taken after all.
+	// Name returns what an image is called at the destination; "" if it has no name there.
+	Name(i Image) string
+
+	// Has reports whether the image is there, with its root digest. It is called
+	// again, with the manifests and blobs, once these are known: of an index, only
+	// the images that were chosen must be there.
+	Has(ctx context.Context, s Staged) (Found, error)
+	// Prepare reports why an image cannot be written, before anything of it is
+	// fetched. With dryRun, nothing changes: a registry may create a repository when
+	// it is asked whether the repository can be pushed to.
+	Prepare(ctx context.Context, i Image, dryRun bool) error
+	// Check reports why the destination cannot hold an image whose manifests are
+	// staged, before its blobs are fetched. s.Attached is empty.
+	Check(ctx context.Context, s Staged) error
+	// KeepsReferrers reports whether signatures and other referrers can be stored. If
+	// not, they are not looked for.
+	KeepsReferrers() bool
+
+	// NeedsBlob reports whether the destination needs a blob. It is called once for
+	// each, for the image that needed the blob first.
+	NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error)
+	// PutBlob stores a blob that is needed and staged, for the first image that still
+	// waits for the blob.
+	PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error
+	// Commit stores the image after its blobs. It may be called again for the same
+	// image. A *MissingError names blobs that have to be staged and put after all.
 	Commit(ctx context.Context, s Staged) error
-	// Finish ends a run in which all images had their turn. It is called once,
-	// and not when the run was broken off.
-	Finish(ctx context.Context) error
-	// Close lets go of what it holds. What is unfinished stays for another run.
-	// A Copier does not call it.
+
+	// Deferred reports whether an image that is present or committed exists only
+	// after Finish. If Finish fails or is not called, such an image failed.
+	Deferred(i Image) bool
+	// Held returns, with their sizes, the blobs and manifests that the file which
+	// Finish writes will have in any case. false: Finish writes no file.
+	Held(ctx context.Context) (map[digest.Digest]int64, bool)
+	// Sent returns how many bytes of blobs were uploaded, and how many the registry
+	// mounted from another repository.
+	Sent() (uploaded, mounted int64)
+
+	// Finish ends a run in which all images had their turn. complete: none of them
+	// failed. It is called once, and not after a run that ended early. It returns
+	// the images that it left out because they are damaged, incomplete, or do not
+	// fit on the disk, by their names at the destination.
+	Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error)
+	// Close releases what the destination holds. Unfinished work stays for another
+	// run. A Copier does not call Close.
 	Close() error
 }
 
-// A Gatherer is a Destination that gathers images and has them once Finish has
-// succeeded. Awaits tells whether that goes for an image that was found there or
-// committed. What became of it is told after Finish; where that fails, or is not
-// called, the image failed. LeftOut returns, after Finish, the images that turned
-// out not to be whole, by their names at the destination, with why: these failed,
-// and no other did. Safe for concurrent use.
-type Gatherer interface {
-	Awaits(i Image) bool
-	LeftOut() map[string]error
+// A Base has the methods of a Destination that stores each image at once, with its
+// referrers, as soon as its blobs are staged.
+type Base struct{}
+
+// Prepare finds nothing wrong.
+func (Base) Prepare(context.Context, Image, bool) error { return nil }
+
+// Check finds nothing wrong.
+func (Base) Check(context.Context, Staged) error { return nil }
+
+// KeepsReferrers returns true.
+func (Base) KeepsReferrers() bool { return true }
+
+// PutBlob does nothing: the blob is in the staging layout.
+func (Base) PutBlob(context.Context, Image, ocispec.Descriptor) error { return nil }
+
+// Deferred returns false.
+func (Base) Deferred(Image) bool { return false }
+
+// Held returns nothing.
+func (Base) Held(context.Context) (map[digest.Digest]int64, bool) { return nil, false }
+
+// Sent returns zero.
+func (Base) Sent() (uploaded, mounted int64) { return 0, 0 }
+
+// Finish does nothing.
+func (Base) Finish(context.Context, bool) (map[string]error, error) { return nil, nil }
+
+// Close does nothing.
+func (Base) Close() error { return nil }
+
+// Found is what a destination has of an image.
+type Found struct {
+	Present bool
+	// MaybePartial is set for an index of which some images may not be there. Has
+	// finds out when the manifests are known.
+	MaybePartial bool
+	// record lists the referrers that were stored with the image; nil: not known.
+	record *record
 }
 
-// Staged is an image all of whose parts are in the staging layout, but for
-// blobs the destination did not want. Its slices are not to be changed.
+// Staged is an image whose manifests and blobs are in the staging layout, except for
+// blobs that the destination did not need. Its slices must not be changed.
 type Staged struct {
 	Image
-	// Root is what the image's name is to stand for. Its digest is not
-	// Image.Digest when the index was rewritten.
+	// Root is what the image's name stands for at the destination. Its digest is not
+	// Image.Digest if the index was rewritten. Has may be called with the digest alone.
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // children before their index; Root is the last
 	Blobs     []ocispec.Descriptor // unique
-	// Sparse tells that indexes list manifests that are left out.
-	Sparse   bool
-	Attached []Attached
-	// Present tells that the destination has the image: what is new is what is
-	// attached to it, or what is recorded of that.
+	Sparse    bool                 // indexes list manifests that are left out
+	Attached  []Attached
+	// Present is set if the destination has the image: only what is attached to it,
+	// or the record of that, is new.
 	Present bool
 
-	record *record // to be kept with the image; nil: none
+	record *record // to be stored with the image; nil: none
 }
 
-// Attached is a signature, an attestation or a list of parts, and what it is
-// made of.
+// Attached is a signature, an attestation or an SBOM, and its content.
 type Attached struct {
-	Tag       string // as cosign names it; "" for a referrer
+	Tag       string // the name that cosign gives it; "" for a referrer
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // as of Staged
 	Blobs     []ocispec.Descriptor // unique

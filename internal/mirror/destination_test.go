@@ -32,14 +32,14 @@ type picky struct {
 	finished int
 }
 
-func (p *picky) Wants(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
+func (p *picky) NeedsBlob(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
 	if p.needs != nil && !p.needs(d) {
 		return false, nil
 	}
-	return p.Destination.Wants(ctx, i, d)
+	return p.Destination.NeedsBlob(ctx, i, d)
 }
 
-func (p *picky) Take(_ context.Context, i mirror.Image, d ocispec.Descriptor) error {
+func (p *picky) PutBlob(_ context.Context, i mirror.Image, d ocispec.Descriptor) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.taken == nil {
@@ -64,7 +64,10 @@ func (p *picky) Commit(ctx context.Context, s mirror.Staged) error {
 	return p.Destination.Commit(ctx, s)
 }
 
-func (p *picky) Finish(context.Context) error { p.finished++; return nil }
+func (p *picky) Finish(context.Context, bool) (map[string]error, error) {
+	p.finished++
+	return nil, nil
+}
 
 func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())

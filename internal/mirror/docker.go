@@ -28,23 +28,23 @@ import (
 //   - One platform of an image. Of an index, the one image that is staged is
 //     taken; with more, the image fails and is told what platforms there are.
 //   - Images only, with all their layers: no charts. Signatures of an image are
-//     left out, and attestations in an index; KeepsSignatures is false.
+//     left out, and attestations in an index; KeepsReferrers is false.
 //   - Images that docker loads: a configuration that docker reads, with a diff_id
 //     for each layer, and layers that are tars and fit their diff_ids. Docker
 //     stops at the first image that is not so, and on Linux at one for Windows:
-//     with Platforms.One, an image has to be for its operating system.
+//     unless system is "", an image must be for that operating system.
 //   - Names that docker reads: with one that it does not, it loads none of the
 //     images that follow. An image known by digest alone has no name when it
 //     was loaded.
 //
-// An image out of an index is looked at again in each run, as the platform may
-// be another one now: two manifests are asked for, and no blob.
-func ToDockerArchive(file string, o layout.Options) (Destination, error) {
+// An image of an index is examined again in each run, because another platform may be
+// chosen by now: two manifests are requested, and no blob.
+func ToDockerArchive(file string, o layout.Options, system string) (Destination, error) {
 	a, err := openArchive(dockerKind, file, o)
 	if err != nil {
 		return nil, err
 	}
-	return &dockerArchive{archive: a}, nil
+	return &dockerArchive{archive: a, system: system}, nil
 }
 
 // A dockerArchive is an archive that docker loads.
@@ -53,8 +53,8 @@ type dockerArchive struct {
 	system string // images have to be for; "": for any that docker knows
 }
 
-// KeepsSignatures is false: there is no place for them.
-func (a *dockerArchive) KeepsSignatures() bool { return false }
+// KeepsReferrers is false: there is no place for them.
+func (a *dockerArchive) KeepsReferrers() bool { return false }
 
 // Check refuses what the format cannot hold.
 func (a *dockerArchive) Check(ctx context.Context, s Staged) error {
@@ -62,21 +62,30 @@ func (a *dockerArchive) Check(ctx context.Context, s Staged) error {
 	return err
 }
 
-// Has is false, too, for an image of an earlier version that docker cannot load.
-func (a *dockerArchive) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
-	there, err := a.archive.Has(ctx, i, root)
-	if !there || err != nil {
-		return false, err
-	}
-	d, _ := a.entry(i)
-	if _, err := a.load(ctx, d); err != nil {
-		a.note(i, false)
-		if ctx.Err() != nil || isFatal(err) {
-			return false, err
+// Has looks for the image or, of an index, for the one image that was chosen. An image
+// that docker cannot load, which an earlier version has written, is not there.
+func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
+	if len(s.Manifests) > 0 {
+		images := slices.DeleteFunc(slices.Clone(s.Manifests), func(d ocispec.Descriptor) bool {
+			return manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != ""
+		})
+		if len(images) != 1 {
+			return Found{}, nil // Check returns the error
 		}
-		return false, nil
+		s.Root, s.Manifests = images[0], images
 	}
-	return true, nil
+	f, err := a.archive.Has(ctx, s)
+	if !f.Present || err != nil {
+		return f, err
+	}
+	d, _ := a.entry(s.Image)
+	if _, err := a.load(ctx, d); err != nil {
+		if ctx.Err() != nil || isFatal(err) {
+			return Found{}, err
+		}
+		return Found{}, nil
+	}
+	return f, nil
 }
 
 // Commit notes the image, or of an index the one that is staged. Before that it
@@ -88,8 +97,8 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 		return err
 	}
 	s.Root, s.Manifests, s.Attached, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
-	there, err := a.archive.hasStaged(ctx, s)
-	if err == nil && !there {
+	f, err := a.archive.Has(ctx, s)
+	if err == nil && !f.Present {
 		if err = a.lacks(ctx, s); err == nil {
 			err = a.check(ctx, image, a.system)
 		}
@@ -98,19 +107,6 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 		return err
 	}
 	return a.archive.Commit(ctx, s)
-}
-
-// hasStaged tells whether the image is there, or of an index the one that was
-// chosen. For a Plan, no manifest is staged.
-func (a *dockerArchive) hasStaged(ctx context.Context, s Staged) (bool, error) {
-	images := slices.DeleteFunc(slices.Clone(s.Manifests), func(d ocispec.Descriptor) bool {
-		return manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != ""
-	})
-	if len(images) != 1 {
-		return false, nil // Check tells
-	}
-	s.Root, s.Manifests = images[0], images
-	return a.archive.hasStaged(ctx, s)
 }
 
 // choose returns the image to load.

@@ -140,7 +140,7 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		"mislabelled": {layerType: ocispec.MediaTypeImageLayerGzip, layers: [][]byte{[]byte(one), zstded(t, two)}, tars: []string{one, two}},
 	}
 	for range 2 {
-		to := opened(t, mirror.ToDockerArchive, file)
+		to := opened(t, toDockerArchive, file)
 		for name, test := range bad {
 			i := test.image(f, mirror.Image{Host: "quay.example", Repository: "bad/" + name, Tag: "1"})
 			if _, err := f.bring(t.Context(), to, f.staged(i)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "oci-archive") {
@@ -155,11 +155,12 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 			}
 			images = append(images, i)
 		}
-		if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+		left, err := to.Finish(t.Context(), true)
+		if err := errors.Join(err, to.Close()); err != nil {
 			t.Fatal(err)
 		}
 		files := unpack(t, file)
-		if got := indexed(t, files); len(got) != len(images) || len(to.(mirror.Gatherer).LeftOut()) != 0 {
+		if got := indexed(t, files); len(got) != len(images) || len(left) != 0 {
 			t.Errorf("index is %v", got)
 		}
 		var names int

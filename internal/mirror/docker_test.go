@@ -56,7 +56,7 @@ func TestDockerArchiveIsLoadable(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	images := f.plain()
-	f.run(opened(t, mirror.ToDockerArchive, file), images...)
+	f.run(opened(t, toDockerArchive, file), images...)
 	files := unpack(t, file)
 	if diff := cmp.Diff(wanted(images...), indexed(t, files)); diff != "" {
 		t.Errorf("index is not that of the images (-want +got):\n%s", diff)
@@ -87,7 +87,7 @@ func TestDockerArchiveNames(t *testing.T) {
 	image, other, bare := f.named("glance-api"), f.named("glance-api"), f.named("keystone")
 	other.Tag = "latest"
 	bare.Tag = ""
-	f.run(opened(t, mirror.ToDockerArchive, file), image, other, bare)
+	f.run(opened(t, toDockerArchive, file), image, other, bare)
 	var names [][]string
 	for _, i := range loaded(t, unpack(t, file)) {
 		names = append(names, i.RepoTags)
@@ -96,7 +96,7 @@ func TestDockerArchiveNames(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
-	if n := f.run(opened(t, mirror.ToDockerArchive, file), image, other, bare); n != 0 {
+	if n := f.run(opened(t, toDockerArchive, file), image, other, bare); n != 0 {
 		t.Errorf("%d bytes were fetched once more", n)
 	}
 }
@@ -105,11 +105,11 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	image := f.named("nova-compute")
-	to := opened(t, mirror.ToDockerArchive, file)
+	to := opened(t, toDockerArchive, file)
 	for _, only := range [][]string{nil, {"riscv64"}} {
 		for what, try := range map[string]func(mirror.Staged) error{
 			"commit": func(s mirror.Staged) error { return to.Commit(t.Context(), s) },
-			"check":  func(s mirror.Staged) error { return to.(mirror.Checker).Check(t.Context(), s) },
+			"check":  func(s mirror.Staged) error { return to.Check(t.Context(), s) },
 		} {
 			s := f.staged(image, only...)
 			for _, d := range s.Manifests {
@@ -127,7 +127,7 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	if _, err := f.bring(t.Context(), to, one); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+	if err := errors.Join(finish(t.Context(), to), to.Close()); err != nil {
 		t.Fatal(err)
 	}
 	files := unpack(t, file)
@@ -139,11 +139,11 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	}
 
 	// Another platform is another image, and the same one is not fetched again.
-	if n := f.runStaged(opened(t, mirror.ToDockerArchive, file), one); n != 0 {
+	if n := f.runStaged(opened(t, toDockerArchive, file), one); n != 0 {
 		t.Errorf("%d bytes were fetched once more", n)
 	}
 	other := f.staged(image, "amd64")
-	f.runStaged(opened(t, mirror.ToDockerArchive, file), other)
+	f.runStaged(opened(t, toDockerArchive, file), other)
 	if got := indexed(t, unpack(t, file))[image.Reference()]; got != other.Manifests[0].Digest {
 		t.Errorf("name stands for %s, not for the image of amd64", got)
 	}
@@ -159,22 +159,22 @@ func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
 		"all layers": f.image(name, config, f.add(foreign, []byte("of Windows"))),
 	} {
 		file := filepath.Join(t.TempDir(), "all.tar")
-		to := opened(t, mirror.ToDockerArchive, file)
+		to := opened(t, toDockerArchive, file)
 		if _, err := f.bring(t.Context(), to, f.staged(image)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "oci-archive") {
 			t.Errorf("error is %v, and does not say %q and what to do", err, want)
 		}
-		if err := errors.Join(to.Finish(t.Context()), to.Close()); err != nil {
+		if err := errors.Join(finish(t.Context(), to), to.Close()); err != nil {
 			t.Error(err)
 		}
 		gone(t, file)
 	}
-	to := opened(t, mirror.ToDockerArchive, filepath.Join(t.TempDir(), "all.tar"))
+	to := opened(t, toDockerArchive, filepath.Join(t.TempDir(), "all.tar"))
 	odd := f.named("keystone")
 	odd.Repository += "-" // a name on a Quay, and none in docker
 	if _, err := f.bring(t.Context(), to, f.staged(odd)); err == nil || !strings.Contains(err.Error(), odd.Repository) {
 		t.Errorf("a name that docker does not read: %v", err)
 	}
-	if k, ok := to.(mirror.SignatureKeeper); !ok || k.KeepsSignatures() {
+	if to.KeepsReferrers() {
 		t.Error("a docker archive keeps signatures, it says")
 	}
 	if err := to.Close(); err != nil {

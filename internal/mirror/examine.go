@@ -34,9 +34,6 @@ func (r *copying) examineNext(l examination) {
 // digest, and that its registry does not have, is absent: no search has seen it.
 func (r *copying) failExamination(it *item, err error) {
 	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
-		if to, ok := r.to.(interface{ forget(Image) }); ok {
-			to.forget(it.Image)
-		}
 		r.scheduler.finish(it, Absent, err)
 		return
 	}
@@ -46,7 +43,7 @@ func (r *copying) failExamination(it *item, err error) {
 // signatures tells whether what is attached to an image is looked for: also when
 // the image is there, and the destination has no record that all of it is.
 func (r *copying) wantsReferrers(it *item) bool {
-	if !r.keepsSignatures() {
+	if !r.to.KeepsReferrers() {
 		return false
 	}
 	return r.o.Signatures == SignaturesAlways || r.o.Signatures == SignaturesNew && (!it.present || it.record == nil)
@@ -69,32 +66,24 @@ func (r *copying) examine(it *item) (err error) {
 			return fmt.Errorf("tag %s: %w", it.Tag, err)
 		}
 	}
-	if it.present, it.maybePartial, err = r.has(r.ctx, it.Image, it.root); err != nil {
+	f, err := r.has(r.ctx, it.Image, tree{root: ocispec.Descriptor{Digest: it.root}})
+	if err != nil {
 		return err
 	}
-	if it.present {
-		if it.record, err = r.recorded(r.ctx, it.Image, tree{root: ocispec.Descriptor{Digest: it.root}}); err != nil {
-			return err
-		}
-		if !r.wantsReferrers(it) {
-			return nil
-		}
+	it.present, it.maybePartial, it.record = f.Present, f.MaybePartial, f.record
+	if it.present && !r.wantsReferrers(it) {
+		return nil
 	}
-	if to, ok := r.to.(Preparer); ok && !it.present && !it.maybePartial {
-		if err := to.Prepare(r.ctx, it.Image); err != nil {
+	if !it.present && !it.maybePartial {
+		if err := r.to.Prepare(r.ctx, it.Image, false); err != nil {
 			return err
 		}
 	}
 	image := it.parts[0]
-	need := func(d ocispec.Descriptor) { r.needBlob(image, d, it.from) }
-	checker, checks := r.to.(Checker)
-	w := walker{cache: r.cache, from: it.from, bare: !r.keepsSignatures()}
+	w := walker{cache: r.cache, from: it.from, bare: !r.to.KeepsReferrers()}
 	if !it.present {
 		w.platform = r.o.Platforms // what is there stays as it is
 		w.manifest = func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(image, d, fetched) }
-		if !checks {
-			w.blob = need
-		}
 	}
 	if image.tree, err = w.walk(r.ctx, it.root); err != nil {
 		if !it.present || r.stopIfFatal(err) {
@@ -107,27 +96,24 @@ func (r *copying) examine(it *item) (err error) {
 		return nil
 	}
 	going := r.scheduler.measure(it, image.tree.size)
-	if checks && !it.present {
-		if err := checker.Check(r.ctx, it.staged()); err != nil {
+	if !it.present {
+		if err := r.to.Check(r.ctx, it.staged()); err != nil {
 			return err
 		}
 		for _, d := range image.tree.blobs {
-			need(d)
+			r.needBlob(image, d, it.from)
 		}
 	}
 	it.rewritten = image.tree.root.Digest != it.root
 	for _, p := range image.tree.platforms {
 		it.platforms = append(it.platforms, platformText(p))
 	}
-	if !it.present && (it.rewritten || image.tree.sparse || it.maybePartial || checks) {
-		if it.present, err = r.hasPart(r.ctx, it.Image, image.tree); err != nil {
+	if !it.present {
+		f, err := r.has(r.ctx, it.Image, image.tree)
+		if err != nil {
 			return err
 		}
-		if it.present {
-			if it.record, err = r.recorded(r.ctx, it.Image, image.tree); err != nil {
-				return err
-			}
-		}
+		it.present, it.record = f.Present, f.record
 	}
 	if going {
 		r.emit(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})

@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
@@ -27,23 +27,33 @@ import (
 // read, changed and written for each, and gives the reader nothing more.
 //
 // The layout is the caller's, and Close leaves it open.
-func ToLayout(l *layout.Layout) Destination { return shared{l} }
+func ToLayout(l *layout.Layout) Destination { return shared{l: l} }
 
-type shared struct{ l *layout.Layout }
+type shared struct {
+	Base
+	l *layout.Layout
+}
 
 func (s shared) String() string          { return "oci:" + s.l.Dir() }
 func (s shared) Staging() *layout.Layout { return s.l }
 func (s shared) Name(i Image) string     { return i.Reference() }
 
-// Has tells whether the entry has this digest and all it leads to is there: by
-// size, or by hash when the layout was opened so. What was left out of a sparse
-// index is not there, so that one is never whole: see hasStaged.
-func (s shared) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
-	e, there := s.l.Image(i.Reference())
-	if !there || e.Descriptor.Digest != root {
-		return false, nil
+// Has reports whether the entry has this digest and all that it leads to is there: by
+// size, or by hash if the layout was opened with Check. A sparse index is never whole.
+func (s shared) Has(ctx context.Context, st Staged) (f Found, err error) {
+	e, there := s.l.Image(st.Reference())
+	if !there || e.Descriptor.Digest != st.Root.Digest {
+		return f, nil
 	}
-	return s.whole(ctx, e.Descriptor)
+	if len(st.Manifests) == 0 {
+		f.Present, err = s.whole(ctx, e.Descriptor)
+	} else {
+		f.Present, err = s.all(ctx, slices.Concat(st.Manifests, st.Blobs))
+	}
+	if f.Present && err == nil {
+		f.record, err = s.record(ctx, st.Image, e.Descriptor)
+	}
+	return f, err
 }
 
 // whole reports whether a manifest and all that it lists are there.
@@ -74,39 +84,19 @@ func (s shared) all(ctx context.Context, blobs []ocispec.Descriptor) (bool, erro
 	return true, nil
 }
 
-// hasStaged tells whether the image is there with those of its images that were
-// chosen.
-func (s shared) hasStaged(ctx context.Context, st Staged) (bool, error) {
-	e, there := s.l.Image(st.Reference())
-	if !there || e.Descriptor.Digest != st.Root.Digest {
-		return false, nil
-	}
-	if there, err := s.all(ctx, st.Manifests); err != nil || !there {
-		return false, err
-	}
-	return s.all(ctx, st.Blobs)
-}
-
-// Wants tells whether the blob is not there.
-func (s shared) Wants(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
+// NeedsBlob reports whether the blob is not there.
+func (s shared) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
 	return !there, stagingError(err)
 }
 
-// Take has nothing to do: what is staged is there.
-func (s shared) Take(context.Context, Image, ocispec.Descriptor) error { return nil }
-
-// record reads the record of an image's entry, when all that it lists is there.
-func (s shared) record(ctx context.Context, st Staged) (*record, error) {
-	e, there := s.l.Image(st.Reference())
-	if !there || e.Descriptor.Digest != st.Root.Digest {
-		return nil, nil
-	}
-	r := annotated(e.Descriptor)
+// record returns the record of an entry, if all that the record lists is there.
+func (s shared) record(ctx context.Context, i Image, d ocispec.Descriptor) (*record, error) {
+	r := annotated(d)
 	if r == nil {
 		return nil, nil
 	}
-	for _, i := range r.images(st.Image) {
+	for _, i := range r.images(i) {
 		at, there := s.l.Image(i.Reference())
 		if !there {
 			return nil, nil
@@ -139,9 +129,3 @@ func (s shared) Commit(ctx context.Context, st Staged) error {
 	st.record.annotate(root.Annotations)
 	return stagingError(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
 }
-
-// Finish has nothing to do: each image was finished by itself.
-func (s shared) Finish(context.Context) error { return nil }
-
-// Close leaves the layout open.
-func (s shared) Close() error { return nil }

@@ -85,7 +85,7 @@ func TestOddImagesFailAlone(t *testing.T) {
 			return closing{mirror.ToLayout(l), l}
 		},
 		"oci-archive":    func() mirror.Destination { return opened(t, mirror.ToOCIArchive, filepath.Join(dir, "oci.tar")) },
-		"docker-archive": func() mirror.Destination { return opened(t, mirror.ToDockerArchive, filepath.Join(dir, "docker.tar")) },
+		"docker-archive": func() mirror.Destination { return opened(t, toDockerArchive, filepath.Join(dir, "docker.tar")) },
 	} {
 		for run := range 2 {
 			to := open()

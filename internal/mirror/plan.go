@@ -128,21 +128,16 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 			return fmt.Errorf("tag %s: %w", i.Tag, err)
 		}
 	}
-	var doubtful bool
-	if i.Present, doubtful, err = p.has(ctx, i.Image, i.Digest); err != nil {
+	f, err := p.has(ctx, i.Image, tree{root: ocispec.Descriptor{Digest: i.Digest}})
+	if err != nil {
 		return err
 	}
-	if i.Present {
-		if err := p.unsigned(ctx, i, tree{root: ocispec.Descriptor{Digest: i.Digest}}); err != nil {
+	if i.Present = f.Present; !f.Present && !f.MaybePartial {
+		if err := p.to.Prepare(ctx, i.Image, true); err != nil {
 			return err
 		}
 	}
-	if to, ok := p.to.(Preparer); ok && !i.Present && !doubtful {
-		if err := to.Admit(ctx, i.Image); err != nil {
-			return err
-		}
-	}
-	w := walker{cache: p.cache, from: from, bare: !p.keepsSignatures()}
+	w := walker{cache: p.cache, from: from, bare: !p.to.KeepsReferrers()}
 	if !i.Present {
 		w.platform = p.o.Platforms
 	}
@@ -152,16 +147,13 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	if err != nil {
 		return err
 	}
-	if !i.Present && (doubtful || t.sparse || t.root.Digest != i.Digest) {
-		if i.Present, err = p.hasPart(ctx, i.Image, t); err != nil {
+	if !i.Present {
+		if f, err = p.has(ctx, i.Image, t); err != nil {
 			return err
 		}
-		if i.Present {
-			if err := p.unsigned(ctx, i, t); err != nil {
-				return err
-			}
-		}
+		i.Present = f.Present
 	}
+	i.Unsigned = i.Present && p.to.KeepsReferrers() && p.o.Signatures != SignaturesNever && (f.record == nil || p.o.Signatures == SignaturesAlways)
 	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
 	for _, d := range t.manifests {
 		rest := p.manifest(d, fetched[d.Digest] && !i.Present)
@@ -177,17 +169,6 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 		i.layers = append(i.layers, piece{d.Digest, d.Size, rest})
 	}
 	return nil
-}
-
-// unsigned finds out whether a copy looks for what is attached to an image that is
-// there.
-func (p *planning) unsigned(ctx context.Context, i *PlannedImage, t tree) error {
-	if !p.keepsSignatures() || p.o.Signatures == SignaturesNever {
-		return nil
-	}
-	known, err := p.recorded(ctx, i.Image, t)
-	i.Unsigned = known == nil || p.o.Signatures == SignaturesAlways
-	return err
 }
 
 // manifest returns how many bytes of a manifest are missing: all of them if the
@@ -255,7 +236,6 @@ func (p *planning) done() Plan {
 	if p.plan.Free = free; !known {
 		p.plan.Free = -1
 	}
-	gatherer, gathers := p.to.(Gatherer)
 	seen := map[digest.Digest]bool{}
 	for n := range p.plan.Images {
 		i := &p.plan.Images[n]
@@ -268,7 +248,7 @@ func (p *planning) done() Plan {
 				fresh = append(fresh, piece)
 			}
 		}
-		if !i.Present || gathers && gatherer.Awaits(i.Image) {
+		if !i.Present || p.to.Deferred(i.Image) {
 			if _, i.Err = p.room.fits(p.room.cost(fresh)); i.Err != nil {
 				continue
 			}

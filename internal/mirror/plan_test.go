@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
@@ -105,18 +104,18 @@ type asked struct {
 	wants func(mirror.Image) error
 }
 
-func (a asked) Has(ctx context.Context, i mirror.Image, root digest.Digest) (bool, error) {
+func (a asked) Has(ctx context.Context, s mirror.Staged) (mirror.Found, error) {
 	a.has()
-	return a.Destination.Has(ctx, i, root)
+	return a.Destination.Has(ctx, s)
 }
 
-func (a asked) Wants(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
+func (a asked) NeedsBlob(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
 	if a.wants != nil {
 		if err := a.wants(i); err != nil {
 			return false, err
 		}
 	}
-	return a.Destination.Wants(ctx, i, d)
+	return a.Destination.NeedsBlob(ctx, i, d)
 }
 
 // A plan that is broken off does not wait for the images that had no turn.

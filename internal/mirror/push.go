@@ -15,42 +15,12 @@ import (
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
-
-// A Preparer is a Destination that makes sure that an image can be written,
-// before anything of it is fetched. A Copy calls Prepare when Has said no. A Plan
-// calls Admit: a registry may make a repository when it is asked for more than
-// whether it knows us. Safe for concurrent use.
-type Preparer interface {
-	Prepare(ctx context.Context, i Image) error
-	Admit(ctx context.Context, i Image) error
-}
-
-// A Checker is a Destination that may have no place for an image: Check tells
-// from the manifests, which are staged, as soon as all of them are in. Commit
-// would give the same error, when the blobs were fetched. s.Attached is empty.
-// Safe for concurrent use.
-type Checker interface {
-	Check(ctx context.Context, s Staged) error
-}
-
-// A SignatureKeeper is a Destination that may have no place for signatures.
-// Without one they are not looked for, and Commit leaves out what is attached.
-// A Destination that is no SignatureKeeper has a place.
-type SignatureKeeper interface {
-	KeepsSignatures() bool
-}
-
-// A Sender is a Destination that sends blobs on: how many bytes it has uploaded,
-// and how many it had the registry take over from another repository. Safe for
-// concurrent use, at any time.
-type Sender interface {
-	Sent() (uploaded, mounted int64)
-}
 
 // ToRegistry pushes to repositories of a registry, beneath a prefix. Blobs are
 // staged in a layout, which is the caller's, and all of them are kept there
@@ -86,7 +56,7 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	}
 	p := &push{
 		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(""),
-		targets: map[string]*target{}, single: map[string]bool{}, blobs: map[digest.Digest]*blobLocations{}, namespaces: map[string]*namespace{},
+		targets: map[string]*target{}, tags: map[string]ocispec.Descriptor{}, blobs: map[digest.Digest]*blobLocations{}, namespaces: map[string]*namespace{},
 	}
 	for _, set := range options {
 		set(p)
@@ -106,6 +76,7 @@ func RecordIn(file string) RegistryOption { return func(p *push) { p.records = o
 
 // A push is a Destination that is a registry. Safe for concurrent use.
 type push struct {
+	Base
 	registry *registry.Registry
 	prefix   string
 	staging  *layout.Layout
@@ -116,7 +87,7 @@ type push struct {
 
 	mu         sync.Mutex
 	targets    map[string]*target
-	single     map[string]bool // names that stand for an image, and for no index
+	tags       map[string]ocispec.Descriptor // what names stood for at the beginning; zero: nothing
 	blobs      map[digest.Digest]*blobLocations
 	namespaces map[string]*namespace // by namespace
 	noMounts   bool                  // mounting is not tried any more
@@ -196,63 +167,51 @@ func (p *push) target(i Image) (*target, error) {
 	return t, nil
 }
 
-// Has asks the registry what the tag stands for: one request. Of an index it does
-// not tell whether all is there that it lists: see mayLack. That it is denied
-// to look is no answer: some registries say so of a repository that a push
-// would make (doc/quay-api.md section 3). Prepare finds out.
-func (p *push) Has(ctx context.Context, i Image, root digest.Digest) (bool, error) {
-	t, err := p.target(i)
-	if err != nil {
-		return false, err
-	}
-	if i.Tag == "" {
-		there, err := t.HasManifest(ctx, root)
-		return there, ignoreRefusal(err)
-	}
-	d, err := t.Resolve(ctx, i.Tag)
-	if errors.Is(err, registry.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, ignoreRefusal(err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.single[p.Name(i)] = !manifest.IsIndex(d.MediaType)
-	return d.Digest == root, nil
-}
-
-// record returns what the file says of an image. The registry is not asked.
-func (p *push) record(_ context.Context, s Staged) (*record, error) {
-	return p.records.get(p.Name(s.Image), s), nil
-}
-
-// mayLack tells whether an image that Has found may be an index of which the
-// registry has a part. Registries that take a sparse index do not tell it from
-// a whole one.
-func (p *push) mayLack(i Image) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.single[p.Name(i)]
-}
-
-// hasStaged tells whether the image is there with those of its images that were
-// chosen, by a request for each.
-func (p *push) hasStaged(ctx context.Context, s Staged) (bool, error) {
-	there, err := p.Has(ctx, s.Image, s.Root.Digest)
-	if err != nil || !there {
-		return false, err
-	}
+// Has asks the registry what the tag stands for: one request. With the manifests, it
+// asks for each of them too: a registry that takes a sparse index does not distinguish
+// it from a whole one. A refusal to answer is not an error: some registries refuse for
+// a repository that a push would create (doc/quay-api.md section 3), and Prepare finds
+// out.
+func (p *push) Has(ctx context.Context, s Staged) (f Found, err error) {
 	t, err := p.target(s.Image)
 	if err != nil {
-		return false, err
+		return f, err
+	}
+	d, there, err := p.resolve(ctx, t, s)
+	if err != nil || !there {
+		return f, err
 	}
 	for _, d := range s.Manifests {
 		if there, err := t.HasManifest(ctx, d.Digest); err != nil || !there {
-			return false, ignoreRefusal(err)
+			return f, ignoreRefusal(err)
 		}
 	}
-	return true, nil
+	f.Present, f.record = true, p.records.get(p.Name(s.Image), s)
+	f.MaybePartial = len(s.Manifests) == 0 && (d.MediaType == "" || manifest.IsIndex(d.MediaType))
+	return f, nil
+}
+
+// resolve reports whether an image's name stands for its root. The registry is asked
+// once what a tag stands for.
+func (p *push) resolve(ctx context.Context, t *target, s Staged) (d ocispec.Descriptor, there bool, err error) {
+	if s.Tag == "" {
+		there, err = t.HasManifest(ctx, s.Root.Digest)
+		return d, there, ignoreRefusal(err)
+	}
+	name := p.Name(s.Image)
+	p.mu.Lock()
+	d, known := p.tags[name]
+	p.mu.Unlock()
+	if !known {
+		d, err = t.Resolve(ctx, s.Tag)
+		if err != nil && !errors.Is(err, registry.ErrNotFound) {
+			return d, false, ignoreRefusal(err)
+		}
+		p.mu.Lock()
+		p.tags[name] = d
+		p.mu.Unlock()
+	}
+	return d, d.Digest == s.Root.Digest, nil
 }
 
 // unlessRefused drops the error of a question that the registry does not answer,
@@ -278,21 +237,20 @@ func ignoreRefusal(err error) error {
 	return err
 }
 
-// Prepare finds out whether the image's repository can be written to, once for
-// each, by an upload that is begun and ended. A Quay creates the repository at
-// that moment, so no repository is asked for but that of an image which is to be
-// pushed to it.
+// Prepare finds out whether the image's repository can be written to, once for each, by
+// an upload that is started and cancelled. A Quay creates the repository at that
+// moment, so only the repositories of images that are going to be pushed are asked. A
+// dry run asks only whether the registry accepts the credentials.
 //
-// The first repository of a namespace is asked alone. If the credentials are the
-// trouble, or uploads are to go to another name, no other repository is asked.
-func (p *push) Prepare(ctx context.Context, i Image) error {
-	return p.try(i, func(t *target) error { return t.CheckPush(ctx) })
-}
-
-// Admit finds out whether the registry takes our credentials, once for each
-// repository, and changes nothing.
-func (p *push) Admit(ctx context.Context, i Image) error {
-	return p.try(i, func(t *target) error { return t.CheckCredentials(ctx) })
+// The first repository of a namespace is asked alone. If the credentials are refused, or
+// uploads are redirected to another name, no other repository is asked.
+func (p *push) Prepare(ctx context.Context, i Image, dryRun bool) error {
+	return p.try(i, func(t *target) error {
+		if dryRun {
+			return t.CheckCredentials(ctx)
+		}
+		return t.CheckPush(ctx)
+	})
 }
 
 // try finds out once whether an image's repository denies what was asked of it.
@@ -395,9 +353,6 @@ func (e *pushError) Error() string {
 }
 
 func (e *pushError) Unwrap() error { return e.err }
-
-// Finish has nothing to do: each image is there when Commit has returned.
-func (p *push) Finish(context.Context) error { return nil }
 
 // Close writes the records. That it cannot is no failure of the copy: the next
 // run asks the source again.

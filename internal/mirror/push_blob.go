@@ -133,9 +133,9 @@ func (c *blobLocations) otherThan(repository string) string {
 	return c.repositories[0]
 }
 
-// Wants is false when the image's repository has the blob, or another one that
+// NeedsBlob is false when the image's repository has the blob, or another one that
 // it can be mounted from.
-func (p *push) Wants(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
+func (p *push) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
 	t, err := p.target(i)
 	if err != nil {
 		return false, err
@@ -243,10 +243,10 @@ func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from 
 	return ok, nil
 }
 
-// Take uploads the blob at once, so that uploads and fetches overlap. That
+// PutBlob uploads the blob at once, so that uploads and fetches overlap. That
 // writing is denied is told by the Commit of each image that it concerns: the
 // same blob may be welcome elsewhere.
-func (p *push) Take(ctx context.Context, i Image, d ocispec.Descriptor) error {
+func (p *push) PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err

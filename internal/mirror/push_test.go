@@ -388,7 +388,7 @@ func TestPushNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.Has(t.Context(), mirror.Image{Repository: "org/app", Tag: "1"}, digest); err == nil || !strings.Contains(err.Error(), "--map") {
+	if _, err := has(t.Context(), to, mirror.Image{Repository: "org/app", Tag: "1", Digest: digest}); err == nil || !strings.Contains(err.Error(), "--map") {
 		t.Errorf("a name that is none: %v", err)
 	}
 }

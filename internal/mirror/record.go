@@ -4,7 +4,6 @@
 package mirror
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -33,30 +32,6 @@ const (
 type record struct {
 	Attached []string        // names of tags, and digests of referrers
 	To       []digest.Digest // the manifests that were asked about; nil: all of the image
-}
-
-// A recorder is a Destination that keeps a record for each image.
-type recorder interface {
-	// record returns the record of an image that is there, or nil when there is
-	// none for s.Root, or when something that it lists is not there any more.
-	record(ctx context.Context, s Staged) (*record, error)
-}
-
-// recorded asks the destination for an image's record. A Destination that keeps
-// none is believed to have all.
-func (c *Copier) recorded(ctx context.Context, i Image, t tree) (*record, error) {
-	to, ok := c.to.(recorder)
-	if !ok {
-		return &record{}, nil
-	}
-	if !c.keepsSignatures() {
-		return nil, nil
-	}
-	r, err := to.record(ctx, t.staged(i))
-	if r != nil && !r.covers(t) {
-		r = nil
-	}
-	return r, err
 }
 
 // covers reports whether all of a tree was asked about. Of an empty tree nothing

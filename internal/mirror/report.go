@@ -154,9 +154,7 @@ func (r *copying) report(err error) Report {
 		Started:     r.began.UTC(),
 		Elapsed:     time.Since(r.began),
 	}
-	if to, ok := r.to.(Sender); ok {
-		s.Uploaded, s.Mounted = to.Sent()
-	}
+	s.Uploaded, s.Mounted = r.to.Sent()
 	var whole int64
 	for _, it := range l.items {
 		i := it.report()

@@ -50,13 +50,9 @@ func newRoom(ctx context.Context, to Destination) *room {
 		free, err := to.Staging().Free()
 		return free, err == nil
 	}
-	if archive, ok := to.(interface {
-		keeps(context.Context) map[digest.Digest]int64
-	}); ok {
-		r.tar, r.kept = true, archive.keeps(ctx)
-		for _, size := range r.kept {
-			r.base += size + tarOverhead
-		}
+	r.kept, r.tar = to.Held(ctx)
+	for _, size := range r.kept {
+		r.base += size + tarOverhead
 	}
 	return r
 }

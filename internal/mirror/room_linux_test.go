@@ -44,7 +44,7 @@ func smallDisk(t *testing.T, bytes int64) (dir string) {
 func TestDiskForSomeImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()
-	for name, open := range map[string]opener{"oci": nil, "oci-archive": mirror.ToOCIArchive, "docker-archive": mirror.ToDockerArchive} {
+	for name, open := range map[string]opener{"oci": nil, "oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive} {
 		t.Run(name, func(t *testing.T) {
 			size := unique * 6 / 10
 			if open != nil {
@@ -135,17 +135,15 @@ func TestDiskThatFillsUp(t *testing.T) {
 	}
 }
 
-// An endgame is a destination that something happens to before Finish. It hides what
-// the destination says of room.
+// An endgame is a destination that something happens to before Finish.
 type endgame struct {
 	mirror.Destination
-	mirror.Gatherer
 	before func()
 }
 
-func (e endgame) Finish(ctx context.Context) error {
+func (e endgame) Finish(ctx context.Context, complete bool) (map[string]error, error) {
 	e.before()
-	return e.Destination.Finish(ctx)
+	return e.Destination.Finish(ctx, complete)
 }
 
 // Images that an earlier run has staged need room for the tar. If only some of them
@@ -155,7 +153,7 @@ func TestNoRoomForStagedImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()
 	images := s.images("2025.1")
-	for name, open := range map[string]opener{"oci-archive": mirror.ToOCIArchive, "docker-archive": mirror.ToDockerArchive} {
+	for name, open := range map[string]opener{"oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, late), func(t *testing.T) {
 				dir := smallDisk(t, unique*4)
@@ -187,7 +185,7 @@ func TestNoRoomForStagedImages(t *testing.T) {
 				}
 				to := opened(t, open, file)
 				if late {
-					to = endgame{to, to.(mirror.Gatherer), fill}
+					to = endgame{to, fill}
 				}
 				r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
 				if err := errors.Join(err, to.Close()); err != nil {

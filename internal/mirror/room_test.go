@@ -35,7 +35,7 @@ func TestNoRoomForOneImage(t *testing.T) {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
 	for name, open := range map[string]opener{
-		"oci-archive": mirror.ToOCIArchive, "docker-archive": mirror.ToDockerArchive,
+		"oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive,
 		"oci": func(_ string, o layout.Options) (mirror.Destination, error) {
 			l, err := layout.Open(filepath.Join(dir, "oci"), o)
 			return closing{mirror.ToLayout(l), l}, err

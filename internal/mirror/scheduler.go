@@ -359,6 +359,13 @@ func (l *scheduler) planned() (images int, coming []ocispec.Descriptor) {
 	return len(l.items), coming
 }
 
+// complete reports whether no image failed.
+func (l *scheduler) complete() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed == 0 && l.pending == 0
+}
+
 // unfinished returns the images that had no turn.
 func (l *scheduler) unfinished() []*item {
 	l.mu.Lock()

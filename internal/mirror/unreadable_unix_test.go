@@ -82,7 +82,7 @@ func TestUnreadableManifestFailsItsImageAlone(t *testing.T) {
 // fetched again in the next run.
 func TestUnreadableStagedBlobFailsItsImageAlone(t *testing.T) {
 	s := newSite(t, small())
-	for name, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": mirror.ToDockerArchive} {
+	for name, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive} {
 		for of, largest := range map[string]bool{"layer": true, "manifest": false} {
 			t.Run(name+" "+of, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "all.tar")
