@@ -7,6 +7,8 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // A Catalog is what a registry must answer for its images to be discovered.
@@ -71,9 +73,9 @@ type Repository struct {
 // A Tag is one active tag of a repository.
 type Tag struct {
 	Name    string
-	Digest  string // "sha256:..."
-	Index   bool   // a manifest list or OCI index, for several platforms
-	Size    int64  // bytes of the layers, compressed; SizeUnknown when the registry does not know
+	Digest  digest.Digest
+	Index   bool  // a manifest list or OCI index, for several platforms
+	Size    int64 // bytes of the layers, compressed; SizeUnknown when the registry does not know
 	Started time.Time
 	Expires time.Time // zero: never
 

@@ -201,7 +201,7 @@ func repoName(r Repository) quay.RepoName {
 func tagOf(t quay.Tag, public bool) Tag {
 	return Tag{
 		Name:    t.Name,
-		Digest:  string(t.Digest),
+		Digest:  t.Digest,
 		Index:   t.Index,
 		Size:    t.Size,
 		Started: t.Start,

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -64,11 +66,11 @@ type Result struct {
 	// matched none, or could not be asked) it is the pattern's tag part.
 	Tag string
 
-	Digest  string    // "sha256:..."; "" unless the server showed the tag
-	Index   bool      // a manifest list or OCI index
-	Size    int64     // compressed bytes; SizeUnknown when not known
-	Started time.Time // when the tag was set to this digest
-	Expires time.Time // zero: never
+	Digest  digest.Digest // "" unless the server showed the tag
+	Index   bool          // a manifest list or OCI index
+	Size    int64         // compressed bytes; SizeUnknown when not known
+	Started time.Time     // when the tag was set to this digest
+	Expires time.Time     // zero: never
 
 	// Public is true when anyone may read the repository. State is the
 	// server's word. Both come from the listing. When Unlisted is true there

@@ -6,6 +6,8 @@ package quay
 import (
 	"fmt"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // The longest names a Quay takes, in bytes (doc/quay-api.md section 2).
@@ -133,14 +135,11 @@ func isLower(c rune) bool { return 'a' <= c && c <= 'z' }
 func isUpper(c rune) bool { return 'A' <= c && c <= 'Z' }
 func isDigit(c rune) bool { return '0' <= c && c <= '9' }
 
-// Digest names a manifest by its content: "sha256:" and 64, or "sha512:" and 128,
-// hexadecimal digits in lower case.
-type Digest string
-
-// valid reports whether d is a digest of an algorithm that the OCI image
-// specification registers: sha256 and 64, or sha512 and 128, hexadecimal digits
-// in lower case. Nothing can be pulled by any other.
-func (d Digest) valid() bool {
+// isDigest reports whether d is a digest by which an image can be pulled: of sha256
+// and 64, or sha512 and 128, hexadecimal digits in lower case. These are the
+// algorithms that the OCI image specification registers; [digest.Digest.Validate]
+// lets others through.
+func isDigest(d digest.Digest) bool {
 	algorithm, encoded, _ := strings.Cut(string(d), ":")
 	length := map[string]int{"sha256": 64, "sha512": 128}[algorithm]
 	return length > 0 && len(encoded) == length && strings.Trim(encoded, "0123456789abcdef") == ""

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // SizeUnknown is the size of a tag that the server does not know, as of every
@@ -21,10 +23,10 @@ const SizeUnknown int64 = -1
 
 // Tag is one row of a repository's tags (doc/quay-api.md section 2).
 type Tag struct {
-	Name   string // as in repository:name
-	Digest Digest // of the manifest or index
-	Index  bool   // it is a manifest list or OCI index
-	Size   int64  // of the compressed layers in bytes, or SizeUnknown
+	Name   string        // as in repository:name
+	Digest digest.Digest // of the manifest or index
+	Index  bool          // it is a manifest list or OCI index
+	Size   int64         // of the compressed layers in bytes, or SizeUnknown
 
 	Start time.Time // when it was made or moved here; UTC; zero: not told
 	End   time.Time // when it ends or ended; UTC; zero: it has no end
@@ -44,10 +46,10 @@ type Tag struct {
 
 // Sparse is what a server says of an index and the manifests it names.
 type Sparse struct {
-	IsSparse        bool            // some manifests are not there
-	Children        int             // manifests the index names
-	PresentChildren int             // of these, on the server
-	Presence        map[Digest]bool // by the manifest's digest: it is on the server
+	IsSparse        bool                   // some manifests are not there
+	Children        int                    // manifests the index names
+	PresentChildren int                    // of these, on the server
+	Presence        map[digest.Digest]bool // by the manifest's digest: it is on the server
 }
 
 // ActiveAt tells whether the tag stands for its digest at a time. An active tag
@@ -163,10 +165,10 @@ type tagWire struct {
 	IsManifestList *bool   `json:"is_manifest_list"`
 	Size           *int64  `json:"size"`
 
-	IsSparse         *bool           `json:"is_sparse"`
-	ChildCount       *int            `json:"child_manifest_count"`
-	PresentCount     *int            `json:"present_child_count"`
-	ChildrenPresence map[string]bool `json:"child_manifests_presence"`
+	IsSparse         *bool                  `json:"is_sparse"`
+	ChildCount       *int                   `json:"child_manifest_count"`
+	PresentCount     *int                   `json:"present_child_count"`
+	ChildrenPresence map[digest.Digest]bool `json:"child_manifests_presence"`
 }
 
 // tagRules say how to read a page of tags.
@@ -240,7 +242,7 @@ func (w *tagWire) tag() (Tag, error) {
 	}
 	t := Tag{
 		Name:      *w.Name,
-		Digest:    Digest(*w.ManifestDigest),
+		Digest:    digest.Digest(*w.ManifestDigest),
 		Index:     *w.IsManifestList,
 		Size:      SizeUnknown,
 		Reversion: value(w.Reversion),
@@ -249,7 +251,7 @@ func (w *tagWire) tag() (Tag, error) {
 	if checkTag("", t.Name, false) != nil {
 		return Tag{}, fmt.Errorf("name is no name: %s", quote(t.Name))
 	}
-	if !t.Digest.valid() {
+	if !isDigest(t.Digest) {
 		return Tag{}, fmt.Errorf("manifest_digest is no digest: %q", t.Digest)
 	}
 	if w.Size != nil {
@@ -277,13 +279,13 @@ func (w *tagWire) sparse() (*Sparse, error) {
 	}
 	s := &Sparse{IsSparse: *w.IsSparse, Children: value(w.ChildCount), PresentChildren: value(w.PresentCount)}
 	for d, present := range w.ChildrenPresence {
-		if !Digest(d).valid() {
+		if !isDigest(d) {
 			return nil, fmt.Errorf("child_manifests_presence has what is no digest: %q", d)
 		}
 		if s.Presence == nil {
-			s.Presence = make(map[Digest]bool, len(w.ChildrenPresence))
+			s.Presence = make(map[digest.Digest]bool, len(w.ChildrenPresence))
 		}
-		s.Presence[Digest(d)] = present
+		s.Presence[d] = present
 	}
 	return s, nil
 }

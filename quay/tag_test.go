@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -42,7 +43,7 @@ func TestTagExists(t *testing.T) {
 		{"harbourline/multi-arch", quay.Tag{
 			Name: "2025.1", Index: true, Size: quay.SizeUnknown, Start: time.Unix(1795445699, 0).UTC(),
 			Digest: "sha256:f543ce80b823991a05d6cd876bfd60e4401a8743afe038ec6f16f96e50042b76",
-			Sparse: &quay.Sparse{Children: 2, PresentChildren: 2, Presence: map[quay.Digest]bool{
+			Sparse: &quay.Sparse{Children: 2, PresentChildren: 2, Presence: map[digest.Digest]bool{
 				"sha256:1043711a074cb56cffea6bb2ff1be47eac27cad7e150d730ac5ab1a4a0684727": true,
 				"sha256:ece15641ad13935621b8168b013ff6f3fdbe3e1baf646f4f80ac7b60e340c4bb": true,
 			}},

@@ -3,16 +3,20 @@
 
 package ref
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
 
 // Image names one image: a repository, and a tag or a digest or both.
 // ParseImage makes one. A plain value; safe to copy and to compare.
 type Image struct {
-	Host       string // "registry.example:8443"; "" when the reference has none
-	Namespace  string // organization or user
-	Repository string // without the namespace; may hold slashes
-	Tag        string // "latest" when the reference has neither tag nor digest
-	Digest     string // "sha256:" and 64 hexadecimal digits; or ""
+	Host       string        // "registry.example:8443"; "" when the reference has none
+	Namespace  string        // organization or user
+	Repository string        // without the namespace; may hold slashes
+	Tag        string        // "latest" when the reference has neither tag nor digest
+	Digest     digest.Digest // of sha256 or sha512; or ""
 }
 
 // ParseImage reads [quay://][HOST/]ORG/REPO[:TAG][@DIGEST]. As in a pattern, the
@@ -59,8 +63,8 @@ func parseImage(s string) (Image, *SyntaxError) {
 	}
 	if at < len(s) {
 		at++
-		i.Digest = s[at:]
-		if err := checkDigest(i.Digest); err != nil {
+		i.Digest = digest.Digest(s[at:])
+		if err := checkDigest(s[at:]); err != nil {
 			return Image{}, err.moved(at)
 		}
 	}
@@ -100,7 +104,7 @@ func (i Image) String() string {
 		s += ":" + i.Tag
 	}
 	if i.Digest != "" {
-		s += "@" + i.Digest
+		s += "@" + i.Digest.String()
 	}
 	return s
 }

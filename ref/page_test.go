@@ -214,7 +214,7 @@ func checkReference(t *testing.T, cells []cell) {
 	same(t, "organization", i.Namespace, cells[2].one(t))
 	same(t, "repository", i.Repository, cells[3].one(t))
 	same(t, "tag", i.Tag, cells[4].one(t))
-	same(t, "digest", i.Digest, cells[5].one(t))
+	same(t, "digest", i.Digest.String(), cells[5].one(t))
 }
 
 func checkRefused(t *testing.T, cells []cell) {

@@ -177,7 +177,7 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 		delete(again, i.Reference())
 		namespace, repository, _ := strings.Cut(i.Repository, "/")
 		targets = append(targets, target{image: ref.Image{
-			Host: i.Host, Namespace: namespace, Repository: repository, Tag: i.Tag, Digest: i.Digest.String(),
+			Host: i.Host, Namespace: namespace, Repository: repository, Tag: i.Tag, Digest: i.Digest,
 		}})
 	}
 	found, err := a.parseTargets(slices.Sorted(maps.Keys(again)), true)

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
@@ -281,7 +279,7 @@ func absentDigest(i mirror.Image) report.Gap {
 
 // mirrored names an image for a copy.
 func mirrored(i report.Image) mirror.Image {
-	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: digest.Digest(i.Digest)}
+	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: i.Digest}
 }
 
 // aside tells what goes on besides the search, and why its requests wait.

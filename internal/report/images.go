@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Images keeps verdicts until they can be rendered in order, in some 110 bytes
@@ -41,12 +43,12 @@ func (s *Images) Add(i Image) {
 		verdict: s.word(i.Verdict), host: s.word(i.Host), namespace: s.word(i.Namespace), tag: s.word(i.Tag),
 		visibility: s.word(i.Visibility), state: s.word(i.State), reason: s.word(i.Reason), cause: s.word(i.Error), index: i.Index,
 	}
-	if text, ok := strings.CutPrefix(i.Digest, "sha256:"); ok && len(text) == 64 && text == strings.ToLower(text) {
+	if text, ok := strings.CutPrefix(i.Digest.String(), "sha256:"); ok && len(text) == 64 && text == strings.ToLower(text) {
 		n, err := hex.Decode(p.digest[:], []byte(text))
 		p.hashed = err == nil && n == 32
 	}
 	if !p.hashed {
-		p.digestWord = s.word(i.Digest)
+		p.digestWord = s.word(i.Digest.String())
 	}
 	if n := len(s.blocks); n == 0 || len(s.blocks[n-1]) == blockLen {
 		s.blocks = append(s.blocks, make([]packed, 0, blockLen))
@@ -92,14 +94,14 @@ func (s *Images) compare(a, b *packed) int {
 }
 
 func (s *Images) unpack(p *packed) Image {
-	digest := s.words[p.digestWord]
+	d := digest.Digest(s.words[p.digestWord])
 	if p.hashed {
-		digest = "sha256:" + hex.EncodeToString(p.digest[:])
+		d = digest.NewDigestFromBytes(digest.SHA256, p.digest[:])
 	}
 	return Image{
 		Verdict: s.words[p.verdict], Host: s.words[p.host], Namespace: s.words[p.namespace], Repository: p.repository,
 		Tag: s.words[p.tag], Visibility: s.words[p.visibility], State: s.words[p.state], Reason: s.words[p.reason], Error: s.words[p.cause],
-		Digest: digest, Index: p.index, Size: p.size, Started: moment(p.started), Expires: moment(p.expires),
+		Digest: d, Index: p.index, Size: p.size, Started: moment(p.started), Expires: moment(p.expires),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/internal/report"
 )
@@ -20,9 +21,9 @@ import (
 func TestImagesComeBackAsTheyWent(t *testing.T) {
 	var kept report.Images
 	odd := present
-	odd.Repository, odd.Digest = "odd", "sha512:"+strings.Repeat("ab", 64)
+	odd.Repository, odd.Digest = "odd", digest.NewDigestFromEncoded(digest.SHA512, strings.Repeat("ab", 64))
 	upper := present
-	upper.Repository, upper.Digest = "upper", "sha256:"+strings.Repeat("AB", 32)
+	upper.Repository, upper.Digest = "upper", digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("AB", 32))
 	early := present
 	early.Repository, early.Started = "early", time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)
 	want := []report.Image{present, absent, unknown, early, index, odd, upper} // by name
@@ -71,7 +72,7 @@ func TestImagesAreSmall(t *testing.T) {
 	for _, i := range rand.Perm(n) {
 		one := present
 		one.Repository = fmt.Sprintf("image-%06d", i)
-		one.Digest = fmt.Sprintf("sha256:%064x", i)
+		one.Digest = digest.Digest(fmt.Sprintf("sha256:%064x", i))
 		kept.Add(one)
 	}
 	each := (inUse() - before) / n

@@ -13,6 +13,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/internal/redact"
 )
 
@@ -37,7 +39,7 @@ func (i Image) MarshalJSON() ([]byte, error) {
 		Reason     *string `json:"reason"`
 		Error      *string `json:"error"`
 	}{"image", i.Verdict, i.Reference(), i.Host, i.Namespace, i.Repository, i.Tag,
-		text(i.Digest), known(i.Index, i.Digest), size(i.Size, i.Digest), text(stamp(i.Started)), text(stamp(i.Expires)),
+		text(i.Digest.String()), known(i.Index, i.Digest), size(i.Size, i.Digest), text(stamp(i.Started)), text(stamp(i.Expires)),
 		text(i.Visibility), text(i.State), text(i.Reason), text(i.Error)})
 }
 
@@ -70,7 +72,7 @@ func (t Tag) MarshalJSON() ([]byte, error) {
 		Started    *string `json:"started"`
 		Expires    *string `json:"expires"`
 		Visibility *string `json:"visibility"`
-	}{"tag", t.Reference(), t.Host, t.Namespace, t.Repository, t.Name, t.Digest, t.Index,
+	}{"tag", t.Reference(), t.Host, t.Namespace, t.Repository, t.Name, t.Digest.String(), t.Index,
 		size(t.Size, t.Digest), text(stamp(t.Started)), text(stamp(t.Expires)), text(t.Visibility)})
 }
 
@@ -81,15 +83,15 @@ func text(s string) *string {
 	return &s
 }
 
-func known(b bool, digest string) *bool {
-	if digest == "" {
+func known(b bool, d digest.Digest) *bool {
+	if d == "" {
 		return nil
 	}
 	return &b
 }
 
-func size(n int64, digest string) *int64 {
-	if n < 0 || digest == "" {
+func size(n int64, d digest.Digest) *int64 {
+	if n < 0 || d == "" {
 		return nil
 	}
 	return &n

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // A Record is one line of an answer.
@@ -57,7 +59,7 @@ type Image struct {
 	Reason     string // why the verdict is not Present
 	Error      string // the cause of an Unknown, as the server or the connection gave it
 
-	Digest  string
+	Digest  digest.Digest
 	Index   bool      // a manifest list or OCI index, not a single image
 	Size    int64     // compressed bytes, or -1 when the server does not say
 	Started time.Time // when the tag began to point at the digest
@@ -100,7 +102,7 @@ func (i Image) cells() []cell {
 		{"image", inWide, i.Reference()},
 		{"tag", inTable | inPlain | inCSV, i.Tag},
 		{"digest", inTable, short(i.Digest)},
-		{"digest", inWide | inPlain | inCSV, i.Digest},
+		{"digest", inWide | inPlain | inCSV, i.Digest.String()},
 		{"kind", inWide | inCSV, kind(i.Index, i.Digest)},
 		{"size", inTable | inWide, human(i.Size, i.Digest)},
 		{"size", inPlain | inCSV, bytesOf(i.Size, i.Digest)},
@@ -148,7 +150,7 @@ type Tag struct {
 	Namespace  string
 	Repository string
 	Name       string
-	Digest     string
+	Digest     digest.Digest
 	Index      bool
 	Size       int64 // compressed bytes, or -1 when the server does not say
 	Started    time.Time
@@ -173,7 +175,7 @@ func (t Tag) cells() []cell {
 		{"tag", inTable | inPlain | inCSV, t.Name},
 		{"image", inWide, t.Reference()},
 		{"digest", inTable, short(t.Digest)},
-		{"digest", inWide | inPlain | inCSV, t.Digest},
+		{"digest", inWide | inPlain | inCSV, t.Digest.String()},
 		{"kind", inTable | inWide | inPlain | inCSV, kind(t.Index, t.Digest)},
 		{"size", inTable | inWide, human(t.Size, t.Digest)},
 		{"size", inPlain | inCSV, bytesOf(t.Size, t.Digest)},
@@ -187,25 +189,25 @@ func path(host, namespace, repository string) string {
 	return host + "/" + namespace + "/" + repository
 }
 
-func pin(repository, digest string) string {
-	if digest == "" {
+func pin(repository string, d digest.Digest) string {
+	if d == "" {
 		return ""
 	}
-	return repository + "@" + digest
+	return repository + "@" + d.String()
 }
 
 // short keeps enough of a digest to tell images apart by eye.
-func short(digest string) string {
+func short(d digest.Digest) string {
 	const keep = len("sha256:") + 12
-	if algorithm, _, ok := strings.Cut(digest, ":"); ok && algorithm == "sha256" && len(digest) > keep {
-		return digest[:keep]
+	if text := d.String(); strings.HasPrefix(text, "sha256:") && len(text) > keep {
+		return text[:keep]
 	}
-	return digest
+	return d.String()
 }
 
-func kind(index bool, digest string) string {
+func kind(index bool, d digest.Digest) string {
 	switch {
-	case digest == "":
+	case d == "":
 		return ""
 	case index:
 		return "index"
@@ -222,16 +224,16 @@ func stamp(t time.Time) string {
 }
 
 // bytesOf writes a size in bytes, or nothing when there is none.
-func bytesOf(size int64, digest string) string {
-	if size < 0 || digest == "" {
+func bytesOf(size int64, d digest.Digest) string {
+	if size < 0 || d == "" {
 		return ""
 	}
 	return strconv.FormatInt(size, 10)
 }
 
 // human writes a size for people, or nothing when there is none.
-func human(size int64, digest string) string {
-	if size < 0 || digest == "" {
+func human(size int64, d digest.Digest) string {
+	if size < 0 || d == "" {
 		return ""
 	}
 	return Bytes(size)

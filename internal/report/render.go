@@ -13,6 +13,8 @@ import (
 	"text/template"
 	"unicode/utf8"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/internal/redact"
 )
 
@@ -105,14 +107,14 @@ func fieldsOf[R Record]() (names []string) {
 // madeUp is a record with texts in it, for templates that cut them up.
 func madeUp[R Record]() (r R) {
 	const host, namespace, repository = "registry.example", "organization", "repository"
-	digest := "sha256:" + strings.Repeat("0", 64)
+	zeros := digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
 	switch r := any(&r).(type) {
 	case *Image:
-		*r = Image{Verdict: Present, Host: host, Namespace: namespace, Repository: repository, Tag: "latest", Digest: digest}
+		*r = Image{Verdict: Present, Host: host, Namespace: namespace, Repository: repository, Tag: "latest", Digest: zeros}
 	case *Repository:
 		*r = Repository{Host: host, Namespace: namespace, Name: repository}
 	case *Tag:
-		*r = Tag{Host: host, Namespace: namespace, Repository: repository, Name: "latest", Digest: digest}
+		*r = Tag{Host: host, Namespace: namespace, Repository: repository, Name: "latest", Digest: zeros}
 	}
 	return r
 }
