@@ -50,7 +50,7 @@ func newFront(t *testing.T, who registry.Credentials, answers func(w http.Respon
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &port{r, w, server.Dir(), filepath.Join(t.TempDir(), "records", "port.json")}
+	return &port{r, w, server, filepath.Join(t.TempDir(), "records", "port.json")}
 }
 
 // A registry may say that it has a blob which it has lost, and refuse the manifest

@@ -23,7 +23,7 @@ func TestPushMoreOfASparseIndex(t *testing.T) {
 	p.pushed(t, o, images)
 	at := p.repository(t, images[0])
 	arm64 := children["linux/arm64/v8"].Digest
-	revision := filepath.Join(p.dir, "docker/registry/v2/repositories", at.Name(), "_manifests/revisions/sha256", arm64.Encoded())
+	revision := filepath.Join(p.server.Dir(t), "docker/registry/v2/repositories", at.Name(), "_manifests/revisions/sha256", arm64.Encoded())
 	if err := os.RemoveAll(revision); err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func TestPushDenied(t *testing.T) {
 			t.Errorf("planned: %s: %v", i.Reference(), i.Err)
 		}
 	}
-	if files, err := os.ReadDir(p.dir); err != nil || len(files) > 0 {
+	if files, err := os.ReadDir(p.server.Dir(t)); err != nil || len(files) > 0 {
 		t.Errorf("a plan has made %v, %v", files, err)
 	}
 	p.pushed(t, s.options(), images)
@@ -281,7 +281,7 @@ func TestPushFetchesAfterAll(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(2))
 	images := s.images("2025.1")
 	p.pushed(t, s.options(), images[:1])
-	tag := filepath.Join(p.dir, "docker/registry/v2/repositories", p.repository(t, images[0]).Name(), "_manifests/tags", images[0].Tag)
+	tag := filepath.Join(p.server.Dir(t), "docker/registry/v2/repositories", p.repository(t, images[0]).Name(), "_manifests/tags", images[0].Tag)
 	if err := os.RemoveAll(tag); err != nil {
 		t.Fatal(err)
 	}

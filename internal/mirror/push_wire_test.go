@@ -87,7 +87,7 @@ func (w *wire) sent(method, part string) []string {
 type port struct {
 	*registry.Registry
 	wire   *wire
-	dir    string
+	server *registrytest.Server
 	record string // file that its runs record signatures in
 }
 
@@ -106,7 +106,7 @@ func openPort(t *testing.T, server *registrytest.Server, who registry.Credential
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &port{r, w, server.Dir(), filepath.Join(t.TempDir(), "records", "port.json")}
+	return &port{r, w, server, filepath.Join(t.TempDir(), "records", "port.json")}
 }
 
 // push copies images to the registry, beneath a prefix. Blobs are staged in a

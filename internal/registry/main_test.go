@@ -36,15 +36,23 @@ const (
 // seen is a transport that remembers what went through it.
 type seen struct {
 	base http.RoundTripper
-	mu   sync.Mutex
-	log  []*http.Request
+
+	mu     sync.Mutex
+	log    []*http.Request
+	opened int // upload sessions
 }
 
 func (s *seen) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.log = append(s.log, req)
 	s.mu.Unlock()
-	return s.base.RoundTrip(req)
+	resp, err := s.base.RoundTrip(req)
+	if err == nil && req.Method == http.MethodPost && resp.StatusCode == http.StatusAccepted {
+		s.mu.Lock()
+		s.opened++
+		s.mu.Unlock()
+	}
+	return resp, err
 }
 
 // count tells how many requests had a path with the text in it.

@@ -6,8 +6,6 @@ package registrytest_test
 import (
 	"io"
 	"net/http"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/quayside/quayside/internal/registrytest"
@@ -41,17 +39,5 @@ func TestStart(t *testing.T) {
 		if resp.StatusCode != test.status || resp.Header.Get("Docker-Distribution-Api-Version") != "registry/2.0" {
 			t.Errorf("%s: %d %v, want %d", name, resp.StatusCode, resp.Header, test.status)
 		}
-	}
-}
-
-// The binary's name has the version of the module: another version is
-// another binary.
-func TestVersionIsThatOfTheTools(t *testing.T) {
-	text, err := os.ReadFile("../../tools/go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "github.com/distribution/distribution/v3 " + registrytest.Version; !strings.Contains(string(text), want) {
-		t.Errorf("tools/go.mod does not require %s", want)
 	}
 }
