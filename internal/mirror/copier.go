@@ -83,8 +83,9 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 // if it covers the tree.
 func (c *Copier) has(ctx context.Context, i Image, t tree) (Found, error) {
 	f, err := c.to.Has(ctx, t.staged(i))
-	if f.MaybePartial = f.MaybePartial && c.o.Platforms.Index == SparseIndex; f.MaybePartial {
-		f.Present = false
+	if f.Present {
+		f.MaybePartial = f.MaybePartial && c.o.Platforms.Index == SparseIndex
+		f.Present = !f.MaybePartial
 	}
 	if !f.Present || f.record != nil && !f.record.covers(t) {
 		f.record = nil

@@ -105,8 +105,8 @@ func (Base) Close() error { return nil }
 // Found is what a destination has of an image.
 type Found struct {
 	Present bool
-	// MaybePartial is set for an index of which some images may not be there. Has
-	// finds out when the manifests are known.
+	// MaybePartial is set if only some images of an index may be there. Has finds out
+	// when the manifests are known.
 	MaybePartial bool
 	// record lists the referrers that were stored with the image; nil: not known.
 	record *record

@@ -74,11 +74,12 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 		}
 		s.Root, s.Manifests = images[0], images
 	}
+	d, there := a.entry(s.Image)
 	f, err := a.archive.Has(ctx, s)
 	if !f.Present || err != nil {
+		f.MaybePartial = there && len(s.Manifests) == 0 // one image of an index has its name
 		return f, err
 	}
-	d, _ := a.entry(s.Image)
 	if _, err := a.load(ctx, d); err != nil {
 		if ctx.Err() != nil || isFatal(err) {
 			return Found{}, err

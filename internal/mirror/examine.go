@@ -108,7 +108,7 @@ func (r *copying) examine(it *item) (err error) {
 	for _, p := range image.tree.platforms {
 		it.platforms = append(it.platforms, platformText(p))
 	}
-	if !it.present {
+	if !it.present && (it.maybePartial || it.rewritten || image.tree.sparse) {
 		f, err := r.has(r.ctx, it.Image, image.tree)
 		if err != nil {
 			return err

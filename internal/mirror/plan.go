@@ -147,7 +147,7 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	if err != nil {
 		return err
 	}
-	if !i.Present {
+	if !i.Present && (f.MaybePartial || t.sparse || t.root.Digest != i.Digest) {
 		if f, err = p.has(ctx, i.Image, t); err != nil {
 			return err
 		}
