@@ -137,6 +137,20 @@ func (f *fleet) staged(i mirror.Image, only ...string) mirror.Staged {
 	return s
 }
 
+// parsed returns the manifests of an image.
+func (f *fleet) parsed(s mirror.Staged) map[digest.Digest]manifest.Manifest {
+	f.t.Helper()
+	all := map[digest.Digest]manifest.Manifest{}
+	for _, d := range s.Manifests {
+		m, err := manifest.Parse(d.MediaType, f.content[d.Digest])
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		all[d.Digest] = m
+	}
+	return all
+}
+
 // bring does for an image what a copy does. It returns the bytes of blobs that
 // had to be fetched, 0 when the image was there.
 func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Staged) (fetched int64, err error) {

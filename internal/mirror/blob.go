@@ -128,14 +128,14 @@ func (l *scheduler) enqueue(b *blob) {
 
 // asked enters what came of asking: whether the destination wants the blob, and
 // whether it is staged.
-func (l *scheduler) checked(b *blob, wanted, staged bool, rest int64) {
+func (l *scheduler) checked(b *blob, need blobNeed) {
 	l.mu.Lock()
 	defer l.unlock()
-	b.needed, b.remaining, l.dirty = wanted, rest, true
+	b.needed, b.remaining, l.dirty = need.needed, need.remaining, true
 	switch {
-	case !wanted:
+	case !need.needed:
 		l.resolve(b, nil)
-	case staged:
+	case need.staged:
 		b.state = stateActive
 		l.completed.push(completedBlob{blob: b})
 	default:

@@ -11,7 +11,7 @@ import (
 func (r *copying) commit(it *item) {
 	// The entry of a sparse index in a layout tells which of its images were
 	// chosen; a registry has no such entry.
-	if it.present && len(it.parts) == 1 && it.newRecord().equal(it.record) && (it.maybePartial || !it.parts[0].tree.sparse) {
+	if it.found.Present && len(it.parts) == 1 && it.newRecord().equal(it.found.record) && (it.found.MaybePartial || !it.tree.sparse) {
 		r.finishPresent(it, Present)
 		return
 	}
@@ -27,11 +27,11 @@ func (r *copying) commit(it *item) {
 		}
 	}
 	switch {
-	case err == nil && it.present:
+	case err == nil && it.found.Present:
 		r.finishPresent(it, Present)
 	case err == nil:
 		r.finishPresent(it, Copied)
-	case it.present && !r.stopIfFatal(err):
+	case it.found.Present && !r.stopIfFatal(err):
 		r.scheduler.failReferrers(it, err)
 		r.finishPresent(it, Present)
 	default:

@@ -10,10 +10,6 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/quayside/quayside/internal/layout"
 )
 
 // A Copier copies images to one destination. It is for one run: one Plan or one
@@ -77,29 +73,4 @@ func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, erro
 		err = fmt.Errorf("copy to %s: %w", c.to, err)
 	}
 	return r.report(err), err
-}
-
-// has asks the destination for an image, as far as its tree is known. Its record counts
-// if it covers the tree.
-func (c *Copier) has(ctx context.Context, i Image, t tree) (Found, error) {
-	f, err := c.to.Has(ctx, t.staged(i))
-	if f.Present {
-		f.MaybePartial = f.MaybePartial && c.o.Platforms.Index == SparseIndex
-		f.Present = !f.MaybePartial
-	}
-	if !f.Present || f.record != nil && !f.record.covers(t) {
-		f.record = nil
-	}
-	return f, err
-}
-
-// wants asks whether the destination needs a blob. That it cannot tell may be
-// one image's trouble, and others need the blob too: whoever takes it will see.
-func (c *Copier) needsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
-	wanted, err := c.to.NeedsBlob(ctx, i, d)
-	if err == nil || isFatal(err) || ctx.Err() != nil || errors.Is(err, layout.ErrCorrupt) {
-		return wanted, err
-	}
-	c.o.Logger.DebugContext(ctx, "cannot tell whether the destination has a blob", "digest", d.Digest, "error", err)
-	return true, nil
 }

@@ -34,12 +34,12 @@ type copying struct {
 	workers     sync.WaitGroup
 	began       time.Time
 
-	staging      *layout.Layout
-	cache        manifestCache
-	examinations *queue[examination]
-	scheduler    *scheduler
-	openFiles    chan struct{} // an entry for each partial file that is open
-	running      runningTransfers
+	staging   *layout.Layout
+	cache     manifestCache
+	tasks     *queue[task]
+	scheduler *scheduler
+	openFiles chan struct{} // an entry for each partial file that is open
+	running   runningTransfers
 
 	fetchedBytes atomic.Int64 // bytes of blobs that came
 	wastedBytes  atomic.Int64 // of these, for nothing
@@ -51,22 +51,15 @@ type copying struct {
 // between those that wait.
 const commits = 8
 
-// A look is something to be found out: about an image, or about what is
-// attached to it.
-type examination struct {
-	item      *item
-	referrers bool
-}
-
 func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	r := &copying{
 		Copier:  c,
 		began:   time.Now(),
 		staging: c.to.Staging(),
 		// Manifests go before signatures: they are what keeps the link busy.
-		examinations: newQueue(func(a, b examination) bool { return !a.referrers && b.referrers }),
-		scheduler:    newScheduler(),
-		openFiles:    make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
+		tasks:     newQueue(func(a, b task) bool { return !a.referrers && b.referrers }),
+		scheduler: newScheduler(),
+		openFiles: make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
 	}
 	r.cache = newManifestCache(r.staging, false)
 	if !c.copy.CompareAndSwap(nil, r) {
@@ -87,7 +80,7 @@ func (r *copying) start() {
 			r.workers.Go(work)
 		}
 	}
-	crew(r.o.Jobs, func() { drain(r.examinations, r.examineNext) })
+	crew(r.o.Jobs, func() { drain(r.tasks, r.runTask) })
 	heavy, light := make(chan struct{}, r.o.Transfers), make(chan struct{}, r.o.Transfers)
 	r.scheduler.fetches.startWorkers = func(large, small *queue[*blob]) {
 		crew(workersPerPermit*r.o.Transfers, func() { r.fetchQueue(large, heavy, heavyBuffer) })
@@ -107,7 +100,7 @@ func drain[T any](q *queue[T], work func(T)) {
 // home sends everyone home. A blob of an image that failed may still be on its way.
 func (r *copying) shutdown() {
 	r.stopFetches()
-	r.examinations.close()
+	r.tasks.close()
 	r.scheduler.close()
 }
 
@@ -116,7 +109,7 @@ func (r *copying) addImage(i Image) {
 	if it := r.scheduler.add(i, r.to.Name(i)); it != nil {
 		r.sources.willPull(i)
 		if !r.o.CheckNamesFirst {
-			r.examinations.push(examination{item: it})
+			r.tasks.push(task{item: it})
 		}
 	}
 }
@@ -126,7 +119,7 @@ func (r *copying) inputEnded() {
 	if r.o.CheckNamesFirst {
 		r.scheduler.markNameConflicts()
 		for _, it := range r.scheduler.items {
-			r.examinations.push(examination{item: it})
+			r.tasks.push(task{item: it})
 		}
 	}
 	if r.scheduler.endInput() {

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // A Destination is where images go. Blobs are staged in a layout first. An
@@ -34,9 +35,9 @@ type Destination interface {
 	// fetched. With dryRun, nothing changes: a registry may create a repository when
 	// it is asked whether the repository can be pushed to.
 	Prepare(ctx context.Context, i Image, dryRun bool) error
-	// Check reports why the destination cannot hold an image whose manifests are
-	// staged, before its blobs are fetched. s.Attached is empty.
-	Check(ctx context.Context, s Staged) error
+	// Check reports why the destination cannot hold an image, before its blobs are
+	// fetched. s.Attached is empty. manifests are those of s by their digests.
+	Check(ctx context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error
 	// KeepsReferrers reports whether signatures and other referrers can be stored. If
 	// not, they are not looked for.
 	KeepsReferrers() bool
@@ -79,7 +80,7 @@ type Base struct{}
 func (Base) Prepare(context.Context, Image, bool) error { return nil }
 
 // Check finds nothing wrong.
-func (Base) Check(context.Context, Staged) error { return nil }
+func (Base) Check(context.Context, Staged, map[digest.Digest]manifest.Manifest) error { return nil }
 
 // KeepsReferrers returns true.
 func (Base) KeepsReferrers() bool { return true }

@@ -57,8 +57,8 @@ type dockerArchive struct {
 func (a *dockerArchive) KeepsReferrers() bool { return false }
 
 // Check refuses what the format cannot hold.
-func (a *dockerArchive) Check(ctx context.Context, s Staged) error {
-	_, err := a.choose(ctx, s)
+func (a *dockerArchive) Check(_ context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error {
+	_, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return manifests[d.Digest], nil })
 	return err
 }
 
@@ -93,7 +93,7 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 // reads all of the image as docker load does: docker loads none of the images
 // that follow one it refuses. An image that is there was read before.
 func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
-	image, err := a.choose(ctx, s)
+	image, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return a.parse(ctx, d) })
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,12 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 }
 
 // choose returns the image to load.
-func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descriptor, error) {
+func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifest.Manifest, error)) (ocispec.Descriptor, error) {
 	image := s.Root
 	if err := checkRepository(s.Repository); err != nil {
 		return image, fmt.Errorf("a docker archive has names that docker reads, and %w: copy it to an oci-archive", err)
 	}
-	m, err := a.parse(ctx, s.Root)
+	m, err := parse(s.Root)
 	if err != nil {
 		return image, err
 	}
@@ -136,7 +136,7 @@ func (a *dockerArchive) choose(ctx context.Context, s Staged) (ocispec.Descripto
 			return image, severalImages(s.Image, m.Children, images)
 		}
 		image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
-		if m, err = a.parse(ctx, image); err != nil {
+		if m, err = parse(image); err != nil {
 			return image, err
 		}
 	}

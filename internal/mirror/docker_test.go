@@ -109,7 +109,7 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	for _, only := range [][]string{nil, {"riscv64"}} {
 		for what, try := range map[string]func(mirror.Staged) error{
 			"commit": func(s mirror.Staged) error { return to.Commit(t.Context(), s) },
-			"check":  func(s mirror.Staged) error { return to.Check(t.Context(), s) },
+			"check":  func(s mirror.Staged) error { return to.Check(t.Context(), s, f.parsed(s)) },
 		} {
 			s := f.staged(image, only...)
 			for _, d := range s.Manifests {

@@ -4,24 +4,129 @@
 package mirror
 
 import (
+	"context"
 	"errors"
-	"fmt"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
 )
 
-// look finds something out about an image.
-func (r *copying) examineNext(l examination) {
-	it := l.item
+// An examination is what is known of an image before any of its blobs is fetched. A
+// Plan and a Copy both begin with it. For one goroutine at a time.
+type examination struct {
+	Image
+	from  *source
+	root  digest.Digest // at the source
+	found Found         // at the destination
+	tree  tree          // zero: not read
+}
+
+// An examiner examines images for a Plan or a Copy.
+type examiner struct {
+	*Copier
+	cache  manifestCache
+	dryRun bool // for a Plan, which needs the tree of images that are present too
+	// count is called for each manifest of an image that is not present.
+	count func(d ocispec.Descriptor, fetched bool)
+}
+
+// examine finds out what an image consists of and what the destination has of it. If
+// it fails and the image is present, only the tree is unknown.
+func (e examiner) examine(ctx context.Context, x *examination) (err error) {
+	if x.from, x.root, err = e.sources.find(ctx, x.Image); err != nil {
+		return err
+	}
+	if x.found, err = e.has(ctx, x.Image, tree{root: ocispec.Descriptor{Digest: x.root}}); err != nil {
+		return err
+	}
+	if x.found.Present && !e.dryRun && !e.wantsReferrers(x.found) {
+		return nil
+	}
+	if !x.found.Present && !x.found.MaybePartial {
+		if err := e.to.Prepare(ctx, x.Image, e.dryRun); err != nil {
+			return err
+		}
+	}
+	manifests := map[digest.Digest]manifest.Manifest{}
+	w := walker{cache: e.cache, from: x.from, bare: !e.to.KeepsReferrers(), manifests: manifests}
+	if !x.found.Present {
+		w.platform, w.manifest = e.o.Platforms, e.count // what is present stays unchanged
+	}
+	t, err := w.walk(ctx, x.root)
+	if err != nil {
+		return err
+	}
+	x.tree = t
+	manifests[t.root.Digest] = manifests[x.root] // a rewritten index lists some of the same images
+	if x.found.Present {
+		return nil
+	}
+	if err := e.to.Check(ctx, x.tree.staged(x.Image), manifests); err != nil {
+		return err
+	}
+	if x.found.MaybePartial || x.rewritten() || x.tree.sparse {
+		maybePartial := x.found.MaybePartial
+		x.found, err = e.has(ctx, x.Image, x.tree)
+		x.found.MaybePartial = maybePartial
+	}
+	return err
+}
+
+// rewritten reports whether the image has another digest at the destination.
+func (x *examination) rewritten() bool {
+	return x.tree.root.Digest != "" && x.tree.root.Digest != x.root
+}
+
+// has asks the destination for an image, as far as its tree is known. Its record counts
+// if it covers the tree.
+func (c *Copier) has(ctx context.Context, i Image, t tree) (Found, error) {
+	f, err := c.to.Has(ctx, t.staged(i))
+	if err != nil {
+		return Found{}, err
+	}
+	if f.Present {
+		f.MaybePartial = f.MaybePartial && c.o.Platforms.Index == SparseIndex
+		f.Present = !f.MaybePartial
+	}
+	if !f.Present || f.record != nil && !f.record.covers(t) {
+		f.record = nil
+	}
+	return f, nil
+}
+
+// wantsReferrers reports whether the referrers of an image are looked for: also if the
+// image is present without a record that all of its referrers are.
+func (c *Copier) wantsReferrers(f Found) bool {
+	switch {
+	case !c.to.KeepsReferrers():
+		return false
+	case c.o.Signatures == SignaturesNew:
+		return !f.Present || f.record == nil
+	}
+	return c.o.Signatures == SignaturesAlways
+}
+
+// A task examines an image, or looks for its referrers.
+type task struct {
+	item      *item
+	referrers bool
+}
+
+// runTask examines an image. Its referrers are a task of their own.
+func (r *copying) runTask(t task) {
+	it := t.item
 	switch {
 	case r.ctx.Err() != nil:
-	case l.referrers:
+	case t.referrers:
 		r.findReferrers(it)
 	default:
-		if err := r.examine(it); err != nil {
+		if err := r.examineItem(it); err != nil {
 			r.failExamination(it, err)
-		} else if r.wantsReferrers(it) && r.scheduler.going(it) {
-			r.examinations.push(examination{it, true})
+		} else if r.wantsReferrers(it.found) && r.scheduler.going(it) {
+			r.tasks.push(task{it, true})
 			return
 		}
 	}
@@ -30,8 +135,8 @@ func (r *copying) examineNext(l examination) {
 	}
 }
 
-// failLook ends an image that could not be looked at. One that was named by its
-// digest, and that its registry does not have, is absent: no search has seen it.
+// failExamination ends an image that could not be examined. If the image was named by
+// its digest and its registry does not have it, it is absent: no search has seen it.
 func (r *copying) failExamination(it *item, err error) {
 	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
 		r.scheduler.finish(it, Absent, err)
@@ -40,110 +145,83 @@ func (r *copying) failExamination(it *item, err error) {
 	r.fail(it, err)
 }
 
-// signatures tells whether what is attached to an image is looked for: also when
-// the image is there, and the destination has no record that all of it is.
-func (r *copying) wantsReferrers(it *item) bool {
-	if !r.to.KeepsReferrers() {
-		return false
-	}
-	return r.o.Signatures == SignaturesAlways || r.o.Signatures == SignaturesNew && (!it.present || it.record == nil)
-}
-
-// examine finds out what an image is made of and whether the destination has it.
-// Its blobs are fetched once all of them are known, and the disk has room for them.
-func (r *copying) examine(it *item) (err error) {
-	if err := it.check(); err != nil {
-		return err
-	}
+// examineItem examines an image. Its blobs are fetched once all of them are known, and
+// the disk has room for them.
+func (r *copying) examineItem(it *item) error {
 	if it.nameConflict != nil {
 		return it.nameConflict
 	}
-	if it.from, err = r.sources.of(it.Image); err != nil {
-		return err
-	}
-	if it.root = it.Digest; it.root == "" {
-		if it.root, err = it.from.resolve(r.ctx, it.Tag); err != nil {
-			return fmt.Errorf("tag %s: %w", it.Tag, err)
-		}
-	}
-	f, err := r.has(r.ctx, it.Image, tree{root: ocispec.Descriptor{Digest: it.root}})
-	if err != nil {
-		return err
-	}
-	it.present, it.maybePartial, it.record = f.Present, f.MaybePartial, f.record
-	if it.present && !r.wantsReferrers(it) {
-		return nil
-	}
-	if !it.present && !it.maybePartial {
-		if err := r.to.Prepare(r.ctx, it.Image, false); err != nil {
-			return err
-		}
-	}
 	image := it.parts[0]
-	w := walker{cache: r.cache, from: it.from, bare: !r.to.KeepsReferrers()}
-	if !it.present {
-		w.platform = r.o.Platforms // what is there stays as it is
-		w.manifest = func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(image, d, fetched) }
-	}
-	if image.tree, err = w.walk(r.ctx, it.root); err != nil {
-		if !it.present || r.stopIfFatal(err) {
+	e := examiner{Copier: r.Copier, cache: r.cache, count: func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(image, d, fetched) }}
+	if err := e.examine(r.ctx, &it.examination); err != nil {
+		if !it.found.Present || r.stopIfFatal(err) {
 			return err
 		}
-		// The destination has the image, whatever its source says.
-		image.tree = tree{}
-		it.note("what is attached to %s is not known: %v", it.root, err)
+		it.note("the referrers of %s are not known: %v", it.root, err)
 		it.unreadLists++
 		return nil
 	}
-	going := r.scheduler.measure(it, image.tree.size)
-	if !it.present {
-		if err := r.to.Check(r.ctx, it.staged()); err != nil {
-			return err
-		}
-		for _, d := range image.tree.blobs {
+	if it.tree.root.Digest == "" {
+		return nil // not read: the image is present with all its referrers
+	}
+	image.tree = it.tree
+	if !it.found.Present {
+		for _, d := range it.tree.blobs {
 			r.needBlob(image, d, it.from)
 		}
 	}
-	it.rewritten = image.tree.root.Digest != it.root
-	for _, p := range image.tree.platforms {
+	for _, p := range it.tree.platforms {
 		it.platforms = append(it.platforms, platformText(p))
 	}
-	if !it.present && (it.maybePartial || it.rewritten || image.tree.sparse) {
-		f, err := r.has(r.ctx, it.Image, image.tree)
-		if err != nil {
-			return err
-		}
-		it.present, it.record = f.Present, f.record
+	if r.scheduler.measure(it, it.tree.size) {
+		r.emit(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: it.tree.size})
 	}
-	if going {
-		r.emit(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: image.tree.size})
-	}
-	r.scheduler.admit(image, it.present)
+	r.scheduler.admit(image, it.found.Present)
 	return nil
 }
 
-// need says that a part needs a blob. The first one to say so asks whether it
+// needBlob records that a part needs a blob. The first part finds out whether the blob
 // has to be fetched.
 func (r *copying) needBlob(p *part, d ocispec.Descriptor, from *source) {
 	b := r.scheduler.addBlob(p, d, from)
 	if b == nil {
 		return
 	}
-	wanted, err := r.needsBlob(r.ctx, p.item.Image, d)
-	have := false
-	if wanted && err == nil {
-		have, err = r.staging.Has(r.ctx, d)
-		err = stagingError(err)
-	}
+	need, err := r.blobNeed(r.ctx, p.item.Image, d)
 	if err != nil {
 		if !r.stopIfFatal(err) {
-			r.scheduler.finishBlob(b, err) // there is one, and it has another size
+			r.scheduler.finishBlob(b, err) // a blob of another size is there
 		}
 		return
 	}
-	rest := d.Size
-	if wanted && !have {
-		rest -= r.staging.Begun(d)
+	r.scheduler.checked(b, need)
+}
+
+// A blobNeed says what has to be done for a blob.
+type blobNeed struct {
+	needed    bool  // by the destination
+	staged    bool  // nothing has to be fetched
+	remaining int64 // bytes to be fetched
+}
+
+// blobNeed finds out whether a blob has to be fetched. An error of the destination may
+// concern one image, while others need the blob too: then PutBlob or Commit reports the
+// error.
+func (c *Copier) blobNeed(ctx context.Context, i Image, d ocispec.Descriptor) (n blobNeed, err error) {
+	n.needed, err = c.to.NeedsBlob(ctx, i, d)
+	switch {
+	case err == nil:
+	case isFatal(err), ctx.Err() != nil, errors.Is(err, layout.ErrCorrupt):
+		return n, err
+	default:
+		c.o.Logger.DebugContext(ctx, "unknown whether the destination has a blob", "digest", d.Digest, "error", err)
+		n.needed = true
 	}
-	r.scheduler.checked(b, wanted, have, rest)
+	if !n.needed {
+		return n, nil
+	}
+	if n.staged, err = c.to.Staging().Has(ctx, d); err == nil && !n.staged {
+		n.remaining = d.Size - c.to.Staging().Begun(d)
+	}
+	return n, stagingError(err)
 }

@@ -49,19 +49,11 @@ func Inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 }
 
 func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
-	if err := i.check(); err != nil {
-		return Info{}, err
-	}
-	from, err := newSources(func(string) (*registry.Registry, error) { return r, nil }).of(i)
+	from, d, err := newSources(func(string) (*registry.Registry, error) { return r, nil }).find(ctx, i)
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Reference: i.Reference(), Digest: i.Digest}
-	if info.Digest == "" {
-		if info.Digest, err = from.resolve(ctx, i.Tag); err != nil {
-			return Info{}, fmt.Errorf("tag %s: %w", i.Tag, err)
-		}
-	}
+	info := Info{Reference: i.Reference(), Digest: d}
 	cache := newManifestCache(nil, true)
 	var images []PlatformInfo
 	var configs []ocispec.Descriptor

@@ -114,46 +114,18 @@ func (p *planning) add(ctx context.Context, i Image) error {
 	return planned.Err
 }
 
-// look finds out what an image is made of, and what of it is missing.
+// look examines an image, and finds out what of it is missing.
 func (p *planning) look(ctx context.Context, i *PlannedImage) error {
-	if err := i.check(); err != nil {
-		return err
-	}
-	from, err := p.sources.of(i.Image)
-	if err != nil {
-		return err
-	}
-	if i.Digest == "" {
-		if i.Digest, err = from.resolve(ctx, i.Tag); err != nil {
-			return fmt.Errorf("tag %s: %w", i.Tag, err)
-		}
-	}
-	f, err := p.has(ctx, i.Image, tree{root: ocispec.Descriptor{Digest: i.Digest}})
-	if err != nil {
-		return err
-	}
-	if i.Present = f.Present; !f.Present && !f.MaybePartial {
-		if err := p.to.Prepare(ctx, i.Image, true); err != nil {
-			return err
-		}
-	}
-	w := walker{cache: p.cache, from: from, bare: !p.to.KeepsReferrers()}
-	if !i.Present {
-		w.platform = p.o.Platforms
-	}
 	fetched := map[digest.Digest]bool{}
-	w.manifest = func(d ocispec.Descriptor, over bool) { fetched[d.Digest] = over }
-	t, err := w.walk(ctx, i.Digest)
-	if err != nil {
+	e := examiner{Copier: p.Copier, cache: p.cache, dryRun: true, count: func(d ocispec.Descriptor, overWire bool) { fetched[d.Digest] = overWire }}
+	x := examination{Image: i.Image}
+	err := e.examine(ctx, &x)
+	i.Digest, i.Present = cmp.Or(x.root, i.Digest), x.found.Present
+	if err != nil && (!i.Present || isFatal(err)) {
 		return err
 	}
-	if !i.Present && (f.MaybePartial || t.sparse || t.root.Digest != i.Digest) {
-		if f, err = p.has(ctx, i.Image, t); err != nil {
-			return err
-		}
-		i.Present = f.Present
-	}
-	i.Unsigned = i.Present && p.to.KeepsReferrers() && p.o.Signatures != SignaturesNever && (f.record == nil || p.o.Signatures == SignaturesAlways)
+	i.Unsigned = i.Present && p.wantsReferrers(x.found)
+	t := x.tree
 	i.Platforms, i.Blobs, i.Bytes = t.platforms, len(t.blobs), t.size
 	for _, d := range t.manifests {
 		rest := p.manifest(d, fetched[d.Digest] && !i.Present)
@@ -203,14 +175,8 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 	if i.Present {
 		return 0, nil
 	}
-	if wanted, err := p.needsBlob(ctx, i.Image, d); err != nil || !wanted {
-		return 0, err
-	}
-	there, err := p.to.Staging().Has(ctx, d)
-	if there || err != nil {
-		return 0, stagingError(err)
-	}
-	return d.Size - p.to.Staging().Begun(d), nil
+	need, err := p.blobNeed(ctx, i.Image, d)
+	return need.remaining, err
 }
 
 // clashing fails the images that would have one name, as a Copy does.

@@ -118,6 +118,35 @@ func (a asked) NeedsBlob(ctx context.Context, i mirror.Image, d ocispec.Descript
 	return a.Destination.NeedsBlob(ctx, i, d)
 }
 
+// A plan and a copy refuse the same images: a docker archive has no place for an image
+// of several platforms, a chart, or a layer that is not one.
+func TestPlanRefusesWhatACopyRefuses(t *testing.T) {
+	y := newDock(t)
+	y.tag("good", "v1", y.image("good", "linux/amd64", "good"))
+	y.tag("multi", "v1", y.index("multi", y.image("multi", "linux/amd64", "amd64"), y.image("multi", "linux/arm64", "arm64")))
+	y.tag("chart", "v1", y.artifact("chart", nil, "chart"))
+	y.tag("odd", "v1", y.odd("odd", y.blob("odd", "text/plain", "odd")))
+	s := newSite(t, y.data)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	look, err := toDockerArchive(file, layout.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := mirror.New(look, s.options()).Plan(t.Context(), slices.Values(s.images("v1")))
+	if err := errors.Join(err, look.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r := archived(t, toDockerArchive, file, s.options(), s.images("v1"))
+	for n, i := range r.Images {
+		if why := p.Images[n].Err; (why == nil) != (i.Cause == nil) || why != nil && why.Error() != i.Error {
+			t.Errorf("%s: planned: %v, copied: %v", i.Reference, why, i.Cause)
+		}
+	}
+	if r.Copied != 1 || r.Failed != 3 {
+		t.Error(show(t, r))
+	}
+}
+
 // A plan that is broken off does not wait for the images that had no turn.
 func TestCancelledPlanEnds(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset(), quaytest.WithLatency(20*time.Millisecond))

@@ -58,7 +58,7 @@ func (r *record) equal(other *record) bool {
 // that was there when nobody has looked.
 func (it *item) newRecord() *record {
 	if !it.searched {
-		return it.record
+		return it.found.record
 	}
 	if it.unreadLists > 0 {
 		return nil

@@ -27,7 +27,7 @@ const (
 // the next run looks again.
 func (r *copying) findReferrers(it *item) {
 	seen := map[string]bool{}
-	if it.rewritten {
+	if it.rewritten() {
 		list, err := it.from.attachments(r.ctx, it.root)
 		if r.ctx.Err() != nil {
 			return
@@ -43,7 +43,7 @@ func (r *copying) findReferrers(it *item) {
 	manifests := it.parts[0].tree.manifests
 	for i := len(manifests) - 1; i >= 0; i-- { // the root first
 		d := manifests[i]
-		if d.Platform != nil && !describes(d.Platform) || it.rewritten && i == len(manifests)-1 {
+		if d.Platform != nil && !describes(d.Platform) || it.rewritten() && i == len(manifests)-1 {
 			continue
 		}
 		r.findReferrersOf(it, d.Digest, seen, 0)
@@ -107,7 +107,7 @@ func (it *item) note(format string, a ...any) {
 // staged is an item as its destination gets it.
 func (it *item) staged() Staged {
 	s := it.parts[0].tree.staged(it.Image)
-	s.Present, s.record = it.present, it.newRecord()
+	s.Present, s.record = it.found.Present, it.newRecord()
 	for _, p := range it.parts[1:] {
 		if p.err == nil {
 			s.Attached = append(s.Attached, Attached{p.tag, p.tree.root, p.tree.manifests, p.tree.blobs})

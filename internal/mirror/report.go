@@ -199,7 +199,7 @@ func (it *item) report() ImageReport {
 	if it.err != nil {
 		i.Error, i.Cause = it.err.Error(), it.err
 	}
-	if it.rewritten && !it.status.isMissing() {
+	if it.rewritten() && !it.status.isMissing() {
 		i.As = it.parts[0].tree.root.Digest
 	}
 	i.Signatures.Found = it.leftBehind + len(it.parts) - 1

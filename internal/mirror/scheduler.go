@@ -71,21 +71,15 @@ func newScheduler() *scheduler {
 
 // An item is an image and how far it is.
 type item struct {
-	Image
+	examination
 	reference string
 	name      string // at the destination
-	from      *source
 
 	// Written by the one goroutine that has the item in its turn: it looks at
 	// it, and later another commits it.
-	root         digest.Digest // at the source
-	nameConflict error         // another image has its name at the destination
-	present      bool          // at the destination, before
-	maybePartial bool          // the destination has its index, and perhaps not all that was chosen of it
-	rewritten    bool
-	deferred     bool    // the destination's Finish
-	record       *record // what the destination has recorded of what is attached, when it has the image
-	searched     bool    // what is attached was looked for, to the end
+	nameConflict error // another image has its name at the destination
+	deferred     bool  // the destination's Finish
+	searched     bool  // what is attached was looked for, to the end
 	platforms    []string
 	rounds       int // of commits that found something missing
 	leftBehind   int // attached, and left behind
@@ -122,7 +116,7 @@ type part struct {
 func (l *scheduler) add(i Image, name string) *item {
 	l.mu.Lock()
 	defer l.unlock()
-	it := &item{Image: i, reference: i.Reference(), name: name, waits: 1}
+	it := &item{examination: examination{Image: i}, reference: i.Reference(), name: name, waits: 1}
 	if l.names[it.reference] {
 		return nil
 	}

@@ -95,6 +95,21 @@ func (s *sources) of(i Image) (*source, error) {
 	return from, nil
 }
 
+// find returns the repository of an image, and its digest, which the registry is asked
+// for if it is not known.
+func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Digest, err error) {
+	if err := i.check(); err != nil {
+		return nil, "", err
+	}
+	if from, err = s.of(i); err != nil || i.Digest != "" {
+		return from, i.Digest, err
+	}
+	if d, err = from.resolve(ctx, i.Tag); err != nil {
+		return from, "", fmt.Errorf("tag %s: %w", i.Tag, err)
+	}
+	return from, d, nil
+}
+
 // resolve asks what an image's tag stands for.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
 	err = retry(ctx, s.pulse, func() error {

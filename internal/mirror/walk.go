@@ -50,6 +50,8 @@ type walker struct {
 	blob     func(d ocispec.Descriptor)                  // called for each blob once it is known; may be nil
 	image    func(ocispec.Descriptor, manifest.Manifest) // called for each manifest that is not an index; may be nil
 
+	manifests map[digest.Digest]manifest.Manifest // records all of them; may be nil
+
 	tree    tree
 	sizes   map[digest.Digest]int64              // as the manifests say
 	blobs   map[digest.Digest]bool               // in the tree
@@ -117,6 +119,9 @@ func (w *walker) enter(ctx context.Context, n *manifest.Node) error {
 	}
 	if w.manifest != nil {
 		w.manifest(n.Descriptor, read.fetched)
+	}
+	if w.manifests != nil {
+		w.manifests[n.Digest] = n.Manifest
 	}
 	if n.Manifest.IsIndex() {
 		return w.enterIndex(n)
