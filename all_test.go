@@ -53,10 +53,13 @@ var arrows = map[string][]string{
 		"internal/manifest", "internal/redact", "internal/transport", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"golang.org/x/sync",
 	},
-	"internal/mirror": {
-		"internal/disk", "internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
-		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
+	"internal/ocitar": {
+		"internal/disk", "internal/layout", "internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"github.com/klauspost/compress",
+	},
+	"internal/mirror": {
+		"internal/disk", "internal/manifest", "internal/layout", "internal/ocitar", "internal/registry", "internal/pace", "ref",
+		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 	},
 	"discover":       {"quay", "ref", "github.com/opencontainers/go-digest"},
 	"quay":           {"internal/pace", "internal/redact", "internal/transport", "github.com/opencontainers/go-digest"},

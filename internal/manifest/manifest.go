@@ -31,6 +31,8 @@ const (
 const (
 	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 	DockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
+	OctetStream    = "application/octet-stream"
+	dockerConfig   = "application/vnd.docker.container.image.v1+json"
 	dockerForeign  = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 )
 
@@ -68,6 +70,12 @@ func IsIndex(mediaType string) bool {
 // index.
 func IsManifest(mediaType string) bool {
 	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest
+}
+
+// IsImageConfig reports whether a media type may be that of an image's configuration.
+// Old tools wrote application/octet-stream, and not for images only.
+func IsImageConfig(mediaType string) bool {
+	return mediaType == ocispec.MediaTypeImageConfig || mediaType == dockerConfig || mediaType == OctetStream
 }
 
 // MediaType returns the media type of a manifest whose sender did not name it: the

@@ -19,6 +19,7 @@ import (
 
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/ocitar"
 )
 
 // The kinds of archives, with their colons.
@@ -65,7 +66,7 @@ type archive struct {
 	file     string // the file, where a link leads to
 	readOnly bool
 	staging  *layout.Layout
-	old      *tarball // nil: none
+	old      *ocitar.Reader // empty if there is no file yet
 	commit   func(ctx context.Context, s Staged) error
 
 	mu        sync.Mutex
@@ -102,7 +103,7 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, text, err)
 	}
 	a := &archive{
-		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging,
+		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging, old: new(ocitar.Reader),
 		committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
 		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
@@ -110,9 +111,14 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 	if err := a.alone(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, text, err), a.Close())
 	}
-	a.old, err = openTarball(file)
-	if err == nil && a.old != nil && a.old.docker != a.docker() {
-		err = errors.New("it is an archive of the other kind, oci-archive or docker-archive")
+	old, err := ocitar.Open(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	case err == nil:
+		if a.old = old; old.Loadable() != a.docker() {
+			err = errors.New("it is an archive of the other kind, oci-archive or docker-archive")
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("%s%s: images cannot be added to what is there: %w; name another file, or move it away", kind, text, err)
@@ -176,11 +182,7 @@ func (a *archive) Has(ctx context.Context, s Staged) (f Found, err error) {
 
 // whole reports whether an entry is there with all that it points to.
 func (a *archive) whole(ctx context.Context, d ocispec.Descriptor) (bool, error) {
-	_, err := a.parts(ctx, d, false)
-	if ctx.Err() != nil || isFatal(err) {
-		return false, err
-	}
-	return err == nil, nil
+	return complete(ctx, a.graph(), d, a.holds)
 }
 
 func (a *archive) holdsAll(ctx context.Context, all []ocispec.Descriptor) (bool, error) {
@@ -215,7 +217,7 @@ func (a *archive) entry(i Image) (ocispec.Descriptor, bool) {
 	if e, ok := a.staging.Image(a.Name(i)); ok {
 		return e.Descriptor, true
 	}
-	return a.old.image(a.Name(i))
+	return a.old.Image(a.Name(i))
 }
 
 // holds tells whether the blob is there, by its size: staged, or in the old
@@ -225,7 +227,7 @@ func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
 		return there, stagingError(err)
 	}
-	return a.old.has(d), nil
+	return a.old.Has(d), nil
 }
 
 // NeedsBlob is false for a blob that is staged, or in the old archive with content
@@ -235,27 +237,23 @@ func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) 
 	if there || err != nil {
 		return false, stagingError(err)
 	}
-	if !a.old.has(d) {
+	if !a.old.Has(d) {
 		return true, nil
 	}
-	sound, err := a.old.sound(ctx, d)
-	return !sound, err
+	err = a.old.Verify(ctx, d.Digest)
+	return err != nil, context.Cause(ctx)
 }
 
 // Held returns the content of the old archive, and of the images that an earlier run
 // has staged, as far as the disk has room for them in the new archive.
 func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
-	kept := map[digest.Digest]int64{}
-	if a.old != nil {
-		for d, at := range a.old.blobs {
-			kept[d] = at.size
-		}
-	}
+	kept := a.old.Sizes()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fit := a.fitting(kept)
+	graph := a.graph()
 	for _, e := range a.staging.Images() {
-		parts, _ := a.parts(ctx, e.Descriptor, true) // Finish reports what cannot be read
+		parts, _ := a.parts(ctx, graph, e.Descriptor, true) // Finish reports what cannot be read
 		if err := fit(parts, a.isNew(e)); err != nil {
 			a.noRoom[e.Name] = err
 		}
@@ -265,7 +263,7 @@ func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 
 // isNew reports whether the old archive has another image of a staged image's name.
 func (a *archive) isNew(e layout.Entry) bool {
-	old, ok := a.old.image(e.Name)
+	old, ok := a.old.Image(e.Name)
 	return !ok || old.Digest != e.Descriptor.Digest || !maps.Equal(old.Annotations, e.Descriptor.Annotations)
 }
 
@@ -338,7 +336,7 @@ func (a *archive) lacks(ctx context.Context, s Staged) error {
 // none of its name, or another one, or not all that belongs to it now.
 func (a *archive) Deferred(i Image) bool {
 	e, staged := a.staging.Image(a.Name(i))
-	was, there := a.old.image(a.Name(i))
+	was, there := a.old.Image(a.Name(i))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.committed[a.Name(i)] || staged && !(there && was.Digest == e.Descriptor.Digest)

@@ -4,19 +4,24 @@
 package mirror
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/ocitar"
 )
 
 // Finish writes the archive, when there is anything new for it. An image that
@@ -29,27 +34,26 @@ func (a *archive) Finish(ctx context.Context, complete bool) (leftOut map[string
 	return a.leftOut, nil
 }
 
-// finish writes the archive. A staged blob that proves damaged while it is
-// written is removed, and the archive is begun anew without the images that need
-// the blob; each round removes a blob, so the rounds end.
+// finish writes the archive. If a blob proves damaged while it is written, the blob
+// is removed, and the archive is written again without the images that need it. Each
+// round removes a blob, or an image that the disk has no room for, so the rounds end.
 func (a *archive) finish(ctx context.Context) error {
 	for {
 		c, err := a.contents(ctx)
 		if err != nil {
 			return err
 		}
-		text, err := marshalIndex(c.index)
+		if a.markWithoutRoom(ctx, c.Blobs) {
+			continue
+		}
+		same, err := a.old.Holds(c)
 		if err != nil {
 			return err
 		}
-		changed, err := a.changed(text, c.parts)
-		if err != nil {
-			return err
-		}
-		if changed {
-			err := a.write(ctx, c, text)
-			if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
-				if err := a.discard(damaged); err != nil {
+		if !same {
+			err := a.write(ctx, c)
+			if blob, ok := errors.AsType[*ocitar.BlobError](err); ok {
+				if err := a.discard(blob.Digest); err != nil {
 					return err
 				}
 				continue
@@ -62,231 +66,184 @@ func (a *archive) finish(ctx context.Context) error {
 	}
 }
 
-// discard removes a damaged blob from the staging folder, or from what is known
-// of the old archive: the new one is written without it.
-func (a *archive) discard(damaged *damagedError) error {
-	if damaged.staged {
-		return stagingError(a.staging.Delete(damaged.blob))
+// write writes a new file in the staging folder, and renames it once it is on disk.
+func (a *archive) write(ctx context.Context, c ocitar.Contents) error {
+	f, err := a.staging.Temporary()
+	if err != nil {
+		return err
 	}
-	delete(a.old.blobs, damaged.blob)
-	return nil
+	err = ocitar.Write(ctx, f, c, a.open)
+	if err == nil { // not every system replaces an open file
+		err = a.old.Close()
+		a.old = new(ocitar.Reader)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if err := disk.Install(f, a.file); err != nil {
+		return err
+	}
+	return disk.SyncFolder(filepath.Dir(a.file))
 }
 
-// changed tells whether the old archive has another index or lacks a part. Where
-// there is none, that is whether there is anything to write.
-func (a *archive) changed(index []byte, parts []ocispec.Descriptor) (bool, error) {
-	if a.old == nil {
-		return len(parts) > 0, nil
+// discard removes a damaged blob from the staging folder. If it is not staged, the
+// old archive is read as if it did not have the blob.
+func (a *archive) discard(d digest.Digest) error {
+	blob, _, err := a.staging.Blob(d)
+	if errors.Is(err, layout.ErrMissing) {
+		a.old.Forget(d)
+		return nil
 	}
-	before, err := marshalIndex(a.old.index)
-	lacks := slices.ContainsFunc(parts, func(d ocispec.Descriptor) bool { return !a.old.has(d) })
-	return lacks || !bytes.Equal(before, index), err
-}
-
-// The contents of an archive to be written.
-type contents struct {
-	index  []ocispec.Descriptor // by name
-	parts  []ocispec.Descriptor // all that the index leads to, by digest
-	docker []dockerImage        // of a docker archive: what docker loads
+	if err == nil {
+		err = blob.Close()
+	}
+	return errors.Join(stagingError(err), stagingError(a.staging.Delete(d)))
 }
 
 // contents returns what the archive is to hold: the staged images, and those of
-// the old archive that no staged image replaces. A staged image that is not whole
-// is removed from the staging folder and left out. What the old archive holds is
-// kept as it is, whole or not: it may be another tool's. An image for which the disk
-// has no room stays staged and is left out.
-func (a *archive) contents(ctx context.Context) (contents, error) {
-	var c contents
-	found := map[digest.Digest]ocispec.Descriptor{}
-	add := func(d ocispec.Descriptor, parts []ocispec.Descriptor) {
-		c.index = append(c.index, d)
-		for _, part := range parts {
-			found[part.Digest] = part
-		}
+// the old archive that no staged image replaces. A staged image that is not complete
+// is removed from the staging folder and left out. An image that the disk has no room
+// for stays staged and is left out. An image of the old archive is kept, complete or
+// not: it may be another tool's.
+func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
+	var c ocitar.Contents
+	if a.docker() {
+		c.Docker = map[digest.Digest]manifest.Manifest{}
 	}
-	loads := map[string]dockerImage{}
-	addLoad := func(d ocispec.Descriptor) error {
-		if !a.docker() {
-			return nil
+	graph := a.graph()
+	blobs := map[digest.Digest]ocispec.Descriptor{}
+	add := func(d ocispec.Descriptor) error {
+		parts, err := a.parts(ctx, graph, d, false)
+		if err == nil && a.docker() {
+			var m manifest.Manifest
+			if m, _, err = a.loadable(ctx, d); err == nil {
+				c.Docker[d.Digest] = m
+			}
 		}
-		load, err := a.load(ctx, d)
 		if err == nil {
-			loads[entryKey(d)] = load
+			c.Index = append(c.Index, d)
+			for _, part := range parts {
+				blobs[part.Digest] = part
+			}
 		}
 		return err
 	}
 	newer := map[string]bool{}
-	images, err := a.withRoom(ctx)
-	if err != nil {
-		return c, err
-	}
-	for _, e := range images {
-		parts, err := a.parts(ctx, e.Descriptor, false)
-		if err == nil {
-			err = addLoad(e.Descriptor)
-		}
+	for _, e := range a.stagedWithRoom() {
+		err := add(e.Descriptor)
 		if ctx.Err() != nil || isFatal(err) {
 			return c, err
 		}
 		if err != nil {
-			if err := a.leaveOut(ctx, e.Name, err); err != nil {
-				return c, err
+			a.leaveOut(e.Name, err)
+			if err := a.staging.Untag(ctx, e.Name); err != nil { // its blobs stay for the next run
+				return c, stagingError(err)
 			}
-			continue
 		}
-		newer[e.Name] = true
-		add(e.Descriptor, parts)
+		newer[e.Name] = err == nil
 	}
-	for _, d := range a.old.entries() {
-		if newer[nameOf(d)] {
+	for _, d := range a.old.Index() {
+		if newer[ocitar.Name(d)] {
 			continue
 		}
-		parts, err := a.parts(ctx, d, false)
-		if err == nil {
-			err = addLoad(d)
-		} else if !isFatal(err) && ctx.Err() == nil {
-			a.damaged(nameOf(d), err)
-			parts, err = a.parts(ctx, d, true)
-		}
+		err := add(d)
 		if ctx.Err() != nil || isFatal(err) {
 			return c, err
 		}
-		if err != nil {
-			a.damaged(nameOf(d), err)
+		if err == nil {
+			continue
 		}
-		add(d, parts)
+		a.leaveOut(ocitar.Name(d), err)
+		parts, err := a.parts(ctx, graph, d, true)
+		if err != nil {
+			return c, err
+		}
+		c.Index = append(c.Index, d)
+		for _, part := range parts {
+			blobs[part.Digest] = part
+		}
 	}
-	slices.SortStableFunc(c.index, func(x, y ocispec.Descriptor) int { return strings.Compare(entryKey(x), entryKey(y)) })
-	c.parts = slices.SortedFunc(maps.Values(found), func(x, y ocispec.Descriptor) int {
-		return strings.Compare(string(x.Digest), string(y.Digest))
+	slices.SortStableFunc(c.Index, func(x, y ocispec.Descriptor) int {
+		return cmp.Or(strings.Compare(ocitar.Name(x), ocitar.Name(y)), cmp.Compare(x.Digest, y.Digest))
 	})
-	c.docker = dockerImages(c.index, loads)
+	c.Blobs = slices.SortedFunc(maps.Values(blobs), func(x, y ocispec.Descriptor) int { return cmp.Compare(x.Digest, y.Digest) })
 	return c, nil
 }
 
-// withRoom returns the staged images that the disk has room for in the new tar. If
-// all of them fit besides what is kept of the old archive, that is all of them.
-// Otherwise they are counted one by one, beside all of the old archive.
-func (a *archive) withRoom(ctx context.Context) ([]layout.Entry, error) {
+// stagedWithRoom returns the staged images, but for those that the disk has no room
+// for.
+func (a *archive) stagedWithRoom() []layout.Entry {
 	a.mu.Lock()
-	images := slices.DeleteFunc(a.staging.Images(), func(e layout.Entry) bool {
+	defer a.mu.Unlock()
+	return slices.DeleteFunc(a.staging.Images(), func(e layout.Entry) bool {
 		if err := a.noRoom[e.Name]; err != nil {
 			a.leftOut[e.Name] = err
 		}
 		return a.noRoom[e.Name] != nil
 	})
-	a.mu.Unlock()
-	parts := make([][]ocispec.Descriptor, len(images))
-	all := a.old.entries()
-	for i, e := range images {
-		all = slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool { return nameOf(d) == e.Name })
-		parts[i], _ = a.parts(ctx, e.Descriptor, true)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
-	whole := slices.Concat(parts...)
-	for _, d := range all {
-		old, _ := a.parts(ctx, d, true)
-		whole = append(whole, old...)
-	}
-	if a.fitting(map[digest.Digest]int64{})(whole, true) == nil {
-		return images, nil
-	}
-	held := map[digest.Digest]int64{}
-	if a.old != nil {
-		for d, at := range a.old.blobs {
-			held[d] = at.size
-		}
-	}
-	fit := a.fitting(held)
-	var fits []layout.Entry
-	for i, e := range images {
-		if err := fit(parts[i], a.isNew(e)); err != nil {
-			a.damaged(e.Name, err)
-			continue
-		}
-		fits = append(fits, e)
-	}
-	return fits, nil
 }
 
-// entryKey orders the entries of an archive's index.
-func entryKey(d ocispec.Descriptor) string { return nameOf(d) + "\x00" + string(d.Digest) }
-
-// leaveOut removes a staged image that cannot be in the archive. Its blobs stay
-// staged for the next run.
-func (a *archive) leaveOut(ctx context.Context, name string, why error) error {
-	a.damaged(name, why)
-	return stagingError(a.staging.Untag(ctx, name))
+// markWithoutRoom reports whether the disk has no room for a tar of these blobs, and
+// notes which staged images are too much: those that do not fit beside all of the
+// old archive and the images before them.
+func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descriptor) (marked bool) {
+	if a.fitting(map[digest.Digest]int64{})(blobs, true) == nil {
+		return false
+	}
+	fit := a.fitting(a.old.Sizes())
+	for _, e := range a.stagedWithRoom() {
+		parts, _ := a.parts(ctx, a.graph(), e.Descriptor, true)
+		if err := fit(parts, a.isNew(e)); err != nil {
+			a.mu.Lock()
+			a.noRoom[e.Name] = err
+			a.mu.Unlock()
+			marked = true
+		}
+	}
+	return marked
 }
 
-// damaged notes why an image is not in the archive as it should be.
-func (a *archive) damaged(name string, why error) {
+// leaveOut notes why an image is not in the archive as it should be.
+func (a *archive) leaveOut(name string, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leftOut[name] = why
 }
 
-// parts follows an entry of the index to all that it points to, itself first. Only
-// the entry and what an index lists are read as manifests: a layer or a
-// configuration leads nowhere, whatever its media type. What a sparse index lists
-// may be missing, since it was left out. With lenient, anything may be missing or
-// unreadable, and what is there is returned.
-func (a *archive) parts(ctx context.Context, root ocispec.Descriptor, lenient bool) ([]ocispec.Descriptor, error) {
-	type part struct {
-		ocispec.Descriptor
-		leads    bool // read it as a manifest if its media type is one
-		optional bool
-	}
-	type key struct {
-		digest digest.Digest
-		size   int64
-		leads  bool
-	}
+// parts returns all that an entry of the index leads to, itself first. What a sparse
+// index lists may be missing: it was left out on purpose. With lenient, anything may
+// be missing or unreadable, and what is there is returned.
+func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor, lenient bool) ([]ocispec.Descriptor, error) {
 	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
-	seen := map[key]bool{}
 	var parts []ocispec.Descriptor
-	for queue := []part{{root, true, false}}; len(queue) > 0; queue = queue[1:] {
-		d := queue[0]
-		k := key{d.Digest, d.Size, d.leads}
-		if seen[k] {
-			continue
+	err := graph.Walk(ctx, root, func(n *manifest.Node) error {
+		if n.External {
+			return nil
 		}
-		seen[k] = true
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		there, err := a.holds(ctx, d.Descriptor)
-		if err != nil {
-			return nil, err
-		}
+		there, err := a.holds(ctx, n.Descriptor)
 		switch {
-		case !there && (lenient || d.optional):
-			continue
-		case !there:
-			return nil, fmt.Errorf("%s: %w", d.Digest, layout.ErrMissing)
+		case err != nil:
+			return err
+		case there:
+			parts = append(parts, n.Descriptor)
+		case !lenient && !(sparse && n.Role == manifest.Child):
+			return fmt.Errorf("%s: %w", n.Digest, layout.ErrMissing)
 		}
-		parts = append(parts, d.Descriptor)
-		if !d.leads || !manifest.IsManifest(d.MediaType) {
-			continue
+		// A manifest of a type that is not known here is kept as it is.
+		if there && n.Err != nil && (!lenient || isFatal(n.Err)) && !errors.Is(n.Err, manifest.ErrUnsupported) {
+			return fmt.Errorf("%s: %w", n.Digest, n.Err)
 		}
-		m, err := a.parse(ctx, d.Descriptor)
-		switch {
-		case err == nil:
-		case isFatal(err) || !lenient:
-			return nil, err
-		default:
-			continue
-		}
-		for _, child := range m.Children {
-			queue = append(queue, part{child, true, sparse})
-		}
-		for _, blob := range m.Blobs() {
-			queue = append(queue, part{Descriptor: blob})
-		}
-	}
-	return parts, nil
+		return nil
+	}, nil)
+	return parts, err
+}
+
+// graph returns what the manifests list that are staged or in the old archive.
+func (a *archive) graph() *manifest.Graph {
+	return manifest.NewGraph(func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
+		content, err := a.read(ctx, d)
+		return d, content, err
+	})
 }
 
 // parse reads a manifest, staged or in the old archive.
@@ -305,8 +262,18 @@ func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Man
 // read returns a manifest or a configuration, staged or of the old archive.
 func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	content, err := a.staging.Read(ctx, d)
-	if errors.Is(err, layout.ErrMissing) && a.old.has(d) {
-		return a.old.read(d)
+	if errors.Is(err, layout.ErrMissing) && a.old.Has(d) {
+		return a.old.Read(d)
 	}
 	return content, stagingError(err)
+}
+
+// open opens a blob, staged or of the old archive.
+func (a *archive) open(d digest.Digest) (io.ReadCloser, error) {
+	staged, _, err := a.staging.Blob(d)
+	if errors.Is(err, layout.ErrMissing) {
+		old, _, err := a.old.Blob(d)
+		return io.NopCloser(old), err
+	}
+	return staged, stagingError(err)
 }

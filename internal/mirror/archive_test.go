@@ -255,7 +255,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		open       opener
 		file, want string
 	}{
-		"a text":          {mirror.ToOCIArchive, text, "is no whole tar"},
+		"a text":          {mirror.ToOCIArchive, text, "complete tar"},
 		"half a tar":      {mirror.ToOCIArchive, half, "half.tar"},
 		"a folder":        {mirror.ToOCIArchive, dir, "is a folder: not a regular file; name another file"},
 		"the other kind":  {mirror.ToOCIArchive, docker, "of the other kind"},

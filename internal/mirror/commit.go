@@ -5,6 +5,8 @@ package mirror
 
 import (
 	"errors"
+
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // commit gives a destination an image all of which is in.
@@ -60,7 +62,7 @@ const maxRounds = 2
 // configuration, when that is at hand.
 func (r *copying) platformsOf(it *item) []string {
 	for _, d := range it.parts[0].tree.blobs {
-		if !isImageConfig(d.MediaType) || d.Size > maxConfig {
+		if !manifest.IsImageConfig(d.MediaType) || d.Size > maxConfig {
 			continue
 		}
 		content, err := r.staging.Read(r.ctx, d)

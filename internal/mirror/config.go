@@ -16,17 +16,6 @@ import (
 // maxConfig bounds a configuration that is read, in bytes.
 const maxConfig = 8 << 20
 
-// dockerConfig is the media type of Docker's configurations.
-const dockerConfig = "application/vnd.docker.container.image.v1+json"
-
-// oldConfig is the media type that old tools gave to configurations, and to others.
-const oldConfig = "application/octet-stream"
-
-// isImageConfig tells whether a media type may be that of an image's configuration.
-func isImageConfig(mediaType string) bool {
-	return mediaType == ocispec.MediaTypeImageConfig || mediaType == dockerConfig || mediaType == oldConfig
-}
-
 // A config is what of an image's configuration is asked for.
 type config struct {
 	Platform ocispec.Platform
@@ -37,7 +26,7 @@ type config struct {
 // parseConfig reads a configuration. What is no image's, such as that of a
 // chart or a signature, says nothing of platforms, and is no error.
 func parseConfig(mediaType string, content []byte) (config, error) {
-	if !isImageConfig(mediaType) {
+	if !manifest.IsImageConfig(mediaType) {
 		return config{}, nil
 	}
 	var wire struct {
@@ -50,7 +39,7 @@ func parseConfig(mediaType string, content []byte) (config, error) {
 			Labels map[string]string `json:"Labels"`
 		} `json:"config"`
 	}
-	if err := json.Unmarshal(content, &wire); err != nil && mediaType == oldConfig {
+	if err := json.Unmarshal(content, &wire); err != nil && mediaType == manifest.OctetStream {
 		return config{}, nil // another tool's
 	} else if err != nil {
 		return config{}, fmt.Errorf("it is no JSON of its kind: %w", manifest.Fault(err))

@@ -5,14 +5,17 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/ocitar"
 )
 
 // ToDockerArchive copies into file, a tar that docker load, podman load and
@@ -80,7 +83,7 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 		f.MaybePartial = there && len(s.Manifests) == 0 // one image of an index has its name
 		return f, err
 	}
-	if _, err := a.load(ctx, d); err != nil {
+	if _, _, err := a.loadable(ctx, d); err != nil {
 		if ctx.Err() != nil || isFatal(err) {
 			return Found{}, err
 		}
@@ -140,7 +143,7 @@ func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifes
 			return image, err
 		}
 	}
-	return image, mayLoad(m)
+	return image, unloadable(ocitar.CheckManifest(m))
 }
 
 // severalImages is the error for an index of which not exactly one image was chosen.
@@ -151,4 +154,93 @@ func severalImages(i Image, all, chosen []ocispec.Descriptor) error {
 	}
 	return fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
 		len(chosen), oneImage(i.Host+"/"+i.Repository, from))
+}
+
+// unloadable is the error of an image that docker load refuses.
+func unloadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("docker cannot load this image: %w; copy it to an oci-archive", err)
+}
+
+// loadable reads the manifest and the configuration of an entry, and refuses what
+// docker does not load. Of an index, which another tool has written, docker loads
+// the one image that is there.
+func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifest.Manifest, c ocitar.DockerConfig, err error) {
+	if m, err = a.parse(ctx, d); err != nil {
+		return m, c, err
+	}
+	if m.IsIndex() {
+		var there []ocispec.Descriptor
+		for _, child := range m.Children {
+			if ok, err := a.holds(ctx, child); err != nil {
+				return m, c, err
+			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" &&
+				!slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == child.Digest }) {
+				there = append(there, child)
+			}
+		}
+		if len(there) != 1 {
+			return m, c, fmt.Errorf("%s is an index of which %d images are there, and docker loads one", d.Digest, len(there))
+		}
+		if m, err = a.parse(ctx, there[0]); err != nil {
+			return m, c, err
+		}
+	}
+	if err := ocitar.CheckManifest(m); err != nil {
+		return m, c, unloadable(err)
+	}
+	text, err := a.read(ctx, *m.Config)
+	if err != nil {
+		return m, c, err
+	}
+	c, err = ocitar.ParseDockerConfig(text, len(m.Layers))
+	return m, c, unloadable(err)
+}
+
+// check reads all of an image as docker load does: its configuration, and each
+// layer, which is unpacked and compared with its diff_id. The image has to be for
+// an operating system, unless that is "".
+func (a *archive) check(ctx context.Context, d ocispec.Descriptor, system string) error {
+	m, c, err := a.loadable(ctx, d)
+	if err != nil {
+		return err
+	}
+	if system != "" && c.OS != "" && c.OS != system {
+		return unloadable(fmt.Errorf("it is for %s, and docker on %s stops at it: choose its platform with --platform if the archive is for %s", c.OS, system, c.OS))
+	}
+	for i, layer := range m.Layers {
+		got, err := a.diffID(ctx, layer.Digest)
+		if ctx.Err() != nil || isFatal(err) || errors.Is(err, layout.ErrUnreadable) {
+			return err
+		}
+		if err == nil && got != c.DiffIDs[i] {
+			err = fmt.Errorf("it unpacks to %s, and the configuration's diff_id is %s", got, c.DiffIDs[i])
+		}
+		if err != nil {
+			return unloadable(fmt.Errorf("layer %s: %w", layer.Digest, err))
+		}
+	}
+	return nil
+}
+
+// diffID returns the digest of an unpacked layer. Each layer is read once, however
+// many images have it.
+func (a *archive) diffID(ctx context.Context, d digest.Digest) (digest.Digest, error) {
+	a.mu.Lock()
+	read := a.diffs[d]
+	if read == nil {
+		read = sync.OnceValues(func() (digest.Digest, error) {
+			blob, err := a.open(d)
+			if err != nil {
+				return "", err
+			}
+			defer blob.Close()
+			return ocitar.DiffID(ctx, blob)
+		})
+		a.diffs[d] = read
+	}
+	a.mu.Unlock()
+	return read()
 }

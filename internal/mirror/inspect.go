@@ -85,7 +85,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 
 // describe fills in what the configuration tells.
 func (i *PlatformInfo) describe(ctx context.Context, s manifestCache, from *source, d ocispec.Descriptor) error {
-	if !isImageConfig(d.MediaType) {
+	if !manifest.IsImageConfig(d.MediaType) {
 		return nil // of a chart, or of a signature
 	}
 	content, err := s.config(ctx, from, d)

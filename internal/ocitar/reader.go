@@ -1,0 +1,304 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ocitar reads and writes OCI image layouts in tar files, with or without
+// the manifest.json that docker load needs. It also checks whether docker loads an
+// image.
+//
+// A Reader reads each blob where it lies in the file: nothing is unpacked, and no
+// name in the tar becomes a path. Write writes a whole archive in one pass. The same
+// contents make the same bytes, whenever and wherever they are written.
+//
+// An archive is hostile until read: the number of entries and the size of what is
+// kept in memory are bounded, and content is compared with its digest before use. The
+// package does not know where images come from or go to: that is package mirror.
+package ocitar
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/disk"
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+const (
+	maxEntries = 1 << 20  // in a tar: 300 images have about 10,000
+	maxIndex   = 64 << 20 // bytes of index.json: about 100,000 images
+	maxVersion = 64 << 10 // bytes of oci-layout
+
+	// dockerFile lists the images that docker load reads.
+	dockerFile = "manifest.json"
+	// imageName is the annotation in which containerd and docker keep an image's
+	// name. OCI's is ocispec.AnnotationRefName.
+	imageName = "io.containerd.image.name"
+)
+
+// A Reader is an archive that is open for reading. The zero value is an archive with
+// nothing in it. Safe for concurrent use, except Forget and Close.
+type Reader struct {
+	file   io.Closer
+	at     io.ReaderAt
+	files  map[string]section // but for blobs
+	blobs  map[digest.Digest]section
+	index  []ocispec.Descriptor
+	images map[string]ocispec.Descriptor // entries of index that have a name
+}
+
+// A section is where the content of a file lies in the tar, in bytes.
+type section struct{ offset, size int64 }
+
+// Open opens the archive in a file. The error is fs.ErrNotExist if there is none. A
+// file that is not an OCI layout in a tar is an error. The caller closes.
+func Open(name string) (*Reader, error) {
+	f, info, err := disk.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewReader(f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	r.file = f
+	return r, nil
+}
+
+// NewReader reads the headers and the index of an archive of size bytes. It is an
+// error if a name leads out of the archive, if a file of the layout is there twice or
+// is not a regular file, or if the tar is cut short.
+func NewReader(at io.ReaderAt, size int64) (*Reader, error) {
+	r := &Reader{at: at, files: map[string]section{}, blobs: map[digest.Digest]section{}, images: map[string]ocispec.Descriptor{}}
+	whole := io.NewSectionReader(at, 0, size)
+	tr := tar.NewReader(whole) // seeks over contents
+	for n := 0; ; n++ {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("not a complete tar file: %w", err)
+		}
+		if n == maxEntries {
+			return nil, fmt.Errorf("the tar has more than %d entries", maxEntries)
+		}
+		offset, err := whole.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.add(h, section{offset, h.Size}, size); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.readIndex()
+}
+
+// add adds an entry of the tar.
+func (r *Reader) add(h *tar.Header, at section, size int64) error {
+	if path.IsAbs(h.Name) || slices.Contains(strings.Split(h.Name, "/"), "..") {
+		return fmt.Errorf("entry %.100q leads out of the tar", h.Name)
+	}
+	name := path.Clean(h.Name)
+	d, isBlob := blobDigest(name)
+	if !isBlob && name != ocispec.ImageLayoutFile && name != ocispec.ImageIndexFile && name != dockerFile {
+		return nil // not of the layout
+	}
+	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(h.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })
+	if h.Typeflag != tar.TypeReg || sparse {
+		return fmt.Errorf("entry %.100q is a link, a sparse file or a special file: a regular file is needed", h.Name)
+	}
+	if at.size > size-at.offset {
+		return fmt.Errorf("the tar ends within %.100q", h.Name)
+	}
+	if isBlob {
+		if before, twice := r.blobs[d]; twice && before.size != at.size {
+			return fmt.Errorf("entry %.100q is there twice, with %d and %d bytes", h.Name, before.size, at.size)
+		}
+		r.blobs[d] = at
+		return nil
+	}
+	if _, twice := r.files[name]; twice {
+		return fmt.Errorf("entry %.100q is there twice", h.Name)
+	}
+	r.files[name] = at
+	return nil
+}
+
+// readIndex reads oci-layout and index.json.
+func (r *Reader) readIndex() error {
+	var version ocispec.ImageLayout
+	if err := r.readJSON(ocispec.ImageLayoutFile, maxVersion, &version); err != nil {
+		return err
+	}
+	if version.Version != ocispec.ImageLayoutVersion {
+		return fmt.Errorf("%s has version %.20q, and only %s is supported", ocispec.ImageLayoutFile, version.Version, ocispec.ImageLayoutVersion)
+	}
+	var index ocispec.Index
+	if err := r.readJSON(ocispec.ImageIndexFile, maxIndex, &index); err != nil {
+		return err
+	}
+	for i, d := range index.Manifests {
+		if err := manifest.Check(d); err != nil {
+			return fmt.Errorf("%s: entry %d: %w", ocispec.ImageIndexFile, i, err)
+		}
+		if name := Name(d); name != "" {
+			r.images[name] = d
+		}
+	}
+	r.index = index.Manifests
+	return nil
+}
+
+// readJSON reads a file of limit bytes at most.
+func (r *Reader) readJSON(name string, limit int64, v any) error {
+	at, ok := r.files[name]
+	if !ok {
+		return fmt.Errorf("the tar has no %s: it is not an OCI image layout", name)
+	}
+	if at.size > limit {
+		return fmt.Errorf("%s has %d bytes, and %d is the limit", name, at.size, limit)
+	}
+	content, err := io.ReadAll(io.NewSectionReader(r.at, at.offset, at.size))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := json.Unmarshal(content, v); err != nil {
+		return fmt.Errorf("%s: %w", name, manifest.Fault(err))
+	}
+	return nil
+}
+
+// Close closes the file that Open opened.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
+
+// Index returns the entries of index.json. They are not to be changed.
+func (r *Reader) Index() []ocispec.Descriptor { return r.index }
+
+// Image returns the entry of a name; the last one if there are several.
+func (r *Reader) Image(name string) (ocispec.Descriptor, bool) {
+	d, ok := r.images[name]
+	return d, ok
+}
+
+// Loadable reports whether the archive has the manifest.json that docker load needs.
+func (r *Reader) Loadable() bool {
+	_, ok := r.files[dockerFile]
+	return ok
+}
+
+// Sizes returns the size of each blob, in bytes.
+func (r *Reader) Sizes() map[digest.Digest]int64 {
+	sizes := map[digest.Digest]int64{}
+	for d, at := range r.blobs {
+		sizes[d] = at.size
+	}
+	return sizes
+}
+
+// Has reports whether a blob of this digest and size is there. Its content is not
+// looked at: see Verify.
+func (r *Reader) Has(d ocispec.Descriptor) bool {
+	at, ok := r.blobs[d.Digest]
+	return ok && at.size == d.Size
+}
+
+// Blob opens a blob and returns its size in bytes. The content is not verified.
+// layout.ErrMissing.
+func (r *Reader) Blob(d digest.Digest) (io.ReadSeeker, int64, error) {
+	at, ok := r.blobs[d]
+	if !ok {
+		return nil, 0, layout.ErrMissing
+	}
+	return io.NewSectionReader(r.at, at.offset, at.size), at.size, nil
+}
+
+// Read returns the whole content of a small blob (a manifest, a configuration), of
+// manifest.MaxSize bytes at most, checked against the descriptor. layout.ErrMissing,
+// layout.ErrCorrupt.
+func (r *Reader) Read(d ocispec.Descriptor) ([]byte, error) {
+	blob, size, err := r.Blob(d.Digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case size != d.Size:
+		return nil, fmt.Errorf("%w: %s has %d bytes, not %d", layout.ErrCorrupt, d.Digest, size, d.Size)
+	case size > manifest.MaxSize:
+		return nil, fmt.Errorf("%w: %s has %d bytes, and %d is the limit", layout.ErrCorrupt, d.Digest, size, manifest.MaxSize)
+	}
+	content, err := io.ReadAll(blob)
+	if err != nil {
+		return nil, err
+	}
+	if d.Digest.Algorithm().FromBytes(content) != d.Digest {
+		return nil, fmt.Errorf("%w: %s", layout.ErrCorrupt, d.Digest)
+	}
+	return content, nil
+}
+
+// Verify hashes a blob. layout.ErrMissing, layout.ErrCorrupt.
+func (r *Reader) Verify(ctx context.Context, d digest.Digest) error {
+	blob, _, err := r.Blob(d)
+	if err != nil {
+		return err
+	}
+	v := d.Verifier()
+	if _, err := io.Copy(v, &contextReader{ctx, blob}); err != nil {
+		return err
+	}
+	if !v.Verified() {
+		return fmt.Errorf("%w: %s", layout.ErrCorrupt, d)
+	}
+	return nil
+}
+
+// Forget drops a blob: from now on the archive does not have it.
+func (r *Reader) Forget(d digest.Digest) { delete(r.blobs, d) }
+
+// Name returns the name of an index entry, or "" if it has none.
+func Name(d ocispec.Descriptor) string {
+	if name := d.Annotations[imageName]; name != "" {
+		return name
+	}
+	return d.Annotations[ocispec.AnnotationRefName]
+}
+
+// blobDigest parses the name of a blob's file, blobs/ALGORITHM/HEX.
+func blobDigest(name string) (digest.Digest, bool) {
+	algorithm, hex, ok := strings.Cut(strings.TrimPrefix(name, ocispec.ImageBlobsDir+"/"), "/")
+	d := digest.Digest(algorithm + ":" + hex)
+	return d, ok && d.Validate() == nil && blobName(d) == name
+}
+
+// blobName returns the name of a blob's file in a layout.
+func blobName(d digest.Digest) string {
+	return path.Join(ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
+}
+
+// A contextReader reads until its context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(b)
+}

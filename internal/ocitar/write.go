@@ -1,0 +1,158 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ocitar
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/manifest"
+)
+
+// Contents is what an archive holds, in the order in which it is written.
+type Contents struct {
+	Index []ocispec.Descriptor // entries of index.json
+	Blobs []ocispec.Descriptor // unique
+	// Docker holds the manifest of each image that docker load is to load, by the
+	// digest of the image's entry in Index. Nil: no manifest.json is written.
+	Docker map[digest.Digest]manifest.Manifest
+}
+
+// A BlobError names a blob that could not be read, or does not match its digest.
+type BlobError struct {
+	Digest digest.Digest
+	Err    error
+}
+
+// Error returns the digest and the cause.
+func (e *BlobError) Error() string { return fmt.Sprintf("blob %s: %v", e.Digest, e.Err) }
+
+// Unwrap returns the cause.
+func (e *BlobError) Unwrap() error { return e.Err }
+
+// Holds reports whether the archive has the index and all blobs of c.
+func (r *Reader) Holds(c Contents) (bool, error) {
+	before, err := encodeIndex(r.index)
+	if err != nil {
+		return false, err
+	}
+	now, err := encodeIndex(c.Index)
+	lacks := slices.ContainsFunc(c.Blobs, func(d ocispec.Descriptor) bool { return !r.Has(d) })
+	return !lacks && bytes.Equal(before, now), err
+}
+
+// Write writes an archive. open returns the content of a blob, which is verified
+// while it is written. What is at fault with one blob is a *BlobError; any other
+// error is of w or of the context. The archive is useless after an error.
+func Write(ctx context.Context, w io.Writer, c Contents, open func(digest.Digest) (io.ReadCloser, error)) error {
+	index, err := encodeIndex(c.Index)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(w, 1<<20)
+	tw := tar.NewWriter(buffered)
+	err = errors.Join(
+		writeFile(tw, ocispec.ImageLayoutFile, []byte(`{"imageLayoutVersion":"`+ocispec.ImageLayoutVersion+`"}`)),
+		writeFile(tw, ocispec.ImageIndexFile, index))
+	if c.Docker != nil {
+		text, encodeErr := json.Marshal(dockerImages(c))
+		err = errors.Join(err, encodeErr, writeFile(tw, dockerFile, text))
+	}
+	if err != nil {
+		return err
+	}
+	// Some programs create a missing folder without permission to enter it, so
+	// folders have entries of their own.
+	folders := []string{ocispec.ImageBlobsDir}
+	for _, d := range c.Blobs {
+		if dir := path.Dir(blobName(d.Digest)); !slices.Contains(folders, dir) {
+			folders = append(folders, dir)
+		}
+	}
+	for _, dir := range folders {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.Blobs {
+		if err := writeBlob(ctx, tw, d, open); err != nil {
+			return err
+		}
+	}
+	return errors.Join(tw.Close(), buffered.Flush())
+}
+
+func encodeIndex(entries []ocispec.Descriptor) ([]byte, error) {
+	return json.Marshal(ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: append([]ocispec.Descriptor{}, entries...),
+	})
+}
+
+func fileHeader(name string, size int64) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size}
+}
+
+func writeFile(tw *tar.Writer, name string, content []byte) error {
+	if err := tw.WriteHeader(fileHeader(name, int64(len(content)))); err != nil {
+		return err
+	}
+	_, err := tw.Write(content)
+	return err
+}
+
+// writeBlob copies a blob, and hashes it once more.
+func writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor, open func(digest.Digest) (io.ReadCloser, error)) error {
+	blob, err := open(d.Digest)
+	if errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
+		return &BlobError{d.Digest, err}
+	}
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	if err := tw.WriteHeader(fileHeader(blobName(d.Digest), d.Size)); err != nil {
+		return err
+	}
+	v := d.Digest.Verifier()
+	from := &errorReader{r: io.LimitReader(blob, d.Size)}
+	_, err = io.Copy(io.MultiWriter(tw, v), &contextReader{ctx, from})
+	switch {
+	case from.err != nil:
+		return &BlobError{d.Digest, from.err}
+	case err != nil:
+		return err
+	case !v.Verified():
+		return &BlobError{d.Digest, layout.ErrCorrupt}
+	}
+	return nil
+}
+
+// An errorReader remembers the error of the reader beneath it, which a reader or a
+// writer above it may hide.
+type errorReader struct {
+	r   io.Reader
+	err error
+}
+
+func (e *errorReader) Read(b []byte) (int, error) {
+	n, err := e.r.Read(b)
+	if err != nil && err != io.EOF {
+		e.err = err
+	}
+	return n, err
+}
