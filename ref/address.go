@@ -14,7 +14,7 @@ import (
 // scheme begins the canonical form of a pattern.
 const scheme = "quay://"
 
-// address is where a pattern or a reference begins: a host, perhaps, and a
+// An address is the beginning of a pattern or reference: an optional host and a
 // namespace.
 type address struct {
 	host      string
@@ -22,9 +22,9 @@ type address struct {
 	rest      int // where what follows the namespace begins: "/", ":", "@" or the end
 }
 
-// parseAddress reads [quay://][HOST/]NAMESPACE. The first part is a host when a
-// slash follows it and it has a dot or a port or is "localhost", and
-// isOrganization does not tell otherwise.
+// parseAddress reads [quay://][HOST/]NAMESPACE. The first part is a host if a slash
+// follows it and it has a dot or a port or is "localhost", unless isOrganization
+// reports true.
 func parseAddress(s string) (address, *SyntaxError) {
 	start, err := cutScheme(s)
 	if err != nil {
@@ -35,13 +35,13 @@ func parseAddress(s string) (address, *SyntaxError) {
 	switch {
 	case slash < 0:
 		if alone := s[start:]; isHost(alone[:leading(alone, notEnd)]) {
-			return a, hostAlone(asciiLower(alone)).moved(start)
+			return a, hostAlone(asciiLower(alone)).shift(start)
 		}
 	case isOrganization(s[start:start+slash], s[start+slash+1:]):
 	case isHost(s[start : start+slash]):
 		a.host = asciiLower(s[start : start+slash])
 		if err := checkHost(a.host); err != nil {
-			return a, err.moved(start)
+			return a, err.shift(start)
 		}
 		start += slash + 1
 	}
@@ -49,48 +49,48 @@ func parseAddress(s string) (address, *SyntaxError) {
 	a.namespace = s[start:a.rest]
 	if err := namespaceName.check(a.namespace); err != nil {
 		err.Msg += a.hint()
-		return a, err.moved(start)
+		return a, err.shift(start)
 	}
 	return a, nil
 }
 
-// hint is for those who meant the organization.
+// hint returns advice for a user who meant the host as an organization, or "".
 func (a address) hint() string {
 	if a.host == "quay.io" || !strings.Contains(a.host, ".") {
 		return ""
 	}
-	return fmt.Sprintf("; %q is read as a host, for its dot: if it is the organization, "+
+	return fmt.Sprintf("; %q is read as a host because of its dot: if it is the organization, "+
 		"write its host before it: quay.io/%s/...", a.host, a.host)
 }
 
-// isOrganization tells whether a first part with a dot is an organization all
-// the same: when globs follow it and nothing else, which are no name of an
-// organization. So openstack.kolla/nova-* needs no host before it.
+// isOrganization reports whether a first part with a dot is an organization
+// because nothing but globs follows it, which cannot be an organization's name. So
+// openstack.kolla/nova-* needs no host before it.
 func isOrganization(first, rest string) bool {
 	second := rest[:leading(rest, notEnd)]
 	return first != "quay.io" && namespaceName.check(first) == nil &&
 		strings.ContainsAny(second, "*?[{,!") && !strings.HasPrefix(rest[len(second):], "/")
 }
 
-// hostAlone says that no organization follows what looks like a host. Only a
-// name that is a host is quoted: other text may be a secret.
+// hostAlone returns the error for a host that no organization follows. It quotes
+// only a valid host: other text may be a secret.
 func hostAlone(s string) *SyntaxError {
 	host := s
 	if host[0] != '[' {
-		host = s[:leading(s, notEnd)] // what follows is a port, or meant as a tag
+		host = s[:leading(s, notEnd)] // without a port, or what was meant as a tag
 	}
 	if err := checkHost(host); err != nil {
 		return err
 	}
-	return fail(len(s), "organization: the name is missing; %q is read as a host, for its form, "+
-		"and an organization follows a host: quay.io/ORG", host)
+	return fail(len(s), "organization: the name is missing; %q is read as a host because of its form: "+
+		"write an organization after it, as in quay.io/ORG", host)
 }
 
-// notEnd tells the bytes that do not end a namespace.
+// notEnd reports whether c does not end a namespace.
 func notEnd(c byte) bool { return c != '/' && c != ':' && c != '@' }
 
-// cutScheme gives the place after "quay://", or 0 when there is no scheme. A
-// "://" further on, as in the value of a query, belongs to no scheme.
+// cutScheme returns the offset after "quay://", or 0 if there is no scheme. A "://"
+// further on, as in the value of a query, is not the end of a scheme.
 func cutScheme(s string) (int, *SyntaxError) {
 	before, _, found := strings.Cut(s, "://")
 	switch {
@@ -102,43 +102,43 @@ func cutScheme(s string) (int, *SyntaxError) {
 	return len(scheme), nil
 }
 
-// isHost tells whether the first part of a reference is a host by its form. An
-// organization may have a dot too; the rule is the one that all registry tools
-// share, and hints in the errors tell those who meant the other.
+// isHost reports whether the first part of a reference has the form of a host.
+// All registry tools share this rule. Errors have advice for users who meant
+// an organization with a dot.
 func isHost(first string) bool {
 	return strings.ContainsAny(first, ".:[") || asciiLower(first) == "localhost"
 }
 
-// checkHost finds what is wrong with a host in lower case: a name or an address
-// of the internet (of version 6 in brackets), and perhaps a port.
+// checkHost returns what is wrong with a host in lower case, or nil: a host is a
+// name or an IP address (IPv6 in brackets), with an optional port.
 func checkHost(s string) *SyntaxError {
 	if i := strings.IndexByte(s, '@'); i >= 0 {
-		return fail(i, "host: a user name or password has no place here; "+
-			"a token is given in QUAYSIDE_TOKEN or a file")
+		return fail(i, "host: a user name or password is not allowed here; "+
+			"give a token in $QUAYSIDE_TOKEN or with --token-file")
 	}
 	if strings.HasPrefix(s, "[") {
 		inside, port, closed := strings.Cut(s[1:], "]")
 		ip, err := netip.ParseAddr(inside)
 		if !closed || err != nil || !ip.Is6() || ip.Zone() != "" {
-			return fail(0, "host: brackets hold an address such as [2001:db8::1]")
+			return fail(0, "host: want an IPv6 address in brackets, such as [2001:db8::1]")
 		}
 		if port == "" {
 			return nil
 		}
-		return checkPort(port).moved(len(s) - len(port))
+		return checkPort(port).shift(len(s) - len(port))
 	}
 	name := s[:leading(s, func(c byte) bool { return c != ':' })]
 	at := 0
 	for _, label := range strings.Split(name, ".") {
 		if label == "" || len(label) > 63 || len(name) > 253 {
-			return fail(at, "host: a part of the name is missing or too long")
+			return fail(at, "host: a part of the name is empty or too long")
 		}
 		for i := range len(label) {
 			c := label[i]
 			edge := i == 0 || i == len(label)-1
 			if !isLower(c) && !isDigit(c) && (c != '-' || edge) {
 				char, _ := utf8.DecodeRuneInString(label[i:])
-				return fail(at+i, "host: %q cannot stand here", char)
+				return fail(at+i, "host: %q is not allowed here", char)
 			}
 		}
 		at += len(label) + len(".")
@@ -146,10 +146,10 @@ func checkHost(s string) *SyntaxError {
 	if name == s {
 		return nil
 	}
-	return checkPort(s[len(name):]).moved(len(name))
+	return checkPort(s[len(name):]).shift(len(name))
 }
 
-// checkPort finds what is wrong with ":8443".
+// checkPort returns what is wrong with a port such as ":8443", or nil.
 func checkPort(s string) *SyntaxError {
 	port := strings.TrimPrefix(s, ":")
 	n, err := strconv.ParseUint(port, 10, 16)

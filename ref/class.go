@@ -5,72 +5,72 @@ package ref
 
 import "strings"
 
-// class reads "[abc]", "[a-z]" and "[!a-z]" or "[^a-z]". It gives the same class
-// in one form: "!" for the negation and a literal "-" first, where no reader
-// takes it for a range.
-func (sp *speller) class() ([]string, *SyntaxError) {
-	open := sp.i
-	sp.i++
+// class reads "[abc]", "[a-z]" and "[!a-z]" or "[^a-z]". It returns the class in
+// canonical form: "!" for a negation, and a literal "-" first, where it cannot be
+// part of a range.
+func (p *parser) class() ([]string, *SyntaxError) {
+	open := p.i
+	p.i++
 	out := "["
-	if sp.i < len(sp.s) && (sp.s[sp.i] == '!' || sp.s[sp.i] == '^') {
+	if p.i < len(p.s) && (p.s[p.i] == '!' || p.s[p.i] == '^') {
 		out += "!"
-		sp.i++
+		p.i++
 	}
-	if !strings.Contains(sp.s[sp.i:], "]") {
-		return nil, fail(open, `%s: "[" is not closed`, sp.kind)
+	if !strings.Contains(p.s[p.i:], "]") {
+		return nil, fail(open, `%s: "[" is not closed`, p.kind)
 	}
-	// There is a "]", so that the loop ends there or at an error.
+	// The loop ends at the "]" or at an error.
 	dash, members := "", ""
-	for first := sp.i; ; {
-		switch c := sp.s[sp.i]; {
-		case c == ']' && sp.i == first:
-			return nil, fail(sp.i, "%s: a class holds one character or more: [a-z]", sp.kind)
+	for first := p.i; ; {
+		switch c := p.s[p.i]; {
+		case c == ']' && p.i == first:
+			return nil, fail(p.i, "%s: a class needs at least one character: [a-z]", p.kind)
 		case c == ']':
-			sp.i++
+			p.i++
 			return []string{out + dash + members + "]"}, nil
-		case c == '-' && (sp.i == first || sp.next(1) == ']'):
+		case c == '-' && (p.i == first || p.next(1) == ']'):
 			dash = "-"
-			sp.i++
-		case !sp.kind.holds(c) || c == '-':
-			return nil, sp.refuseMember()
-		case sp.next(1) == '-' && sp.next(2) != ']':
-			high := sp.next(2)
+			p.i++
+		case !p.kind.holds(c) || c == '-':
+			return nil, p.refuseMember()
+		case p.next(1) == '-' && p.next(2) != ']':
+			high := p.next(2)
 			if !sameRange(c, high) {
-				return nil, fail(sp.i, "%s: a range runs upwards between two letters of one case "+
-					"or two digits: [a-z] [0-9]", sp.kind)
+				return nil, fail(p.i, "%s: a range goes up between two letters of one case "+
+					"or two digits: [a-z] [0-9]", p.kind)
 			}
 			members += string(c) + "-" + string(high)
-			sp.i += 3
+			p.i += 3
 		default:
 			members += string(c)
-			sp.i++
+			p.i++
 		}
 	}
 }
 
-// next gives the byte n after the current one, or 0 beyond the end.
-func (sp *speller) next(n int) byte {
-	if sp.i+n < len(sp.s) {
-		return sp.s[sp.i+n]
+// next returns the byte n bytes after the current byte, or 0 beyond the end.
+func (p *parser) next(n int) byte {
+	if p.i+n < len(p.s) {
+		return p.s[p.i+n]
 	}
 	return 0
 }
 
-// refuseMember says that the character at sp.i cannot stand in a class.
-func (sp *speller) refuseMember() *SyntaxError {
-	switch sp.s[sp.i] {
+// refuseMember returns the error for the character at p.i, which is not allowed in a class.
+func (p *parser) refuseMember() *SyntaxError {
+	switch p.s[p.i] {
 	case ',':
-		return fail(sp.i, "%s: a class lists characters without commas: [ab]; words go into braces: {a,b}", sp.kind)
+		return fail(p.i, "%s: a class has no commas: write [ab]; use braces for words: {a,b}", p.kind)
 	case '-':
-		return fail(sp.i, `%s: "-" stands first or last in a class, or between two characters`, sp.kind)
+		return fail(p.i, `%s: "-" is allowed first or last in a class, or between two characters`, p.kind)
 	}
-	if strings.IndexByte("*?[]{}!^/ ", sp.s[sp.i]) >= 0 {
-		return fail(sp.i, "%s: %q cannot stand in a class", sp.kind, sp.s[sp.i])
+	if strings.IndexByte("*?[]{}!^/ ", p.s[p.i]) >= 0 {
+		return fail(p.i, "%s: %q is not allowed in a class", p.kind, p.s[p.i])
 	}
-	return sp.kind.refuse(sp.s, sp.i)
+	return p.kind.refuse(p.s, p.i)
 }
 
-// sameRange tells whether low to high is a range that means what it looks like.
+// sameRange reports whether low to high is a range within one kind of characters.
 func sameRange(low, high byte) bool {
 	both := func(is func(byte) bool) bool { return is(low) && is(high) }
 	return low <= high && (both(isLower) || both(isUpper) || both(isDigit))

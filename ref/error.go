@@ -9,37 +9,37 @@ import (
 	"unicode"
 )
 
-// SyntaxError says that a pattern, a reference or a name cannot be read, and
+// A SyntaxError reports that a pattern, reference or name cannot be parsed, and
 // where. Every error of this package is a *SyntaxError.
 type SyntaxError struct {
-	// Input is the text as given, with every token and password replaced by
-	// "[redacted]", and cut when it is longer than any pattern may be.
+	// Input is the text, with tokens and passwords replaced by "[redacted]", and
+	// cut if it is longer than a pattern may be.
 	Input string
 
-	// Offset is the byte in Input at fault. It is len(Input) when something is
-	// missing at the end.
+	// Offset is the byte of Input where the error is. It is len(Input) if something
+	// is missing at the end.
 	Offset int
 
-	// Msg says what is wrong and what to write instead. It never quotes a
-	// value of the query.
+	// Msg says what is wrong and what to write instead. It never quotes a value of
+	// the query.
 	Msg string
 }
 
-// Error gives three lines: the message, the input, and a caret under the
-// character at fault. A long input is shown around that character only, and
-// characters that do not print are shown as U+FFFD.
+// Error returns three lines: the message, the input, and a caret under the
+// character at Offset. It cuts a long input around this character, and replaces
+// characters that do not print by U+FFFD.
 func (e *SyntaxError) Error() string {
 	shown, column := window(e.Input, e.Offset)
 	return "ref: " + e.Msg + "\n  " + shown + "\n  " + strings.Repeat(" ", column) + "^"
 }
 
-// How much of a long input is shown before and after the character at fault.
+// How many characters of a long input are shown before and after the offset.
 const (
 	shownBefore = 50
 	shownAfter  = 50
 )
 
-// window gives the printable part of input around offset, and the column of
+// window returns the printable part of input around offset, and the column of
 // offset in it.
 func window(input string, offset int) (shown string, column int) {
 	offset = min(max(offset, 0), len(input))
@@ -55,7 +55,7 @@ func window(input string, offset int) (shown string, column int) {
 	return head + string(before) + string(after) + tail, len(head) + len(before)
 }
 
-// printable replaces what would disturb a terminal.
+// printable replaces characters that a terminal may act upon.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -65,30 +65,40 @@ func printable(s string) string {
 	}, s)
 }
 
-// fail makes an error at an offset of the text that a parser was given. The
-// text itself is added once, by in, when the error leaves the package.
+// fail returns an error at an offset of the text that a parser reads. withInput
+// adds the text when the error leaves the package.
 func fail(offset int, format string, args ...any) *SyntaxError {
 	return &SyntaxError{Offset: offset, Msg: fmt.Sprintf(format, args...)}
 }
 
-// moved gives the same error for a text that begins by bytes earlier.
-func (e *SyntaxError) moved(by int) *SyntaxError {
+// shift returns the error with its offset increased by n bytes.
+func (e *SyntaxError) shift(n int) *SyntaxError {
 	if e == nil {
 		return nil
 	}
-	return &SyntaxError{Offset: e.Offset + by, Msg: e.Msg}
+	return &SyntaxError{Offset: e.Offset + n, Msg: e.Msg}
 }
 
-// in gives the error its input, redacted, and the offset that belongs to it.
-// It returns nil for no error, so that a public function can end with it.
-func (e *SyntaxError) in(raw string) error {
+// withInput returns the error with its input, without secrets, or nil if e is nil.
+func (e *SyntaxError) withInput(raw string) error {
 	if e == nil {
 		return nil
 	}
-	shown, offset := redact(raw, min(e.Offset, len(raw)))
+	shown, offset := hideSecrets(raw, min(e.Offset, len(raw)))
 	if len(shown) > maxInput {
 		shown = shown[:maxInput] + "..."
 		offset = min(offset, maxInput)
 	}
 	return &SyntaxError{Input: shown, Offset: offset, Msg: e.Msg}
+}
+
+// parsed is what the public functions return: the result of parse, or an error with
+// its input and the zero value.
+func parsed[T any](s string, parse func(string) (T, *SyntaxError)) (T, error) {
+	result, err := parse(s)
+	if err != nil {
+		var zero T
+		return zero, err.withInput(s)
+	}
+	return result, nil
 }

@@ -38,21 +38,8 @@ func ExampleParsePattern_defaults() {
 	// Output: * latest
 }
 
-func ExamplePattern_Warnings() {
-	p, err := ref.ParsePattern("kolla/*:2025.1?token=hidden")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(len(p.Warnings()), p.Token, p.Token.Reveal())
-	fmt.Println(p)
-	// Output:
-	// 1 [redacted] hidden
-	// quay://kolla/*:2025.1
-}
-
 func ExampleSyntaxError() {
-	_, err := ref.ParsePattern("quay://kolla/Nova-*:2025.1?token=hidden")
+	_, err := ref.ParsePattern("quay://kolla/Nova-*:2025.1")
 	fmt.Println(err)
 	var syntax *ref.SyntaxError
 	if errors.As(err, &syntax) {
@@ -60,7 +47,7 @@ func ExampleSyntaxError() {
 	}
 	// Output:
 	// ref: repository: 'N' is upper case; names are lower case
-	//   quay://kolla/Nova-*:2025.1?token=[redacted]
+	//   quay://kolla/Nova-*:2025.1
 	//                ^
 	// 13
 }
@@ -153,13 +140,4 @@ func ExampleParseImage() {
 	// Output:
 	// registry.example:8443 kolla tools/nova-api latest
 	// registry.example:8443/kolla/tools/nova-api:latest
-}
-
-func ExampleSecret() {
-	token := ref.NewSecret("hidden")
-	fmt.Println(token)
-	fmt.Printf("%+v %#v %q\n", token, token, token)
-	// Output:
-	// [redacted]
-	// [redacted] [redacted] [redacted]
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// glob is one alternative of a pattern, its braces spelt out. A match takes
-// at most some length(glob) times length(name) steps for each of its forms.
+// A glob is one alternative of a pattern, with braces expanded. A match takes
+// about length(glob) times length(name) steps at most for each form.
 type glob struct {
-	source string   // as spellOut gives it
-	forms  []string // what doublestar is asked; a name matches one of them
-	across string   // with slashes as ordinary characters, so that "*" crosses
+	source string   // from expandBraces
+	forms  []string // for doublestar; a name matches if one form does
+	across string   // with acrossSlash for "/", so that "*" crosses segments
 }
 
-// acrossSlash stands for the slash in glob.across.
+// acrossSlash replaces the slash in glob.across.
 const acrossSlash = "\x01"
 
-// newGlob prepares one alternative. To the doublestar library "**" is special
-// only as a whole segment, "a/**" matches "a" too, and "[!b]" matches a slash.
-// Here "**" stands for any run of characters wherever it is, "a/**" matches
-// only what is below "a", and only "**" and "/" itself match a slash.
+// newGlob translates one alternative for the doublestar library. In doublestar,
+// "**" is special only as a whole segment, "a/**" also matches "a", and "[!b]"
+// matches a slash. Here, "**" matches any run of characters anywhere, "a/**"
+// matches only what is below "a", and only "**" and "/" match a slash.
 func newGlob(k kind, source string) (glob, *SyntaxError) {
 	for strings.Contains(source, "***") { // braces may bring stars together
 		source = strings.ReplaceAll(source, "***", "**")
@@ -31,7 +31,7 @@ func newGlob(k kind, source string) (glob, *SyntaxError) {
 	crossing := strings.ReplaceAll(source, "**", "*")
 	g := glob{source: source, across: strings.ReplaceAll(crossing, "/", acrossSlash)}
 	if k != repositoryName {
-		g.forms = []string{crossing} // no slash, so "**" is no more than "*"
+		g.forms = []string{crossing} // tags have no slash
 		return g, nil
 	}
 	segments := strings.Split(source, "/")
@@ -42,7 +42,7 @@ func newGlob(k kind, source string) (glob, *SyntaxError) {
 		}
 	}
 	if inner > maxInner {
-		return glob{}, fail(0, `%s: more than %d times "**" inside names`, k, maxInner)
+		return glob{}, fail(0, `%s: "**" occurs inside names more than %d times`, k, maxInner)
 	}
 	g.forms = []string{""}
 	for i, segment := range segments {
@@ -57,15 +57,14 @@ func newGlob(k kind, source string) (glob, *SyntaxError) {
 	return g, nil
 }
 
-// segmentForms says the same as a segment in words of the doublestar library.
-// Inside a name "**" is either a run within the segment, or one that ends the
-// segment and begins another, with any number between: a**b is a*b or a*/**/*b.
+// segmentForms translates a segment. Inside a name, "**" either stays within the
+// segment or spans segments: a**b is a*b or a*/**/*b.
 func segmentForms(segment string, last bool) []string {
 	if segment == "**" {
 		if last {
-			return []string{"**/*"} // one segment or more
+			return []string{"**/*"} // one or more segments
 		}
-		return []string{"**"} // with the slash after it, no segment or more
+		return []string{"**"} // with the slash after it, zero or more segments
 	}
 	parts := strings.Split(segment, "**")
 	forms := parts[:1]
@@ -75,7 +74,7 @@ func segmentForms(segment string, last bool) []string {
 	return forms
 }
 
-// guardClasses adds the slash to every negated class, so that it matches none.
+// guardClasses adds the slash to every negated class, so that the class does not match it.
 func guardClasses(form string) string {
 	var b strings.Builder
 	for {
@@ -90,7 +89,7 @@ func guardClasses(form string) string {
 	}
 }
 
-// match tells whether the whole name matches.
+// match reports whether the whole name matches.
 func (g glob) match(name string) bool {
 	for _, form := range g.forms {
 		if doublestar.MatchUnvalidated(form, name) {
@@ -100,13 +99,13 @@ func (g glob) match(name string) bool {
 	return false
 }
 
-// matchAcross tells whether the name would match if "*", "?" and "[!a]" matched
-// slashes too.
+// matchAcross reports whether the name would match if "*", "?" and "[!a]" also
+// matched slashes.
 func (g glob) matchAcross(name string) bool {
 	return doublestar.MatchUnvalidated(g.across, strings.ReplaceAll(name, "/", acrossSlash))
 }
 
-// runs gives the stretches of literal text that every match contains.
+// runs returns the literal texts that every match contains.
 func (g glob) runs() []string {
 	var runs []string
 	inClass := false
@@ -133,5 +132,5 @@ func (g glob) runs() []string {
 	return runs
 }
 
-// isGlob tells an alternative with wildcards from a plain name.
+// isGlob reports whether an alternative has wildcards.
 func isGlob(source string) bool { return strings.ContainsAny(source, "*?[") }

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// list is a list of names, globs and version ranges, parted by commas. A name
-// matches when an item without "!" matches it and none with "!" does. A list
-// of exclusions alone begins with "*".
+// A list is a list of names, globs and version ranges, separated by commas. It
+// selects a name if an item without "!" matches and no item with "!" does. A
+// list of exclusions alone begins with "*".
 type list struct {
 	text             string // canonical; parses to the same list
 	include, exclude alternatives
@@ -24,14 +24,13 @@ func parseList(k kind, s string) (list, *SyntaxError) {
 	var l list
 	var canonical []string
 	for _, it := range splitList(s) {
-		// An exclusion is an item like any other, on the other side.
 		into, body, at := &l.include, it.text, it.at
 		if rest, excluded := strings.CutPrefix(body, "!"); excluded {
 			into, body, at = &l.exclude, rest, at+len("!")
 		}
 		text, err := into.add(k, body)
 		if err != nil {
-			return list{}, err.moved(at)
+			return list{}, err.shift(at)
 		}
 		if l.include.size+l.exclude.size > maxAlternatives {
 			return list{}, tooMany(k, it.at)
@@ -47,27 +46,27 @@ func parseList(k kind, s string) (list, *SyntaxError) {
 			return list{}, err
 		}
 	}
-	// Exact names are asked for one by one, so those excluded are dropped.
+	// Callers ask for exact names one by one, so drop those that are excluded.
 	if l.include.namesOnly() {
 		l.include.names = slices.DeleteFunc(l.include.names, l.exclude.match)
 		if len(l.include.names) == 0 {
-			return list{}, fail(0, "%s: every name in the list is excluded again", k)
+			return list{}, fail(0, "%s: the list excludes every name in it", k)
 		}
 	}
 	return l, nil
 }
 
-// literals gives the exact names among the items, less those that are excluded.
+// literals returns the exact names among the items that are not excluded.
 func (l *list) literals() []string {
 	return slices.DeleteFunc(slices.Clone(l.include.names), l.exclude.match)
 }
 
-// match tells whether the list takes name.
+// match reports whether the list selects name.
 func (l *list) match(name string) bool {
 	return l.include.match(name) && !l.exclude.match(name)
 }
 
-// alternatives is one side of a list, its braces spelt out.
+// alternatives are the items of a list, with or without "!", with braces expanded.
 type alternatives struct {
 	names  []string // in the order of the text, each once
 	known  map[string]bool
@@ -76,10 +75,10 @@ type alternatives struct {
 	size   int // names, forms of globs, and ranges
 }
 
-// add reads one item without its "!", and gives its canonical text.
+// add parses one item without its "!" and returns its canonical text.
 func (a *alternatives) add(k kind, s string) (string, *SyntaxError) {
 	if s == "" {
-		return "", fail(0, "%s: a pattern is missing; commas part patterns", k)
+		return "", fail(0, "%s: an item is missing beside the comma", k)
 	}
 	if k == tagName && startsRange(s) {
 		r, err := parseRange(s)
@@ -90,7 +89,7 @@ func (a *alternatives) add(k kind, s string) (string, *SyntaxError) {
 		a.size++
 		return r.text, nil
 	}
-	sources, err := spellOut(k, s)
+	sources, err := expandBraces(k, s)
 	if err != nil {
 		return "", err
 	}
@@ -118,10 +117,10 @@ func (a *alternatives) add(k kind, s string) (string, *SyntaxError) {
 	return s, nil
 }
 
-// namesOnly tells whether nothing but exact names can match.
+// namesOnly reports whether all alternatives are exact names.
 func (a *alternatives) namesOnly() bool { return len(a.globs) == 0 && len(a.ranges) == 0 }
 
-// match tells whether one of the alternatives matches the whole name.
+// match reports whether one of the alternatives matches the whole name.
 func (a *alternatives) match(name string) bool {
 	if a.known[name] {
 		return true
@@ -134,21 +133,20 @@ func (a *alternatives) match(name string) bool {
 	if len(a.ranges) == 0 {
 		return false
 	}
-	// The name is read once, however many ranges there are.
 	v, ok := parseVersion(name)
 	return ok && slices.ContainsFunc(a.ranges, func(r versionRange) bool { return r.match(v) })
 }
 
-// matchAcross is match with wildcards that match slashes too.
+// matchAcross is match with wildcards that also match slashes.
 func (a *alternatives) matchAcross(name string) bool {
 	return a.match(name) ||
 		slices.ContainsFunc(a.globs, func(g glob) bool { return g.matchAcross(name) })
 }
 
-// item is one entry of a list, without the spaces around it.
+// An item is one entry of a list, without the spaces around it.
 type item struct {
 	text string
-	at   int // where it begins
+	at   int // offset in the list
 }
 
 // splitList cuts at the commas outside braces and classes.
@@ -170,9 +168,9 @@ func splitList(s string) []item {
 	return items
 }
 
-// outside calls yield with the place of every byte outside braces and classes,
-// until it returns false. Braces that do not match hide the rest of s; it will
-// be refused for them anyway.
+// outside calls yield with the offset of every byte outside braces and classes,
+// until yield returns false. Braces that do not match hide the rest of s, which
+// is an error later.
 func outside(s string, yield func(i int) bool) {
 	depth, inClass := 0, false
 	for i := range len(s) {

@@ -5,8 +5,8 @@ package ref
 
 import "slices"
 
-// literal gives the longest text that every match of every alternative
-// contains; the first such of the first alternative, or "".
+// literal returns the longest text that every match of every alternative
+// contains, or "". If several are longest, it returns the first one.
 func (a *alternatives) literal() string {
 	all := make([][]string, 0, a.size)
 	for _, name := range a.names {
@@ -21,11 +21,10 @@ func (a *alternatives) literal() string {
 	if len(all) == 0 {
 		return ""
 	}
-	// A text that all share has shorter ones within it that all share too, so
-	// the greatest length can be found by halving. A text longer than a tag
-	// matches nothing and may be cut.
+	// All alternatives that share a text also share every part of it, so a
+	// binary search finds the greatest length.
 	best := ""
-	low, high := 1, tagName.max()
+	low, high := 1, tagName.maxLength()
 	for low <= high {
 		length := (low + high) / 2
 		if shared := sharedRun(all, length); shared != "" {
@@ -37,8 +36,8 @@ func (a *alternatives) literal() string {
 	return best
 }
 
-// sharedRun gives a text of that length that occurs in a run of every
-// alternative: the first of the first alternative, or "".
+// sharedRun returns the first text of the length that occurs in every alternative,
+// or "".
 func sharedRun(all [][]string, length int) string {
 	var shared []string
 	for i, runs := range all {
@@ -62,7 +61,7 @@ func sharedRun(all [][]string, length int) string {
 	return shared[0]
 }
 
-// windows gives every text of that length in the runs.
+// windows returns every text of the length in the runs.
 func windows(runs []string, length int) []string {
 	var out []string
 	for _, run := range runs {

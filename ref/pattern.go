@@ -5,48 +5,41 @@ package ref
 
 import "strings"
 
-// Pattern says which images are meant: those of the repositories of one
-// namespace that carry one of some tags. ParsePattern makes one; one made by
-// hand needs a Namespace only. Immutable by convention; safe for concurrent
-// use as long as nobody writes to it.
+// A Pattern selects images: the repositories of one namespace that carry one of
+// some tags. [ParsePattern] makes a Pattern; a Pattern made by hand needs only a
+// Namespace. It is safe for concurrent use as long as nobody writes to it.
 type Pattern struct {
-	// Host is the server, in lower case, with its port if one was given:
-	// "quay.io", "registry.example:8443". It is "" when the pattern has none,
-	// and the caller's own server is meant.
+	// Host is the server, in lower case, with its port if the pattern has a port:
+	// "quay.io", "registry.example:8443". It is "" if the pattern has no host: the
+	// caller chooses the server.
 	Host string
 
-	// Namespace is the organization or the user that owns the repositories.
+	// Namespace is the organization or user that owns the repositories.
 	Namespace string
 
-	// Repositories says which of them are meant; every un-nested one when the
-	// pattern has none.
+	// Repositories selects repositories; the zero value selects every repository
+	// without a slash in its name.
 	Repositories Repositories
 
-	// Tags says which tags are meant; "latest" when the pattern has none.
+	// Tags selects tags; the zero value selects "latest".
 	Tags Tags
 
-	// Since leaves out tags that began before it; zero is no limit.
+	// Since leaves out tags that began before it; the zero value is no limit.
 	Since Since
-
-	// Token is the token of the query, if there was one. It does not print.
-	Token Secret
 }
 
-// ParsePattern reads [quay://][HOST/]ORG[/GLOBS][:TAGS][?since=S&token=T]. The
-// package comment has the rules. The error is a *SyntaxError.
-func ParsePattern(s string) (Pattern, error) {
-	p, err := parsePattern(s)
-	if err != nil {
-		return Pattern{}, err.in(s)
-	}
-	return p, nil
-}
+// ParsePattern parses [quay://][HOST/]ORG[/GLOBS][:TAGS][?since=SINCE]; the package
+// comment has the rules. The error is a [*SyntaxError].
+func ParsePattern(s string) (Pattern, error) { return parsed(s, parsePattern) }
 
 func parsePattern(s string) (Pattern, *SyntaxError) {
 	if len(s) > maxInput {
 		return Pattern{}, fail(maxInput, "a pattern is longer than %d characters", maxInput)
 	}
-	query := cutQuery(s)
+	if err := refuseToken(s); err != nil {
+		return Pattern{}, err
+	}
+	query := queryStart(s)
 	body := s[:query]
 	a, err := parseAddress(body)
 	if err != nil {
@@ -55,7 +48,6 @@ func parsePattern(s string) (Pattern, *SyntaxError) {
 	p := Pattern{Host: a.host, Namespace: a.namespace}
 	colon := a.rest + tagColon(body[a.rest:])
 
-	// What lies between the slash and the colon, and what lies after it.
 	globs, globsAt := defaultRepositories, a.rest
 	if a.rest+len("/") < colon {
 		globsAt = a.rest + len("/")
@@ -74,21 +66,21 @@ func parsePattern(s string) (Pattern, *SyntaxError) {
 	}
 
 	if p.Repositories, err = parseEscaped(globs, parseRepositories); err != nil {
-		return Pattern{}, err.moved(globsAt)
+		return Pattern{}, err.shift(globsAt)
 	}
 	if p.Tags, err = parseEscaped(tags, parseTags); err != nil {
-		return Pattern{}, err.moved(tagsAt)
+		return Pattern{}, err.shift(tagsAt)
 	}
 	if query < len(s) {
 		if err := p.parseQuery(s[query+1:]); err != nil {
-			return Pattern{}, err.moved(query + 1)
+			return Pattern{}, err.shift(query + 1)
 		}
 	}
 	return p, nil
 }
 
-// tagColon gives the place of the colon before the tag: the first outside
-// braces and classes, for no repository has one; or len(s).
+// tagColon returns the offset of the colon before the tag, or len(s): the first
+// colon outside braces and classes, because no repository name has a colon.
 func tagColon(s string) int {
 	colon := len(s)
 	outside(s, func(i int) bool {
@@ -101,9 +93,8 @@ func tagColon(s string) int {
 	return colon
 }
 
-// String gives the pattern in its canonical form, with the scheme and the
-// defaults written out and without the token. ParsePattern of it gives an equal
-// Pattern, its token aside.
+// String returns the pattern in its canonical form, with the scheme and with
+// defaults written out. ParsePattern parses it to an equal Pattern.
 func (p Pattern) String() string {
 	var b strings.Builder
 	b.WriteString(scheme)
@@ -115,14 +106,4 @@ func (p Pattern) String() string {
 		b.WriteString("?since=" + p.Since.String())
 	}
 	return b.String()
-}
-
-// Warnings says what is dangerous about a pattern that is otherwise well. Each
-// is one line without a secret.
-func (p Pattern) Warnings() []string {
-	if p.Token.IsZero() {
-		return nil
-	}
-	return []string{"the token in the pattern can be read in the list of processes, in the shell's history " +
-		"and in logs; give it in QUAYSIDE_TOKEN, with --token-file, or on standard input"}
 }

@@ -4,16 +4,51 @@
 package ref
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// cutQuery finds where the query of a pattern begins: at the first "?" that a
-// word and "=" follow. No glob and no version range has that form, for "="
-// stands in a range only, after an operator, a space or a comma. So a "?" of a
-// glob is told from a query, and a key that is not known is an error rather
-// than a strange glob. Without a query it gives len(s).
-func cutQuery(s string) int {
+// A queryKey is one key that the query of a pattern may have.
+type queryKey struct {
+	name string
+	// set parses the unescaped value into the pattern.
+	set func(p *Pattern, value string) *SyntaxError
+}
+
+// queryKeys is the table of all keys. Values of other keys are hidden in errors.
+func queryKeys() []queryKey {
+	return []queryKey{
+		{"since", func(p *Pattern, value string) (err *SyntaxError) {
+			p.Since, err = parseSince(value)
+			return err
+		}},
+	}
+}
+
+func findQueryKey(name string) (queryKey, bool) {
+	keys := queryKeys()
+	i := slices.IndexFunc(keys, func(k queryKey) bool { return k.name == name })
+	if i < 0 {
+		return queryKey{}, false
+	}
+	return keys[i], true
+}
+
+// queryForm is how a query is written, for error messages.
+func queryForm() string {
+	var pairs []string
+	for _, k := range queryKeys() {
+		pairs = append(pairs, k.name+"="+strings.ToUpper(k.name))
+	}
+	return "?" + strings.Join(pairs, "&")
+}
+
+// queryStart returns where the query of a pattern begins, or len(s): at the first
+// "?" that a word and "=" follow. No glob and no version range has this form,
+// because "=" occurs only in a range, after an operator, a space or a comma. So
+// a misspelled key is an error rather than a strange glob.
+func queryStart(s string) int {
 	for i := range len(s) {
 		if s[i] != '?' {
 			continue
@@ -27,51 +62,53 @@ func cutQuery(s string) int {
 	return len(s)
 }
 
-// parseQuery reads what follows the "?" of a pattern, and sets Since and Token.
-func (p *Pattern) parseQuery(q string) *SyntaxError {
-	seen := map[string]bool{}
-	at := 0
-	for _, pair := range strings.Split(q, "&") {
-		key, value, found := strings.Cut(pair, "=")
-		valueAt := at + len(key) + len("=")
-		switch {
-		case !found:
-			return fail(at, `query: "=" is missing; write since=AGE or token=TOKEN, and %%26 for an "&" in a value`)
-		case key != "since" && key != "token":
-			return fail(at, "query: unknown key; the keys are since and token")
-		case seen[key]:
-			return fail(at, "query: %s is given twice", key)
-		case value == "":
-			return fail(valueAt, "query: the value of %s is empty", key)
-		}
-		seen[key] = true
-		var err *SyntaxError
-		if key == "since" {
-			p.Since, err = parseEscaped(value, parseSince)
-		} else {
-			p.Token, err = parseEscaped(value, parseToken)
-		}
-		if err != nil {
-			return err.moved(valueAt)
+// refuseToken returns the error for a token in a query: a command line is
+// visible to other users. It is checked before anything else, so that the user
+// learns of it at once.
+func refuseToken(s string) *SyntaxError {
+	at := queryStart(s) + 1
+	for at < len(s) {
+		pair, _, _ := strings.Cut(s[at:], "&")
+		key, _, _ := strings.Cut(pair, "=")
+		if strings.HasSuffix(asciiLower(key), "token") {
+			return fail(at, "query: a token is not allowed here, because the process list, the shell's history and logs show it; "+
+				"give it in $QUAYSIDE_TOKEN, in a file with --token-file, or for each server in the config file")
 		}
 		at += len(pair) + len("&")
 	}
 	return nil
 }
 
-// parseToken refuses what no header can carry. The error does not say which
-// character it was.
-func parseToken(s string) (Secret, *SyntaxError) {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return Secret{}, fail(0, "query: the token holds a space or a character that is not ASCII")
+// parseQuery reads what follows the "?" of a pattern.
+func (p *Pattern) parseQuery(q string) *SyntaxError {
+	seen := map[string]bool{}
+	at := 0
+	for _, pair := range strings.Split(q, "&") {
+		name, value, found := strings.Cut(pair, "=")
+		key, known := findQueryKey(name)
+		valueAt := at + len(name) + len("=")
+		switch {
+		case !found:
+			return fail(at, `query: "=" is missing; write %s, and %%26 for an "&" in a value`, queryForm())
+		case !known:
+			return fail(at, "query: unknown key; a query is %s", queryForm())
+		case seen[name]:
+			return fail(at, "query: %s is given twice", name)
+		case value == "":
+			return fail(valueAt, "query: the value of %s is empty", name)
 		}
+		seen[name] = true
+		set := func(value string) (struct{}, *SyntaxError) { return struct{}{}, key.set(p, value) }
+		if _, err := parseEscaped(value, set); err != nil {
+			return err.shift(valueAt)
+		}
+		at += len(pair) + len("&")
 	}
-	return NewSecret(s), nil
+	return nil
 }
 
 // parseEscaped parses the unescaped form of a text. The offset of an error is
-// that in the escaped one.
+// an offset in the escaped form.
 func parseEscaped[T any](escaped string, parse func(string) (T, *SyntaxError)) (T, *SyntaxError) {
 	text, err := unescape(escaped)
 	if err != nil {
@@ -110,11 +147,11 @@ func unescape(s string) (string, *SyntaxError) {
 }
 
 func badEscape(at int) *SyntaxError {
-	return fail(at, `"%%" begins an escape and two hexadecimal digits follow it; write %%25 for a "%%"`)
+	return fail(at, `"%%" begins an escape and needs two hexadecimal digits after it; write %%25 for a "%%"`)
 }
 
-// escapedOffset gives the place in an escaped text of a place in its unescaped
-// form.
+// escapedOffset returns the offset in an escaped text of an offset in its
+// unescaped form.
 func escapedOffset(escaped string, offset int) int {
 	i := 0
 	for ; offset > 0 && i < len(escaped); offset-- {

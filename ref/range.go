@@ -11,34 +11,33 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Bounds on one range; the version library refuses more than 512 bytes.
+// Limits of one range. The semver library refuses more than 512 bytes.
 const (
 	maxRange       = 500 // bytes
 	maxComparisons = 16
 )
 
-// versionRange is a set of comparisons that a version must all satisfy.
+// A versionRange is a set of comparisons that a version must all satisfy.
 type versionRange struct {
 	text        string // canonical
 	constraints *semver.Constraints
-	variant     string   // what every match has as its variant; "" is any
-	literals    []string // what every matching tag contains
-	low, high   *limit   // the outermost of > >= and of < <=, nil when unbounded
-	bare        bool     // one comparison alone
+	variant     string   // of every match; "" is any
+	literals    []string // in every matching tag
+	low, high   *limit   // of > >= and of < <=; nil: unbounded
+	bare        bool     // a single comparison
 }
 
-// limit is one end of a range, missing numbers filled in so that it compares.
+// A limit is one end of a range, with missing numbers filled in.
 type limit struct {
 	number *semver.Version
 	text   string
 }
 
-// startsRange tells a range from a tag: no tag begins with an operator.
+// startsRange reports whether s begins with an operator, which no tag does.
 func startsRange(s string) bool { return strings.IndexByte("<>=~^", s[0]) >= 0 }
 
-// parseRange reads comparisons parted by spaces, all of which must hold:
-// ">=4.12 <4.15". The operators are those of the semver library; see the
-// package comment for what they mean for versions of one or two numbers.
+// parseRange parses comparisons separated by spaces, such as ">=4.12 <4.15". The
+// package comment says what the operators mean for versions of one or two numbers.
 func parseRange(s string) (versionRange, *SyntaxError) {
 	if len(s) > maxRange {
 		return versionRange{}, fail(maxRange, "tag: a version range is longer than %d characters", maxRange)
@@ -49,22 +48,22 @@ func parseRange(s string) (versionRange, *SyntaxError) {
 		at := i
 		op, text, next := nextComparison(s, i)
 		if op == "" {
-			return r, fail(at, "tag: a version range is made of comparisons: >=4.12 <4.15; "+
-				"one begins with >= > <= < = != ~ or ^")
+			return r, fail(at, "tag: want comparisons, such as >=4.12 <4.15; "+
+				"a comparison begins with >= > <= < = != ~ or ^")
 		}
 		i = next
 		v, err := readVersion(text)
 		if err != nil {
-			return r, err.moved(next - len(text))
+			return r, err.shift(next - len(text))
 		}
 		if v.variant != "" {
 			if r.variant != "" && v.variant != r.variant {
-				return r, fail(at, "tag: the range asks for two variants, %q and %q", r.variant, v.variant)
+				return r, fail(at, "tag: the range names two variants, %q and %q", r.variant, v.variant)
 			}
 			r.variant = v.variant
 		}
-		// The variant is compared here, the rest by the library: to it a
-		// variant would be a pre-release.
+		// The semver library would read a variant as a pre-release, so
+		// match compares variants itself.
 		r.bound(op, v, op+text)
 		texts = append(texts, op+text)
 		wanted = append(wanted, v.constraint(op))
@@ -76,11 +75,11 @@ func parseRange(s string) (versionRange, *SyntaxError) {
 		}
 	}
 	if r.low != nil && r.high != nil && r.low.number.GreaterThan(r.high.number) {
-		return r, fail(0, "tag: no version is both %s and %s", r.low.text, r.high.text)
+		return r, fail(0, "tag: no version can be both %s and %s", r.low.text, r.high.text)
 	}
 	constraints, err := semver.NewConstraint(strings.Join(wanted, " "))
 	if err != nil {
-		return r, fail(0, "tag: not a version range: >=4.12 <4.15, ~2025.1, ^1.2")
+		return r, fail(0, "tag: want a version range such as >=4.12 <4.15, ~2025.1, ^1.2")
 	}
 	r.text = strings.Join(texts, " ")
 	r.constraints = constraints
@@ -91,8 +90,8 @@ func parseRange(s string) (versionRange, *SyntaxError) {
 	return r, nil
 }
 
-// nextComparison reads an operator, spaces, and the text up to the next space
-// or operator.
+// nextComparison reads an operator, spaces, and the text up to the next space or
+// operator.
 func nextComparison(s string, i int) (op, text string, next int) {
 	for _, known := range []string{">=", "<=", "!=", ">", "<", "=", "~", "^"} {
 		if strings.HasPrefix(s[i:], known) {
@@ -111,7 +110,7 @@ func nextComparison(s string, i int) (op, text string, next int) {
 	return op, s[i:next], next
 }
 
-// readVersion reads the version of a comparison, or says what is wrong with it.
+// readVersion returns the version of a comparison, or what is wrong with it.
 func readVersion(text string) (version, *SyntaxError) {
 	for i := range len(text) {
 		if c := text[i]; !tagName.holds(c) && c != '*' {
@@ -128,14 +127,14 @@ func readVersion(text string) (version, *SyntaxError) {
 		return v, fail(0, "tag: a date or a build number is never a version; "+
 			"for the age of a tag write ?since=2024-01-01, or match its text: 2024*")
 	case strings.ContainsAny(number, "xX*"):
-		return v, fail(0, "tag: a range takes no wildcard: ~4 is 4.x, ~4.12 is 4.12.x")
+		return v, fail(0, "tag: no wildcard is allowed in a range: ~4 is 4.x, ~4.12 is 4.12.x")
 	}
-	return v, fail(0, "tag: not a version; one is 1 to 3 numbers and perhaps a suffix: 4, v4.12, 4.12.0-rc.1")
+	return v, fail(0, "tag: want a version: 1 to 3 numbers and an optional suffix: 4, v4.12, 4.12.0-rc.1")
 }
 
-// constraint gives one comparison as the semver library reads it: the numbers
-// as they were given, for "~4" and "~4.0" differ, and the pre-release, without
-// the variant.
+// constraint returns one comparison for the semver library: the numbers as they
+// were written, because "~4" and "~4.0" differ, and the pre-release, but not the
+// variant.
 func (v version) constraint(op string) string {
 	texts := make([]string, len(v.parts))
 	for i, n := range v.parts {
@@ -146,13 +145,13 @@ func (v version) constraint(op string) string {
 		s += "-" + pre
 	}
 	if op == "~" && len(v.parts) == 3 && v.parts[0]+v.parts[1]+v.parts[2] == 0 {
-		return ">=" + s + " <0.1.0" // the library takes "~0.0.0" for any version
+		return ">=" + s + " <0.1.0" // the library reads "~0.0.0" as any version
 	}
 	return op + s
 }
 
-// bound notes what one comparison says about the limits, by which ranges that
-// nothing or everything satisfies are found, and about the text of a match.
+// bound records the limits and the literal text that one comparison sets. The limits
+// reveal ranges that match nothing or everything.
 func (r *versionRange) bound(op string, v version, text string) {
 	filled := limit{number: v.number, text: text}
 	if op == "<=" || op == ">" { // both count 4.12.9 as 4.12
@@ -170,8 +169,8 @@ func (r *versionRange) bound(op string, v version, text string) {
 			r.high = &filled
 		}
 	case "=", "~", "^":
-		// These fix the first number, and a second number that is not zero has
-		// a dot before it, and perhaps zeros.
+		// The first number is fixed. A second number that is not zero has a
+		// dot before it, and perhaps zeros.
 		fixed := strconv.FormatUint(v.parts[0], 10)
 		if op != "^" && len(v.parts) > 1 && v.parts[1] > 0 {
 			fixed += "."
@@ -180,13 +179,13 @@ func (r *versionRange) bound(op string, v version, text string) {
 	}
 }
 
-// match tells whether a version is in the range.
+// match reports whether the range has the version.
 func (r versionRange) match(v version) bool {
 	return (r.variant == "" || r.variant == v.variant) && r.constraints.Check(v.number)
 }
 
-// checkUnion refuses ">=4.12,<4.15": to a reader of version ranges elsewhere
-// the comma is "and", but in a list it is "or", and everything would match.
+// checkUnion refuses ">=4.12,<4.15". In other tools a comma in a range means
+// "and", but here it means "or", so every version would match.
 func (l *list) checkUnion() *SyntaxError {
 	for _, a := range l.include.ranges {
 		for _, b := range l.include.ranges {

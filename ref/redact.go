@@ -3,73 +3,61 @@
 
 package ref
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
-// redacted stands where a secret was.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// redact replaces what may be a secret in a text that need not be a valid
-// pattern, and gives the offset in the result that belongs to offset in raw.
-// It would rather hide too much than too little: a user name and password
-// before "@", every value of a query but that of since, and everything after
-// "token=" wherever that stands.
-func redact(raw string, offset int) (shown string, shownOffset int) {
-	var b strings.Builder
-	last, moved := 0, offset
-	for _, s := range secrets(raw) {
-		s.start = max(s.start, last)
-		if s.end <= s.start {
-			continue
+// valueStart matches the beginning of a value that may be a secret: of a key in a
+// query, or of a word that ends in "token" anywhere. The "=" may be escaped.
+var valueStart = regexp.MustCompile(`(?i)(?:[?&;]([a-z0-9_%-]*?)|[a-z0-9_-]*token)(?:=|%3d)`)
+
+// hideSecrets returns a text, which need not be a valid pattern, without what may be
+// a secret: a user name and password before "@", and everything from the value
+// of the first key that patterns do not have. It also returns the offset in the
+// result that corresponds to offset in raw.
+func hideSecrets(raw string, offset int) (string, int) {
+	for _, m := range valueStart.FindAllStringSubmatchIndex(raw, -1) {
+		if m[2] >= 0 {
+			if _, known := findQueryKey(raw[m[2]:m[3]]); known {
+				continue
+			}
 		}
-		b.WriteString(raw[last:s.start])
-		switch {
-		case offset >= s.end:
-			moved += len(redacted) - (s.end - s.start)
-		case offset > s.start:
-			moved = b.Len()
-		}
-		b.WriteString(redacted)
-		last = s.end
+		raw = raw[:m[1]] + redacted
+		offset = min(offset, m[1])
+		break
 	}
-	b.WriteString(raw[last:])
-	return b.String(), moved
+	start, end := userinfo(raw)
+	if end <= start {
+		return raw, offset
+	}
+	switch {
+	case offset >= end:
+		offset += len(redacted) - (end - start)
+	case offset > start:
+		offset = start
+	}
+	return raw[:start] + redacted + raw[end:], offset
 }
 
-// stretch is a run of bytes of a text.
-type stretch struct{ start, end int }
-
-// secrets finds what redact replaces, in the order of the text.
-func secrets(raw string) []stretch {
-	var found []stretch
-	if s := userinfo(raw); s.end > s.start {
-		found = append(found, s)
+// userinfo returns where "user:password" before an "@" is. The "@" of a digest
+// ends no user name.
+func userinfo(raw string) (start, end int) {
+	if i := strings.Index(raw, "://"); i >= 0 {
+		start = i + len("://")
 	}
-	// Neither the query nor its keys need be well-formed here: a "=" that is
-	// escaped counts, and so does a key in another case or after ";".
-	lower := asciiLower(raw)
-	for i := 0; i < len(raw); i++ {
-		start := i
-		switch {
-		case raw[i] == '=':
-			start += len("=")
-		case strings.HasPrefix(lower[i:], "%3d"): // "=", escaped
-			start += len("%3d")
-		default:
-			continue
-		}
-		key, inQuery := keyBefore(lower, i)
-		if !strings.HasSuffix(key, "token") && (!inQuery || key == "since") {
-			continue
-		}
-		// A token may hold a bare "&", so only a key that is known ends it.
-		end := len(raw)
-		if next := strings.Index(lower[start:], "&since="); next >= 0 {
-			end = start + next
-		}
-		found = append(found, stretch{start, end})
-		i = end
+	end = strings.LastIndexByte(raw, '@')
+	if end < start || strings.HasPrefix(raw[end+1:], "sha256:") || strings.HasPrefix(raw[end+1:], "sha512:") {
+		return 0, 0
 	}
-	return found
+	// A slash before any colon: the "@" is in a later part.
+	if first := strings.IndexAny(raw[start:], "/:@"); raw[start+first] == '/' {
+		return 0, 0
+	}
+	return start, end
 }
 
 // asciiLower keeps the length of s, whatever bytes it holds.
@@ -81,40 +69,4 @@ func asciiLower(s string) string {
 		}
 	}
 	return string(b)
-}
-
-// maxKey bounds how far back a key of the query is looked for.
-const maxKey = 64
-
-// keyBefore gives the word that ends before i, and whether it stands where a
-// key of a query does.
-func keyBefore(s string, i int) (key string, inQuery bool) {
-	start := i
-	for start > 0 && i-start < maxKey && (isLower(s[start-1]) || isDigit(s[start-1]) || strings.IndexByte("_-%", s[start-1]) >= 0) {
-		start--
-	}
-	return s[start:i], start > 0 && strings.IndexByte("?&;", s[start-1]) >= 0
-}
-
-// userinfo finds "user:password" before an "@". The "@" of a digest is not one.
-func userinfo(raw string) stretch {
-	start := 0
-	if i := strings.Index(raw, "://"); i >= 0 {
-		start = i + len("://")
-	}
-	end := strings.LastIndexByte(raw, '@')
-	if end < start || isDigestAlgorithm(raw[end+1:]) {
-		return stretch{}
-	}
-	// A slash before any colon: the "@" stands in a later part.
-	first := strings.IndexAny(raw[start:], "/:@")
-	if raw[start+first] == '/' {
-		return stretch{}
-	}
-	return stretch{start, end}
-}
-
-// isDigestAlgorithm tells whether s begins as a digest does.
-func isDigestAlgorithm(s string) bool {
-	return strings.HasPrefix(s, "sha256:") || strings.HasPrefix(s, "sha512:")
 }

@@ -5,35 +5,29 @@ package ref
 
 import "strings"
 
-// Repositories says which repositories of a namespace are meant: a list of
-// names and globs, with "!" before those to leave out. The zero value is the
-// default, "*": every repository whose name holds no slash. Immutable; safe
-// for concurrent use.
+// Repositories selects repositories of a namespace: a list of names and globs,
+// with "!" before those to exclude. The zero value is "*", which selects every
+// repository without a slash in its name. It is immutable and safe for
+// concurrent use.
 type Repositories struct{ list list }
 
-// defaultRepositories stands for a pattern that names no repository.
+// defaultRepositories is the list of a pattern without repositories.
 const defaultRepositories = "*"
 
-// ParseRepositories reads such a list: "nova-*", "{nova,neutron}-api,!*-debug",
-// "tools/**". The package comment has the rules. The error is a *SyntaxError.
-func ParseRepositories(s string) (Repositories, error) {
-	r, err := parseRepositories(s)
-	if err != nil {
-		return Repositories{}, err.in(s)
-	}
-	return r, nil
-}
+// ParseRepositories parses a list such as "nova-*", "{nova,neutron}-api,!*-debug"
+// or "tools/**". The package comment has the rules. The error is a [*SyntaxError].
+func ParseRepositories(s string) (Repositories, error) { return parsed(s, parseRepositories) }
 
 func parseRepositories(s string) (Repositories, *SyntaxError) {
 	l, err := parseList(repositoryName, s)
 	return Repositories{list: l}, err
 }
 
-// Match tells whether the repository is meant. The name is without its
-// namespace and may hold slashes.
+// Match reports whether the list selects a repository. The name is without the
+// namespace and may have slashes.
 func (r Repositories) Match(name string) bool {
-	if len(name) > repositoryName.max() {
-		return false // no repository; and the time to match stays bounded
+	if len(name) > repositoryName.maxLength() {
+		return false // bounds the time to match
 	}
 	if r.list.text == "" {
 		return name != "" && !strings.Contains(name, "/")
@@ -41,12 +35,12 @@ func (r Repositories) Match(name string) bool {
 	return r.list.match(name)
 }
 
-// MatchAcross tells whether the repository would be meant if "*", "?" and
-// "[!a]" matched slashes too, as they do in Python's fnmatch. Where Match is
-// false and MatchAcross is true, the repository is left out only because it
-// is nested: a caller may count those and say so, for "**" would take them.
+// MatchAcross reports whether the list would select a repository if "*", "?" and
+// "[!a]" also matched slashes, as in Python's fnmatch. If Match returns false
+// and MatchAcross true, the repository is excluded only because it is nested:
+// "**" would select it.
 func (r Repositories) MatchAcross(name string) bool {
-	if len(name) > repositoryName.max() {
+	if len(name) > repositoryName.maxLength() {
 		return false
 	}
 	if r.list.text == "" {
@@ -55,8 +49,8 @@ func (r Repositories) MatchAcross(name string) bool {
 	return r.list.include.matchAcross(name) && !r.list.exclude.matchAcross(name)
 }
 
-// Literal gives the one repository that is meant, when the list leaves no
-// other: then no listing is needed.
+// Literal returns the only repository that the list can select, and whether there
+// is only one. Its tags can be looked up without a listing.
 func (r Repositories) Literal() (name string, ok bool) {
 	include := &r.list.include
 	if len(include.names) != 1 || !include.namesOnly() {
@@ -65,13 +59,13 @@ func (r Repositories) Literal() (name string, ok bool) {
 	return include.names[0], true
 }
 
-// Names gives the repositories that the list names: its items without wildcards,
-// braces spelt out, less those that an item with "!" excludes; each once, in the
-// order of the text. "{nova,heat}-api,glance*" names nova-api and heat-api. Whoever
-// wrote a name expects to hear of it, even if no listing shows the repository.
+// Names returns the repositories that the list names: items without wildcards, with
+// braces expanded, that no item with "!" excludes. Each is returned once, in the
+// order of the text: nova-api and heat-api for "{nova,heat}-api,glance*". A user
+// who names a repository expects an answer about it, even if no listing has it.
 func (r Repositories) Names() []string { return r.list.literals() }
 
-// String gives the list in the form that ParseRepositories reads.
+// String returns the list in a form that ParseRepositories parses to an equal value.
 func (r Repositories) String() string {
 	if r.list.text == "" {
 		return defaultRepositories

@@ -12,7 +12,7 @@ import (
 // Secret is a token that does not print. However it is formatted, marshalled
 // or logged, alone or inside another struct, its value does not appear: a
 // secret that is set shows as "[redacted]" and one that is not as "". Only
-// Reveal gives the value. The zero Secret is none. Safe for concurrent use.
+// Reveal returns the value. The zero Secret is none. Safe for concurrent use.
 type Secret struct {
 	// A pointer, so that fmt prints an address even where it cannot call the
 	// methods below: for a Secret in an unexported field.
@@ -27,7 +27,7 @@ func NewSecret(value string) Secret {
 	return Secret{value: &value}
 }
 
-// Reveal gives the value, for the one place that sends it.
+// Reveal returns the value, for the one place that sends it.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -35,10 +35,10 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// IsZero tells whether there is no secret.
+// IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.value == nil }
 
-// String gives "[redacted]", or "" when there is no secret.
+// String returns "[redacted]", or "" when there is no secret.
 func (s Secret) String() string {
 	if s.IsZero() {
 		return ""
@@ -46,14 +46,14 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString gives what String gives.
+// GoString returns what String gives.
 func (s Secret) GoString() string { return s.String() }
 
 // Format writes what String gives, whatever the verb and its flags.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// MarshalText gives what String gives; encoding/json and the YAML encoder use it.
+// MarshalText returns what String gives; encoding/json and the YAML encoder use it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// LogValue gives log/slog what String gives.
+// LogValue returns log/slog what String gives.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -9,27 +9,22 @@ import (
 	"time"
 )
 
-// Since is the oldest moment that counts: a moment in time, or an age that is
-// counted back from now. The zero Since is no limit.
+// Since is the earliest time that counts: a time, or an age counted back from now.
+// The zero Since is no limit.
 type Since struct {
 	at    time.Time // UTC; zero for an age
 	count int64     // of units, for an age
 	unit  byte      // 'm', 'h', 'd' or 'w'
 }
 
-// maxAge bounds an age: more than any registry is old, and far from overflow.
+// maxAge is older than any registry, and avoids overflow.
 const maxAge = 100 * 365 * 24 * time.Hour
 
-// ParseSince reads a date (2025-01-02: midnight UTC), a time of RFC 3339
-// (2025-01-02T15:04:05+02:00), or an age: a whole number and m for minutes, h
-// for hours, d for days of 24 hours, or w for weeks (90m, 12h, 30d, 2w).
-func ParseSince(s string) (Since, error) {
-	since, err := parseSince(s)
-	if err != nil {
-		return Since{}, err.in(s)
-	}
-	return since, nil
-}
+// ParseSince parses a date (2025-01-02, midnight UTC), a time in RFC 3339 format
+// (2025-01-02T15:04:05+02:00), or an age: a whole number and m for minutes, h for
+// hours, d for days of 24 hours, or w for weeks (90m, 12h, 30d, 2w). The error is a
+// [*SyntaxError].
+func ParseSince(s string) (Since, error) { return parsed(s, parseSince) }
 
 func parseSince(s string) (Since, *SyntaxError) {
 	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
@@ -42,28 +37,28 @@ func parseSince(s string) (Since, *SyntaxError) {
 			continue
 		}
 		if year := at.UTC().Year(); year < 1970 || year > 9999 {
-			return Since{}, fail(0, "since: the year is not between 1970 and 9999")
+			return Since{}, fail(0, "since: the year must be from 1970 to 9999")
 		}
 		return Since{at: at.UTC()}, nil
 	}
-	return Since{}, fail(0, "since: not a date (2025-01-02), a time (2025-01-02T15:04:05Z) "+
+	return Since{}, fail(0, "since: want a date (2025-01-02), a time (2025-01-02T15:04:05Z) "+
 		"or an age (90m, 12h, 30d, 2w)")
 }
 
-// parseAge reads a number and a unit of one letter.
+// parseAge parses a number and a unit of one letter.
 func parseAge(s string) (Since, *SyntaxError) {
 	unit := s[len(s)-1]
 	count, err := strconv.ParseInt(s[:len(s)-1], 10, 64)
 	switch {
 	case err != nil || count > int64(maxAge/unitLength(unit)):
-		return Since{}, fail(0, "since: the age is more than a hundred years")
+		return Since{}, fail(0, "since: the age must be at most 100 years")
 	case count == 0:
-		return Since{}, fail(0, "since: an age of nothing leaves nothing; it is 1 or more")
+		return Since{}, fail(0, "since: age must be at least 1")
 	}
 	return Since{count: count, unit: unit}, nil
 }
 
-// unitLength gives the length of a unit of age, or 0 for no unit.
+// unitLength returns the length of a unit of age, or 0 if unit is none.
 func unitLength(unit byte) time.Duration {
 	switch unit {
 	case 'm':
@@ -78,11 +73,11 @@ func unitLength(unit byte) time.Duration {
 	return 0
 }
 
-// IsZero tells whether there is no limit.
+// IsZero reports whether s is no limit.
 func (s Since) IsZero() bool { return s.count == 0 && s.at.IsZero() }
 
-// Time gives the moment in UTC: an age is counted back from now. A Since that
-// is no limit gives the zero time, which is before everything.
+// Time returns the limit in UTC, with an age counted back from now. It returns the
+// zero time if s is no limit.
 func (s Since) Time(now time.Time) time.Time {
 	if s.count > 0 {
 		return now.UTC().Add(-time.Duration(s.count) * unitLength(s.unit))
@@ -90,8 +85,8 @@ func (s Since) Time(now time.Time) time.Time {
 	return s.at
 }
 
-// String gives the form that ParseSince reads: an age as it was written, a
-// moment in UTC, and midnight as its date alone. No limit gives "".
+// String returns a form that ParseSince parses: an age as it was written, a time in
+// UTC, or a date for midnight. It returns "" if s is no limit.
 func (s Since) String() string {
 	switch {
 	case s.IsZero():

@@ -5,27 +5,21 @@ package ref
 
 import "slices"
 
-// Tags says which tags are meant: a list of names, globs and version ranges,
-// with "!" before those to leave out. The zero value is the default, the tag
-// "latest". Immutable; safe for concurrent use.
+// Tags selects tags: a list of names, globs and version ranges, with "!" before
+// those to exclude. The zero value selects "latest". It is immutable and safe for
+// concurrent use.
 type Tags struct {
 	list    list
-	literal string // what Literal gives
+	literal string // result of Literal
 }
 
-// defaultTag stands for a pattern or a reference that names no tag.
+// defaultTag is the tag of a pattern or reference without tags.
 const defaultTag = "latest"
 
-// ParseTags reads such a list: "2025.1", "2025.1-*", "~2025.1",
-// ">=4.12 <4.15", "v{1,2}.*,!*-rc*". The package comment has the rules. The
-// error is a *SyntaxError.
-func ParseTags(s string) (Tags, error) {
-	t, err := parseTags(s)
-	if err != nil {
-		return Tags{}, err.in(s)
-	}
-	return t, nil
-}
+// ParseTags parses a list such as "2025.1", "2025.1-*", "~2025.1", ">=4.12 <4.15"
+// or "v{1,2}.*,!*-rc*". The package comment has the rules. The error is a
+// [*SyntaxError].
+func ParseTags(s string) (Tags, error) { return parsed(s, parseTags) }
 
 func parseTags(s string) (Tags, *SyntaxError) {
 	l, err := parseList(tagName, s)
@@ -35,10 +29,10 @@ func parseTags(s string) (Tags, *SyntaxError) {
 	return Tags{list: l, literal: l.include.literal()}, nil
 }
 
-// Match tells whether the tag is meant. Case matters.
+// Match reports whether the list selects a tag. It is case-sensitive.
 func (t Tags) Match(tag string) bool {
-	if len(tag) > tagName.max() {
-		return false // no tag; and the time to match stays bounded
+	if len(tag) > tagName.maxLength() {
+		return false // bounds the time to match
 	}
 	if t.list.text == "" {
 		return tag == defaultTag
@@ -46,9 +40,9 @@ func (t Tags) Match(tag string) bool {
 	return t.list.match(tag)
 }
 
-// Exact gives the tags that are meant, in the order of the text and each once,
-// when the list holds exact names only (braces are spelt out first). It is
-// false when a glob or a range is among them.
+// Exact returns the tags that the list selects, each once and in the order of the
+// text, if all items are exact names (braces are expanded). It returns false if
+// an item is a glob or a range.
 func (t Tags) Exact() (names []string, ok bool) {
 	if t.list.text == "" {
 		return []string{defaultTag}, true
@@ -59,9 +53,9 @@ func (t Tags) Exact() (names []string, ok bool) {
 	return slices.Clone(t.list.include.names), true
 }
 
-// Names gives the tags that the list names: its items without wildcards that are
-// no ranges, braces spelt out, less those that an item with "!" excludes; each
-// once, in the order of the text. "2025.1,~2024" names 2025.1.
+// Names returns the tags that the list names: items that are neither globs nor
+// ranges, with braces expanded, that no item with "!" excludes. Each is returned
+// once, in the order of the text: 2025.1 for "2025.1,~2024".
 func (t Tags) Names() []string {
 	if t.list.text == "" {
 		return []string{defaultTag}
@@ -69,9 +63,9 @@ func (t Tags) Names() []string {
 	return t.list.literals()
 }
 
-// Literal gives the longest text that every tag that is meant contains, or ""
-// when there is none: 2025.1- for "2025.1-ubuntu-*,2025.1-rocky-*". A server's
-// filter by substring may be asked for it; Match still decides.
+// Literal returns the longest text that every selected tag contains, or "": 2025.1-
+// for "2025.1-ubuntu-*,2025.1-rocky-*". It narrows what a server is asked for;
+// check the answer with Match.
 func (t Tags) Literal() string {
 	if t.list.text == "" {
 		return defaultTag
@@ -79,7 +73,7 @@ func (t Tags) Literal() string {
 	return t.literal
 }
 
-// String gives the list in the form that ParseTags reads.
+// String returns the list in a form that ParseTags parses to an equal value.
 func (t Tags) String() string {
 	if t.list.text == "" {
 		return defaultTag

@@ -10,20 +10,20 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// version is a tag read as a version: numbers, a pre-release, a variant.
+// A version is a tag parsed as a version: numbers, a pre-release, a variant.
 type version struct {
 	number  *semver.Version // the numbers and the pre-release
 	parts   []uint64        // the one to three numbers as written
-	variant string          // what else stands after the numbers, or ""
+	variant string          // the rest of the suffix, or ""
 }
 
-// parseVersion reads a tag as a version: an optional "v", one to three numbers
-// parted by dots, then after "-" or "_" an optional pre-release and an optional
+// parseVersion parses a tag as a version: an optional "v", one to three numbers
+// separated by dots, and after "-" or "_" an optional pre-release and an optional
 // variant: v1.2.3, 2025.1, 4.14.0-rc.1, 2025.1-ubuntu-noble,
-// 4.14.0-rc.1-x86_64. Zeros before a number do not count: 22.04 is 22.4.
+// 4.14.0-rc.1-x86_64. Leading zeros are ignored: 22.04 is 22.4.
 //
-// A date is no version, and looksLikeDate says what a date is; nor is anything
-// whose first number has five digits or more (20240101.1, 1717171717).
+// It returns false for a date (see looksLikeDate) and if the first number has five
+// digits or more (20240101.1, 1717171717).
 func parseVersion(tag string) (version, bool) {
 	fields, suffix := numbersAndSuffix(strings.TrimPrefix(tag, "v"))
 	if len(fields) > 3 || len(fields[0]) > 4 || suffix == "-" || suffix == "_" || looksLikeDate(fields, suffix) {
@@ -47,7 +47,7 @@ func parseVersion(tag string) (version, bool) {
 	return v, true
 }
 
-// numbersAndSuffix parts 4.14.0-rc.1 into 4, 14, 0 and "-rc.1".
+// numbersAndSuffix splits 4.14.0-rc.1 into 4, 14, 0 and "-rc.1".
 func numbersAndSuffix(s string) (fields []string, suffix string) {
 	numbers := s
 	if i := strings.IndexAny(s, "-_"); i >= 0 {
@@ -56,9 +56,9 @@ func numbersAndSuffix(s string) (fields []string, suffix string) {
 	return strings.Split(numbers, "."), s[len(numbers):]
 }
 
-// looksLikeDate tells dates from versions: a year and "-" and a digit
-// (2024-01-01, 2024-01), or year, month and day of two digits each parted by
-// dots (2024.01.31).
+// looksLikeDate reports whether a tag is a date rather than a version: a year, "-"
+// and a digit (2024-01-01, 2024-01), or year, month and day separated by dots
+// (2024.01.31).
 func looksLikeDate(fields []string, suffix string) bool {
 	year := fields[0]
 	if len(year) != 4 {
@@ -72,10 +72,10 @@ func looksLikeDate(fields []string, suffix string) bool {
 		len(fields[2]) == 2 && "01" <= fields[2] && fields[2] <= "31"
 }
 
-// splitSuffix parts what follows the numbers. It is a pre-release when it
-// begins with a word for one (rc, rc1, rc.1, rc-1, beta.2): then that and its
-// number are the pre-release, and the rest is the variant. Anything else is a
-// variant: ubuntu-noble, x86_64, alpine3.20, 1, 20240101.
+// splitSuffix splits the text after the numbers. If it begins with a word for a
+// pre-release (rc, rc1, rc.1, rc-1, beta.2), the word and its number are the
+// pre-release and the rest is the variant. Any other text is a variant:
+// ubuntu-noble, x86_64, alpine3.20, 1, 20240101.
 func splitSuffix(suffix string) (pre, variant string) {
 	first, rest, _ := strings.Cut(suffix, "-")
 	word := first[:leading(first, isLetter)]
@@ -89,9 +89,9 @@ func splitSuffix(suffix string) (pre, variant string) {
 	return normalPreRelease(pre), rest
 }
 
-// isPreRelease tells whether a word in lower case, and what follows it,
-// announce something before a release. The short ones may begin the name of a
-// commit (a1b2c3d), so they need a short number and no more.
+// isPreRelease reports whether a word in lower case and the text after it name a
+// pre-release. The short words may begin a commit's hash (a1b2c3d), so only a
+// short number may follow them.
 func isPreRelease(word, after string) bool {
 	switch word {
 	case "alpha", "beta", "canary", "dev", "devel", "milestone", "nightly", "pre", "preview", "rc", "snapshot":
@@ -102,8 +102,8 @@ func isPreRelease(word, after string) bool {
 	return false
 }
 
-// normalPreRelease gives the form that compares by number: rc10 and RC.010 are
-// rc.10, which is after rc.9. Text and numbers alternate, parted by dots.
+// normalPreRelease returns a form in which numbers compare as numbers: rc.10, which
+// is after rc.9, for rc10 and RC.010.
 func normalPreRelease(s string) string {
 	var parts []string
 	for s = asciiLower(s); s != ""; {
@@ -124,7 +124,7 @@ func normalPreRelease(s string) string {
 	return strings.Join(parts, ".")
 }
 
-// leading counts the bytes at the start of s that are of a class.
+// leading returns how many bytes at the start of s are of a class.
 func leading(s string, class func(byte) bool) int {
 	for i := range len(s) {
 		if !class(s[i]) {

@@ -53,10 +53,6 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 		if err != nil {
 			return nil, err
 		}
-		a.talk.hide.Add(t.pattern.Token.Reveal())
-		for _, warning := range t.pattern.Warnings() {
-			a.talk.warn("%s", warning)
-		}
 		targets = append(targets, t)
 	}
 	return targets, nil
@@ -96,7 +92,7 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 		if t.image.Digest != "" {
 			host = t.image.Host
 		}
-		if targets[i].link, err = a.connect(ctx, host, redact.NewSecret(t.pattern.Token.Reveal())); err != nil {
+		if targets[i].link, err = a.connect(ctx, host, redact.NewSecret(ref.Secret{}.Reveal())); err != nil {
 			return nil, err
 		}
 	}

@@ -47,13 +47,10 @@ func meant(address string, fit func(name string) string) string {
 		return fmt.Sprintf(": did you mean %s?", redact.Escape(fit(name)))
 	}
 	name = cmp.Or(name, address)
-	p, err := ref.ParsePattern(name)
+	_, err := ref.ParsePattern(name)
 	_, notImage := ref.ParseImage(name)
-	switch {
-	case err != nil && notImage != nil:
+	if err != nil && notImage != nil {
 		return ": write HOST/ORG/GLOB:TAG"
-	case !p.Token.IsZero():
-		name = strings.TrimPrefix(p.String(), "quay://")
 	}
 	return fmt.Sprintf(": did you mean %s?", fit(name))
 }

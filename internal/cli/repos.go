@@ -123,14 +123,12 @@ func parseNamespace(arg string) (host, namespace string, err error) {
 	if err := mistaken(arg, namespaceIn); err != nil {
 		return "", "", err
 	}
-	if !strings.Contains(arg, "/") {
+	if !strings.ContainsAny(arg, "/?") {
 		return "", arg, ref.ValidNamespace(arg)
 	}
 	p, err := ref.ParsePattern(arg)
 	switch {
 	case err != nil:
-	case !p.Token.IsZero():
-		err = usagef("repos takes no token in its argument: give it in $QUAYSIDE_TOKEN or with --token-file")
 	case !strings.HasSuffix(p.String(), p.Namespace+"/*:latest"):
 		err = usagef("repos takes an organization alone: quayside repos %s; tags lists the tags of one repository, find finds images of many",
 			namespaceIn(arg))

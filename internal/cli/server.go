@@ -203,9 +203,6 @@ func (a *app) settleToken(links ...*link) error {
 		source = "--token-file"
 	}
 	if a.flags.tokenFile != "" && !a.tokenRead {
-		if links[0].host == home {
-			return usagef("the token of --token-file is not used: the pattern brings its own")
-		}
 		return usagef("the token of --token-file is for %s, and %s is asked: --server %s gives it to %s",
 			home, links[0].host, links[0].host, links[0].host)
 	}
