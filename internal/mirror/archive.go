@@ -154,75 +154,27 @@ func (a *archive) Staging() *layout.Layout { return a.staging }
 // Name is the full reference.
 func (a *archive) Name(i Image) string { return i.Reference() }
 
-// Has looks in the staging folder, which is newer, and then in the archive. All that
-// the image points to must be there by its size. A sparse index is never whole. An
+// Has looks in the staging folder, which is newer, and then in the archive: by size. An
 // image that was staged and does not fit on the disk is an error that meets ErrNoRoom.
-func (a *archive) Has(ctx context.Context, s Staged) (f Found, err error) {
-	d, ok := a.entry(s.Image)
-	if !ok || d.Digest != s.Root.Digest {
-		return f, nil
-	}
-	switch {
-	case len(s.Manifests) > 0:
-		f.Present, err = a.holdsAll(ctx, slices.Concat(s.Manifests, s.Blobs))
-	case d.Annotations[layout.AnnotationIndex] != layout.SparseIndex:
-		f.Present, err = a.whole(ctx, d)
-	}
-	if !f.Present || err != nil {
-		return f, err
-	}
-	a.mu.Lock()
-	err = a.noRoom[a.Name(s.Image)]
-	a.mu.Unlock()
-	if err == nil {
-		f.record, err = a.record(ctx, s.Image, d)
+func (a *archive) Has(ctx context.Context, s Staged) (Found, error) {
+	f, err := find(ctx, a, s)
+	if f.Present && err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		err = a.noRoom[a.Name(s.Image)]
 	}
 	return f, err
 }
 
-// whole reports whether an entry is there with all that it points to.
-func (a *archive) whole(ctx context.Context, d ocispec.Descriptor) (bool, error) {
-	return complete(ctx, a.graph(), d, a.holds)
-}
-
-func (a *archive) holdsAll(ctx context.Context, all []ocispec.Descriptor) (bool, error) {
-	for _, d := range all {
-		if there, err := a.holds(ctx, d); err != nil || !there {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// record returns the record of an entry, if all that the record lists is there.
-func (a *archive) record(ctx context.Context, i Image, d ocispec.Descriptor) (*record, error) {
-	r := annotated(d)
-	if r == nil {
-		return nil, nil
-	}
-	for _, i := range r.images(i) {
-		at, ok := a.entry(i)
-		if !ok {
-			return nil, nil
-		}
-		if whole, err := a.whole(ctx, at); err != nil || !whole {
-			return nil, err
-		}
-	}
-	return r, nil
-}
-
-// entry returns what an image's name stands for.
-func (a *archive) entry(i Image) (ocispec.Descriptor, bool) {
-	if e, ok := a.staging.Image(a.Name(i)); ok {
+func (a *archive) image(name string) (ocispec.Descriptor, bool) {
+	if e, ok := a.staging.Image(name); ok {
 		return e.Descriptor, true
 	}
-	return a.old.Image(a.Name(i))
+	return a.old.Image(name)
 }
 
-// holds tells whether the blob is there, by its size: staged, or in the old
-// archive.
-func (a *archive) holds(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+// hasBlob reports whether a blob is staged or in the old archive, by its size.
+func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
 		return there, stagingError(err)
@@ -251,7 +203,7 @@ func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fit := a.fitting(kept)
-	graph := a.graph()
+	graph := graphOf(a)
 	for _, e := range a.staging.Images() {
 		parts, _ := a.parts(ctx, graph, e.Descriptor, true) // Finish reports what cannot be read
 		if err := fit(parts, a.isNew(e)); err != nil {
@@ -318,7 +270,7 @@ func (a *archive) lacks(ctx context.Context, s Staged) error {
 		parts = append(parts, at.Blobs)
 	}
 	for _, d := range slices.Concat(parts...) {
-		there, err := a.holds(ctx, d)
+		there, err := a.hasBlob(ctx, d)
 		if err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
 	if a.docker() {
 		c.Docker = map[digest.Digest]manifest.Manifest{}
 	}
-	graph := a.graph()
+	graph := graphOf(a)
 	blobs := map[digest.Digest]ocispec.Descriptor{}
 	add := func(d ocispec.Descriptor) error {
 		parts, err := a.parts(ctx, graph, d, false)
@@ -192,7 +192,7 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	}
 	fit := a.fitting(a.old.Sizes())
 	for _, e := range a.stagedWithRoom() {
-		parts, _ := a.parts(ctx, a.graph(), e.Descriptor, true)
+		parts, _ := a.parts(ctx, graphOf(a), e.Descriptor, true)
 		if err := fit(parts, a.isNew(e)); err != nil {
 			a.mu.Lock()
 			a.noRoom[e.Name] = err
@@ -220,7 +220,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 		if n.External {
 			return nil
 		}
-		there, err := a.holds(ctx, n.Descriptor)
+		there, err := a.hasBlob(ctx, n.Descriptor)
 		switch {
 		case err != nil:
 			return err
@@ -236,14 +236,6 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 		return nil
 	}, nil)
 	return parts, err
-}
-
-// graph returns what the manifests list that are staged or in the old archive.
-func (a *archive) graph() *manifest.Graph {
-	return manifest.NewGraph(func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
-		content, err := a.read(ctx, d)
-		return d, content, err
-	})
 }
 
 // parse reads a manifest, staged or in the old archive.

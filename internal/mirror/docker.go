@@ -77,7 +77,7 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 		}
 		s.Root, s.Manifests = images[0], images
 	}
-	d, there := a.entry(s.Image)
+	d, there := a.image(a.Name(s.Image))
 	f, err := a.archive.Has(ctx, s)
 	if !f.Present || err != nil {
 		f.MaybePartial = there && len(s.Manifests) == 0 // one image of an index has its name
@@ -174,7 +174,7 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 	if m.IsIndex() {
 		var there []ocispec.Descriptor
 		for _, child := range m.Children {
-			if ok, err := a.holds(ctx, child); err != nil {
+			if ok, err := a.hasBlob(ctx, child); err != nil {
 				return m, c, err
 			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" &&
 				!slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == child.Digest }) {

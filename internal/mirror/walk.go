@@ -11,7 +11,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -230,33 +229,6 @@ func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node, content []by
 		w.tree.sparse = true
 	}
 	return n.Descriptor, nil
-}
-
-// errIncomplete ends the walk of complete.
-var errIncomplete = errors.New("incomplete")
-
-// complete reports whether a manifest and all that it lists are there. The graph
-// reads manifests from the place in question, and has looks there for blobs.
-func complete(ctx context.Context, g *manifest.Graph, root ocispec.Descriptor, has func(context.Context, ocispec.Descriptor) (bool, error)) (bool, error) {
-	err := g.Walk(ctx, root, func(n *manifest.Node) error {
-		switch {
-		case isFatal(n.Err), errors.Is(n.Err, layout.ErrUnreadable), n.Err != nil && ctx.Err() != nil:
-			return n.Err
-		case n.Err != nil || n.Role != manifest.Blob && !manifest.IsManifest(n.MediaType):
-			return errIncomplete // the source is asked again, and reports what is wrong
-		case n.Role != manifest.Blob || n.External:
-			return nil
-		}
-		there, err := has(ctx, n.Descriptor)
-		if err == nil && !there {
-			err = errIncomplete
-		}
-		return err
-	}, nil)
-	if errors.Is(err, errIncomplete) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // oneSize refuses a digest that has two sizes: one of them is wrong.
