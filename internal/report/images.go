@@ -5,6 +5,7 @@ package report
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"iter"
 	"slices"
@@ -14,42 +15,45 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Images keeps verdicts until they can be rendered in order, in some 110 bytes
+// Images keeps verdicts until they can be rendered in order, in some 80 bytes
 // each beside the repository's name: a digest as 32 bytes, times as seconds,
-// and words that repeat once. The zero value is ready for use. It is not safe
-// for concurrent use.
+// and what many rows have in common once. The zero value is ready for use. It
+// is not safe for concurrent use.
 type Images struct {
 	blocks [][]packed // all but the last are full
-	words  []string
-	ids    map[string]uint32
+	common []Image
+	ids    map[Image]uint32 // index in common
+	causes []string         // the Error of rows that have one
 }
 
 const blockLen = 4096
 
+// A packed is one row without what other rows have too.
 type packed struct {
 	repository             string
-	digest                 [32]byte
+	digest                 [sha256.Size]byte
 	size, started, expires int64
-	verdict, host, namespace, tag,
-	visibility, state, reason, cause,
-	digestWord uint32 // a digest that is not sha256, as a word
-	hashed, index bool // digest is set; the image is an index
+	common                 uint32 // index in Images.common
+	cause                  uint32 // index in Images.causes plus one; 0 is none
 }
 
-// Add keeps one verdict. Times keep whole seconds, as the server gives them.
+// inBytes is the Digest of a common Image whose rows keep theirs as bytes.
+const inBytes digest.Digest = "sha256:"
+
+// Add keeps one verdict. Times keep whole seconds, as the server sends them.
 func (s *Images) Add(i Image) {
-	p := packed{
-		repository: i.Repository, size: i.Size, started: seconds(i.Started), expires: seconds(i.Expires),
-		verdict: s.word(i.Verdict), host: s.word(i.Host), namespace: s.word(i.Namespace), tag: s.word(i.Tag),
-		visibility: s.word(i.Visibility), state: s.word(i.State), reason: s.word(i.Reason), cause: s.word(i.Error), index: i.Index,
+	p := packed{repository: i.Repository, size: i.Size, started: seconds(i.Started), expires: seconds(i.Expires)}
+	if i.Error != "" {
+		s.causes = append(s.causes, i.Error)
+		p.cause = uint32(len(s.causes))
 	}
-	if text, ok := strings.CutPrefix(i.Digest.String(), "sha256:"); ok && len(text) == 64 && text == strings.ToLower(text) {
-		n, err := hex.Decode(p.digest[:], []byte(text))
-		p.hashed = err == nil && n == 32
+	if i.Digest.Validate() == nil && i.Digest.Algorithm() == digest.SHA256 {
+		if _, err := hex.Decode(p.digest[:], []byte(i.Digest.Encoded())); err == nil {
+			i.Digest = inBytes
+		}
 	}
-	if !p.hashed {
-		p.digestWord = s.word(i.Digest.String())
-	}
+	i.Repository, i.Error, i.Size, i.Started, i.Expires = "", "", 0, time.Time{}, time.Time{}
+	p.common = s.id(i)
 	if n := len(s.blocks); n == 0 || len(s.blocks[n-1]) == blockLen {
 		s.blocks = append(s.blocks, make([]packed, 0, blockLen))
 	}
@@ -57,7 +61,20 @@ func (s *Images) Add(i Image) {
 	*last = append(*last, p)
 }
 
-// Len tells how many verdicts are kept.
+// id returns the index of an Image in s.common.
+func (s *Images) id(i Image) uint32 {
+	id, ok := s.ids[i]
+	if !ok {
+		if s.ids == nil {
+			s.ids = map[Image]uint32{}
+		}
+		id = uint32(len(s.common))
+		s.ids[i], s.common = id, append(s.common, i)
+	}
+	return id
+}
+
+// Len returns how many verdicts are kept.
 func (s *Images) Len() int {
 	if len(s.blocks) == 0 {
 		return 0
@@ -65,7 +82,7 @@ func (s *Images) Len() int {
 	return (len(s.blocks)-1)*blockLen + len(s.blocks[len(s.blocks)-1])
 }
 
-// Sorted gives the verdicts in the order of host, namespace, repository and
+// Sorted returns the verdicts in the order of host, namespace, repository and
 // tag, and may be ranged over again.
 func (s *Images) Sorted() iter.Seq[Image] {
 	order := make([]uint32, s.Len())
@@ -85,37 +102,25 @@ func (s *Images) Sorted() iter.Seq[Image] {
 func (s *Images) at(i uint32) *packed { return &s.blocks[i/blockLen][i%blockLen] }
 
 func (s *Images) compare(a, b *packed) int {
+	x, y := &s.common[a.common], &s.common[b.common]
 	return cmp.Or(
-		strings.Compare(s.words[a.host], s.words[b.host]),
-		strings.Compare(s.words[a.namespace], s.words[b.namespace]),
+		strings.Compare(x.Host, y.Host),
+		strings.Compare(x.Namespace, y.Namespace),
 		strings.Compare(a.repository, b.repository),
-		strings.Compare(s.words[a.tag], s.words[b.tag]),
+		strings.Compare(x.Tag, y.Tag),
 	)
 }
 
 func (s *Images) unpack(p *packed) Image {
-	d := digest.Digest(s.words[p.digestWord])
-	if p.hashed {
-		d = digest.NewDigestFromBytes(digest.SHA256, p.digest[:])
+	i := s.common[p.common]
+	i.Repository, i.Size, i.Started, i.Expires = p.repository, p.size, moment(p.started), moment(p.expires)
+	if i.Digest == inBytes {
+		i.Digest = digest.NewDigestFromBytes(digest.SHA256, p.digest[:])
 	}
-	return Image{
-		Verdict: s.words[p.verdict], Host: s.words[p.host], Namespace: s.words[p.namespace], Repository: p.repository,
-		Tag: s.words[p.tag], Visibility: s.words[p.visibility], State: s.words[p.state], Reason: s.words[p.reason], Error: s.words[p.cause],
-		Digest: d, Index: p.index, Size: p.size, Started: moment(p.started), Expires: moment(p.expires),
+	if p.cause > 0 {
+		i.Error = s.causes[p.cause-1]
 	}
-}
-
-// word gives the number that stands for a text. Number 0 is the empty text.
-func (s *Images) word(text string) uint32 {
-	if s.ids == nil {
-		s.ids, s.words = map[string]uint32{"": 0}, []string{""}
-	}
-	id, ok := s.ids[text]
-	if !ok {
-		id = uint32(len(s.words))
-		s.ids[text], s.words = id, append(s.words, text)
-	}
-	return id
+	return i
 }
 
 // noTime is no second that a calendar reaches.
