@@ -58,6 +58,7 @@ func catalog(t *testing.T, s *registrytest.Server) []string {
 // A copy from registry to registry moves each byte once each way, keeps digests
 // and leaves no staging folder behind.
 func TestCopyToARegistry(t *testing.T) {
+	t.Parallel()
 	to := registrytest.Start(t)
 	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3})
 	staging, file := t.TempDir(), filepath.Join(t.TempDir(), "report.json")
@@ -116,6 +117,7 @@ func read(t *testing.T, file string, into any) {
 // What docker login has stored is used, and shown nowhere; without it nothing
 // is fetched in vain.
 func TestCopyToARegistryWithAPassword(t *testing.T) {
+	t.Parallel()
 	to := registrytest.Start(t, registrytest.WithPassword())
 	source := startRelease(t, 2, quaytest.ReleaseOptions{})
 	staging, login := t.TempDir(), filepath.Join(t.TempDir(), "auth.json")
@@ -160,6 +162,7 @@ func TestCopyToARegistryWithAPassword(t *testing.T) {
 // What a registry has of an image's signatures is recorded in the user's cache: they
 // are looked for until they are there, and then no more. Another user looks once.
 func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
+	t.Parallel()
 	to := registrytest.Start(t)
 	source := startRelease(t, 6, quaytest.ReleaseOptions{Index: 3, Signed: 3}, quaytest.WithQuirk("outage", "10:403:/v2/release/*/referrers/*"))
 	home, file := t.TempDir(), filepath.Join(t.TempDir(), "report.json")

@@ -22,6 +22,7 @@ import (
 // A copy that adds to an archive and is killed leaves the archive as it was,
 // or finished.
 func TestKillsLeaveArchivesWhole(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 12, quaytest.ReleaseOptions{}, quaytest.WithObjectStorage())
 	file := filepath.Join(t.TempDir(), "release.tar")
 	mustRun(t, 0, "copy", source.host+"/release/image-00000[0-3]:"+releaseTag, "oci-archive:"+file, "--plain-http")
@@ -88,6 +89,7 @@ func unpacked(t *testing.T, file string) map[string]string {
 // Signatures that a glob of tags finds are left out of a docker archive. One that
 // is named fails, and so does a copy of nothing else.
 func TestDockerArchiveLeavesOutSignatureTags(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 4, quaytest.ReleaseOptions{Signed: 2})
 	var signature string
 	for _, r := range source.data.Repositories {

@@ -46,6 +46,7 @@ func remount(t *testing.T, dir string, flags uintptr, options string) {
 // On a disk that is too small, the images that fit are copied and whole, and the
 // others are named. A run with more room copies these.
 func TestCopyToAFullDisk(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 12, quaytest.ReleaseOptions{})
 	disk := mount(t, source.unique*6/10)
 	dir := filepath.Join(disk, "layout")
@@ -70,6 +71,7 @@ func TestCopyToAFullDisk(t *testing.T) {
 
 // A folder that cannot be written is told as such, before anything is fetched.
 func TestCopyToAReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 2, quaytest.ReleaseOptions{})
 	disk := mount(t, 1<<20)
 	remount(t, disk, syscall.MS_RDONLY, "")
@@ -85,6 +87,7 @@ func TestCopyToAReadOnlyFolder(t *testing.T) {
 // On a disk that cannot be written what is there can be looked at: a layout and
 // an archive, whole, and for what is missing of them.
 func TestLookAtAReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})
 	disk := mount(t, 24<<20)
 	dir, file := filepath.Join(disk, "layout"), filepath.Join(disk, "release.tar")
@@ -115,6 +118,7 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 // An archive that has all that is asked for needs no room, and one that lacks
 // something needs it twice: staged, and in the archive.
 func TestRoomForAnArchive(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})
 	disk := mount(t, 4*source.unique)
 	file := filepath.Join(disk, "release.tar")

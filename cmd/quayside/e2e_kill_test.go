@@ -22,6 +22,7 @@ import (
 // TestCopySurvivesKills kills copies at random instants, as kill -9 does, each
 // going on where the one before was. QUAYSIDE_KILLS says how many.
 func TestCopySurvivesKills(t *testing.T) {
+	t.Parallel()
 	kills := 10
 	if n, err := strconv.Atoi(os.Getenv("QUAYSIDE_KILLS")); err == nil {
 		kills = n

@@ -38,6 +38,7 @@ func digestOf(text []byte) string {
 // Another program reads every kind of result, and finds the digests that the
 // source gave.
 func TestSkopeoReadsWhatCopyWrites(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("skopeo"); err != nil {
 		t.Skip("skopeo is not installed")
 	}

@@ -18,6 +18,7 @@ import (
 // While one process copies into a layout, another one is told so and leaves it
 // alone.
 func TestTwoProcessesOnOneLayout(t *testing.T) {
+	t.Parallel()
 	source := startRelease(t, 4, quaytest.ReleaseOptions{}, quaytest.WithByteRate(8_000_000))
 	dir := filepath.Join(t.TempDir(), "layout")
 	args := []string{"copy", source.pattern(), "oci:" + dir, "--plain-http"}

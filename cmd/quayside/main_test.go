@@ -24,6 +24,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Scripts mostly wait for servers that are slow or gone: more of them run at once
+	// than there are processors. A flag of the command line overrides this.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"quayside": main})
 }
 
