@@ -79,7 +79,7 @@ func (f folder) readIndex() (index, error) {
 func parseIndex(content []byte) (index, error) {
 	x := index{}
 	if err := json.Unmarshal(content, &x.fields); err != nil {
-		return index{}, manifest.Fault(err)
+		return index{}, manifest.JSONError(err)
 	}
 	var version int
 	if err := json.Unmarshal(x.fields["schemaVersion"], &version); err != nil || version != 2 {
@@ -91,13 +91,13 @@ func parseIndex(content []byte) (index, error) {
 		return index{}, errors.New("it has no list of manifests")
 	}
 	if err := json.Unmarshal(raw, &raws); err != nil {
-		return index{}, fmt.Errorf("its list of manifests: %w", manifest.Fault(err))
+		return index{}, fmt.Errorf("its list of manifests: %w", manifest.JSONError(err))
 	}
 	delete(x.fields, "manifests")
 	for i, raw := range raws {
 		e := entry{raw: raw}
 		if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
-			return index{}, fmt.Errorf("entry %d: %w", i, manifest.Fault(err))
+			return index{}, fmt.Errorf("entry %d: %w", i, manifest.JSONError(err))
 		}
 		if err := manifest.Check(e.Descriptor); err != nil {
 			return index{}, fmt.Errorf("entry %d: %w", i, err)

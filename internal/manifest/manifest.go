@@ -1,12 +1,16 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest reads image manifests and indexes, of OCI and of Docker: what
-// they point to, checked before anyone follows it.
+// Package manifest parses image manifests and indexes, of OCI and of Docker, and
+// follows what they list.
 //
-// It is a leaf that layout, registry and mirror share. It fetches nothing and
-// stores nothing. What Parse lets through has digests that can be a file's name,
-// sizes that are not negative, and no more entries than an image can need.
+// Parse checks a manifest before anyone uses it: its digests can be names of files,
+// its sizes are not negative, and it has no more entries than an image can need. A
+// Graph walks from a manifest to all that it lists (graph.go); layouts, archives and
+// copies all use it.
+//
+// The package fetches nothing and stores nothing. It imports no other package of
+// quayside.
 package manifest
 
 import (
@@ -14,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -21,13 +26,13 @@ import (
 )
 
 const (
-	// MaxSize bounds a manifest or an index, in bytes: what registries take.
+	// MaxSize is the largest manifest or index, in bytes. Registries accept no more.
 	MaxSize = 4 << 20
-	// maxEntries bounds the layers of an image and the images of an index.
+	// maxEntries limits the layers of an image, and the images of an index.
 	maxEntries = 10_000
 )
 
-// The media types of Docker, which OCI's follow.
+// Media types that ocispec does not define.
 const (
 	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 	DockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -36,38 +41,37 @@ const (
 	dockerForeign  = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 )
 
-// ErrUnsupported is met by the error for a media type that is no manifest, and
-// for Docker's schema 1, whose content does not fit its digest.
+// ErrUnsupported is met by the error for a media type that is not a manifest, and for
+// Docker's schema 1, whose content does not match its digest.
 var ErrUnsupported = errors.New("unsupported manifest")
 
-// Accept lists the media types to ask a registry for. A Quay converts an image
-// whose own type is not among those it is asked for, which changes the digest
+// Accept returns the media types to request from a registry. If the type of an image
+// is not among them, Quay converts the image, which changes the digest
 // (doc/quay-api.md, "Recorded").
 func Accept() []string {
 	return []string{ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, DockerManifest, DockerIndex}
 }
 
-// A Manifest is what an image manifest or an index says. A plain value.
+// A Manifest is a parsed image manifest or index.
 type Manifest struct {
 	MediaType    string
-	ArtifactType string // what it is, when it is no image; of OCI 1.1
-	Config       *ocispec.Descriptor
-	Layers       []ocispec.Descriptor // in order; the same one may be there twice
+	ArtifactType string               // of an artifact that is not an image; since OCI 1.1
+	Config       *ocispec.Descriptor  // nil for an index
+	Layers       []ocispec.Descriptor // in order; a layer may be listed twice
 	Children     []ocispec.Descriptor // of an index
-	Subject      *ocispec.Descriptor  // what it was attached to
+	Subject      *ocispec.Descriptor  // the manifest that this one refers to; may be nil
 	Annotations  map[string]string
 }
 
-// IsIndex tells whether it is an index of manifests, not an image.
+// IsIndex reports whether m is an index of manifests, not an image.
 func (m Manifest) IsIndex() bool { return IsIndex(m.MediaType) }
 
-// IsIndex tells whether a media type is that of an index, OCI's or Docker's.
+// IsIndex reports whether a media type is that of an index, OCI's or Docker's.
 func IsIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == DockerIndex
 }
 
-// IsManifest tells whether a media type is that of an image manifest or of an
-// index.
+// IsManifest reports whether a media type is that of an image manifest or an index.
 func IsManifest(mediaType string) bool {
 	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest
 }
@@ -78,9 +82,9 @@ func IsImageConfig(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageConfig || mediaType == dockerConfig || mediaType == OctetStream
 }
 
-// MediaType returns the media type of a manifest whose sender did not name it: the
-// one in the content, or the one that the content's form implies. "" means that
-// the content is no manifest. Whoever relies on it checks the digest.
+// MediaType returns the media type of a manifest that was received without one: the
+// type that the content names, or that its form implies. It returns "" if the content
+// is not a manifest. The caller checks the digest.
 func MediaType(content []byte) string {
 	var wire struct {
 		SchemaVersion int    `json:"schemaVersion"`
@@ -108,8 +112,8 @@ func MediaType(content []byte) string {
 	return ocispec.MediaTypeImageManifest
 }
 
-// Blobs returns the configuration and the layers, each once, without those
-// layers that a registry does not give out.
+// Blobs returns the configuration and the layers that registries distribute, each
+// once.
 func (m Manifest) Blobs() []ocispec.Descriptor {
 	var blobs []ocispec.Descriptor
 	seen := map[digest.Digest]bool{}
@@ -128,31 +132,31 @@ func (m Manifest) Blobs() []ocispec.Descriptor {
 	return blobs
 }
 
-// Distributable tells whether a registry gives out layers of this media type.
-// Those of Windows' base images are fetched from where they come from.
+// Distributable reports whether registries distribute layers of this media type. Base
+// layers of Windows come from Microsoft's servers instead.
 func Distributable(mediaType string) bool {
 	return mediaType != dockerForeign && !strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.")
 }
 
-// Fault returns an error of encoding/json without the names of Go's types.
-func Fault(err error) error {
-	kind, ok := errors.AsType[*json.UnmarshalTypeError](err)
+// JSONError rewrites an error of encoding/json so that it names no type of Go.
+func JSONError(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
-	case ok && kind.Field == "":
+	case ok && wrong.Field == "":
 		wanted := "object"
-		if kind.Type != nil && kind.Type.Kind() == reflect.Slice {
+		if wrong.Type != nil && wrong.Type.Kind() == reflect.Slice {
 			wanted = "list"
 		}
-		return fmt.Errorf("it is of JSON type %.100s, and no %s", kind.Value, wanted)
+		return fmt.Errorf("it is of JSON type %.100s, and no %s", wrong.Value, wanted)
 	case ok:
-		return fmt.Errorf("%s cannot be %.100s", kind.Field, kind.Value)
+		return fmt.Errorf("%s cannot be %.100s", wrong.Field, wrong.Value)
 	}
 	return err
 }
 
-// Parse reads a manifest of a media type. An error that meets ErrUnsupported is
-// of the type, any other of the content. The content is not compared with any
-// digest.
+// Parse parses a manifest of a media type. It returns ErrUnsupported if the type is
+// not supported, and another error if the content is invalid. It does not compare the
+// content with a digest.
 func Parse(mediaType string, content []byte) (Manifest, error) {
 	if !IsManifest(mediaType) {
 		return Manifest{}, fmt.Errorf("%w: media type %q", ErrUnsupported, mediaType)
@@ -171,7 +175,7 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		Annotations   map[string]string    `json:"annotations"`
 	}
 	if err := json.Unmarshal(content, &wire); err != nil {
-		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", Fault(err))
+		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", JSONError(err))
 	}
 	if wire.SchemaVersion != 2 {
 		return Manifest{}, fmt.Errorf("%w: schema version %d", ErrUnsupported, wire.SchemaVersion)
@@ -197,12 +201,12 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 	return m, m.check()
 }
 
-// check refuses what must not be followed.
+// check returns an error if a descriptor must not be followed.
 func (m Manifest) check() error {
 	if n := max(len(m.Layers), len(m.Children)); n > maxEntries {
 		return fmt.Errorf("manifest has %d entries, and %d is the limit", n, maxEntries)
 	}
-	all := append(append([]ocispec.Descriptor(nil), m.Layers...), m.Children...)
+	all := slices.Concat(m.Layers, m.Children)
 	if m.Config != nil {
 		all = append(all, *m.Config)
 	}
@@ -217,8 +221,8 @@ func (m Manifest) check() error {
 	return nil
 }
 
-// Check tells what is wrong with a descriptor: a digest that is none, or of an
-// algorithm nobody knows, or a negative size.
+// Check returns an error if a descriptor has an invalid digest, a digest of an unknown
+// algorithm, or a negative size.
 func Check(d ocispec.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %.100q: %w", d.Digest.String(), err)

@@ -42,7 +42,7 @@ func parseConfig(mediaType string, content []byte) (config, error) {
 	if err := json.Unmarshal(content, &wire); err != nil && mediaType == manifest.OctetStream {
 		return config{}, nil // another tool's
 	} else if err != nil {
-		return config{}, fmt.Errorf("it is no JSON of its kind: %w", manifest.Fault(err))
+		return config{}, fmt.Errorf("it is no JSON of its kind: %w", manifest.JSONError(err))
 	}
 	created, _ := time.Parse(time.RFC3339, wire.Created)
 	return config{

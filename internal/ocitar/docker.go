@@ -129,7 +129,7 @@ func ParseDockerConfig(content []byte, layers int) (DockerConfig, error) {
 		}
 	}
 	if err := json.Unmarshal(content, &c); err != nil {
-		return DockerConfig{}, fmt.Errorf("its configuration is no JSON of its kind: %w", manifest.Fault(err))
+		return DockerConfig{}, fmt.Errorf("its configuration is no JSON of its kind: %w", manifest.JSONError(err))
 	}
 	if c == nil || c.RootFS == nil {
 		return DockerConfig{}, errors.New("its configuration has no rootfs, which an image needs")

@@ -174,7 +174,7 @@ func (r *Reader) readJSON(name string, limit int64, v any) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if err := json.Unmarshal(content, v); err != nil {
-		return fmt.Errorf("%s: %w", name, manifest.Fault(err))
+		return fmt.Errorf("%s: %w", name, manifest.JSONError(err))
 	}
 	return nil
 }
