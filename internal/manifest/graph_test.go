@@ -210,3 +210,60 @@ func TestWalkFromADigest(t *testing.T) {
 		t.Errorf("%+v: %v", got, err)
 	}
 }
+
+// Whatever a graph lists, and whatever cannot be read, a walk ends, enters each node
+// once and leaves it after all that it lists.
+func FuzzWalk(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 3, 130, 4, 131, 9})
+	f.Add([]byte("\x81\x00\x82\x00\x83\x01\x84\x02"))
+	f.Fuzz(func(t *testing.T, script []byte) {
+		s := newShop()
+		nodes := []ocispec.Descriptor{s.add("layer", ocispec.MediaTypeImageLayer, "layer")}
+		for i, b := range script[:min(len(script), 100)] {
+			name := fmt.Sprint(i)
+			older, newer := nodes[int(b&0x3f)%len(nodes)], nodes[len(nodes)-1]
+			switch {
+			case b&0xc0 == 0x80:
+				nodes = append(nodes, s.index(name, older, newer, older))
+			case b&0xc0 == 0x40:
+				nodes = append(nodes, s.image(name, older, newer))
+			case b&0xc0 == 0xc0:
+				delete(s.content, older.Digest)
+			default:
+				older.Size++
+				nodes = append(nodes, s.index(name, older, newer))
+			}
+		}
+		type node struct {
+			digest    digest.Digest
+			mediaType string
+			size      int64
+			role      manifest.Role
+		}
+		of := func(l manifest.Link) node { return node{l.Digest, l.MediaType, l.Size, l.Role} }
+		entered, left := map[node]bool{}, map[node]bool{}
+		err := manifest.NewGraph(s.source).Walk(t.Context(), nodes[len(nodes)-1], func(n *manifest.Node) error {
+			if entered[of(n.Link)] || n.Err != nil && n.Next != nil {
+				t.Errorf("entered %+v", n.Link)
+			}
+			entered[of(n.Link)] = true
+			return nil
+		}, func(n *manifest.Node) error {
+			for _, l := range n.Next {
+				if !left[of(l)] {
+					t.Errorf("left %s before %s", n.Digest, l.Digest)
+				}
+			}
+			left[of(n.Link)] = true
+			return nil
+		})
+		if err != nil || len(entered) != len(left) {
+			t.Errorf("entered %d and left %d: %v", len(entered), len(left), err)
+		}
+		for d, n := range s.reads {
+			if n > 3 { // one for each size that was listed
+				t.Errorf("read %s %d times", d, n)
+			}
+		}
+	})
+}

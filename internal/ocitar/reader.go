@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -114,8 +113,7 @@ func (r *Reader) add(h *tar.Header, at section, size int64) error {
 	if !isBlob && name != ocispec.ImageLayoutFile && name != ocispec.ImageIndexFile && name != dockerFile {
 		return nil // not of the layout
 	}
-	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(h.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })
-	if h.Typeflag != tar.TypeReg || sparse {
+	if h.Typeflag != tar.TypeReg || isSparse(h) {
 		return fmt.Errorf("entry %.100q is a link, a sparse file or a special file: a regular file is needed", h.Name)
 	}
 	if at.size > size-at.offset {
@@ -133,6 +131,17 @@ func (r *Reader) add(h *tar.Header, at section, size int64) error {
 	}
 	r.files[name] = at
 	return nil
+}
+
+// isSparse reports whether a regular file is stored without its holes: its bytes do not
+// lie in the tar as they are.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // readIndex reads oci-layout and index.json.
