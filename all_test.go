@@ -31,11 +31,15 @@ var arrows = map[string][]string{
 	"cmd/quayside": {"internal/cli"},
 	"cmd/quaytest": {"quay/quaytest"},
 	"internal/cli": {
-		"discover", "quay", "quay/quaytest", "ref", "internal/report", "internal/mirror", "internal/layout", "internal/disk",
-		"internal/registry", "internal/pace", "internal/transport", "internal/manifest", "internal/redact",
-		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
-		"github.com/spf13/cobra", "go.yaml.in/yaml/v3", "github.com/vbauerster/mpb/v8",
-		"github.com/lmittmann/tint", "golang.org/x/term",
+		"internal/session", "internal/console", "internal/report", "internal/redact", "internal/mirror", "internal/layout", "internal/disk", "internal/registry",
+		"discover", "quay", "quay/quaytest", "ref",
+		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/spf13/cobra",
+	},
+	"internal/session": {
+		"discover", "quay", "internal/registry", "internal/pace", "internal/transport", "internal/redact", "internal/report", "go.yaml.in/yaml/v3",
+	},
+	"internal/console": {
+		"internal/report", "internal/redact", "github.com/vbauerster/mpb/v8", "github.com/lmittmann/tint", "golang.org/x/term",
 	},
 	"internal/docgen":    {"internal/cli", "github.com/spf13/cobra"},
 	"internal/redact":    {},

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,10 +18,12 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -174,12 +175,12 @@ type opened struct {
 
 // open opens a destination, for this process alone, or for --dry-run to look at
 // only. It may make a folder; nothing leaves this machine.
-func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*opened, error) {
+func (a *app) open(ctx context.Context, d dest, f copyFlags, r *session.Registries) (*opened, error) {
 	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
 	}
 	o := &opened{dest: d}
-	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.talk.log, Removed: a.damaged(d), Moved: a.inTheWay}
+	options := layout.Options{Check: f.check, ReadOnly: f.dryRun, Logger: a.console.Log, Removed: a.damaged(d), Moved: a.inTheWay}
 	var err error
 	switch d.transport {
 	case ociFolder:
@@ -206,24 +207,24 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *registries) (*op
 // damaged tells of blobs that a destination's layout had, and removed.
 func (a *app) damaged(d dest) func(digest.Digest) {
 	return func(blob digest.Digest) {
-		if !a.talk.quiet {
-			a.talk.warn("%s: damaged blob %s was removed, and is fetched again if it is needed", cmp.Or(d.path, d.host), blob)
+		if !a.console.Quiet {
+			a.console.Warn("%s: damaged blob %s was removed, and is fetched again if it is needed", cmp.Or(d.path, d.host), blob)
 		}
 	}
 }
 
 // inTheWay reports what had the place of a blob and was moved away.
 func (a *app) inTheWay(blob digest.Digest, to string) {
-	a.talk.warn("what was in the place of blob %s is not a file: it was moved to %s", blob, to)
+	a.console.Warn("what was in the place of blob %s is not a file: it was moved to %s", blob, to)
 }
 
 // openRegistry opens a registry, and the folder where its blobs are staged.
-func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *registries) error {
+func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *session.Registries) error {
 	rename, err := mirror.ParseRename(f.maps)
 	if err != nil {
 		return usagef("--map: %w", err)
 	}
-	to, at, err := r.destination(ctx, o.host)
+	to, at, err := r.Destination(ctx, o.host)
 	if err != nil {
 		return usagef("destination %q: %w", o.text, err)
 	}
@@ -246,8 +247,8 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	}
 	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename, a.records(name)...); err != nil {
 		err = usagef("destination %q: %w", o.text, err)
-	} else if err = a.reach(ctx, o.host, at); err != nil {
-		err = unreached(o.dest, err)
+	} else if err = a.session.Reach(ctx, o.host, at); err != nil {
+		err = session.Unreached(o.text, o.host, err)
 	} else {
 		err = a.admitted(ctx, to, o.dest)
 	}
@@ -287,21 +288,6 @@ func (a *app) records(name string) []mirror.RegistryOption {
 	return []mirror.RegistryOption{mirror.RecordIn(filepath.Join(cache, "quayside", "signatures", name+".json"))}
 }
 
-// unreached says that a registry gives no answer, and what can be done about it.
-func unreached(d dest, err error) error {
-	advice := "check the host and its port, and that a server runs there"
-	what := unreachable(err)
-	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
-	case what != "":
-		advice = what
-	case untrusted:
-		advice = "--ca-file adds an authority to trust"
-	case speaksHTTP(err):
-		advice = fmt.Sprintf("it answers in plain HTTP: name %s in the config file with plain_http: true", d.host)
-	}
-	return fmt.Errorf("destination %q gives no answer, and nothing was copied: %w; %s", d.text, err, advice)
-}
-
 // missing tells whether a folder is not there.
 func missing(dir string) bool {
 	_, err := os.Stat(dir)
@@ -319,7 +305,7 @@ func (o *opened) release() error {
 
 // close lets go of the destination. A layout that was made in vain, and blobs that
 // have all got to a registry, are removed; it tells where others are kept.
-func (o *opened) close(t *talk, whole bool) error {
+func (o *opened) close(t *console.Console, whole bool) error {
 	staging := o.destination.Staging().Dir()
 	staged := o.transport == dockerRegistry
 	err := o.destination.Close()
@@ -331,7 +317,7 @@ func (o *opened) close(t *talk, whole bool) error {
 		err = errors.Join(err, o.layout.Close())
 	}
 	if _, gone := os.Stat(staging); !whole && o.transport != ociFolder && gone == nil {
-		t.note("what was fetched is kept in %s: the next run goes on from there", staging)
+		t.Note("what was fetched is kept in %s: the next run goes on from there", staging)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
@@ -21,20 +22,20 @@ import (
 
 // A plan is what --dry-run writes as JSON.
 type plan struct {
-	Destination string         `json:"destination"`
-	Complete    bool           `json:"complete"`
-	Images      []plannedImage `json:"images"`
-	Blobs       int            `json:"blobs"`
-	Bytes       int64          `json:"bytes"`
-	Present     int64          `json:"present"`
-	Missing     int64          `json:"missing"`
-	Shared      int64          `json:"shared"`
-	Free        *int64         `json:"free"`
-	Error       *string        `json:"error"`
-	Unknown     []report.Gap   `json:"unknown"`
-	Absent      []report.Gap   `json:"absent"` // that the user named
-	Token       string         `json:"token"`
-	TokenHost   *string        `json:"token_host"`
+	Destination string            `json:"destination"`
+	Complete    bool              `json:"complete"`
+	Images      []plannedImage    `json:"images"`
+	Blobs       int               `json:"blobs"`
+	Bytes       int64             `json:"bytes"`
+	Present     int64             `json:"present"`
+	Missing     int64             `json:"missing"`
+	Shared      int64             `json:"shared"`
+	Free        *int64            `json:"free"`
+	Error       *string           `json:"error"`
+	Unknown     []report.Gap      `json:"unknown"`
+	Absent      []report.Gap      `json:"absent"` // that the user named
+	Token       report.TokenState `json:"token"`
+	TokenHost   *string           `json:"token_host"`
 }
 
 type plannedImage struct {
@@ -52,14 +53,15 @@ type plannedImage struct {
 
 // plan prints what a copy would do. It ends as a copy would that cannot be done.
 func (c *copying) plan(ctx context.Context) error {
-	meter := c.a.meter(false, c.aside)
-	defer meter.stop()
-	c.hunt.show = meter.show
+	progress := &searchProgress{more: c.activities}
+	stop := progress.show(c.a, false)
+	defer stop()
+	c.search.show = progress.set
 	staging := c.to.destination.Staging().Dir()
 	busy := layout.InUse(staging)
 	found, err := c.copier.Plan(ctx, c.images(ctx))
 	busy = cmp.Or(busy, layout.InUse(staging))
-	meter.stop()
+	stop()
 	if err != nil {
 		found.Free = -1 // nobody asked
 	}
@@ -69,7 +71,7 @@ func (c *copying) plan(ctx context.Context) error {
 	found.Images = slices.DeleteFunc(found.Images, func(i mirror.PlannedImage) bool {
 		absent := i.Tag == "" && errors.Is(i.Err, mirror.ErrAbsent)
 		if absent {
-			c.hunt.absent = append(c.hunt.absent, absentDigest(i.Image))
+			c.search.absent = append(c.search.absent, absentDigest(i.Image))
 		}
 		return absent
 	})
@@ -89,31 +91,31 @@ func (c *copying) plan(ctx context.Context) error {
 	if noRoom > 0 && why == "" {
 		why = fmt.Sprintf("the disk is too small for %d of %d images: %s are free in %s", noRoom, len(found.Images), report.Bytes(found.Free), staging)
 	}
-	why = c.a.talk.hide.Text(why)
+	why = c.a.console.Redactor.Text(why)
 	if err := c.printPlan(found, code, why); err != nil {
 		return err
 	}
 	if c.a.out.Flush() != nil {
 		return nil
 	}
-	c.hunt.tell()
-	c.hunt.tellTraffic()
+	c.search.tell()
+	c.search.printTraffic()
 	c.tellIdle()
-	if c.hunt.found == 0 && why == "" {
-		c.a.talk.note("%s", c.nothing())
+	if c.search.found == 0 && why == "" {
+		c.a.console.Note("%s", c.nothing())
 	}
 	if errors.Is(busy, layout.ErrLocked) {
-		c.a.talk.warn("%v; some of what is missing now may be there by then", busy)
+		c.a.console.Warn("%v; some of what is missing now may be there by then", busy)
 	}
-	var failures []failure
+	var failures []console.Failure
 	for _, i := range found.Images {
 		if i.Err != nil {
-			failures = append(failures, failure{i.Reference(), i.Name, []string{i.Err.Error()}})
+			failures = append(failures, console.Failure{Reference: i.Reference(), Destination: i.Name, Reasons: []string{i.Err.Error()}})
 		}
 	}
-	c.a.talk.failures(failures)
-	if why != "" && !c.hunt.toldAlready(why) {
-		c.a.talk.fail("%s", why)
+	c.a.console.Failures(failures)
+	if why != "" && !c.search.toldAlready(why) {
+		c.a.console.Fail("%s", why)
 	}
 	if code != exitDone {
 		return &status{code: code}
@@ -121,22 +123,22 @@ func (c *copying) plan(ctx context.Context) error {
 	return nil
 }
 
-// aside tells what goes on when the search is over.
-func (c *copying) aside() []string {
+// activities returns what goes on besides the search.
+func (c *copying) activities() []string {
 	if c.searched.Load() {
-		return append([]string{"fetching manifests"}, c.hunt.aside()...)
+		return append([]string{"fetching manifests"}, c.search.activities()...)
 	}
-	return c.hunt.aside()
+	return c.search.activities()
 }
 
 func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 	if c.flags.output == "json" {
 		out := plan{
-			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty && c.hunt.complete(), Images: []plannedImage{},
+			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty && c.search.complete(), Images: []plannedImage{},
 			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
-			Unknown: c.hunt.summary.Gaps, Absent: append([]report.Gap{}, c.hunt.absent...),
+			Unknown: c.search.summary.Gaps, Absent: append([]report.Gap{}, c.search.absent...),
 		}
-		out.Token, out.TokenHost = c.hunt.token()
+		out.Token, out.TokenHost = c.search.token()
 		if why != "" {
 			out.Error = &why
 		}
@@ -169,16 +171,16 @@ func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
 		}
 		rows.add(fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, i.Reference(), strings.Join(notes, ", "))
 	}
-	for _, gap := range c.hunt.absent {
+	for _, gap := range c.search.absent {
 		rows.add("", "", "", gap.Reference, "absent: "+gap.Error)
 	}
 	rows.flush()
 	absent := ""
-	if n := len(c.hunt.absent); n > 0 {
+	if n := len(c.search.absent); n > 0 {
 		absent = fmt.Sprintf("%d absent, ", n)
 	}
 	fmt.Fprintf(c.a.out, "%s to %s, %s%d unknown: %s in %s, of which %s are missing; sharing saves %s",
-		quantity(len(p.Images), "image"), redact.Escape(c.to.text), absent, len(c.hunt.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
+		quantity(len(p.Images), "image"), redact.Escape(c.to.text), absent, len(c.search.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
 		report.Bytes(p.Missing), report.Bytes(p.Shared))
 	if p.Free >= 0 {
 		fmt.Fprintf(c.a.out, "; %s free", report.Bytes(p.Free))

@@ -17,6 +17,7 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -74,7 +75,7 @@ func (c *copying) print(r mirror.Report) error {
 		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
 	}
 	rows.flush()
-	if alone := len(r.Images)+len(r.Unknown) == 1 && r.Copied+r.Present == 1; !alone || c.a.talk.wordy {
+	if alone := len(r.Images)+len(r.Unknown) == 1 && r.Copied+r.Present == 1; !alone || c.a.console.Verbose() {
 		fetched, missing := "", ""
 		if r.Fetched > 0 {
 			fetched = ", " + report.Bytes(r.Fetched) + " fetched"
@@ -85,7 +86,7 @@ func (c *copying) print(r mirror.Report) error {
 		fmt.Fprintf(c.a.out, "%s to %s in %s%s: %s%s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
 			redact.Escape(c.to.text), report.Seconds(r.Elapsed), fetched, outcomes(r), missing)
 	}
-	if c.a.talk.wordy {
+	if c.a.console.Verbose() {
 		c.printAccounts(r)
 	}
 	return nil
@@ -144,7 +145,7 @@ func remark(i mirror.ImageReport, why string) string {
 // once. An image whose digest is known there is the one that it was then. lost are those
 // that nothing can be asked about: the server gave what is no name.
 func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Gap, err error) {
-	text, _, err := readFile(ctx, file, mirror.MaxReport)
+	text, _, err := session.ReadFile(ctx, file, mirror.MaxReport)
 	if err != nil && ctx.Err() != nil {
 		return nil, nil, err
 	}
@@ -156,7 +157,7 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 		return nil, nil, usagef("--failed-from %s: %w", file, err)
 	}
 	if earlier.Error != "" {
-		a.talk.warn("%s is from a run that ended early (%s); images that its search never reached are not listed: run its command again for them",
+		a.console.Warn("%s is from a run that ended early (%s); images that its search never reached are not listed: run its command again for them",
 			file, earlier.Error)
 	}
 	again := map[string]bool{}

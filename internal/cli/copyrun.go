@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/report"
@@ -51,7 +52,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	h, err := a.hunt(ctx, targets, labels)
+	h, err := a.search(ctx, targets, labels)
 	if err != nil {
 		return err
 	}
@@ -74,9 +75,9 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	c := &copying{a: a, flags: f, hunt: h, to: into, out: out, log: log, idle: idleRules(f.maps)}
-	options.Registry = h.registries.source
-	options.Logger = a.talk.log
+	c := &copying{a: a, flags: f, search: h, to: into, out: out, log: log, idle: idleRules(f.maps)}
+	options.Registry = h.registries.Source
+	options.Logger = a.console.Log
 	options.Observe = log.tell
 	options.CheckNamesFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
 	h.unknown = log.unknown
@@ -86,10 +87,10 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	}
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.DefaultPlatform; one.OS != "" {
-		a.talk.note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
+		a.console.Note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
 	}
 	if to.transport == dockerArchive && options.Signatures != mirror.SignaturesNever {
-		a.talk.note("signatures are not copied: a docker-archive: has no place for them, and an oci-archive: has")
+		a.console.Note("signatures are not copied: a docker-archive: has no place for them, and an oci-archive: has")
 	}
 	if f.dryRun {
 		return c.plan(ctx)
@@ -99,7 +100,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 
 // attached reports whether an image is the signature of another one, or the like,
 // and only a glob has found it. One that a pattern names is an image like others.
-func (h *hunt) attached(i report.Image) bool {
+func (h *search) attached(i report.Image) bool {
 	return registry.IsAttachmentTag(i.Tag) && !slices.ContainsFunc(h.targets, func(t target) bool {
 		return t.image.Digest != "" && t.image.Tag == i.Tag || slices.Contains(t.pattern.Tags.Names(), i.Tag)
 	})
@@ -107,10 +108,10 @@ func (h *hunt) attached(i report.Image) bool {
 
 // origins is how many organizations of servers images come from: those of one
 // keep names that differ.
-func (h *hunt) origins() int {
+func (h *search) origins() int {
 	of := map[string]bool{}
 	for _, t := range h.targets {
-		of[t.link.host+"/"+t.namespace()] = true
+		of[t.server.Host+"/"+t.namespace()] = true
 	}
 	return len(of)
 }
@@ -119,7 +120,7 @@ func (h *hunt) origins() int {
 type copying struct {
 	a      *app
 	flags  copyFlags
-	hunt   *hunt
+	search *search
 	to     *opened
 	copier *mirror.Copier
 	out    *reportFile
@@ -134,7 +135,7 @@ type copying struct {
 // images are the images to copy, while they are found.
 func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	return func(yield func(mirror.Image) bool) {
-		for i := range c.hunt.images(ctx) {
+		for i := range c.search.images(ctx) {
 			for rule, rename := range c.idle {
 				if rename(mirrored(i).Repository) != "" {
 					delete(c.idle, rule)
@@ -162,33 +163,37 @@ func idleRules(rules []string) map[string]mirror.Rename {
 // tellIdle warns of rules that fit nothing: the images have got other names than
 // was meant.
 func (c *copying) tellIdle() {
-	if c.hunt.found == 0 || !c.searched.Load() {
+	if c.search.found == 0 || !c.searched.Load() {
 		return
 	}
 	for _, rule := range slices.Sorted(maps.Keys(c.idle)) {
-		c.a.talk.warn("--map %s fits no image: FROM is an image's ORG/REPO, or the beginning of it and a star", rule)
+		c.a.console.Warn("--map %s fits no image: FROM is an image's ORG/REPO, or the beginning of it and a star", rule)
 	}
 }
 
 // copy copies, and tells what came of it, however it ended.
 func (c *copying) copy(ctx context.Context) error {
-	bars := c.a.transfers(c.copier.Progress, c.words, c.log.loud())
+	progress := &transferProgress{progress: c.copier.Progress, words: c.words}
+	stop := func() {}
+	if !c.log.loud() {
+		stop = c.a.console.Progress(false, progress.frame)
+	}
 	done, err := c.copier.Copy(ctx, c.images(ctx))
-	bars.stop()
-	for _, gap := range c.hunt.absent {
+	stop()
+	for _, gap := range c.search.absent {
 		c.log.absent(gap)
 	}
 	for n, i := range done.Images {
 		if i.Status == mirror.Absent {
 			done.Images[n].Error = noDigest
-			c.hunt.absent = append(c.hunt.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: noDigest})
+			c.search.absent = append(c.search.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: noDigest})
 		}
 	}
 	whole := err == nil && done.Failed == 0
-	if code, _ := c.hunt.verdict(); code != exitDone && c.to.transport == ociFolder {
+	if code, _ := c.search.verdict(); code != exitDone && c.to.transport == ociFolder {
 		whole = false
 	}
-	closed := c.to.close(c.a.talk, whole)
+	closed := c.to.close(c.a.console, whole)
 	if err == nil && closed != nil {
 		err = closed
 	}
@@ -196,15 +201,15 @@ func (c *copying) copy(ctx context.Context) error {
 	if code == exitDone && !done.Complete {
 		code = exitPart // signatures are missing
 	}
-	why = c.a.talk.hide.Text(why)
-	if word, host := c.hunt.token(); host != nil {
-		done.Token, done.TokenHost = word, *host
-	} else {
-		done.Token = word
+	why = c.a.console.Redactor.Text(why)
+	state, host := c.search.token()
+	done.Token = string(state)
+	if host != nil {
+		done.TokenHost = *host
 	}
-	result := c.a.hideReport(finished(done, c.hunt.summary.Gaps, c.hunt.absent, code, why))
+	result := c.a.hideReport(finished(done, c.search.summary.Gaps, c.search.absent, code, why))
 	if err := c.out.write(ctx, result); err != nil {
-		c.a.talk.fail("report: %v", err)
+		c.a.console.Fail("report: %v", err)
 		code = max(code, exitFailed)
 	}
 	if err := c.print(result); err != nil {
@@ -230,7 +235,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 	if p.Failed > 0 {
 		before = append(before, fmt.Sprintf("%d failed", p.Failed))
 	}
-	if why := c.hunt.registries.pressure(); why != "" {
+	if why := c.search.registries.Delay(); why != "" {
 		after = append(after, why)
 	}
 	return before, after
@@ -239,7 +244,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 // verdict gives the exit code, and the error of the whole: of the search, or of
 // the copy of what it found.
 func (c *copying) verdict(ctx context.Context, well int, failures []error, err error) (code int, why string) {
-	code, why = c.hunt.verdict()
+	code, why = c.search.verdict()
 	var late *timeoutError
 	switch {
 	case errors.As(context.Cause(ctx), &late):
@@ -274,45 +279,45 @@ func causes(r mirror.Report) (all []error) {
 // the report has just said so on the same screen, or it is all that was not
 // finished when the whole was ended.
 func (c *copying) tell(r mirror.Report, why string, ended bool) {
-	t := c.a.talk
+	t := c.a.console
 	if c.a.out.Flush() != nil {
 		return // told at the end of the command
 	}
-	if ended && (c.flags.output != "text" || !c.a.showy) {
-		var failures, unsigned []failure
+	if ended && (c.flags.output != "text" || !c.a.stdoutTTY) {
+		var failures, unsigned []console.Failure
 		for _, i := range r.Images {
 			if i.Status == mirror.Failed {
-				failures = append(failures, failure{i.Reference, i.Destination, []string{i.Error}})
+				failures = append(failures, console.Failure{Reference: i.Reference, Destination: i.Destination, Reasons: []string{i.Error}})
 			} else if i.Signatures.Missing > 0 {
-				unsigned = append(unsigned, failure{i.Reference, i.Destination, i.Notes})
+				unsigned = append(unsigned, console.Failure{Reference: i.Reference, Destination: i.Destination, Reasons: i.Notes})
 			}
 		}
-		t.unsigned(unsigned)
-		t.failures(failures)
+		t.Unsigned(unsigned)
+		t.Failures(failures)
 	}
-	c.hunt.tell()
-	c.hunt.tellTraffic()
+	c.search.tell()
+	c.search.printTraffic()
 	c.tellIdle()
-	if c.hunt.found == 0 && why == "" {
-		t.note("%s", c.nothing())
+	if c.search.found == 0 && why == "" {
+		t.Note("%s", c.nothing())
 	}
-	if t.json {
-		t.tell(kindSummary, quantity(len(r.Images)+len(r.Unknown), "image")+": "+outcomes(r), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
+	if t.JSON {
+		t.Print(console.Summary, quantity(len(r.Images)+len(r.Unknown), "image")+": "+outcomes(r), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
 			slog.Int("failed", r.Failed), slog.Int("pending", r.Pending), slog.Int("absent", r.Absent), slog.Int("unknown", len(r.Unknown)),
 			slog.Int64("fetched", r.Fetched), slog.Int("signatures_missing", r.SignaturesMissing),
 			slog.Float64("elapsed_seconds", r.Elapsed.Round(time.Millisecond).Seconds()))
 	}
-	if why != "" && !c.hunt.toldAlready(why) {
-		t.fail("%s", why)
+	if why != "" && !c.search.toldAlready(why) {
+		t.Fail("%s", why)
 	}
 	if wrong := counted(r); wrong != "" && c.goesOn(r) {
-		t.note("%s; the same command goes on where this run was", wrong)
+		t.Note("%s; the same command goes on where this run was", wrong)
 	}
 }
 
 // nothing says why there was nothing to copy.
 func (c *copying) nothing() string {
-	if c.flags.failedFrom != "" && len(c.hunt.targets)+len(c.hunt.lost) == 0 {
+	if c.flags.failedFrom != "" && len(c.search.targets)+len(c.search.lost) == 0 {
 		return c.flags.failedFrom + " lists no image that is not done: nothing is left to copy"
 	}
 	return "no image was found to copy"
@@ -320,7 +325,7 @@ func (c *copying) nothing() string {
 
 // goesOn tells whether the same command may bring what this run has not.
 func (c *copying) goesOn(r mirror.Report) bool {
-	searchable := slices.ContainsFunc(c.hunt.told, func(o outcome) bool {
+	searchable := slices.ContainsFunc(c.search.told, func(o outcome) bool {
 		return o.search.Namespace != string(discover.NamespaceNotFound)
 	})
 	passing := slices.ContainsFunc(r.Unknown, func(u mirror.UnknownReport) bool { return u.Reason != string(discover.GoneOrPrivate) })
@@ -363,7 +368,7 @@ func counted(r mirror.Report) string {
 }
 
 // toldAlready tells whether an error is one that a pattern's outcome has said.
-func (h *hunt) toldAlready(why string) bool {
+func (h *search) toldAlready(why string) bool {
 	for _, o := range h.told {
 		if o.err != nil && o.search.Error == why {
 			return true

@@ -137,7 +137,7 @@ func (a *app) play(ctx context.Context, s scene, url string) int {
 		}
 		return "", false
 	})
-	player.showy = true
+	player.stdoutTTY = true
 	code := player.run(ctx, args)
 	if code != exitDone {
 		fmt.Fprintf(a.out, "(exit code %d)\n", code)

@@ -10,8 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 )
 
 // imageUnknown is the event of an image that the search could not find out about.
@@ -20,9 +22,9 @@ const imageUnknown mirror.EventKind = "image unknown"
 // events write what happens as it happens, a JSON object a line. Nil writes
 // nothing. Safe for concurrent use.
 type events struct {
-	talk *talk
-	w    io.Writer
-	file *sink // nil for standard error
+	console *console.Console
+	w       io.Writer
+	file    *session.Sink // nil for standard error
 
 	mu     sync.Mutex
 	failed bool
@@ -34,16 +36,16 @@ func (a *app) newEvents(ctx context.Context, name string) (*events, error) {
 	case "":
 		return nil, nil
 	case "-":
-		return &events{talk: a.talk, w: a.talk}, nil
+		return &events{console: a.console, w: a.console}, nil
 	}
-	file, err := openSink(ctx, name, os.O_CREATE|os.O_APPEND)
+	file, err := session.OpenSink(ctx, name, os.O_CREATE|os.O_APPEND)
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, usagef("--events: %w", err)
 	}
-	return &events{talk: a.talk, w: file, file: file}, nil
+	return &events{console: a.console, w: file, file: file}, nil
 }
 
 // loud tells whether events go where progress would.
@@ -54,7 +56,7 @@ func (e *events) tell(event mirror.Event) {
 	if e == nil {
 		return
 	}
-	event.Error = e.talk.hide.Text(event.Error)
+	event.Error = e.console.Redactor.Text(event.Error)
 	line, err := report.Marshal(event)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,7 +68,7 @@ func (e *events) tell(event mirror.Event) {
 	}
 	if err != nil {
 		e.failed = true
-		e.talk.warn("events: %v: none are written from now on", err)
+		e.console.Warn("events: %v: none are written from now on", err)
 	}
 }
 
@@ -83,7 +85,7 @@ func (e *events) absent(gap report.Gap) {
 func (e *events) close() {
 	if e != nil && e.file != nil {
 		if err := e.file.Close(); err != nil {
-			e.talk.warn("events: %v", err)
+			e.console.Warn("events: %v", err)
 		}
 	}
 }

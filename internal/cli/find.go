@@ -13,6 +13,7 @@ import (
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay"
 )
 
@@ -90,15 +91,16 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 	if err != nil {
 		return err
 	}
-	h, err := a.hunt(ctx, targets, having)
+	h, err := a.search(ctx, targets, having)
 	if err != nil {
 		return err
 	}
 	h.all, h.failAbsent = all, failAbsent
 	streams := options.Format.Streams()
-	meter := a.meter(streams, h.aside)
-	defer meter.stop()
-	h.show = meter.show
+	progress := &searchProgress{more: h.activities}
+	stop := progress.show(a, streams)
+	defer stop()
+	h.show = progress.set
 	var images report.Images
 	for i := range h.images(ctx) {
 		if !streams {
@@ -107,19 +109,19 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 			break
 		}
 	}
-	meter.stop()
+	stop()
 	return a.found(h, images.Sorted(), options)
 }
 
 // image makes a record of a result.
-func (a *app) image(r discover.Result, l *link) report.Image {
+func (a *app) image(r discover.Result, l *session.Server) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
 		Visibility: visibility(r.Public, r.Unlisted), State: r.State, Reason: string(r.Reason),
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
-		i.Error = a.cause(l.advised(r.Err, true), r.Reason) // one repository's refusal asks for no token
+		i.Error = a.cause(l.AdviseOne(r.Err), r.Reason) // one repository's refusal asks for no token
 	}
 	return i
 }
@@ -149,7 +151,7 @@ func visibility(public, unlisted bool) string {
 }
 
 // found writes the answer, and then says what there is to say about it.
-func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Options) error {
+func (a *app) found(h *search, images iter.Seq[report.Image], options report.Options) error {
 	code, first := h.verdict()
 	end := report.Ending{Complete: h.complete(), Error: first, Summary: &h.summary}
 	var err error
@@ -162,7 +164,7 @@ func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Optio
 		return nil // told at the end of the command
 	}
 	h.tell()
-	h.tellTraffic()
+	h.printTraffic()
 	h.tellSummary()
 	switch {
 	case err != nil:
@@ -171,7 +173,7 @@ func (a *app) found(h *hunt, images iter.Seq[report.Image], options report.Optio
 		return nil
 	}
 	if first != "" && h.summary.Listed+h.found > 0 {
-		a.talk.warn(partly)
+		a.console.Warn(partly)
 	}
 	return &status{code: code}
 }

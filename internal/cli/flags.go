@@ -13,21 +13,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay"
 )
 
 // flags are the values of the command line, and of the config file where the
 // command line is silent.
 type flags struct {
-	server    string
-	tokenFile string
-	caFiles   []string
-	plainHTTP bool
-	jobs      int
-
-	connections int
-	rate        float64
-	burst       int
+	session.Settings
+	jobs int
 
 	timeout   time.Duration
 	quiet     bool
@@ -35,23 +30,24 @@ type flags struct {
 	logFormat string
 	config    string
 
-	output    string
-	template  string
-	failEmpty bool
+	output     string
+	configured bool // output comes from the config file
+	template   string
+	failEmpty  bool
 }
 
 // global adds the flags that every command has.
 func (f *flags) global(cmd *cobra.Command) {
 	p := cmd.PersistentFlags()
 	p.SortFlags = false
-	p.StringVar(&f.server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
-	p.StringVar(&f.tokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
-	p.StringArrayVar(&f.caFiles, "ca-file", nil, "PEM `file` with certificates to trust besides the system's; may be repeated")
-	p.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
+	p.StringVar(&f.Server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
+	p.StringVar(&f.TokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
+	p.StringArrayVar(&f.CAFiles, "ca-file", nil, "PEM `file` with certificates to trust besides the system's; may be repeated")
+	p.BoolVar(&f.PlainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
-	p.IntVar(&f.connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
-	p.Float64Var(&f.rate, "rate", 0, "requests a second at most (default what the server admits)")
-	p.IntVar(&f.burst, "burst", 0, "requests at once before the rate holds (default one second of --rate, or what Quay publishes)")
+	p.IntVar(&f.Connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
+	p.Float64Var(&f.Rate, "rate", 0, "requests a second at most (default what the server admits)")
+	p.IntVar(&f.Burst, "burst", 0, "requests at once before the rate holds (default one second of --rate, or what Quay publishes)")
 	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
 	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
 	p.VarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")
@@ -59,6 +55,33 @@ func (f *flags) global(cmd *cobra.Command) {
 	p.StringVar(&f.logFormat, "log-format", "text", "how standard error is written: text or json")
 	p.StringVar(&f.config, "config", "", "config file (default quayside/config.yaml in the user's config folder)")
 	complete(cmd, "log-format", "text", "json")
+}
+
+// console returns the options of standard error.
+func (f *flags) console() console.Options {
+	return console.Options{Quiet: f.quiet, JSON: f.logFormat == "json", Verbosity: int(f.verbose)}
+}
+
+// applyDefaults fills the flags the command line is silent about: from the
+// environment first, then from the config file.
+func (a *app) applyDefaults(cmd *cobra.Command, d session.Defaults) {
+	if name, _ := a.env("QUAYSIDE_SERVER"); name != "" {
+		d.Server = &name
+	}
+	fill(cmd, "server", &a.flags.Server, d.Server)
+	fill(cmd, "jobs", &a.flags.jobs, d.Jobs)
+	fill(cmd, "timeout", &a.flags.timeout, d.Timeout)
+	fill(cmd, "log-format", &a.flags.logFormat, d.LogFormat)
+	if cmd.Flags().Lookup("template") != nil && !cmd.Flags().Changed("template") {
+		fill(cmd, "output", &a.flags.output, d.Output)
+		a.flags.configured = d.Output != nil && !cmd.Flags().Changed("output")
+	}
+}
+
+func fill[T any](cmd *cobra.Command, flag string, to, from *T) {
+	if from != nil && !cmd.Flags().Changed(flag) {
+		*to = *from
+	}
 }
 
 // A verbosity counts how often its flag is given. To help texts it is a bool,

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
@@ -55,10 +55,10 @@ one that does not exist look alike.`,
 
 // A question is one image that has asks for, and what came of it.
 type question struct {
-	name  ref.Image
-	link  *link
-	image report.Image
-	err   error
+	name   ref.Image
+	server *session.Server
+	image  report.Image
+	err    error
 }
 
 // hasSummary closes the answer of has.
@@ -78,13 +78,8 @@ func (a *app) has(ctx context.Context, args []string) error {
 		return err
 	}
 	streams := options.Format.Streams()
-	meter := a.meter(streams, func() []string {
-		if why := holdUp(links[0].catalog.Pace()); why != "" {
-			return []string{why}
-		}
-		return nil
-	})
-	defer meter.stop()
+	stop := (&searchProgress{more: delays(links...)}).show(a, streams)
+	defer stop()
 	var images report.Images
 	var failed []question
 	missing, known := false, 0
@@ -101,7 +96,7 @@ func (a *app) has(ctx context.Context, args []string) error {
 			break
 		}
 	}
-	meter.stop()
+	stop()
 	summary := hasSummary{tallyOf(known, links...), []report.Gap{}}
 	slices.SortFunc(failed, func(x, y question) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	for _, q := range failed {
@@ -125,10 +120,10 @@ func (a *app) has(ctx context.Context, args []string) error {
 	}
 	switch {
 	case ended && known > 0:
-		a.talk.warn(partly)
+		a.console.Warn(partly)
 	case !ended && len(questions) > 1:
 		for _, gap := range summary.Gaps {
-			a.talk.unknown(gap)
+			a.console.Unknown(gap)
 		}
 	}
 	if missing && !ended {
@@ -155,7 +150,7 @@ func hasFailure(failed []question, known int) error {
 
 // questions reads the arguments, each image once, and connects to their servers.
 // Nothing is sent.
-func (a *app) questions(ctx context.Context, args []string) (all []question, links []*link, err error) {
+func (a *app) questions(ctx context.Context, args []string) (all []question, links []*session.Server, err error) {
 	for _, arg := range args {
 		if err := mistaken(arg, whole); err != nil {
 			return nil, nil, err
@@ -167,23 +162,23 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 		case name.Digest != "":
 			return nil, nil, usagef("has asks for a tag, and %s names a digest", name)
 		}
-		l, err := a.connect(ctx, name.Host, redact.Secret{})
+		l, err := a.session.Connect(ctx, name.Host)
 		if err != nil {
 			return nil, nil, err
 		}
-		name.Host = l.host
-		if !slices.ContainsFunc(all, func(q question) bool { return q.name == name && q.link == l }) {
-			all, links = append(all, question{name: name, link: l}), append(links, l)
+		name.Host = l.Host
+		if !slices.ContainsFunc(all, func(q question) bool { return q.name == name && q.server == l }) {
+			all, links = append(all, question{name: name, server: l}), append(links, l)
 		}
 	}
-	return all, links, a.settleToken(links...)
+	return all, links, a.session.CheckTokens(links...)
 }
 
 // answers asks the questions of each server side by side.
 func (a *app) answers(ctx context.Context, questions []question) iter.Seq[question] {
-	byServer := map[*link][]question{}
+	byServer := map[*session.Server][]question{}
 	for _, q := range questions {
-		byServer[q.link] = append(byServer[q.link], q)
+		byServer[q.server] = append(byServer[q.server], q)
 	}
 	var servers []func(context.Context) iter.Seq[question]
 	for _, list := range byServer {
@@ -196,24 +191,24 @@ func (a *app) answers(ctx context.Context, questions []question) iter.Seq[questi
 
 // answer asks a question.
 func (a *app) answer(ctx context.Context, q question) question {
-	q.image, q.err = a.look(ctx, q.link, q.name)
+	q.image, q.err = a.look(ctx, q.server, q.name)
 	if q.err != nil {
-		q.err = q.link.explain(ctx, q.name.Namespace, q.err)
+		q.err = q.server.Explain(ctx, q.name.Namespace, q.err)
 	}
 	return q
 }
 
 // look asks for one tag.
-func (a *app) look(ctx context.Context, l *link, name ref.Image) (report.Image, error) {
+func (a *app) look(ctx context.Context, l *session.Server, name ref.Image) (report.Image, error) {
 	i := report.Image{
-		Verdict: report.Absent, Host: l.host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,
+		Verdict: report.Absent, Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,
 	}
 	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
-	tag, present, err := l.catalog.Tag(ctx, repo, name.Tag)
+	tag, present, err := l.Catalog.Tag(ctx, repo, name.Tag)
 	switch {
 	case errors.Is(err, quay.ErrNotFound):
 		i.Reason = string(discover.NoRepository)
-		a.talk.note("%s/%s does not exist", name.Namespace, name.Repository)
+		a.console.Note("%s/%s does not exist", name.Namespace, name.Repository)
 		return i, nil
 	case err != nil:
 		return i, err

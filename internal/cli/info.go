@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
@@ -71,14 +72,15 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	if err != nil {
 		return err
 	}
-	h, err := a.hunt(ctx, targets, nil) // labels are looked at here
+	h, err := a.search(ctx, targets, nil) // labels are looked at here
 	if err != nil {
 		return err
 	}
 	h.failEmpty = !allowEmpty
-	meter := a.meter(false, h.aside)
-	defer meter.stop()
-	h.show = meter.show
+	progress := &searchProgress{more: h.activities}
+	stop := progress.show(a, false)
+	defer stop()
+	h.show = progress.set
 	infos, failed, missing := []mirror.Info{}, []looked{}, 0
 	for l := range parallel(ctx, inspections, h.images(ctx), func(ctx context.Context, i report.Image) looked {
 		info, err := h.inspect(ctx, i)
@@ -95,7 +97,7 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 			missing++
 		}
 	}
-	meter.stop()
+	stop()
 	slices.SortFunc(infos, func(x, y mirror.Info) int { return strings.Compare(x.Reference, y.Reference) })
 	slices.SortFunc(failed, func(x, y looked) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	if output == "json" {
@@ -109,16 +111,16 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 		return err
 	}
 	if missing > 0 {
-		a.talk.note("%s: %d", unlabelled, missing)
+		a.console.Note("%s: %d", unlabelled, missing)
 	}
 	return a.afterInfo(ctx, h, len(infos), failed)
 }
 
 // afterInfo says what could not be told, and gives the exit code. Images that
 // were looked into and lack the labels are part of the answer.
-func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked) error {
+func (a *app) afterInfo(ctx context.Context, h *search, told int, failed []looked) error {
 	h.tell()
-	h.tellTraffic()
+	h.printTraffic()
 	h.tellSummary()
 	code, first := h.verdict()
 	some := int(h.looked.Load()) > len(failed)
@@ -135,10 +137,10 @@ func (a *app) afterInfo(ctx context.Context, h *hunt, told int, failed []looked)
 		code = exitPart
 	}
 	if code == exitEmpty || code == exitDone && told == 0 {
-		a.talk.note("no image was found")
+		a.console.Note("no image was found")
 	}
 	for _, l := range failed {
-		a.talk.say(slog.LevelWarn, kindFailed, "failed: "+l.err.Error(), slog.String("image", l.image.Reference()),
+		a.console.Say(slog.LevelWarn, console.Failed, "failed: "+l.err.Error(), slog.String("image", l.image.Reference()),
 			slog.String("reason", strings.TrimPrefix(l.err.Error(), l.image.Reference()+": ")))
 	}
 	if code != exitDone {
@@ -204,7 +206,7 @@ type layerInfo struct {
 }
 
 // described lists what was asked for, by name: what was found, and then what was not.
-func described(infos []mirror.Info, h *hunt) []imageInfo {
+func described(infos []mirror.Info, h *search) []imageInfo {
 	all := []imageInfo{}
 	for _, i := range infos {
 		named := i.Digest.String()

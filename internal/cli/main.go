@@ -12,7 +12,7 @@
 //   - flags.go, config.go, server.go: what was asked for, of which server, with
 //     which token. files.go: files that flags name, which may be pipes. A token goes to the one host it belongs to.
 //   - files.go: the files that flags name, which may be pipes.
-//   - hunt.go, label.go, parallel.go: from arguments to images, as a sequence that
+//   - search.go, label.go, parallel.go: from arguments to images, as a sequence that
 //     several commands share. registries.go: the registries they are pulled from,
 //     traffic.go: what that cost these.
 //   - copydest.go, copyrun.go, copyplan.go, copyreport.go, events.go: the parts of copy.
@@ -26,37 +26,34 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"syscall"
+
+	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/session"
+	"github.com/quayside/quayside/ref"
 )
 
 // An app is one run of the command.
 type app struct {
-	stdin  io.Reader
-	out    *output
-	talk   *talk
-	env    func(string) (string, bool)
-	flags  flags
-	config config
+	stdin   io.Reader
+	out     *output
+	console *console.Console
+	env     func(string) (string, bool)
+	flags   flags
+	session *session.Session // nil until the flags have been read, and for commands without servers
 
-	// configFolder is where the user's config lives, cacheFolder where what
-	// can be made again does.
+	// configFolder returns the folder of the user's config file, cacheFolder that of files
+	// that can be made again.
 	configFolder, cacheFolder func() (string, error)
-	// showy is true when standard output is a terminal, screen when
-	// standard error is and can be drawn on; then it is a file.
-	showy  bool
-	screen *os.File
-	// columns is how wide standard output is, or 0; nil when it is no terminal.
-	columns func() int
-
-	links     map[linkKey]*link         // servers spoken to so far
-	tokenRead bool                      // the token of --token-file has its server
-	roots     map[string]*x509.CertPool // of the files of certificates read so far
-	carriers  map[string]*carrier       // of registry traffic, by scheme and host
+	// stdoutTTY is true if standard output is a terminal. columns returns its width, and is
+	// nil if the width does not matter.
+	stdoutTTY bool
+	columns   func() int
 }
 
 // Main runs the command with its arguments (without the program's name) and
@@ -70,49 +67,42 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	captured ...func(io.Writer)) int {
 	a := newApp(stdin, stdout, stderr, env)
 	for _, capture := range captured {
-		capture(foreign{a.talk})
+		capture(a.console.StandardLog())
 	}
 	a.configFolder, a.cacheFolder = os.UserConfigDir, os.UserCacheDir
-	if a.showy = isTerminal(stdout); a.showy {
-		a.columns = func() int { return columns(stdout) }
-	}
-	if isTerminal(stderr) && movesCursor(env) {
-		a.screen, _ = stderr.(*os.File)
+	if a.stdoutTTY = console.IsTerminal(stdout); a.stdoutTTY {
+		a.columns = func() int { return console.Width(stdout) }
 	}
 	return a.run(ctx, args)
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
-	t := newTalk(stderr)
-	t.ascii = !speaksUTF8(env)
-	environmentSecrets(t.hide, env)
+	c := console.New(stderr, env)
+	session.HideEnvironment(c.Redactor, env)
 	return &app{
 		stdin:        stdin,
 		out:          newOutput(stdout),
-		talk:         t,
+		console:      c,
 		env:          env,
 		configFolder: func() (string, error) { return "", errors.New("no config folder") },
 		cacheFolder:  func() (string, error) { return "", errors.New("no cache folder") },
-		links:        map[linkKey]*link{},
-		roots:        map[string]*x509.CertPool{},
-		carriers:     map[string]*carrier{},
 	}
 }
 
 // run parses, does the command, and turns its error into an exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	defer a.hangUp()
+	defer func() { a.session.Close() }()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.out)
-	root.SetErr(a.talk)
+	root.SetErr(a.console)
 	err := root.ExecuteContext(ctx)
-	a.talk.json = a.talk.json || asksForJSON(args) // also of a command line that is wrong
+	a.console.JSON = a.console.JSON || asksForJSON(args) // also of a command line that is wrong
 	switch flushed := a.out.Flush(); {
 	case flushed == nil:
 	case !brokenPipe(flushed):
-		a.talk.fail("cannot write to standard output: %v", flushed)
+		a.console.Fail("cannot write to standard output: %v", flushed)
 		return exitFailed
 	case err == nil, brokenPipe(err):
 		return exitDone // the reader had enough
@@ -122,11 +112,21 @@ func (a *app) run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil, errors.As(err, &s) && s.cause == nil:
 	case code == exitInterrupted:
-		a.talk.fail(interrupted)
+		a.console.Fail(interrupted)
 	default:
-		a.talk.failed(err)
+		a.fail(err)
 	}
 	return code
+}
+
+// fail reports an error, in JSON with the place of a mistake in a pattern.
+func (a *app) fail(err error) {
+	syntax, ok := errors.AsType[*ref.SyntaxError](err)
+	if !ok || !a.console.JSON {
+		a.console.Fail("%v", err)
+		return
+	}
+	a.console.Say(slog.LevelError, console.Error, syntax.Msg, slog.String("input", syntax.Input), slog.Int("offset", syntax.Offset))
 }
 
 // asksForJSON reports whether a command line has --log-format json, which may

@@ -73,7 +73,7 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 	}
 	name := a.flags.output
 	switch {
-	case name == "" && a.showy:
+	case name == "" && a.stdoutTTY:
 		name = string(report.Table)
 	case name == "":
 		name = string(report.Plain)
@@ -83,13 +83,13 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 		err = fmt.Errorf("output format %s does not fit this command: use one of %s", name, fitting(without))
 	}
 	switch {
-	case err != nil && a.config.Defaults.Output != nil && name == *a.config.Defaults.Output:
+	case err != nil && a.flags.configured:
 		return report.Options{}, usagef("config: defaults.output: %w; -o chooses another", err)
 	case err != nil:
 		return report.Options{}, usagef("%w", err)
 	}
-	o := report.Options{Format: f, Ellipsis: a.ellipsis()}
-	if a.showy && a.columns != nil {
+	o := report.Options{Format: f, Ellipsis: a.console.Ellipsis()}
+	if a.stdoutTTY && a.columns != nil {
 		o.Width = a.columns()
 	}
 	return o, nil

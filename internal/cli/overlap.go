@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/quayside/quayside/internal/disk"
+	"github.com/quayside/quayside/internal/session"
 )
 
 // refuseOverlaps refuses a report or an events file that would destroy what the same command
@@ -17,8 +18,8 @@ import (
 // lead to one file are the same file.
 func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	type named struct{ what, name string }
-	taken := []named{{"--token-file", a.flags.tokenFile}, {"--config", a.flags.config}}
-	for _, file := range a.flags.caFiles {
+	taken := []named{{"--token-file", a.flags.TokenFile}, {"--config", a.flags.config}}
+	for _, file := range a.flags.CAFiles {
 		taken = append(taken, named{"--ca-file", file})
 	}
 	if to.transport == ociArchive || to.transport == dockerArchive {
@@ -29,7 +30,7 @@ func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 		if n > 0 { // a report may replace that of the run before
 			taken = append(taken, named{"--failed-from", f.failedFrom})
 		}
-		if n > 0 && !inherited(out.name) {
+		if n > 0 && !session.Inherited(out.name) {
 			taken = append(taken, outs[0])
 		}
 		if out.name == "" || out.name == "-" {

@@ -46,7 +46,7 @@ func merge[T any](ctx context.Context, sources ...func(context.Context) iter.Seq
 func parallel[T, R any](ctx context.Context, jobs int, in iter.Seq[T], f func(context.Context, T) R) iter.Seq[R] {
 	return func(yield func(R) bool) {
 		work := make(chan T)
-		feed := func(ctx context.Context) iter.Seq[R] {
+		lister := func(ctx context.Context) iter.Seq[R] {
 			return func(func(R) bool) {
 				defer close(work)
 				for t := range in {
@@ -65,7 +65,7 @@ func parallel[T, R any](ctx context.Context, jobs int, in iter.Seq[T], f func(co
 				}
 			}
 		}
-		sources := []func(context.Context) iter.Seq[R]{feed}
+		sources := []func(context.Context) iter.Seq[R]{lister}
 		for range jobs {
 			sources = append(sources, call)
 		}

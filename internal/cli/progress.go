@@ -4,189 +4,62 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
-
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 )
 
-const (
-	// lineEvery is how often progress is told where there is no screen to draw
-	// on, and frameEvery how often it is drawn where there is one.
-	lineEvery  = 5 * time.Second
-	frameEvery = 150 * time.Millisecond
-	// shortPause is how long a wait is that is told; a shorter one would only
-	// flicker.
-	shortPause = time.Second
-)
+// noAnswer is the progress of a server that has not answered yet.
+const noAnswer = "no answer so far"
 
-// What is told of a server that gives no answer, or no good one.
-const (
-	silence   = "no answer so far"
-	lastError = "last error: "
-)
-
-// A meter shows how far a search is, on standard error: as a bar when that is
-// a terminal, as a line every few seconds when it is not, and not at all with
-// --quiet. A goroutine of its own does, so that it goes on while all wait.
-type meter struct {
-	talk   *talk
-	aside  func() []string // what else is to be told; or nil
+// A searchProgress is how far a search is.
+type searchProgress struct {
 	latest atomic.Pointer[discover.Progress]
-	halt   func() // nil: nothing is shown
-
-	bars    *mpb.Progress // nil without a bar
-	bar     *mpb.Bar
-	restore func()
-	text    atomic.Pointer[string]
+	more   func() []string // what else goes on; or nil
 }
 
-// meter starts showing progress. The caller stops it.
-func (a *app) meter(streams bool, aside func() []string) *meter {
-	m := &meter{talk: a.talk, aside: aside}
-	switch {
-	case a.flags.quiet:
-	case a.screen == nil || a.talk.json || streams && a.showy:
-		m.halt = every(lineEvery, m.line)
-	default:
-		m.bars = newBars(a.screen)
-		m.bar = m.bars.AddBar(0, mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
-			if text := m.text.Load(); text != nil {
-				return report.Cut(*text, s.AvailableWidth, "...") // or the library cuts it, with a character beyond ASCII
-			}
-			return ""
-		})))
-		m.restore = a.talk.above(m.bars)
-		m.halt = every(frameEvery, m.frame)
-	}
-	return m
+func (p *searchProgress) set(latest discover.Progress) { p.latest.Store(&latest) }
+
+// show shows the progress until stop is called. If results are printed as they come, and on
+// the same terminal, it is shown as lines.
+func (p *searchProgress) show(a *app, streams bool) (stop func()) {
+	return a.console.Progress(streams && a.stdoutTTY, p.frame)
 }
 
-// every calls f so often, from a goroutine that the function it returns ends.
-func every(d time.Duration, f func()) (stop func()) {
-	end := make(chan struct{})
-	var group sync.WaitGroup
-	group.Go(func() {
-		ticks := time.NewTicker(d)
-		defer ticks.Stop()
-		for {
-			select {
-			case <-ticks.C:
-				f()
-			case <-end:
-				return
-			}
-		}
-	})
-	return func() {
-		close(end)
-		group.Wait()
-	}
-}
-
-// newBars makes room for bars on a screen.
-func newBars(screen *os.File) *mpb.Progress {
-	writer := mpb.WithConsoleWriter(&console{screen: screen})
-	if runtime.GOOS == "windows" { // has calls for what console does
-		writer = mpb.WithOutput(screen)
-	}
-	return mpb.New(writer, mpb.WithWidth(30), mpb.WithRefreshRate(frameEvery))
-}
-
-// show takes how far the search is. Safe for concurrent use.
-func (m *meter) show(p discover.Progress) { m.latest.Store(&p) }
-
-// words puts all there is to tell in words.
-func (m *meter) words() string {
+func (p *searchProgress) frame() (f console.Frame) {
 	var parts []string
-	if p := m.latest.Load(); p != nil {
-		parts = append(parts, describe(*p))
+	if latest := p.latest.Load(); latest != nil {
+		parts = append(parts, describe(*latest))
+		f.Done, f.Total = int64(latest.Checked), int64(latest.Candidates)
+		f.Fields = []slog.Attr{slog.Int("listed", latest.Listed), slog.Int("candidates", latest.Candidates), slog.Int("checked", latest.Checked),
+			slog.Int("present", latest.Present), slog.Int("unknown", latest.Unknown)}
 	}
-	if m.aside != nil {
-		parts = append(parts, m.aside()...)
+	if p.more != nil {
+		parts = append(parts, p.more()...)
 	}
 	if len(parts) == 0 {
-		return silence
+		parts = []string{noAnswer}
 	}
-	return m.talk.hide.Text(strings.Join(parts, ", "))
+	f.Text = strings.Join(parts, ", ")
+	return f
 }
 
-func (m *meter) line() { m.talk.tell(kindProgress, m.words(), progressFields(m.latest.Load())...) }
-
-// progressFields are the numbers of progress, for --log-format json.
-func progressFields(p *discover.Progress) []slog.Attr {
-	if p == nil {
-		return nil
-	}
-	return []slog.Attr{slog.Int("listed", p.Listed), slog.Int("candidates", p.Candidates), slog.Int("checked", p.Checked),
-		slog.Int("present", p.Present), slog.Int("unknown", p.Unknown)}
-}
-
-func (m *meter) frame() {
-	text := m.words()
-	m.text.Store(&text)
-	if p := m.latest.Load(); p != nil {
-		m.bar.SetTotal(int64(max(p.Candidates, 1)), false)
-		m.bar.SetCurrent(int64(p.Checked))
-	}
-}
-
-// stop takes the bar off the screen. A second time does nothing.
-func (m *meter) stop() {
-	if m.halt == nil {
-		return
-	}
-	m.halt()
-	m.halt = nil
-	if m.bar != nil {
-		m.bar.Abort(true)
-		m.bars.Wait()
-		m.restore()
-	}
-}
-
-// A console is the screen a bar is drawn on. Before it goes up to draw over what
-// was there it goes to the first column, which the library's own does not: the
-// screen echoes what is typed, ^C above all, and would keep pieces of the bar.
-type console struct {
-	bytes.Buffer // what Flush writes: going up, and then the next picture
-	screen       *os.File
-}
-
-func (c *console) IsTerminal() bool { return true }
-
-func (c *console) GetTermSize() (width, height int, err error) {
-	return term.GetSize(int(c.screen.Fd()))
-}
-
-// Flush draws what was written, which is so many lines high.
-func (c *console) Flush(lines int) error {
-	_, err := c.WriteTo(c.screen)
-	if lines > 0 {
-		fmt.Fprintf(c, "\r\x1b[%dA\x1b[J", lines)
-	}
-	return err
-}
-
-// describe puts progress in words.
+// describe returns the progress of a search in words.
 func describe(p discover.Progress) string {
 	text := fmt.Sprintf("%d listed", p.Listed)
 	switch {
 	case p.Listing && p.Listed == 0:
-		text = silence
+		text = noAnswer
 	case p.Listing:
 		text += " so far"
 	}
@@ -198,38 +71,15 @@ func describe(p discover.Progress) string {
 	}
 	if left := p.Candidates - p.Checked; !p.Listing && left > 0 && p.Checked > 0 {
 		d := p.Elapsed / time.Duration(p.Checked) * time.Duration(left)
-		if p.Pace.Held && p.Pace.Rate > 0 { // what came before did not wait as long
+		if p.Pace.Held && p.Pace.Rate > 0 { // earlier checks did not wait as long
 			d = max(d, time.Duration(float64(left)/p.Pace.Rate*float64(time.Second)))
 		}
 		text += fmt.Sprintf(", about %s left", d.Round(time.Second))
 	}
-	if why := holdUp(p.Pace); why != "" {
+	if why := session.Delay(p.Pace); why != "" {
 		text += ", " + why
 	}
 	return text
-}
-
-// holdUp says why a server's answers are long in coming, or "".
-func holdUp(p discover.Pace) string {
-	why := pressure(p.Held, p.Rate, p.Pause)
-	if why == "" && p.Trouble != "" {
-		why = lastError + redact.Escape(p.Trouble)
-	}
-	return why
-}
-
-// pressure says why requests wait: for a limit with its rate, in requests a
-// second, or after a refusal. It is "" when they do not, or not for long.
-func pressure(held bool, rate float64, pause time.Duration) string {
-	switch {
-	case pause >= shortPause:
-		return fmt.Sprintf("waiting %s after a refusal", (pause + time.Second - 1).Truncate(time.Second))
-	case held && rate >= 10:
-		return fmt.Sprintf("held to about %.0f requests a second", rate)
-	case held && rate > 0:
-		return fmt.Sprintf("held to about %.2g requests a second", rate)
-	}
-	return ""
 }
 
 // A progressSum adds up how far several searches are. Safe for concurrent use.
@@ -259,9 +109,72 @@ func (s *progressSum) set(search int, p discover.Progress) discover.Progress {
 		sum.Present += part.Present
 		sum.Absent += part.Absent
 		sum.Unknown += part.Unknown
-		if working := part.Listing || part.Checked < part.Candidates; working && holdUp(sum.Pace) == "" {
+		if working := part.Listing || part.Checked < part.Candidates; working && session.Delay(sum.Pace) == "" {
 			sum.Pace = part.Pace
 		}
 	}
 	return sum
+}
+
+// rateWindow is the time that a transfer rate is the mean of.
+const rateWindow = 10 * time.Second
+
+// A transferProgress is how far a transfer of bytes is.
+type transferProgress struct {
+	progress func() mirror.Progress
+	words    func(mirror.Progress) (before, after []string) // what stands around the bytes
+	samples  []sample
+}
+
+// A sample is how many bytes were there at a time.
+type sample struct {
+	at    time.Duration
+	bytes int64
+}
+
+// frame is called by one goroutine at a time.
+func (t *transferProgress) frame() console.Frame {
+	p := t.progress()
+	f := console.Frame{
+		Bar: console.Bar{Text: t.describe(p), Done: p.Fetched, Total: p.Bytes},
+		Fields: []slog.Attr{slog.Int("images", p.Images), slog.Int("done", p.Done), slog.Int("failed", p.Failed),
+			slog.Int64("bytes", p.Bytes), slog.Int64("fetched", p.Fetched)},
+	}
+	for _, r := range p.Running {
+		f.Parts = append(f.Parts, console.Bar{Key: r.Digest.String(), Text: describeBlob(r), Done: r.Done, Total: r.Size})
+	}
+	return f
+}
+
+// describe returns the progress in words.
+func (t *transferProgress) describe(p mirror.Progress) string {
+	before, after := t.words(p)
+	parts := append(before, report.Bytes(p.Fetched)+" of "+report.Bytes(p.Bytes))
+	if rate := t.rate(p); rate > 0 {
+		parts = append(parts, report.Bytes(int64(rate))+"/s")
+		if left := float64(p.Bytes-p.Fetched) / rate; !p.Planning && left > 0 {
+			parts = append(parts, fmt.Sprintf("about %s left", time.Duration(left*float64(time.Second)).Round(time.Second)))
+		}
+	}
+	return strings.Join(append(parts, after...), ", ")
+}
+
+// rate returns how many bytes a second came lately, or 0 if that is not known.
+func (t *transferProgress) rate(p mirror.Progress) float64 {
+	t.samples = append(t.samples, sample{p.Elapsed, p.Fetched})
+	for len(t.samples) > 2 && p.Elapsed-t.samples[0].at > rateWindow {
+		t.samples = t.samples[1:]
+	}
+	first := t.samples[0]
+	over := (p.Elapsed - first.at).Seconds()
+	if over <= 0 {
+		return 0
+	}
+	return max(float64(p.Fetched-first.bytes)/over, 0)
+}
+
+// describeBlob names a blob on its way: its repository and its digest.
+func describeBlob(r mirror.Transfer) string {
+	name := r.Repository[strings.LastIndexByte(r.Repository, '/')+1:]
+	return fmt.Sprintf("%s of %s %s %.12s", report.Bytes(r.Done), report.Bytes(r.Size), redact.Escape(name), r.Digest.Encoded())
 }

@@ -5,27 +5,28 @@ package cli
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quayside/quayside/discover"
-	"github.com/quayside/quayside/internal/pace"
+	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
 func TestProgressOffATerminalIsALineEveryFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr bytes.Buffer
-		a := newApp(nil, nil, &stderr, nil)
-		m := a.meter(false, nil)
+		a := newApp(nil, nil, &stderr, noEnvironment)
+		m := &searchProgress{}
+		stop := m.show(a, false)
 		start := time.Now()
 		for range 60 { // twelve seconds
 			time.Sleep(200 * time.Millisecond)
-			m.show(discover.Progress{Listed: 10, Candidates: 9, Checked: 3, Present: 2, Elapsed: time.Since(start)})
+			m.set(discover.Progress{Listed: 10, Candidates: 9, Checked: 3, Present: 2, Elapsed: time.Since(start)})
 		}
-		m.stop()
+		stop()
 		want := "quayside: 10 listed, 3 of 9 checked, 2 found, about 10s left\n" +
 			"quayside: 10 listed, 3 of 9 checked, 2 found, about 20s left\n"
 		if got := stderr.String(); got != want {
@@ -39,18 +40,19 @@ func TestProgressOffATerminalIsALineEveryFiveSeconds(t *testing.T) {
 func TestProgressGoesOnWhileAllWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr bytes.Buffer
-		a := newApp(nil, nil, &stderr, nil)
+		a := newApp(nil, nil, &stderr, noEnvironment)
 		begin := time.Now()
-		m := a.meter(false, func() []string {
+		m := &searchProgress{more: func() []string {
 			if time.Since(begin) < 6*time.Second {
 				return nil
 			}
 			return []string{"3 looked into"}
-		})
+		}}
+		stop := m.show(a, false)
 		time.Sleep(11 * time.Second)
-		m.show(discover.Progress{Listed: 10})
+		m.set(discover.Progress{Listed: 10})
 		time.Sleep(5 * time.Second)
-		m.stop()
+		stop()
 		want := "quayside: no answer so far\nquayside: 3 looked into\nquayside: 10 listed, 3 looked into\n"
 		if got := stderr.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -61,13 +63,12 @@ func TestProgressGoesOnWhileAllWait(t *testing.T) {
 func TestProgressIsSilentWhenQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr bytes.Buffer
-		a := newApp(nil, nil, &stderr, nil)
-		a.flags.quiet = true
-		a.talk.setup(a.flags, false, false)
-		m := a.meter(false, nil)
-		defer m.stop()
+		a := newApp(nil, nil, &stderr, noEnvironment)
+		a.console.Setup(console.Options{Quiet: true})
+		m := &searchProgress{}
+		defer m.show(a, false)()
 		time.Sleep(time.Minute)
-		m.show(discover.Progress{Listed: 10})
+		m.set(discover.Progress{Listed: 10})
 		if stderr.Len() > 0 {
 			t.Errorf("got %q", &stderr)
 		}
@@ -101,21 +102,6 @@ func TestProgressInWords(t *testing.T) {
 	}
 }
 
-func TestTalkShowsNoControlCharacters(t *testing.T) {
-	for _, format := range []string{"text", "json"} {
-		var stderr bytes.Buffer
-		talk := newTalk(&stderr)
-		talk.setup(flags{logFormat: format}, false, false)
-		talk.fail("the server said: %s", "\x1b[2J\x07gone\r\nquayside: all is well")
-		text := stderr.String()
-		if strings.ContainsAny(text, "\x1b\x07\r") {
-			t.Errorf("%s: %q", format, text)
-		}
-	}
-}
-
-// What holds a run up is in its progress: the server's limit, and the wait that
-// it asks for.
 func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 	limits, err := quaytest.ParseLimits("h1=20/4")
 	if err != nil {
@@ -141,13 +127,17 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 			t.Cleanup(s.Close)
 			var stderr bytes.Buffer
 			a := newApp(nil, nil, &stderr, func(string) (string, bool) { return "", false })
-			a.flags = flags{server: s.URL(), connections: 1, jobs: 50}
-			defer a.hangUp()
+			a.flags.jobs = 50
+			a.session = session.New(session.Options{
+				Settings: session.Settings{Server: s.URL(), Connections: 1}, Env: a.env, Console: a.console, Logger: a.console.Log,
+				Redactor: a.console.Redactor,
+			})
+			defer a.session.Close()
 			targets, err := a.parseTargets([]string{"stackfleet/**:2025.1"}, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, err := a.hunt(t.Context(), targets, nil)
+			h, err := a.search(t.Context(), targets, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,18 +154,5 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 
 // The progress names a server that does not answer, why, and how long it is
 // waited for.
-func TestAServerThatDoesNotAnswerIsNamed(t *testing.T) {
-	h := pace.HostStats{Host: "quay.test:8443", Outage: 40 * time.Second, Left: 80 * time.Second, Trouble: "connection refused\x1b[31m"}
-	text := unanswered(h)
-	for _, want := range []string{"quay.test:8443 does not answer", "connection refused", "1m20s"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in %q", want, text)
-		}
-	}
-	if strings.Contains(text, "\x1b") {
-		t.Errorf("%q has a control character in it", text)
-	}
-	if h.Left = 0; !strings.Contains(unanswered(h), "given up") {
-		t.Errorf("%q", unanswered(h))
-	}
-}
+
+func noEnvironment(string) (string, bool) { return "", false }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/session"
 )
 
 // temporaryReport begins the name of the file that becomes a report.
@@ -46,7 +47,7 @@ func (a *app) newReportFile(name string) (*reportFile, error) {
 	switch {
 	case err == nil && info.IsDir():
 		return nil, usagef("--report: %s is a folder: name a file in it", name)
-	case err == nil && (!info.Mode().IsRegular() || inherited(name)):
+	case err == nil && (!info.Mode().IsRegular() || session.Inherited(name)):
 		f.stream = true
 		return f, nil
 	}
@@ -122,7 +123,7 @@ func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 	case f == nil:
 		return nil
 	case f.stream:
-		to, err := openSink(ctx, f.name, os.O_APPEND)
+		to, err := session.OpenSink(ctx, f.name, os.O_APPEND)
 		if err != nil {
 			return err
 		}

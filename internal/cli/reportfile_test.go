@@ -20,7 +20,7 @@ import (
 // file. The next run of the same report removes that file, and no other.
 func TestNextRunRemovesTheTemporaryReportOfAKilledOne(t *testing.T) {
 	dir, cache := t.TempDir(), t.TempDir()
-	a := newApp(strings.NewReader(""), discard{}, discard{}, nil)
+	a := newApp(strings.NewReader(""), discard{}, discard{}, noEnvironment)
 	a.cacheFolder = func() (string, error) { return cache, nil }
 	open := func(name string) *reportFile {
 		t.Helper()

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -48,25 +48,25 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.connect(ctx, host, redact.Secret{})
+	l, err := a.session.Connect(ctx, host)
 	if err != nil {
 		return err
 	}
-	if err := a.settleToken(l); err != nil {
+	if err := a.session.CheckTokens(l); err != nil {
 		return err
 	}
-	f := &feed[report.Repository]{a: a, options: options, link: l, namespace: namespace}
+	f := &lister[report.Repository]{a: a, options: options, server: l, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
-		for r, err := range l.catalog.Repositories(ctx, namespace) {
+		for r, err := range l.Catalog.Repositories(ctx, namespace) {
 			if r.Err != nil {
-				f.unknown(l.host+"/"+namespace+"/"+r.Name, r.Err)
+				f.unknown(l.Host+"/"+namespace+"/"+r.Name, r.Err)
 				continue
 			}
 			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
-				Host: l.host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
+				Host: l.Host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
 				State: r.State, LastModified: r.LastModified,
 			}, err) || err != nil {
 				return
@@ -76,7 +76,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 		switch {
 		case errors.Is(err, discover.ErrTokenIgnored):
 			f.token = report.TokenIgnored
-		case err == nil && l.client.HasToken():
+		case err == nil && l.Client.HasToken():
 			f.token = report.TokenAccepted
 		}
 		if err != nil {
@@ -92,23 +92,23 @@ func (a *app) repos(ctx context.Context, arg string) error {
 // afterListing tells a namespace without repositories to see from one that
 // does not exist, for the listing is the same (doc/quay-api.md section 1), and
 // an answer for an anonymous caller from one for the token's user.
-func (a *app) afterListing(ctx context.Context, l *link, namespace string, listed, odd int, known bool) error {
+func (a *app) afterListing(ctx context.Context, l *session.Server, namespace string, listed, odd int, known bool) error {
 	if listed+odd == 0 {
-		exists, err := l.catalog.Namespace(ctx, namespace)
+		exists, err := l.Catalog.Namespace(ctx, namespace)
 		switch {
 		case err != nil:
 			return err
 		case !exists:
-			return noNamespace(namespace, l)
+			return l.NoNamespace(namespace)
 		}
-		a.talk.note("%s exists, and shows you no repositories", namespace)
+		a.console.Note("%s exists, and shows you no repositories", namespace)
 	}
-	if !l.client.HasToken() {
+	if !l.Client.HasToken() {
 		return nil
 	}
 	if listed == 0 {
 		var err error
-		if known, err = l.catalog.TokenKnown(ctx); err != nil {
+		if known, err = l.Catalog.TokenKnown(ctx); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay"
 )
 
@@ -97,14 +98,14 @@ func exactly(names ...string) cobra.PositionalArgs {
 
 // A timeoutError is the cause of a context that --timeout ended.
 type timeoutError struct {
-	after   time.Duration
-	trouble func() string // why a server gave no answer of late, or ""
+	after     time.Duration
+	lastError func() string // why a server did not answer of late, or ""
 }
 
 func (e *timeoutError) Error() string {
 	text := fmt.Sprintf("gave up after %s (--timeout)", e.after)
-	if why := e.trouble(); why != "" {
-		text += "; " + lastError + why
+	if why := e.lastError(); why != "" {
+		text += "; " + session.LastErrorPrefix + why
 	}
 	return text
 }
@@ -143,42 +144,45 @@ func (a *app) limited(ctx context.Context) (context.Context, context.CancelFunc)
 	if d <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, d, &timeoutError{d, a.trouble})
+	return context.WithTimeoutCause(ctx, d, &timeoutError{d, func() string { return a.session.LastError() }})
 }
 
 // prepare reads the config file and completes and checks the flags.
 func (a *app) prepare(ctx context.Context, cmd *cobra.Command) error {
-	_, plain := a.env("NO_COLOR")
-	a.talk.setup(a.flags, a.screen != nil, !plain)
-	if err := a.loadConfig(ctx); err != nil {
+	a.console.Setup(a.flags.console())
+	config, err := session.ReadConfig(ctx, a.flags.config, a.configFolder)
+	if err != nil {
 		return err
 	}
-	a.applyDefaults(cmd)
-	a.talk.setup(a.flags, a.screen != nil, !plain)
-	return a.checkFlags(cmd)
+	a.applyDefaults(cmd, config.Defaults)
+	a.console.Setup(a.flags.console())
+	a.session = session.New(session.Options{
+		Settings: a.flags.Settings, Config: config, Env: a.env, Stdin: a.stdin,
+		Console: a.console, Logger: a.console.Log, Redactor: a.console.Redactor, UserAgent: userAgent(),
+	})
+	return a.checkFlags(cmd, config.Defaults)
 }
 
-func (a *app) checkFlags(cmd *cobra.Command) error {
-	origin := func(flag string, inConfig bool) string {
+func (a *app) checkFlags(cmd *cobra.Command, d session.Defaults) error {
+	source := func(flag string, inConfig bool) string {
 		if inConfig && !cmd.Flags().Changed(flag) {
 			return "config: defaults." + strings.ReplaceAll(flag, "-", "_")
 		}
 		return "--" + flag
 	}
-	d := a.config.Defaults
 	switch {
 	case a.flags.jobs < 1 || a.flags.jobs > discover.MaxJobs:
-		return usagef("%s is %d, and must be from 1 to %d", origin("jobs", d.Jobs != nil), a.flags.jobs, discover.MaxJobs)
-	case a.flags.connections < 1 || a.flags.connections > quay.MaxConnections:
-		return usagef("--connections is %d, and must be from 1 to %d", a.flags.connections, quay.MaxConnections)
-	case !(a.flags.rate >= 0) || math.IsInf(a.flags.rate, 0):
-		return usagef("--rate is %v, and must not be negative", a.flags.rate)
-	case a.flags.burst < 0:
-		return usagef("--burst is %d, and must not be negative", a.flags.burst)
+		return usagef("%s is %d, and must be from 1 to %d", source("jobs", d.Jobs != nil), a.flags.jobs, discover.MaxJobs)
+	case a.flags.Connections < 1 || a.flags.Connections > quay.MaxConnections:
+		return usagef("--connections is %d, and must be from 1 to %d", a.flags.Connections, quay.MaxConnections)
+	case !(a.flags.Rate >= 0) || math.IsInf(a.flags.Rate, 0):
+		return usagef("--rate is %v, and must not be negative", a.flags.Rate)
+	case a.flags.Burst < 0:
+		return usagef("--burst is %d, and must not be negative", a.flags.Burst)
 	case a.flags.timeout < 0:
-		return usagef("%s is %s, and must not be negative", origin("timeout", d.Timeout != nil), a.flags.timeout)
+		return usagef("%s is %s, and must not be negative", source("timeout", d.Timeout != nil), a.flags.timeout)
 	case a.flags.logFormat != "text" && a.flags.logFormat != "json":
-		return usagef("%s is %q, and must be text or json", origin("log-format", d.LogFormat != nil), a.flags.logFormat)
+		return usagef("%s is %q, and must be text or json", source("log-format", d.LogFormat != nil), a.flags.logFormat)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type rows struct {
 
 func (a *app) newRows() rows {
 	r := rows{to: a.out, lines: &[][]string{}}
-	if a.showy && a.columns != nil {
+	if a.stdoutTTY && a.columns != nil {
 		r.width = a.columns()
 	}
 	return r

@@ -111,7 +111,7 @@ func TestUsageErrorsShowNoSecret(t *testing.T) {
 		{[]string{"copy", "quay.io/stackfleet/*:1?token=hush", "oci:mirror"}, "$QUAYSIDE_TOKEN"},
 		{[]string{"repos", "stackfleet", "--server", "https://quay.example.org?token=hush", "--plain-http"}, "--plain-http contradicts"},
 		{[]string{"repos", "stackfleet", "-thush"}, "unknown shorthand flag"},
-		{[]string{"repos", "stackfleet", "--token-file", "hush"}, "--token-file takes the name of a file"},
+		{[]string{"repos", "stackfleet", "--token-file", "hush"}, "--token-file needs the name of a file"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := command(t.Context(), &stdout, &stderr, nil, append(test.args, "--config", config, "-vv")...)

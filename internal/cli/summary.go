@@ -4,15 +4,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 )
 
 // An outcome is what became of one target. It is zero until its search has ended.
@@ -28,7 +30,7 @@ type outcome struct {
 }
 
 // outcomeOf judges a run that has ended.
-func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *link) outcome {
+func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *session.Server) outcome {
 	if errors.Is(err, discover.ErrTokenIgnored) {
 		err = nil // there is an answer, and ignored says what it lacks
 	}
@@ -40,14 +42,14 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	case errors.Is(err, context.Canceled):
 		o.err, o.code = errors.New(interrupted), exitInterrupted
 	case errors.Is(err, discover.ErrNoNamespace):
-		o.err, o.code = noNamespace(namespace, l), exitFailed
+		o.err, o.code = l.NoNamespace(namespace), exitFailed
 		o.hints = nil // they say the same
 	case err != nil:
-		o.err, o.code = l.advise(err), exitCode(err)
+		o.err, o.code = l.Advise(err), exitCode(err)
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
-		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.name()), exitFailed
+		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.Name()), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}
@@ -68,30 +70,22 @@ func (o outcome) less(counts report.Counts) outcome {
 	return o
 }
 
-func noNamespace(name string, l *link) error {
-	err := fmt.Errorf("no organization or user is named %q on %s; names are case-sensitive", name, l.name())
-	if slices.Contains(l.aliases, name) {
-		return fmt.Errorf("%w; the config file has a server of that name: --server %s asks it", err, name)
-	}
-	return err
-}
-
 // searchOf puts a run's summary in the report's words.
-func searchOf(s discover.Summary, l *link) report.Search {
+func searchOf(s discover.Summary, l *session.Server) report.Search {
 	pruned := map[string]int{}
 	for reason, n := range s.Pruned {
 		pruned[string(reason)] = n
 	}
-	token := l.token()
+	token := l.Token()
 	switch {
-	case !l.client.HasToken():
+	case !l.Client.HasToken():
 	case s.TokenIgnored:
 		token = report.TokenIgnored
 	case s.CallerKnown == discover.Yes:
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, TokenHost: l.tokenHost(), Finished: s.Finished,
+		Pattern: s.Pattern, Host: l.Host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, TokenHost: l.TokenHost(), Finished: s.Finished,
 		Counts: report.Counts{
 			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
@@ -108,25 +102,25 @@ func paceOf(p discover.Pace) report.Pace {
 
 // tell reports on standard error how the pattern fared: why it failed, and with
 // --verbose all that its search cost.
-func (o outcome) tell(t *talk) {
+func (o outcome) tell(t *console.Console) {
 	if o.err != nil {
-		t.fail("%v", o.err)
+		t.Fail("%v", o.err)
 	}
-	if t.wordy && o.search.Namespace != string(discover.NamespaceNotFound) {
+	if t.Verbose() && o.search.Namespace != string(discover.NamespaceNotFound) {
 		s := o.search
-		t.tell(kindSearch, s.String(), append(countFields(s.Counts),
-			slog.String("pattern", s.Pattern), slog.String("host", s.Host), slog.String("token", s.Token), slog.Bool("finished", s.Finished),
+		t.Print(console.Search, s.String(), append(countFields(s.Counts),
+			slog.String("pattern", s.Pattern), slog.String("host", s.Host), slog.String("token", string(s.Token)), slog.Bool("finished", s.Finished),
 			slog.Int64("requests", s.Requests.Total), slog.Int64("with_token", s.Requests.WithToken),
 			slog.Int64("without_token", s.Requests.WithoutToken), slog.Int64("refused", s.Requests.Refused),
 			slog.Int64("retries", s.Requests.Retries), slog.String("protocol", s.Pace.Protocol),
 			slog.Int("connections", s.Pace.Connections), slog.String("limit", s.Pace.Limit), slog.Float64("rate", s.Pace.Rate))...)
 	}
 	if o.ignored {
-		t.warn(discover.HintTokenIgnored)
+		t.Warn(discover.HintTokenIgnored)
 	}
 	for _, hint := range o.hints {
 		if hint != discover.HintTokenIgnored {
-			t.hint(hint)
+			t.Hint(hint)
 		}
 	}
 }
@@ -138,7 +132,7 @@ func countFields(c report.Counts) []slog.Attr {
 
 // tellSummary writes the one line that sums a search up. There is none for one
 // image that has a line, which is the answer, nor when no search came to anything.
-func (h *hunt) tellSummary() {
+func (h *search) tellSummary() {
 	c := h.summary.Counts
 	finished, searched := true, false
 	for _, o := range h.told {
@@ -151,7 +145,7 @@ func (h *hunt) tellSummary() {
 	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 && lines > 0 {
 		return
 	}
-	h.a.talk.tell(kindSummary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
+	h.a.console.Print(console.Summary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
 }
 
 // worst is the exit code of all the patterns together, and the first error:
@@ -178,4 +172,17 @@ func worst(outcomes []outcome) (code int, first string) {
 		code = exitPart
 	}
 	return code, first
+}
+
+// printTraffic reports, with --verbose, what was sent to registries.
+func (h *search) printTraffic() {
+	if !h.a.console.Verbose() {
+		return
+	}
+	for _, t := range h.registries.Traffic() {
+		h.a.console.Print(console.Registry, t.String(), slog.String("registry", t.Registry), slog.String("host", cmp.Or(t.Host, t.Registry)),
+			slog.Int64("requests", t.Requests.Total), slog.Int64("refused", t.Requests.Refused), slog.Int64("retries", t.Requests.Retries),
+			slog.String("protocol", t.Pace.Protocol), slog.Int("connections", t.Pace.Connections),
+			slog.String("limit", t.Pace.Limit), slog.Float64("rate", t.Pace.Rate))
+	}
 }

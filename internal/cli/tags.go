@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/ref"
 )
@@ -49,23 +48,23 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
 		return usagef("tags takes a repository without a tag or a digest: quayside tags %s; has and info take an image", repositoryIn(arg))
 	}
-	l, err := a.connect(ctx, name.Host, redact.Secret{})
+	l, err := a.session.Connect(ctx, name.Host)
 	if err != nil {
 		return err
 	}
-	if err := a.settleToken(l); err != nil {
+	if err := a.session.CheckTokens(l); err != nil {
 		return err
 	}
-	f := &feed[report.Tag]{a: a, options: options, link: l, namespace: name.Namespace}
+	f := &lister[report.Tag]{a: a, options: options, server: l, namespace: name.Namespace}
 	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
 	err = f.take(ctx, func(yield func(report.Tag, error) bool) {
-		for t, err := range l.catalog.Tags(ctx, repo, discover.TagFilter{}) {
+		for t, err := range l.Catalog.Tags(ctx, repo, discover.TagFilter{}) {
 			if t.Err != nil {
-				f.unknown(l.host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Err)
+				f.unknown(l.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Err)
 				continue
 			}
 			if !yield(report.Tag{
-				Host: l.host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
+				Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
 				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Started, Expires: t.Expires,
 				Visibility: visibility(t.Public, true),
 			}, err) {
@@ -74,7 +73,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 		}
 	})
 	if err == nil && f.count == 0 {
-		a.talk.note("%s/%s has no live tag", name.Namespace, name.Repository)
+		a.console.Note("%s/%s has no live tag", name.Namespace, name.Repository)
 		return a.empty()
 	}
 	return err

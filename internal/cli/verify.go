@@ -107,14 +107,16 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	hashed := func() mirror.Progress {
 		return mirror.Progress{Fetched: done.Load(), Bytes: total.Load(), Elapsed: time.Since(begin)}
 	}
-	bars := a.transfers(hashed, func(mirror.Progress) (before, after []string) {
+	progress := &transferProgress{progress: hashed, words: func(mirror.Progress) (before, after []string) {
 		return []string{"hashed"}, nil
-	}, false)
+	}}
+	stop := a.console.Progress(false, progress.frame)
+	defer stop()
 	found, err := layout.Verify(ctx, dir, layout.VerifyOptions{Repair: repair, Progress: func(n, of int64) {
 		done.Store(n)
 		total.Store(of)
 	}})
-	bars.stop()
+	stop()
 	if err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	}
 	switch {
 	case v.Whole && v.Entries == 0 && !allowEmpty:
-		a.talk.warn("%s has no images; --allow-empty accepts that", dir)
+		a.console.Warn("%s has no images; --allow-empty accepts that", dir)
 		return &status{code: exitEmpty}
 	case v.Whole:
 		return nil
@@ -152,7 +154,7 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	if repair {
 		hint = "copy the images again: what is missing is fetched"
 	}
-	a.talk.note("%s is not whole; %s", dir, hint)
+	a.console.Note("%s is not whole; %s", dir, hint)
 	return &status{code: exitPart}
 }
 

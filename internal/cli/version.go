@@ -80,3 +80,9 @@ func versionOf(info *debug.BuildInfo) version {
 	v.Commit += modified
 	return v
 }
+
+// userAgent returns the User-Agent of requests to registries.
+func userAgent() string {
+	info, _ := debug.ReadBuildInfo()
+	return "quayside/" + versionOf(info).Version + " (+https://github.com/quayside/quayside)"
+}

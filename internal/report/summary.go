@@ -63,25 +63,34 @@ func plain(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
-// The words for what a server made of the token.
+// A TokenState is what a server made of the token.
+type TokenState string
+
+// The states, the one that most is missing from last.
 const (
-	TokenNone     = "none"             // there was none
-	TokenAway     = "for another host" // there was one, and it was not sent to this server
-	TokenAccepted = "accepted"         // the server knew its user
-	TokenIgnored  = "ignored"          // the server took the caller for anonymous
-	TokenUnproven = "unproven"         // nothing showed which
+	TokenNone     TokenState = "none"             // there was no token
+	TokenAccepted TokenState = "accepted"         // the server knew its user
+	TokenUnproven TokenState = "unproven"         // no answer showed whether it was accepted
+	TokenIgnored  TokenState = "ignored"          // the server took the caller for anonymous
+	TokenAway     TokenState = "for another host" // there was one, and it was not sent to this server
 )
+
+// Worse returns the state of two servers that a reader has to know of.
+func (t TokenState) Worse(other TokenState) TokenState {
+	order := []TokenState{TokenNone, TokenAccepted, TokenUnproven, TokenIgnored, TokenAway}
+	return order[max(slices.Index(order, t), slices.Index(order, other), 0)]
+}
 
 // A Search is what became of one pattern.
 type Search struct {
-	Pattern   string  `json:"pattern"`
-	Host      string  `json:"host"`
-	Pace      Pace    `json:"pace"`
-	Namespace string  `json:"namespace"`  // found, empty, nothing visible, not found, or ""
-	Token     string  `json:"token"`      // one of the words above
-	TokenHost *string `json:"token_host"` // the host of TokenAway; else null
-	Finished  bool    `json:"finished"`   // the listing ended and every candidate was checked
-	Error     string  `json:"error,omitempty"`
+	Pattern   string     `json:"pattern"`
+	Host      string     `json:"host"`
+	Pace      Pace       `json:"pace"`
+	Namespace string     `json:"namespace"` // found, empty, nothing visible, not found, or ""
+	Token     TokenState `json:"token"`
+	TokenHost *string    `json:"token_host"` // the host of TokenAway; else null
+	Finished  bool       `json:"finished"`   // the listing ended and every candidate was checked
+	Error     string     `json:"error,omitempty"`
 	Counts
 }
 

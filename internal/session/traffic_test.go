@@ -1,10 +1,12 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package session
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,5 +31,21 @@ func TestTrafficOfARegistry(t *testing.T) {
 	stats.Host = "registry-1.docker.io"
 	if got := trafficOf("docker.io", stats); got.Host != "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAServerThatDoesNotAnswerIsNamed(t *testing.T) {
+	h := pace.HostStats{Host: "quay.test:8443", Outage: 40 * time.Second, Left: 80 * time.Second, Trouble: "connection refused\x1b[31m"}
+	text := outage(h)
+	for _, want := range []string{"quay.test:8443 does not answer", "connection refused", "1m20s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+	if strings.Contains(text, "\x1b") {
+		t.Errorf("%q has a control character in it", text)
+	}
+	if h.Left = 0; !strings.Contains(outage(h), "given up") {
+		t.Errorf("%q", outage(h))
 	}
 }

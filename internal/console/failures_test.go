@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package console
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 
 func TestFailuresOfOneReasonAreToldTogether(t *testing.T) {
 	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	all := []failure{
+	all := []Failure{
 		{"quay.io/o/nova:1", "to/x/nova:1", []string{"quay.io/o/nova@sha256:" + a + ": 404"}},
 		{"quay.io/o/heat:1", "to/x/heat:1", []string{"push to to/x/heat: read tcp 127.0.0.1:5123->10.0.0.1:443: reset"}},
 		{"quay.io/o/ironic:1", "to/x/ironic:1", []string{"push to to/x/ironic: read tcp 127.0.0.1:5124->10.0.0.1:443: reset"}},
@@ -23,7 +23,7 @@ func TestFailuresOfOneReasonAreToldTogether(t *testing.T) {
 		{"quay.io/o/zun:1", "to/x/zun:1", []string{"blob sha256:" + b + ": bad"}},
 	}
 	var stderr bytes.Buffer
-	newTalk(&stderr).failures(all)
+	New(&stderr, noEnvironment).Failures(all)
 	want := `quayside: warning: failed: quay.io/o/nova:1: quay.io/o/nova@sha256:` + a + `: 404
 quayside: warning: 2 images failed: quay.io/o/heat:1, quay.io/o/ironic:1: push to ...: read tcp ...10.0.0.1:443: reset
 quayside: warning: 4 images failed: quay.io/o/one:1, quay.io/o/three:1, quay.io/o/two@sha256:` + b + ` and 1 more: blob sha256:...: bad
@@ -39,7 +39,7 @@ func TestMissingSignaturesOfOneReasonAreToldTogether(t *testing.T) {
 	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
 	unknown := func(d string) string { return "what is attached to sha256:" + d + " is not known: 403" }
 	lost := func(d string) string { return "attached sha256-" + d + ".sig could not be copied: 404" }
-	all := []failure{
+	all := []Failure{
 		{"quay.io/o/glance:1", "quay.io/o/glance:1", []string{unknown(a)}},
 		{"quay.io/o/heat:1", "quay.io/o/heat:1", []string{unknown(b), unknown(a), unknown(a)}},
 		{"quay.io/o/ironic:1", "quay.io/o/ironic:1", []string{lost(a), unknown(b)}},
@@ -49,7 +49,7 @@ func TestMissingSignaturesOfOneReasonAreToldTogether(t *testing.T) {
 		{"quay.io/o/two:1", "quay.io/o/two:1", []string{lost(b)}},
 	}
 	var stderr bytes.Buffer
-	newTalk(&stderr).unsigned(all)
+	New(&stderr, noEnvironment).Unsigned(all)
 	want := `quayside: warning: signatures of 4 images are missing: quay.io/o/glance:1, quay.io/o/heat:1, quay.io/o/manila:1 and 1 more: what is attached to sha256:... is not known: 403
 quayside: warning: quay.io/o/ironic:1: signatures are missing: attached sha256-` + a + `.sig could not be copied: 404; what is attached to sha256:` + b + ` is not known: 403
 quayside: warning: signatures of 2 images are missing: quay.io/o/one:1, quay.io/o/two:1: attached sha256-....sig could not be copied: 404
@@ -58,3 +58,5 @@ quayside: warning: signatures of 2 images are missing: quay.io/o/one:1, quay.io/
 		t.Error(diff)
 	}
 }
+
+func noEnvironment(string) (string, bool) { return "", false }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -28,7 +28,7 @@ const inspections = 32
 type target struct {
 	pattern ref.Pattern
 	image   ref.Image // with a digest, or zero
-	link    *link
+	server  *session.Server
 }
 
 func (t target) namespace() string {
@@ -58,16 +58,16 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 	return targets, nil
 }
 
-// A hunt finds the images that targets mean. Targets of one host are searched one after
+// A search finds the images that targets mean. Targets of one host are searched one after
 // the other, and hosts side by side: a host that does not answer does not delay another.
-type hunt struct {
+type search struct {
 	a          *app
 	targets    []target
 	all        bool    // what is absent or unknown is yielded, too
 	failAbsent bool    // every image that is absent is one too few
 	failEmpty  bool    // an answer without an image is none
 	labels     []label // that images have to have
-	registries *registries
+	registries *session.Registries
 	show       func(discover.Progress) // receives how far the whole is; safe for concurrent use
 	skip       func(report.Image) bool // leaves images out; or nil
 	unknown    func(report.Gap)        // told of each; or nil
@@ -84,26 +84,28 @@ type hunt struct {
 	told    []outcome // of each target; it has not ended unless it says so
 }
 
-// hunt prepares to find what targets mean. Nothing is sent.
-func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hunt, err error) {
-	h = &hunt{a: a, targets: targets, labels: labels, summary: report.NewSummary(), told: make([]outcome, len(targets))}
+// search prepares to find what targets mean. Nothing is sent.
+func (a *app) search(ctx context.Context, targets []target, labels []label) (h *search, err error) {
+	h = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), told: make([]outcome, len(targets))}
 	for i, t := range targets {
 		host := t.pattern.Host
 		if t.image.Digest != "" {
 			host = t.image.Host
 		}
-		if targets[i].link, err = a.connect(ctx, host, redact.NewSecret(ref.Secret{}.Reveal())); err != nil {
+		if targets[i].server, err = a.session.Connect(ctx, host); err != nil {
 			return nil, err
 		}
 	}
-	var links []*link
+	var servers []*session.Server
+	var sources []session.Source
 	for _, t := range targets {
-		links = append(links, t.link)
+		servers = append(servers, t.server)
+		sources = append(sources, session.Source{Server: t.server, Namespace: t.namespace()})
 	}
-	if err := a.settleToken(links...); err != nil {
+	if err := a.session.CheckTokens(servers...); err != nil {
 		return nil, err
 	}
-	h.registries = a.registries(targets)
+	h.registries = a.session.Registries(sources)
 	if len(targets) > 1 {
 		h.seen = map[string]bool{}
 	}
@@ -111,7 +113,7 @@ func (a *app) hunt(ctx context.Context, targets []target, labels []label) (h *hu
 }
 
 // images finds the images as they are ranged over, in no order.
-func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
+func (h *search) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
 		defer h.conclude()
 		for _, gap := range h.lost {
@@ -120,7 +122,7 @@ func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 		h.progress.begin(len(h.targets))
 		byHost := map[string][]int{}
 		for i, t := range h.targets {
-			byHost[t.link.host] = append(byHost[t.link.host], i)
+			byHost[t.server.Host] = append(byHost[t.server.Host], i)
 		}
 		var hosts []func(context.Context) iter.Seq[report.Image]
 		for _, indexes := range byHost {
@@ -135,7 +137,7 @@ func (h *hunt) images(ctx context.Context) iter.Seq[report.Image] {
 }
 
 // resolveAll finds the images of some targets, one target after the other.
-func (h *hunt) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Image] {
+func (h *search) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
 		for _, index := range indexes {
 			if h.resolve(ctx, index, yield); ctx.Err() != nil {
@@ -147,7 +149,7 @@ func (h *hunt) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Im
 
 // conclude adds up the outcomes, and orders what is unknown or missing by name, so that two
 // runs can be compared.
-func (h *hunt) conclude() {
+func (h *search) conclude() {
 	for _, o := range h.told {
 		if o.search.Pattern != "" {
 			h.summary.Add(o.search)
@@ -162,7 +164,7 @@ func (h *hunt) conclude() {
 
 // resolve yields the images of one target, and records its outcome. It uses nothing that
 // the searches of other hosts use.
-func (h *hunt) resolve(ctx context.Context, index int, yield func(report.Image) bool) {
+func (h *search) resolve(ctx context.Context, index int, yield func(report.Image) bool) {
 	t := h.targets[index]
 	var counts report.Counts
 	labelled := func(results iter.Seq[report.Image]) {
@@ -179,12 +181,12 @@ func (h *hunt) resolve(ctx context.Context, index int, yield func(report.Image) 
 		h.told[index] = outcome{ended: true, complete: true}.less(counts)
 		return
 	}
-	p, l := t.pattern, t.link
-	if p.Host != "" && p.Host != l.host {
+	p, l := t.pattern, t.server
+	if p.Host != "" && p.Host != l.Host {
 		p.Host = "" // a name that the config file has for the server
 	}
-	run := discover.Resolve(ctx, l.catalog, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.talk.log, Pruned: h.all || h.failAbsent,
+	run := discover.Resolve(ctx, l.Catalog, p, discover.Options{
+		Jobs: h.a.flags.jobs, Logger: h.a.console.Log, Pruned: h.all || h.failAbsent,
 		Progress: func(p discover.Progress) {
 			if h.show != nil {
 				h.show(h.progress.set(index, p))
@@ -228,7 +230,7 @@ func count(c *report.Counts, i report.Image) {
 // byDigest is the image of a target that names its digest.
 func byDigest(t target) report.Image {
 	return report.Image{
-		Verdict: report.Present, Host: t.link.host, Namespace: t.image.Namespace, Repository: t.image.Repository,
+		Verdict: report.Present, Host: t.server.Host, Namespace: t.image.Namespace, Repository: t.image.Repository,
 		Tag: t.image.Tag, Digest: t.image.Digest, Named: t.image.Tag == "", // or a report has it
 	}
 }
@@ -236,7 +238,7 @@ func byDigest(t target) report.Image {
 // label keeps a present image's verdict when it has the labels. It is Absent
 // when it has not, Unknown when that could not be found out, and "" when the
 // command ends meanwhile.
-func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
+func (h *search) label(ctx context.Context, i report.Image) report.Image {
 	if i.Verdict != report.Present {
 		return i
 	}
@@ -256,9 +258,9 @@ func (h *hunt) label(ctx context.Context, i report.Image) report.Image {
 }
 
 // inspect fetches what an image is made of. Its errors name the image.
-func (h *hunt) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
+func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
 	defer h.looked.Add(1)
-	r, err := h.registries.source(i.Host)
+	r, err := h.registries.Source(i.Host)
 	if err != nil {
 		return mirror.Info{}, fmt.Errorf("%s: %w", mirrored(i).Reference(), err)
 	}
@@ -278,19 +280,19 @@ func mirrored(i report.Image) mirror.Image {
 	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: i.Digest}
 }
 
-// aside tells what goes on besides the search, and why its requests wait.
-func (h *hunt) aside() (parts []string) {
+// activities returns what goes on besides the search, and why its requests wait.
+func (h *search) activities() (parts []string) {
 	if n := h.looked.Load(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d looked into", n))
 	}
-	if why := h.registries.pressure(); why != "" {
+	if why := h.registries.Delay(); why != "" {
 		parts = append(parts, why)
 	}
 	return parts
 }
 
 // take counts one verdict and hands it on. It returns false when nobody reads any more.
-func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
+func (h *search) take(i report.Image, yield func(report.Image) bool) bool {
 	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
 		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Reason})
 	}
@@ -320,7 +322,7 @@ func (h *hunt) take(i report.Image, yield func(report.Image) bool) bool {
 }
 
 // gap adds an image that nothing is known about.
-func (h *hunt) gap(gap report.Gap) {
+func (h *search) gap(gap report.Gap) {
 	h.summary.Gaps = append(h.summary.Gaps, gap)
 	if h.unknown != nil {
 		h.unknown(gap)
@@ -333,9 +335,9 @@ func leftOut(i report.Image) bool {
 	return i.Reason == string(discover.TooOld) || i.Reason == unlabelled
 }
 
-// verdict is the exit code of the hunt and the error it ended with first. That an
+// verdict is the exit code of the search and the error it ended with first. That an
 // image is absent is certain, however much else is unknown.
-func (h *hunt) verdict() (code int, first string) {
+func (h *search) verdict() (code int, first string) {
 	code, first = worst(h.told)
 	switch {
 	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):
@@ -352,36 +354,36 @@ func (h *hunt) verdict() (code int, first string) {
 }
 
 // complete reports whether nothing is missing from the answer: see doc/output.md.
-func (h *hunt) complete() bool {
+func (h *search) complete() bool {
 	return len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
 }
 
 // token is what the servers of all targets made of the token, and the host that it is
 // for if one of them did not get it. The word is that of the server that most is
 // missing from.
-func (h *hunt) token() (word string, host *string) {
+func (h *search) token() (word report.TokenState, host *string) {
 	word = report.TokenNone
 	for i, t := range h.targets {
-		of := cmp.Or(h.told[i].search.Token, t.link.token())
-		word, host = weigh(word, of), cmp.Or(host, t.link.tokenHost())
+		of := cmp.Or(h.told[i].search.Token, t.server.Token())
+		word, host = word.Worse(of), cmp.Or(host, t.server.TokenHost())
 	}
 	return word, host
 }
 
 // tell names what is unknown, and says how each pattern fared.
-func (h *hunt) tell() {
+func (h *search) tell() {
 	for _, gap := range h.summary.Gaps {
-		h.a.talk.unknown(gap)
+		h.a.console.Unknown(gap)
 	}
 	for _, gap := range h.absent {
-		h.a.talk.absent(gap)
+		h.a.console.Absent(gap)
 	}
 	for _, o := range h.told {
 		if o.search.Pattern != "" {
-			o.tell(h.a.talk)
+			o.tell(h.a.console)
 		}
 	}
-	for _, remedy := range h.registries.remedies() {
-		h.a.talk.hint(remedy)
+	for _, remedy := range h.registries.Advice() {
+		h.a.console.Hint(remedy)
 	}
 }

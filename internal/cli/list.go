@@ -12,54 +12,54 @@ import (
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
-	"github.com/quayside/quayside/quay"
+	"github.com/quayside/quayside/internal/session"
 )
 
 // partly goes with what was printed before something failed.
 const partly = "the answer is not complete: it holds what was known by then"
 
-// A feed takes the records of a plain list and writes them: as they come, or
+// A lister takes the records of a plain list and writes them: as they come, or
 // at the end, as the format wants it.
-type feed[R report.Record] struct {
+type lister[R report.Record] struct {
 	a         *app
 	options   report.Options
-	link      *link
+	server    *session.Server
 	namespace string
 	order     func(a, b R) int // of what is written at the end; nil: as it came
 	count     int
-	token     string // what the server made of the token; "": as the link says
+	token     report.TokenState // what the server made of the token; "": as the server says
 	kept      []R
-	gaps      []report.Gap // rows that make no sense
+	gaps      []report.Gap // rows that cannot be understood
 }
 
-// unknown records a row of the list that makes no sense.
-func (f *feed[R]) unknown(reference string, err error) {
+// unknown records a row of the list that cannot be understood.
+func (f *lister[R]) unknown(reference string, err error) {
 	reason := discover.ReasonOf(err)
 	f.gaps = append(f.gaps, report.Gap{Reference: reference, Reason: string(reason), Error: f.a.cause(err, reason)})
 }
 
-// feedSummary closes the answer of a plain list.
-type feedSummary struct {
+// listSummary closes the answer of a plain list.
+type listSummary struct {
 	tally
 	Gaps []report.Gap `json:"unknown"`
 }
 
 // tally counts the records of an answer and what they cost.
 type tally struct {
-	Results   int             `json:"results"`
-	Requests  report.Requests `json:"requests"`
-	Token     string          `json:"token"`
-	TokenHost *string         `json:"token_host"`
+	Results   int               `json:"results"`
+	Requests  report.Requests   `json:"requests"`
+	Token     report.TokenState `json:"token"`
+	TokenHost *string           `json:"token_host"`
 }
 
 // tallyOf counts results and what was sent to some servers.
-func tallyOf(results int, links ...*link) tally {
+func tallyOf(results int, links ...*session.Server) tally {
 	t := tally{Results: results, Token: report.TokenNone}
-	counted := map[*link]bool{}
+	counted := map[*session.Server]bool{}
 	for _, l := range links {
-		t.Token = weigh(t.Token, l.token())
-		t.TokenHost = cmp.Or(t.TokenHost, l.tokenHost())
-		if s := l.client.Stats(); !counted[l] {
+		t.Token = t.Token.Worse(l.Token())
+		t.TokenHost = cmp.Or(t.TokenHost, l.TokenHost())
+		if s := l.Client.Stats(); !counted[l] {
 			counted[l] = true
 			t.Requests.Total += s.Requests
 			t.Requests.WithToken += s.WithToken
@@ -73,14 +73,15 @@ func tallyOf(results int, links ...*link) tally {
 
 // take writes all the records, and the ending. It returns the error that ended
 // them, in words that help.
-func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
+func (f *lister[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 	streams := f.options.Format.Streams()
-	meter := f.a.meter(streams, f.aside)
-	defer meter.stop()
+	progress := &searchProgress{more: delays(f.server)}
+	stop := progress.show(f.a, streams)
+	defer stop()
 	var failed error
 	for r, err := range records {
 		if err != nil {
-			failed = f.link.explain(ctx, f.namespace, err)
+			failed = f.server.Explain(ctx, f.namespace, err)
 			break
 		}
 		f.count++
@@ -90,10 +91,10 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 			break
 		}
 		if f.count%100 == 0 {
-			meter.show(discover.Progress{Listing: true, Listed: f.count})
+			progress.set(discover.Progress{Listing: true, Listed: f.count})
 		}
 	}
-	meter.stop()
+	stop()
 	if err := f.end(ctx, failed); err != nil {
 		return err
 	}
@@ -101,27 +102,31 @@ func (f *feed[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
 		return failed
 	}
 	for _, gap := range f.gaps {
-		f.a.talk.unknown(gap)
+		f.a.console.Unknown(gap)
 	}
 	switch {
 	case failed != nil && f.count > 0:
-		f.a.talk.warn(partly)
+		f.a.console.Warn(partly)
 	case failed == nil && len(f.gaps) > 0:
 		failed = &status{code: exitPart}
 	}
 	return failed
 }
 
-// aside tells why requests wait.
-func (f *feed[R]) aside() []string {
-	if why := holdUp(f.link.catalog.Pace()); why != "" {
-		return []string{why}
+// delays returns why requests to some servers wait.
+func delays(servers ...*session.Server) func() []string {
+	return func() (all []string) {
+		for _, s := range servers {
+			if why := s.Delay(); why != "" && !slices.Contains(all, why) {
+				all = append(all, why)
+			}
+		}
+		return all
 	}
-	return nil
 }
 
-func (f *feed[R]) end(ctx context.Context, failed error) error {
-	summary := feedSummary{tallyOf(f.count, f.link), append([]report.Gap{}, f.gaps...)}
+func (f *lister[R]) end(ctx context.Context, failed error) error {
+	summary := listSummary{tallyOf(f.count, f.server), append([]report.Gap{}, f.gaps...)}
 	summary.Token = cmp.Or(f.token, summary.Token)
 	end := report.Ending{Complete: failed == nil && len(f.gaps) == 0, Summary: summary}
 	end.Error = f.a.ending(ctx, failed)
@@ -147,16 +152,4 @@ func (a *app) ending(ctx context.Context, failed error) string {
 		return interrupted
 	}
 	return a.hidden(failed)
-}
-
-// explain tells a namespace that does not exist from a repository that is
-// private or missing: to those who may not read it, the answer is the same
-// (doc/quay-api.md section 3).
-func (l *link) explain(ctx context.Context, namespace string, err error) error {
-	if errors.Is(err, quay.ErrUnauthenticated) || errors.Is(err, quay.ErrForbidden) {
-		if exists, asked := l.catalog.Namespace(ctx, namespace); asked == nil && !exists {
-			return noNamespace(namespace, l)
-		}
-	}
-	return l.advise(err)
 }

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package session
 
 import (
 	"testing"
@@ -20,7 +20,7 @@ func TestSecretsOfProxies(t *testing.T) {
 		"http://proxy:3128":                   "me and pr0xy/secret",
 	} {
 		var hide redact.Redactor
-		environmentSecrets(&hide, func(name string) (string, bool) { return address, name == "HTTPS_PROXY" })
+		HideEnvironment(&hide, func(name string) (string, bool) { return address, name == "HTTPS_PROXY" })
 		if got := hide.Text("me and pr0xy/secret"); got != want {
 			t.Errorf("%s: %q, want %q", address, got, want)
 		}

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package console
 
 import (
 	"io"
@@ -12,13 +12,14 @@ import (
 	"golang.org/x/term"
 )
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether w is a terminal.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// columns is how wide a terminal is, or 0.
-func columns(w io.Writer) int {
+// Width returns how many columns a terminal has, or 0 if w is none.
+func Width(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 			return width
@@ -27,19 +28,16 @@ func columns(w io.Writer) int {
 	return 0
 }
 
-// movesCursor reports whether a terminal understands escape sequences. On Windows,
-// where nobody sets TERM, it does.
+// movesCursor reports whether a terminal understands escape sequences. On Windows, where
+// nobody sets TERM, it does.
 func movesCursor(env func(string) (string, bool)) bool {
 	name, _ := env("TERM")
 	return name != "dumb" && (name != "" || runtime.GOOS == "windows")
 }
 
-// speaksUTF8 reports whether the locale has characters beyond ASCII. Windows and
-// macOS have them unless a locale says otherwise.
+// speaksUTF8 reports whether the locale has characters beyond ASCII. Windows and macOS have
+// them unless a locale says otherwise.
 func speaksUTF8(env func(string) (string, bool)) bool {
-	if env == nil {
-		return false
-	}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale, _ := env(name); locale != "" {
 			locale = strings.ToLower(locale)
@@ -49,9 +47,9 @@ func speaksUTF8(env func(string) (string, bool)) bool {
 	return runtime.GOOS == "windows" || runtime.GOOS == "darwin"
 }
 
-// ellipsis stands where a text was cut.
-func (a *app) ellipsis() string {
-	if a.talk.ascii {
+// Ellipsis stands for what was cut off a text.
+func (c *Console) Ellipsis() string {
+	if c.ASCII {
 		return "..."
 	}
 	return "…"

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package session
 
 import (
 	"context"
@@ -14,18 +14,16 @@ import (
 	"time"
 )
 
-// The rules for a file that a flag or the config file names. It may be a pipe, such
-// as the <(...) of a shell, a FIFO or a device. Nothing waits for one longer than
-// the command may take: it is opened without blocking, and what is read or written
-// ends with the context.
+// A file that a flag or the config file names may be a pipe, such as the <(...) of a shell, a
+// FIFO or a device. It is opened without blocking, and reads and writes end with the
+// context, so that nothing waits longer than the command may take.
 
 const (
-	// partnerTime is how long a FIFO may lack a process at its other end.
+	// partnerTime is how long a FIFO may have no process at its other end.
 	partnerTime = 10 * time.Second
 	partnerPoll = 20 * time.Millisecond
-	// lastWords is how long a pipe's reader may take for what is written after
-	// the context has ended.
-	lastWords = time.Second
+	// finalWrite is how long a write may take after the context has ended.
+	finalWrite = time.Second
 
 	maxConfig = 1 << 20
 	maxCA     = 16 << 20
@@ -33,7 +31,7 @@ const (
 
 // readFile reads a file of at most so many bytes. It returns what it knows of the
 // file, too, if there is one.
-func readFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo, error) {
+func ReadFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +50,7 @@ func readFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	// The end of a FIFO that nobody has opened to write is no end. A pipe that a
 	// shell made (/dev/fd/63) has had its writer.
-	if fifo := info.Mode()&os.ModeNamedPipe != 0 && !inherited(name); fifo {
+	if fifo := info.Mode()&os.ModeNamedPipe != 0 && !Inherited(name); fifo {
 		for began := time.Now(); err == nil && len(text) == 0 && time.Since(began) < partnerTime && pause(ctx); {
 			text, err = io.ReadAll(io.LimitReader(file, most+1))
 		}
@@ -71,14 +69,14 @@ func readFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 	return text, info, nil
 }
 
-// A sink is a file to write into. Its writes fail soon after its context has ended
-// if nobody reads them.
-type sink struct {
+// A Sink is a file to write to. Writes that nobody reads fail soon after the context has
+// ended.
+type Sink struct {
 	*os.File
 	release func() bool // nil for the process's own file, which stays open
 }
 
-func (s *sink) Close() error {
+func (s *Sink) Close() error {
 	if s.release == nil {
 		return nil
 	}
@@ -87,9 +85,9 @@ func (s *sink) Close() error {
 }
 
 // openSink opens a file to write into, and with O_CREATE makes it.
-func openSink(ctx context.Context, name string, flag int) (*sink, error) {
+func OpenSink(ctx context.Context, name string, flag int) (*Sink, error) {
 	if file := redirected(name); file != nil {
-		return &sink{file, nil}, nil
+		return &Sink{file, nil}, nil
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK|flag, 0o666)
 	for began := time.Now(); errors.Is(err, syscall.ENXIO); { // a FIFO without a reader
@@ -102,18 +100,18 @@ func openSink(ctx context.Context, name string, flag int) (*sink, error) {
 		return nil, err
 	}
 	// A regular file has no deadline, and needs none.
-	release := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(time.Now().Add(lastWords)) })
-	return &sink{file, release}, nil
+	release := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(time.Now().Add(finalWrite)) })
+	return &Sink{file, release}, nil
 }
 
 // inherited reports whether a name is that of a file this process was given open.
-func inherited(name string) bool {
+func Inherited(name string) bool {
 	return strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/dev/std") || strings.HasPrefix(name, "/proc/")
 }
 
-// redirected returns standard output or error if a name is that of one which goes to a
-// regular file; else nil. If such a file were opened once more, what is written there and
-// what the process writes itself would be in the same place.
+// redirected returns standard output or error if the name stands for it and it goes to a
+// regular file; otherwise nil. A second descriptor would write over what the process writes
+// itself.
 func redirected(name string) *os.File {
 	var file *os.File
 	switch name {
