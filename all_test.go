@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 		"internal/disk", "internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"golang.org/x/sync", "golang.org/x/sys",
 	},
+	"internal/disktest":     {},
 	"internal/registrytest": {"cuelabs.dev/go/oci/ociregistry"},
 	"internal/registry": {
 		"internal/manifest", "internal/redact", "internal/transport", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",

@@ -4,51 +4,23 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quayside/quayside/internal/disktest"
 	"github.com/quayside/quayside/quay/quaytest"
 )
-
-// mount makes a file system in memory with so many bytes of room. The test
-// is skipped where that is not allowed.
-func mount(t *testing.T, bytes int64) (dir string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounts a file system, which takes root")
-	}
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
-		t.Skipf("cannot mount a file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-// remount changes a file system that mount has made.
-func remount(t *testing.T, dir string, flags uintptr, options string) {
-	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|flags, options); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // On a disk that is too small, the images that fit are copied and whole, and the
 // others are named. A run with more room copies these.
 func TestCopyToAFullDisk(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 12, quaytest.ReleaseOptions{})
-	disk := mount(t, source.unique*6/10)
+	disk := disktest.Mount(t, source.unique*6/10)
 	dir := filepath.Join(disk, "layout")
 	args := []string{"copy", source.pattern(), "oci:" + dir, "--plain-http"}
 
@@ -59,7 +31,7 @@ func TestCopyToAFullDisk(t *testing.T) {
 	if n := len(checkLayout(t, dir)); n == 0 || n == len(source.data.Repositories) {
 		t.Errorf("%d of %d images are there", n, len(source.data.Repositories))
 	}
-	remount(t, disk, 0, fmt.Sprintf("size=%d", 2*source.unique))
+	disktest.Resize(t, disk, 2*source.unique)
 	mustRun(t, 0, args...)
 	if diff := cmp.Diff(source.digests(), checkLayout(t, dir)); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
@@ -73,8 +45,8 @@ func TestCopyToAFullDisk(t *testing.T) {
 func TestCopyToAReadOnlyFolder(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 2, quaytest.ReleaseOptions{})
-	disk := mount(t, 1<<20)
-	remount(t, disk, syscall.MS_RDONLY, "")
+	disk := disktest.Mount(t, 1<<20)
+	disktest.ReadOnly(t, disk)
 	said := mustRun(t, 5, "copy", source.pattern(), "oci:"+filepath.Join(disk, "layout"), "--plain-http")
 	if !strings.Contains(said, "read-only file system") {
 		t.Errorf("it does not say what is wrong:\n%s", said)
@@ -89,7 +61,7 @@ func TestCopyToAReadOnlyFolder(t *testing.T) {
 func TestLookAtAReadOnlyDisk(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})
-	disk := mount(t, 24<<20)
+	disk := disktest.Mount(t, 24<<20)
 	dir, file := filepath.Join(disk, "layout"), filepath.Join(disk, "release.tar")
 	two := source.host + "/release/image-00000[01]:" + releaseTag
 	mustRun(t, 0, "copy", two, "oci:"+dir, "--plain-http")
@@ -97,7 +69,7 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "blobs", "sha256", strings.Repeat("0", 64)), []byte("lonely"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	remount(t, disk, syscall.MS_RDONLY, "")
+	disktest.ReadOnly(t, disk)
 	mustRun(t, 0, "verify", dir)
 	if said := mustRun(t, 0, "layout", "gc", dir, "--dry-run"); !strings.Contains(said, "1 blob and 0 partial files would be removed, 6B;") {
 		t.Errorf("what gc would do:\n%s", said)
@@ -120,7 +92,7 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 func TestRoomForAnArchive(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})
-	disk := mount(t, 4*source.unique)
+	disk := disktest.Mount(t, 4*source.unique)
 	file := filepath.Join(disk, "release.tar")
 	two := source.host + "/release/image-00000[01]:" + releaseTag
 	mustRun(t, 0, "copy", two, "oci-archive:"+file, "--plain-http")
@@ -128,7 +100,7 @@ func TestRoomForAnArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	remount(t, disk, 0, fmt.Sprintf("size=%d", info.Size()*3/2))
+	disktest.Resize(t, disk, info.Size()*3/2)
 	mustRun(t, 0, "copy", two, "oci-archive:"+file, "--plain-http", "--dry-run")
 	if said := mustRun(t, 3, "copy", source.pattern(), "oci-archive:"+file, "--plain-http", "--dry-run"); !strings.Contains(said, "the disk is too small for 1 of 3 images") {
 		t.Errorf("it does not say what is wrong:\n%s", said)

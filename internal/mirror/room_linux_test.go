@@ -15,29 +15,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/quayside/quayside/internal/disktest"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
-
-// smallDisk makes a file system in memory with so many bytes of room. The test is
-// skipped if that is not allowed.
-func smallDisk(t *testing.T, bytes int64) (dir string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounts a file system, which takes root")
-	}
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
-		t.Skipf("cannot mount a file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
 
 // On a disk for half of the images, those that fit are copied, and the others are
 // named: whole images, and not a part of each.
@@ -50,7 +32,7 @@ func TestDiskForSomeImages(t *testing.T) {
 			if open != nil {
 				size *= 2
 			}
-			dir := smallDisk(t, size)
+			dir := disktest.Mount(t, size)
 			if open == nil {
 				open = func(string, layout.Options) (mirror.Destination, error) {
 					l, err := layout.Open(filepath.Join(dir, "oci"), layout.Options{})
@@ -80,7 +62,7 @@ func TestClaimsOfRoomEnd(t *testing.T) {
 	}
 	y.tag("liar", "v1", y.odd("liar", sized(y.blob("liar", "application/vnd.oci.image.layer.v1.tar", "little"), disk-4<<20)))
 	s := newSite(t, y.data)
-	l := newLayout(t, filepath.Join(smallDisk(t, disk), "oci"))
+	l := newLayout(t, filepath.Join(disktest.Mount(t, disk), "oci"))
 	r := copyTo(t, l, s.options(), s.images("v1"))
 	if r.Copied != 4 || r.Failed != 1 || !strings.Contains(failed(r), "/liar:") {
 		t.Error(show(t, r))
@@ -100,7 +82,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 			y.tag("large", "v1", y.image("large", "linux/amd64", strings.Repeat("large", 4<<20)))
 			y.tag("small", "v1", y.image("small", "linux/amd64", strings.Repeat("small", 100_000)))
 			s := newSite(t, y.data)
-			dir := smallDisk(t, disk)
+			dir := disktest.Mount(t, disk)
 			l := newLayout(t, filepath.Join(dir, "oci"))
 			o := s.options()
 			o.Jobs, o.Transfers = 1, 1
@@ -156,7 +138,7 @@ func TestNoRoomForStagedImages(t *testing.T) {
 	for name, open := range map[string]opener{"oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, late), func(t *testing.T) {
-				dir := smallDisk(t, unique*4)
+				dir := disktest.Mount(t, unique*4)
 				file := filepath.Join(dir, "all.tar")
 				stage(t, opened(t, open, file), s)
 				fetched := s.blobBytes()
