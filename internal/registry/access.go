@@ -9,17 +9,19 @@ import (
 	"net/http"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
-// A scope is what rights a request has to have: to pull from a repository, or to
-// push to it, and then to mount from another.
+// A scope is the access that a request needs: to pull from a repository or to push
+// to it, and for a mount also to pull from another repository.
 type scope struct {
 	repository string
 	push       bool
-	from       string
+	from       string // of a mount
 }
 
-// scopes are how a token for it is asked for.
+// scopes returns the scopes of a token request (distribution's token specification).
 func (s scope) scopes() []string {
 	if !s.push {
 		return []string{pullScope(s.repository)}
@@ -33,13 +35,13 @@ func (s scope) scopes() []string {
 
 func pullScope(repository string) string { return auth.ScopeRepository(repository, auth.ActionPull) }
 
-// authorized sends a request that is for the registry itself: without a
-// credential at first, unless a token for it is at hand, and again with a token
-// or password after a 401. A 401 that is returned is the registry's last word.
+// authorized sends a request to the registry itself. Without a cached token the first
+// attempt is anonymous. After a 401 the request is sent again with a token or a
+// password. If authorized returns a 401, no other credential can be tried.
 //
-// A token is asked for together with others of the same batch. When the server
-// will not have that, half of them is tried; when the token is not good for
-// this repository after all, it is asked for alone.
+// One token request covers all repositories of a batch. If the token server refuses
+// that, the batch is split. If the registry refuses the token, the repository gets a
+// token of its own.
 func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 	for {
 		a := &attempt{registry: r, scope: want}
@@ -49,15 +51,9 @@ func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 		resp, err := a.send(req)
 		switch {
 		case a.moved:
-			if req, err = renew(req); err != nil {
-				return nil, err
-			}
-		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.isAnothers():
+		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.mayBeForAnother():
 			closeBody(resp)
 			r.batches.leave(want.repository)
-			if req, err = renew(req); err != nil {
-				return nil, err
-			}
 		case err != nil:
 			return nil, err
 		default:
@@ -66,24 +62,27 @@ func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 			}
 			return a.reply(resp)
 		}
+		if req, err = transport.Resend(req); err != nil {
+			return nil, err
+		}
 	}
 }
 
-// An attempt is one request and its way to a token. Used by one goroutine.
+// An attempt sends one request until it is authorized. Used by one goroutine.
 type attempt struct {
 	registry *Registry
 	scope    scope
-	batch    *batch   // of the repository; nil for pushing, and for one that is not expected
-	others   []string // repositories to pull from that the token is asked for, too
-	used     *token   // what the last answer was given to
-	fetched  bool     // used was asked for by this attempt
-	moved    bool     // the repository is in another batch by now: to be made again
+	batch    *batch   // of the repository; nil if it pushes, or is in no batch
+	others   []string // repositories of the batch that the token is also requested for
+	used     *token   // sent with the last request
+	fetched  bool     // used was requested by this attempt
+	moved    bool     // the repository is in another batch now: a new attempt is needed
 	unmet    error    // why no challenge of the last 401 can be met
 	dead     []string // realms that did not answer
 }
 
-// maxTries is how often a request is sent, at most: without a token or with one
-// at hand, with another that was at hand, and with a new one.
+// maxTries bounds how often an attempt sends the request: anonymous or with a cached
+// token, with another cached token, and with a new one.
 const maxTries = 3
 
 // send sends the request, and after a 401 again with a token or a password.
@@ -95,7 +94,7 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		out := next.Clone(req.Context())
 		if a.used != nil {
-			r.batches.setPublic(a.scope.repository, false) // or it would not be asked for
+			r.batches.setPublic(a.scope.repository, false) // a public repository would not have needed the token
 			out.Header.Set("Authorization", a.used.scheme.String()+" "+a.used.value)
 		}
 		resp, err := r.sendAnonymous(out)
@@ -120,15 +119,15 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if next, err = renew(req); err != nil {
+		if next, err = transport.Resend(req); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// isDead reports whether a way to a token failed because its realm gave no answer,
-// and records that: another challenge may be met.
-func (a *attempt) isDead(ctx context.Context, w *way, err error) bool {
+// isDead reports whether a challenge could not be met because its realm did not
+// answer, and remembers the realm. Then another challenge may be met.
+func (a *attempt) isDead(ctx context.Context, w *authMethod, err error) bool {
 	e, is := errors.AsType[*Error](err)
 	if !is || ctx.Err() != nil || w.scheme != auth.SchemeBearer || e.Status != 0 || errors.Is(err, ErrMalformed) {
 		return false
@@ -138,23 +137,24 @@ func (a *attempt) isDead(ctx context.Context, w *way, err error) bool {
 	return true
 }
 
-// isAnothers tells whether a token that turned out not to be good for the
-// repository may have been bought with another's credentials, or did not say
-// what it is good for. What says itself that it does not grant the repository,
-// for its own credentials, is no better alone, and neither is its own password.
-func (a *attempt) isAnothers() bool {
+// mayBeForAnother reports whether a token that the registry refused may have been
+// requested with the credentials of another repository of the batch. A new token that
+// lists its access and omits this repository, or a password, would not improve if it
+// were requested alone.
+func (a *attempt) mayBeForAnother() bool {
 	if a.used == nil || a.fetched && (a.used.denies(a.scope) || a.used.scheme == auth.SchemeBasic) {
 		return false
 	}
 	return a.registry.batches.several(a.batch)
 }
 
-// errMoved ends an attempt that is to be made again.
+// errMoved ends an attempt whose repository is in another batch now.
 var errMoved = errors.New("another batch")
 
-// authorize finds the token to use next: one that is at hand and was not tried,
-// or a new one, which is asked for once by all that need the same.
-func (a *attempt) authorize(ctx context.Context, w *way) error {
+// authorize chooses the token to send next: a cached one that was not tried, or a new
+// one. Attempts of one batch request a token one after the other, so that the second
+// finds the token of the first.
+func (a *attempt) authorize(ctx context.Context, w *authMethod) error {
 	r := a.registry
 	r.batches.setPublic(a.scope.repository, false)
 	var key any = a.scope
@@ -175,10 +175,10 @@ func (a *attempt) authorize(ctx context.Context, w *way) error {
 		return errMoved
 	}
 	r.tokens.drop(a.used)
-	t, refused, err := a.buy(ctx, w)
+	t, refused, err := a.fetchToken(ctx, w)
 	if err != nil {
 		if refused && len(a.others) > 0 {
-			r.log.DebugContext(ctx, "no token for so many", "repositories", len(a.others)+1)
+			r.log.DebugContext(ctx, "token request refused; splitting the batch", "repositories", len(a.others)+1)
 			r.batches.split(a.batch)
 			a.moved = true
 		}

@@ -9,27 +9,28 @@ import (
 	"sync"
 )
 
-// A batch is repositories whose token is asked for in one request. It has a
-// bound: a Quay's token says each name twice, and has to fit into one line of
-// a header, 8 kB (doc/quay-api.md section 5: 51 names of 20 characters, 33 of 50).
+// The size of a batch is bounded because a Quay's token holds each name twice, and has
+// to fit into one header line of 8 kB (doc/quay-api.md section 5: 51 names of 20
+// characters, 33 of 50).
 const (
-	maxBatch     = 30
-	maxBatchCost = 5000 // bytes of a token's payload that names take
-	costPerName  = 90   // bytes, beside the name itself, twice
+	maxBatch     = 30   // names
+	maxBatchCost = 5000 // bytes of the token's payload
+	costPerName  = 90   // bytes of the payload, besides the name itself, twice
 )
 
-// A batch does not change, but that names are added to it.
+// A batch is a list of repositories whose token is requested together. Names are only
+// ever added to a batch.
 type batch struct {
 	names []string
 	cost  int
 }
 
-// batches sort the repositories that are expected, each into one batch, by
-// namespace: credentials go by namespace. Safe for concurrent use.
+// batches puts each expected repository into one batch, by namespace, because
+// credentials usually belong to a namespace. Safe for concurrent use.
 type batches struct {
 	mu     sync.Mutex
-	member map[string]*batch // by repository: where it is now
-	open   map[string]*batch // by namespace: the last one, which may have room
+	member map[string]*batch // the current batch of a repository
+	open   map[string]*batch // by namespace: the batch that may have room
 	public map[string]bool   // repositories that were read without a token
 }
 
@@ -55,10 +56,10 @@ func (s *batches) add(name string) {
 	s.member[name] = b
 }
 
-// of returns the batch of a repository, nil for one that is not expected, and
-// with which others a token for it is asked for: those of the batch that are not
-// known to be public and have no token.
-func (s *batches) of(name string, at *tokens) (b *batch, others []string) {
+// of returns the batch of a repository, or nil, and the other repositories that its
+// token request should include: those of the batch that are not known to be public
+// and have no token.
+func (s *batches) of(name string, cached *tokens) (b *batch, others []string) {
 	s.mu.Lock()
 	if b = s.member[name]; b != nil && !s.public[name] {
 		others = slices.DeleteFunc(slices.Clone(b.names), func(other string) bool {
@@ -66,29 +67,33 @@ func (s *batches) of(name string, at *tokens) (b *batch, others []string) {
 		})
 	}
 	s.mu.Unlock()
-	return b, slices.DeleteFunc(others, func(other string) bool { return at.find(scope{repository: other}) != nil })
+	return b, slices.DeleteFunc(others, func(other string) bool { return cached.find(scope{repository: other}) != nil })
 }
 
-// has tells whether a repository is still in a batch.
+// has reports whether a repository is still in a batch.
 func (s *batches) has(b *batch, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.member[name] == b
 }
 
-// several tells whether a batch is one of more than one. A nil batch is none.
+// several reports whether a batch has more than one repository. A nil batch has none.
 func (s *batches) several(b *batch) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return b != nil && len(b.names) > 1
 }
 
-// split makes two of a batch, for which no token could be had: there are too
-// many in it for the server, or one that it does not like.
+// split replaces a batch by two halves, after its token request was refused: it was
+// too long for the server, or one name in it was refused.
 func (s *batches) split(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.close(b)
+	for namespace, open := range s.open {
+		if open == b {
+			delete(s.open, namespace)
+		}
+	}
 	names := slices.DeleteFunc(slices.Clone(b.names), func(name string) bool { return s.member[name] != b })
 	for _, half := range [][]string{names[:len(names)/2], names[len(names)/2:]} {
 		part := &batch{names: half}
@@ -98,20 +103,11 @@ func (s *batches) split(b *batch) {
 	}
 }
 
-// leave takes a repository out of its batch, whose token is not good for it.
+// leave puts a repository into a batch of its own.
 func (s *batches) leave(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.member[name] = &batch{names: []string{name}}
-}
-
-// close keeps a batch from growing.
-func (s *batches) close(b *batch) {
-	for namespace, open := range s.open {
-		if open == b {
-			delete(s.open, namespace)
-		}
-	}
 }
 
 func (s *batches) setPublic(name string, public bool) {

@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// claims are what a registry token says of itself, when it is a JWT, as a
-// Quay's are. They are read and not verified: that is the registry's business,
-// and a false word in them costs a request.
+// claims are the claims of a registry token that is a JWT, such as a Quay's. The
+// signature is not verified: a false claim costs one request.
 type claims struct {
 	Expires   float64 `json:"exp"` // Unix seconds
 	IssuedAt  float64 `json:"iat"`
@@ -25,10 +24,10 @@ type claims struct {
 	} `json:"access"`
 }
 
-const maxToken = 64 << 10 // bytes of a token that is looked into
+const maxToken = 64 << 10 // bytes of a token that is decoded
 
-// readClaims reads the payload of a JWT; false: it is none, or says nothing of
-// access.
+// readClaims decodes the payload of a JWT. It returns false if the value is no JWT, or
+// has no claim of access.
 func readClaims(value string) (claims, bool) {
 	parts := strings.Split(value, ".")
 	if len(parts) != 3 || len(value) > maxToken {
@@ -42,8 +41,8 @@ func readClaims(value string) (claims, bool) {
 	return c, true
 }
 
-// grants tells whether the token allows what is needed. One that grants
-// nothing at all has an entry without actions (doc/quay-api.md section 5).
+// grants reports whether the token allows a scope. A token that grants nothing has an
+// entry without actions (doc/quay-api.md section 5).
 func (c claims) grants(want scope) bool {
 	if !c.allows(want.repository, "pull") || want.push && !c.allows(want.repository, "push") {
 		return false
@@ -60,12 +59,12 @@ func (c claims) allows(name, action string) bool {
 	return false
 }
 
-// margin is how long before its end a token is not used any more: what a
-// request may take to arrive.
-const margin = time.Minute
+// expiryMargin is how long before its expiry a token is no longer sent: the time that
+// a request may take to arrive.
+const expiryMargin = time.Minute
 
-// deadline returns until when to use the token, or zero when it does not say.
-// The lifetime counts, from now: this machine's clock may be wrong.
+// deadline returns until when to use the token, or zero if unknown. It adds the
+// token's lifetime to the local time, because the local clock may be wrong.
 func (c claims) deadline(now time.Time) time.Time {
 	begin := c.IssuedAt
 	if begin == 0 {
@@ -75,5 +74,5 @@ func (c claims) deadline(now time.Time) time.Time {
 	if c.Expires == 0 || begin == 0 || life <= 0 || life > 365*24*time.Hour {
 		return time.Time{}
 	}
-	return now.Add(max(life-margin, life/2))
+	return now.Add(max(life-expiryMargin, life/2))
 }

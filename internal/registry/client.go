@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // do sends a request to the registry with the rights it needs, and follows its
@@ -21,7 +23,7 @@ func (r *Registry) do(req *http.Request, want scope) (*reply, error) {
 		resp, err := r.sendAnonymous(req)
 		return &reply{Response: resp, crossOrigin: true}, err
 	}
-	answer, err := send(req, originOf(req.URL) != r.origin)
+	answer, err := send(req, transport.Origin(req.URL) != r.origin)
 	if err != nil {
 		return nil, err
 	}

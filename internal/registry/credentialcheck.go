@@ -43,7 +43,7 @@ const opLogin = "log in to"
 // login asks for the registry's root, with the rights that a need has to have.
 func (r *Repository) login(ctx context.Context, want scope, who Credential) error {
 	host := r.registry.host
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.registry.origin+"/v2/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.registry.base+"/v2/", nil)
 	if err != nil {
 		return r.registry.failed(opLogin, host, err)
 	}

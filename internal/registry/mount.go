@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // mountQuery is the parameter that makes a mount of an upload.
@@ -66,7 +67,7 @@ func (r *Repository) cancel(ctx context.Context, op, subject string, opened *rep
 		return nil
 	}
 	answer, err := r.registry.do(req, scope{repository: r.name, push: true})
-	switch elsewhere := originOf(to) != originOf(opened.Request.URL); {
+	switch elsewhere := transport.Origin(to) != transport.Origin(opened.Request.URL); {
 	case err != nil && ctx.Err() != nil:
 		return r.registry.failed(op, subject, err)
 	case err != nil && elsewhere:

@@ -12,7 +12,7 @@ import (
 // answer will do, also one that denies or finds nothing; an error says why there
 // was none. It carries no credential, and follows no redirect.
 func (r *Registry) Ping(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.origin+"/v2/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/v2/", nil)
 	if err != nil {
 		return r.failed("ask", r.host, err)
 	}

@@ -22,10 +22,12 @@ import (
 	"unicode"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
-// A way is how a 401 can be met: with a password, or with a token of a realm.
-type way struct {
+// An authMethod answers one challenge of a 401: with a password, or with a token from a realm.
+type authMethod struct {
 	scheme  auth.Scheme
 	realm   *url.URL // of a token
 	service string
@@ -39,17 +41,17 @@ type way struct {
 // choose picks the first challenge of a 401 that can be met and that the attempt has
 // not tried. A realm that did not answer other attempts comes last. If choose returns
 // nil, no challenge can be met, and a.unmet says why.
-func (a *attempt) choose(resp *http.Response) (*way, error) {
+func (a *attempt) choose(resp *http.Response) (*authMethod, error) {
 	ctx, r, at := resp.Request.Context(), a.registry, resp.Request.URL
 	offered := challenges(resp.Header)
 	var unknown []string
-	var last *way
+	var last *authMethod
 	for _, c := range offered {
 		var unmet error
 		switch c.scheme {
 		case "bearer":
 			realm, err := r.realm(at, c.parameters["realm"])
-			w := &way{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}
+			w := &authMethod{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}
 			w.otherRealm, w.orBasic = alternatives(offered, c.parameters["realm"])
 			switch {
 			case err == nil && slices.Contains(a.dead, realm.String()):
@@ -72,7 +74,7 @@ func (a *attempt) choose(resp *http.Response) (*way, error) {
 				return nil, err
 			}
 			if who.isPassword() {
-				return &way{scheme: auth.SchemeBasic, basic: who}, nil
+				return &authMethod{scheme: auth.SchemeBasic, basic: who}, nil
 			}
 			unmet = errors.New("it wants a user and a password, and there are none for it: " + login(r.host))
 		default:
@@ -141,7 +143,7 @@ type silentRealms struct {
 }
 
 // key leaves the query out, which may differ from answer to answer.
-func (*silentRealms) key(realm *url.URL) string { return originOf(realm) + realm.EscapedPath() }
+func (*silentRealms) key(realm *url.URL) string { return transport.Origin(realm) + realm.EscapedPath() }
 
 func (s *silentRealms) has(realm *url.URL) bool {
 	s.mu.Lock()
@@ -216,9 +218,9 @@ func embedded(address netip.Addr) netip.Addr {
 
 const maxTokenAnswer = 128 << 10 // bytes of an answer that has a token
 
-// buy gets a token for the need and for the others of its batch. refused: the
+// fetchToken requests a token for the scope and for the others of the batch. refused: the
 // server did not like the request, and may like a smaller one.
-func (a *attempt) buy(ctx context.Context, w *way) (t *token, refused bool, err error) {
+func (a *attempt) fetchToken(ctx context.Context, w *authMethod) (t *token, refused bool, err error) {
 	r := a.registry
 	if w.scheme == auth.SchemeBasic {
 		user, secret := w.basic.parts()
@@ -268,17 +270,17 @@ const quayRealm = "/v2/auth"
 // isOwn tells whether a realm is the registry itself, or the same host over
 // https in place of http.
 func (r *Registry) isOwn(realm *url.URL) bool {
-	own, err := url.Parse(r.origin)
+	own, err := url.Parse(r.base)
 	if err != nil {
 		return false
 	}
 	upgraded := own.Scheme == "http" && realm.Scheme == "https" && own.Port() == "" && (realm.Port() == "" || realm.Port() == "443")
-	return originOf(realm) == r.origin || upgraded && strings.EqualFold(own.Hostname(), realm.Hostname())
+	return transport.Origin(realm) == r.origin || upgraded && strings.EqualFold(own.Hostname(), realm.Hostname())
 }
 
 // scopes are what a token is asked for: the need, the others of its batch, and
 // what else the registry names. For pulling nobody asks for more than that.
-func (a *attempt) scopes(w *way) []string {
+func (a *attempt) scopes(w *authMethod) []string {
 	scopes := a.scope.scopes()
 	for _, name := range a.others {
 		scopes = append(scopes, pullScope(name))
@@ -302,7 +304,7 @@ func (a *attempt) scopes(w *way) []string {
 const opToken = "get a token from"
 
 // tokenServer names the host that a token is asked from.
-func (r *Registry) tokenServer(w *way) string {
+func (r *Registry) tokenServer(w *authMethod) string {
 	if r.isOwn(w.realm) {
 		return r.host
 	}
@@ -312,7 +314,7 @@ func (r *Registry) tokenServer(w *way) string {
 // askToken asks a realm for a token: as the distribution project's token
 // specification has it, with a password or without, or by its OAuth 2 variant
 // with an identity token.
-func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Credential) (value string, refused bool, err error) {
+func (r *Registry) askToken(ctx context.Context, w *authMethod, scopes []string, who Credential) (value string, refused bool, err error) {
 	const op = opToken
 	subject := r.tokenServer(w)
 	req, err := tokenRequest(ctx, w, scopes, who, r.userAgent)
@@ -322,7 +324,7 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 	resp, err := r.sendAnonymous(req)
 	answer := &reply{Response: resp}
 	if err == nil {
-		answer, err = r.follow(req, answer, originOf(w.realm), func(again *http.Request, crossOrigin bool) (*reply, error) {
+		answer, err = r.follow(req, answer, transport.Origin(w.realm), func(again *http.Request, crossOrigin bool) (*reply, error) {
 			if crossOrigin && again.Body != nil {
 				return nil, errors.New("redirect of an identity token to another host")
 			}
@@ -368,7 +370,7 @@ func (r *Registry) askToken(ctx context.Context, w *way, scopes []string, who Cr
 // its own token server, by the name in its configuration, whatever name it is
 // asked by (doc/quay-api.md, "Uploads"): if that name does not answer, no upload
 // will work either.
-func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *way, err error) error {
+func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *authMethod, err error) error {
 	made := r.failed(op, subject, err)
 	e, ok := made.(*Error)
 	if ok && ctx.Err() == nil && e.Status == 0 && e.kind == nil && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
@@ -379,7 +381,7 @@ func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *way, 
 }
 
 // tokenRequest makes the request for a token.
-func tokenRequest(ctx context.Context, w *way, scopes []string, who Credential, client string) (*http.Request, error) {
+func tokenRequest(ctx context.Context, w *authMethod, scopes []string, who Credential, client string) (*http.Request, error) {
 	user, secret := who.parts()
 	if user == identityUser {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {secret}, "service": {w.service}, "client_id": {client}}

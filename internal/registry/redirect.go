@@ -6,24 +6,22 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 const maxRedirects = 5
 
-// follow follows the redirects of an answer: within home, which is a scheme,
-// host and port, with the credentials that send adds, and anywhere else without.
-// A new request has no more of the first one's header than what says which
-// content is wanted or sent. Once on another origin, always without credentials. From https to http nothing
-// goes.
+// follow follows the redirects of an answer. Requests to the origin home carry the
+// credentials that send adds. Requests to another origin carry none, and neither does
+// any redirect after that. No redirect leads from https to http. A new request keeps
+// only the header fields that describe content.
 //
-// GET and HEAD follow every redirect, and anything else only one that repeats
-// the request as it is, with its body (307 and 308: RFC 9110, section 15.4). An
-// answer that is a redirect to object storage is what a Quay gives for a blob
-// (doc/quay-api.md, "Recorded").
+// GET and HEAD follow every redirect. Other methods follow 307 and 308, which repeat
+// the request with its body (RFC 9110, section 15.4). A Quay redirects requests for
+// blobs to object storage (doc/quay-api.md, "Recorded").
 func (r *Registry) follow(req *http.Request, answer *reply, home string, send func(req *http.Request, crossOrigin bool) (*reply, error)) (*reply, error) {
 	at, crossOrigin := req.URL, answer.crossOrigin
 	for hop := 0; isRedirect(answer.Response); hop++ {
@@ -36,7 +34,7 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 			err = fmt.Errorf("more than %d redirects, the last to %q", maxRedirects, r.hide.Line(to.Host))
 		case !repeats(req.Method, status):
 			remedy := "use the name that it redirects to"
-			if originOf(to) == home {
+			if transport.Origin(to) == home {
 				remedy = "it redirects to itself, and to repeat the request it has to do so with 307 or 308"
 			}
 			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: %s", r.hide.Line(to.Host), status, req.Method, remedy)
@@ -44,7 +42,7 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 		if err != nil {
 			return nil, &Error{Err: err, kind: ErrRedirect}
 		}
-		crossOrigin = crossOrigin || originOf(to) != home
+		crossOrigin = crossOrigin || transport.Origin(to) != home
 		again, err := again(req, to)
 		if err != nil {
 			return nil, err
@@ -57,13 +55,13 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 	return answer, nil
 }
 
-// repeats tells whether a redirect repeats a request as it is.
+// repeats reports whether a redirect repeats the request with its method and body.
 func repeats(method string, status int) bool {
 	return method == http.MethodGet || method == http.MethodHead ||
 		status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
 }
 
-// again makes the request that goes where a redirect leads.
+// again returns the request to send where a redirect leads.
 func again(req *http.Request, to *url.URL) (*http.Request, error) {
 	next, err := http.NewRequestWithContext(req.Context(), req.Method, to.String(), nil)
 	if err != nil {
@@ -77,12 +75,11 @@ func again(req *http.Request, to *url.URL) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return next, nil
 	}
-	if req.GetBody == nil {
-		return nil, errors.New("the body cannot be sent again")
-	}
-	if next.Body, err = req.GetBody(); err != nil {
+	whole, err := transport.Resend(req)
+	if err != nil {
 		return nil, err
 	}
+	next.Body = whole.Body
 	next.GetBody, next.ContentLength = req.GetBody, req.ContentLength
 	return next, nil
 }
@@ -96,8 +93,8 @@ func isRedirect(resp *http.Response) bool {
 	return false
 }
 
-// next reads where a redirect leads, if one may go there. Its text names hosts
-// and no more: the rest of a signed address is a secret.
+// next returns where a redirect leads, or an error if the request may not go there.
+// The error names the host only: the rest of a signed address is a secret.
 func (r *Registry) next(from *url.URL, resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	to, err := from.Parse(location)
@@ -113,17 +110,4 @@ func (r *Registry) next(from *url.URL, resp *http.Response) (*url.URL, error) {
 	}
 	to.Fragment = ""
 	return to, nil
-}
-
-// originOf returns scheme://host of a URL, with a port unless it is the
-// scheme's own, in lower case.
-func originOf(u *url.URL) string {
-	scheme, host, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
-	switch {
-	case port != "" && !(scheme == "https" && port == "443" || scheme == "http" && port == "80"):
-		host = net.JoinHostPort(host, port)
-	case strings.Contains(host, ":"):
-		host = "[" + host + "]"
-	}
-	return scheme + "://" + host
 }

@@ -56,6 +56,7 @@ import (
 	oras "oras.land/oras-go/v2/registry"
 
 	"github.com/quayside/quayside/internal/redact"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // Options set up a Registry. The zero value asks anonymously over HTTPS.
@@ -77,7 +78,8 @@ type Options struct {
 // A Registry is one host. It is safe for concurrent use.
 type Registry struct {
 	host      string // as given
-	origin    string // scheme://host[:port], where requests go
+	base      string // scheme://host[:port], the beginning of every URL
+	origin    string // of base, to compare with
 	userAgent string
 	creds     Credentials
 	log       *slog.Logger
@@ -116,13 +118,14 @@ func New(host string, o Options) (*Registry, error) {
 	if o.Credentials == nil {
 		o.Credentials = Chain(nil)
 	}
-	scheme := "https"
+	scheme, at := "https", strings.TrimSuffix(strings.ToLower(ref.Host()), ":443")
 	if o.PlainHTTP {
-		scheme = "http"
+		scheme, at = "http", strings.TrimSuffix(strings.ToLower(ref.Host()), ":80")
 	}
 	r := &Registry{
 		host:         host,
-		origin:       originOf(&url.URL{Scheme: scheme, Host: ref.Host()}),
+		base:         scheme + "://" + at,
+		origin:       transport.Origin(&url.URL{Scheme: scheme, Host: at}),
 		userAgent:    o.UserAgent,
 		creds:        o.Credentials,
 		log:          o.Logger.With("registry", host),

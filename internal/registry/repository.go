@@ -44,7 +44,7 @@ type Repository struct {
 }
 
 func newRepository(r *Registry, name string) *Repository {
-	host := strings.SplitN(r.origin, "//", 2)
+	host := strings.SplitN(r.base, "//", 2)
 	return &Repository{registry: r, name: name, oras: &remote.Repository{
 		Client:             orasClient{r, name},
 		Reference:          oras.Reference{Registry: host[1], Repository: name},
@@ -66,7 +66,7 @@ func (r *Repository) String() string { return r.registry.host + "/" + r.name }
 
 // url makes a URL of the repository. The parts have been checked.
 func (r *Repository) url(parts ...string) string {
-	return r.registry.origin + "/v2/" + r.name + "/" + strings.Join(parts, "/")
+	return r.registry.base + "/v2/" + r.name + "/" + strings.Join(parts, "/")
 }
 
 // ask sends a request without a body that needs the right to pull.

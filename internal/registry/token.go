@@ -12,26 +12,26 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// A token is what stands behind the word Bearer or Basic in a request. It does
-// not change.
+// A token is the value of an Authorization header after Bearer or Basic. Immutable.
 type token struct {
 	value   string
 	scheme  auth.Scheme
-	expires time.Time // zero: not known; then the registry's 401 tells
-	grants  []scope   // what it is good for
-	read    bool      // grants were read in the token, and are not just what was asked for
-	claims  claims    // if read
+	expires time.Time // zero if unknown: then the registry answers 401
+	grants  []scope
+	read    bool // grants are the token's own claims, and not what was requested
+	claims  claims
 
-	anonymous bool   // bought without credentials
+	anonymous bool   // requested without credentials
 	withheld  string // the token server that was not sent the credentials, or ""
-	lookup    error  // why there are no credentials, if the looking failed
-	quay      bool   // a Quay has made it
+	lookup    error  // why the credentials could not be looked up, or nil
+	quay      bool   // a Quay issued it
 }
 
-// newToken reads a token that was asked for a need and for pulling from a batch.
+// newToken returns a token that was requested for a scope and for pulling from the
+// repositories of a batch.
 func newToken(value string, scheme auth.Scheme, want scope, batch []string) *token {
 	t := &token{value: value, scheme: scheme}
-	if scheme == auth.SchemeBasic { // a user and a password: good for whatever they are
+	if scheme == auth.SchemeBasic {
 		t.grants = []scope{{repository: want.repository}, {repository: want.repository, push: true}}
 		return t
 	}
@@ -56,29 +56,29 @@ func newToken(value string, scheme auth.Scheme, want scope, batch []string) *tok
 	return t
 }
 
-// denies tells whether the token says that it does not grant a need.
+// denies reports whether the token lists its access and omits a scope.
 func (t *token) denies(want scope) bool { return t.read && !slices.Contains(t.grants, want) }
 
-// usable tells whether the token has not lapsed.
-func (t *token) usable(now time.Time) bool { return t.expires.IsZero() || now.Before(t.expires) }
+// isValid reports whether the token has not expired.
+func (t *token) isValid(now time.Time) bool { return t.expires.IsZero() || now.Before(t.expires) }
 
-// tokens are the tokens at hand. Safe for concurrent use.
+// tokens caches tokens. Safe for concurrent use.
 type tokens struct {
 	mu    sync.Mutex
 	of    map[scope]*token
-	locks map[any]*gate
+	locks map[any]*keyLock
 }
 
-// A gate lets one through at a time, and is there while it is used.
-type gate struct {
-	turn  chan struct{} // holds one
+// A keyLock is the lock of one key. It exists while somebody holds it or waits for it.
+type keyLock struct {
+	held  chan struct{} // of capacity one: full while the lock is held
 	users int
 }
 
-func newTokens() *tokens { return &tokens{of: map[scope]*token{}, locks: map[any]*gate{}} }
+func newTokens() *tokens { return &tokens{of: map[scope]*token{}, locks: map[any]*keyLock{}} }
 
-// find returns a token for a need, or nil. The right to push holds that to pull,
-// and a password is good for mounting from anywhere.
+// find returns a token for a scope, or nil. A token to push also pulls, and a
+// password mounts from any repository.
 func (s *tokens) find(want scope) *token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *tokens) find(want scope) *token {
 		if t == nil || one != want && want.from != "" && t.scheme != auth.SchemeBasic {
 			continue
 		}
-		if t.usable(time.Now()) {
+		if t.isValid(time.Now()) {
 			return t
 		}
 		delete(s.of, one)
@@ -96,8 +96,8 @@ func (s *tokens) find(want scope) *token {
 	return nil
 }
 
-// add keeps a token for all that it grants, and for what it was asked for: the
-// registry's answer tells whether it is good for that.
+// add caches a token for all that it grants, and for the scope that it was requested
+// for: the token may omit that scope, and the registry accept it.
 func (s *tokens) add(t *token, want scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,40 +109,40 @@ func (s *tokens) add(t *token, want scope) {
 	}
 }
 
-// drop forgets a token that the registry does not take any more.
+// drop removes a token that the registry no longer accepts.
 func (s *tokens) drop(t *token) {
 	if t == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n, one := range s.of {
+	for want, one := range s.of {
 		if one == t {
-			delete(s.of, n)
+			delete(s.of, want)
 		}
 	}
 }
 
-// lock waits for its turn to get a token of a key, or for the end of the context.
+// lock waits for the lock of a key, or for the end of the context.
 func (s *tokens) lock(ctx context.Context, key any) (unlock func(), err error) {
 	s.mu.Lock()
-	g := s.locks[key]
-	if g == nil {
-		g = &gate{turn: make(chan struct{}, 1)}
-		s.locks[key] = g
+	l := s.locks[key]
+	if l == nil {
+		l = &keyLock{held: make(chan struct{}, 1)}
+		s.locks[key] = l
 	}
-	g.users++
+	l.users++
 	s.mu.Unlock()
 	leave := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if g.users--; g.users == 0 {
+		if l.users--; l.users == 0 {
 			delete(s.locks, key)
 		}
 	}
 	select {
-	case g.turn <- struct{}{}:
-		return func() { <-g.turn; leave() }, nil
+	case l.held <- struct{}{}:
+		return func() { <-l.held; leave() }, nil
 	case <-ctx.Done():
 		leave()
 		return nil, ctx.Err()

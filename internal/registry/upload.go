@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // maxSessions is how many upload sessions are begun for a blob, at most.
@@ -57,7 +58,7 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 			wait := delay(answer.Response, session)
 			closeBody(answer.Response)
 			r.registry.log.InfoContext(ctx, "upload session is gone, beginning another", "status", answer.StatusCode, "wait", wait)
-			if err := sleep(ctx, wait); err != nil {
+			if err := transport.Sleep(ctx, wait); err != nil {
 				return r.registry.failed(op, subject, err)
 			}
 			continue
@@ -84,7 +85,7 @@ const abandonTime = 5 * time.Second
 // not stay with the registry. It does so on the registry's own host only, and what
 // comes of it does not matter.
 func (r *Repository) abandon(ctx context.Context, to *url.URL) {
-	if originOf(to) != r.registry.origin {
+	if transport.Origin(to) != r.registry.origin {
 		return
 	}
 	ctx, stop := context.WithTimeout(ctx, abandonTime)
@@ -139,7 +140,7 @@ func (r *Repository) location(op, subject string, opened *reply) (*url.URL, erro
 // name in its configuration, whatever it is asked by (doc/quay-api.md,
 // "Uploads").
 func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
-	if originOf(to) == r.registry.origin {
+	if transport.Origin(to) == r.registry.origin {
 		return false
 	}
 	return answer.StatusCode == http.StatusUnauthorized ||
