@@ -68,12 +68,29 @@ var arrows = map[string][]string{
 	},
 	"discover":       {"quay", "ref", "github.com/opencontainers/go-digest"},
 	"quay":           {"internal/pace", "internal/redact", "internal/transport", "github.com/opencontainers/go-digest"},
-	"quay/quaytest":  {},
 	"ref":            {"github.com/opencontainers/go-digest", "github.com/bmatcuk/doublestar/v4", "github.com/Masterminds/semver/v3"},
 	"bench/copy":     {},
 	"bench/discover": {},
 	"bench/memory":   {},
 	"bench/startup":  {},
+
+	// The embedded server: its API, and the machinery beneath it.
+	"quay/quaytest": {
+		"quay/quaytest/internal/listen", "quay/quaytest/internal/front", "quay/quaytest/internal/rest", "quay/quaytest/internal/registry",
+		"quay/quaytest/internal/objectstore", "quay/quaytest/internal/store", "quay/quaytest/internal/synthetic",
+		"quay/quaytest/internal/cursor", "quay/quaytest/internal/wire",
+	},
+	"quay/quaytest/internal/listen": {"quay/quaytest/internal/front"},
+	"quay/quaytest/internal/front":  {"quay/quaytest/internal/objectstore", "quay/quaytest/internal/wire"},
+	"quay/quaytest/internal/rest":   {"quay/quaytest/internal/store", "quay/quaytest/internal/cursor", "quay/quaytest/internal/wire"},
+	"quay/quaytest/internal/registry": {
+		"quay/quaytest/internal/store", "quay/quaytest/internal/objectstore", "quay/quaytest/internal/cursor", "quay/quaytest/internal/wire",
+	},
+	"quay/quaytest/internal/objectstore": {"quay/quaytest/internal/store", "quay/quaytest/internal/wire"},
+	"quay/quaytest/internal/store":       {"quay/quaytest/internal/synthetic"},
+	"quay/quaytest/internal/synthetic":   {},
+	"quay/quaytest/internal/cursor":      {},
+	"quay/quaytest/internal/wire":        {},
 }
 
 type goPackage struct {

@@ -50,7 +50,7 @@ func complain(w io.Writer, err error) {
 
 func listQuirks(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, q := range quaytest.Quirks() {
+	for _, q := range quaytest.QuirkList() {
 		name := q.Name
 		if q.Value != "" {
 			name += "=" + q.Value
@@ -58,12 +58,18 @@ func listQuirks(w io.Writer) {
 		if q.Value == "[WHEN]" {
 			name = q.Name + "[=WHEN]"
 		}
-		fmt.Fprintf(t, "%s\t%s\n\tfact: %s\n", name, q.Help, q.Fact)
+		fmt.Fprintf(t, "%s\t%s\n", name, q.Help)
+		if q.Fact != "" {
+			fmt.Fprintf(t, "\tfact: doc/quay-api.md:%d: %s\n", q.Line, q.Fact)
+		}
+		if q.Invented != "" {
+			fmt.Fprintf(t, "\tinvented: %s\n", q.Invented)
+		}
 	}
 	t.Flush()
 	fmt.Fprint(w, "\nWHEN is N for every N-th request, a glob of paths such as '/v2/**/blobs/*', or N:GLOB.\n"+
 		"K is the first K requests for each URL, and GLOB those URLs whose paths it matches.\n"+
-		"Facts are in doc/quay-api.md of the project; a quirk is called invented if no Quay was seen to have it.\n")
+		"A fact is what the named line of the project says of real servers; no server was seen to do what is invented.\n")
 }
 
 func (s *settings) serve(ctx context.Context, stdout io.Writer) (err error) {

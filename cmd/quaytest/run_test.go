@@ -374,8 +374,8 @@ func TestListQuirks(t *testing.T) {
 	if code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
-	for _, q := range quaytest.Quirks() {
-		if !strings.Contains(stdout, q.Name) || !strings.Contains(stdout, q.Help) || !strings.Contains(stdout, q.Fact) {
+	for _, q := range quaytest.QuirkList() {
+		if !strings.Contains(stdout, q.Name) || !strings.Contains(stdout, q.Help) || !strings.Contains(stdout, q.Fact) || !strings.Contains(stdout, q.Invented) {
 			t.Errorf("%s is not described in %s", q.Name, stdout)
 		}
 	}

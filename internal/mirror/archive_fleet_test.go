@@ -7,7 +7,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -44,14 +43,9 @@ func sampleFleet(t *testing.T, tag string) *fleet {
 		f.add(m.MediaType, []byte(m.Content))
 	}
 	for _, b := range data.Blobs {
-		if b.Base64 == nil {
-			continue
+		if b.Data != nil {
+			f.content[digest.Digest(b.Digest)] = b.Data
 		}
-		content, err := base64.StdEncoding.DecodeString(*b.Base64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.content[digest.Digest(b.Digest)] = content
 	}
 	for _, r := range data.Repositories {
 		for _, at := range r.Tags {

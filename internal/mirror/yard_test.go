@@ -5,7 +5,6 @@ package mirror_test
 
 import (
 	"archive/tar"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"slices"
@@ -52,14 +51,13 @@ func (y *yard) repository(name string) (*quaytest.Repository, string) {
 // blob puts content into a repository.
 func (y *yard) blob(repository, mediaType, content string) ocispec.Descriptor {
 	_, full := y.repository(repository)
-	encoded := base64.StdEncoding.EncodeToString([]byte(content))
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromString(content), Size: int64(len(content))}
 	for _, b := range y.data.Blobs {
 		if b.Repository == full && b.Digest == d.Digest.String() {
 			return d
 		}
 	}
-	y.data.Blobs = append(y.data.Blobs, quaytest.Blob{Repository: full, Digest: d.Digest.String(), Base64: &encoded})
+	y.data.Blobs = append(y.data.Blobs, quaytest.Blob{Repository: full, Digest: d.Digest.String(), Data: []byte(content)})
 	return d
 }
 

@@ -4,33 +4,25 @@
 package quaytest
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"time"
+
+	"github.com/quayside/quayside/quay/quaytest/internal/store"
 )
 
-const (
-	ociManifest = "application/vnd.oci.image.manifest.v1+json"
-	ociIndex    = "application/vnd.oci.image.index.v1+json"
-	ociConfig   = "application/vnd.oci.image.config.v1+json"
-	ociLayer    = "application/vnd.oci.image.layer.v1.tar" // not compressed: the same bytes with every compressor
-)
-
-// A builder makes images that can be pulled, and puts their manifests and blobs
-// into a dataset.
+// A builder builds images that can be pulled, and adds their manifests and blobs to a
+// dataset.
 type builder struct {
-	d    *Dataset
-	held map[content]bool // blobs that a repository has
-	sent map[string]bool  // digests whose bytes are in the dataset
+	d      *Dataset
+	added  map[[2]string]bool // repository and digest of the blobs in the dataset
+	stored map[string]bool    // digests whose content is in the dataset
 }
 
 func newBuilder(d *Dataset) *builder {
-	return &builder{d: d, held: map[content]bool{}, sent: map[string]bool{}}
+	return &builder{d: d, added: map[[2]string]bool{}, stored: map[string]bool{}}
 }
 
-// A descriptor points from one text of an image to another.
+// A descriptor names a manifest or a blob of an image.
 type descriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
@@ -39,61 +31,60 @@ type descriptor struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// image makes an image of layers, each with what made it. It gives the image's
-// descriptor and the size of its layers.
+// image builds an image of layers; made has the step that made each layer. It returns
+// the image's descriptor and the size of its layers.
 func (b *builder) image(repository, release, arch string, out time.Time, layers []descriptor, made []string) (descriptor, int64) {
 	var size int64
 	var steps []map[string]any
 	var contents []string
 	for i, l := range layers {
 		size += l.Size
-		contents = append(contents, l.Digest) // of the layer as it is: not compressed
+		contents = append(contents, l.Digest) // of the uncompressed layer, which is the layer itself
 		steps = append(steps, map[string]any{"created": out.Format(time.RFC3339), "created_by": made[i]})
 	}
-	config := b.text(repository, ociConfig, marshal(map[string]any{
+	config := b.text(repository, store.OCIConfig, marshal(map[string]any{
 		"architecture": arch, "os": "linux", "created": out.Format(time.RFC3339),
 		"config":  map[string]any{"Labels": map[string]string{"org.opencontainers.image.version": release}},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": contents},
 		"history": steps,
 	}))
-	m := b.manifest(repository, ociManifest, map[string]any{
-		"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": layers,
+	m := b.manifest(repository, store.OCIManifest, map[string]any{
+		"schemaVersion": 2, "mediaType": store.OCIManifest, "config": config, "layers": layers,
 	})
 	m.Platform = map[string]any{"architecture": arch, "os": "linux"}
 	return m, size
 }
 
-// index makes an index of images.
+// index builds an index of images.
 func (b *builder) index(repository string, images ...descriptor) descriptor {
-	return b.manifest(repository, ociIndex, map[string]any{
-		"schemaVersion": 2, "mediaType": ociIndex, "manifests": images,
+	return b.manifest(repository, store.OCIIndex, map[string]any{
+		"schemaVersion": 2, "mediaType": store.OCIIndex, "manifests": images,
 	})
 }
 
-// text adds a blob of that text to a repository.
+// text adds a blob of a text to a repository.
 func (b *builder) text(repository, mediaType string, text []byte) descriptor {
-	encoded := base64.StdEncoding.EncodeToString(text)
-	b.add(repository, Blob{Digest: digestOf(text), Base64: &encoded})
-	return descriptor{MediaType: mediaType, Digest: digestOf(text), Size: int64(len(text))}
+	b.add(repository, Blob{Digest: store.DigestOf(text), Data: text})
+	return descriptor{MediaType: mediaType, Digest: store.DigestOf(text), Size: int64(len(text))}
 }
 
-// synthetic adds a blob to a repository whose bytes are made up.
-func (b *builder) synthetic(repository, mediaType string, made Blob) descriptor {
-	b.add(repository, made)
-	return descriptor{MediaType: mediaType, Digest: made.Digest, Size: *made.Size}
+// synthetic adds a synthetic blob to a repository.
+func (b *builder) synthetic(repository, mediaType string, blob Blob) descriptor {
+	b.add(repository, blob)
+	return descriptor{MediaType: mediaType, Digest: blob.Digest, Size: *blob.Size}
 }
 
-// add adds a blob to a repository. Its bytes are in the dataset once.
+// add adds a blob to a repository. The dataset has the content of each digest once.
 func (b *builder) add(repository string, blob Blob) {
-	key := content{repository, blob.Digest}
-	if b.held[key] {
+	key := [2]string{repository, blob.Digest}
+	if b.added[key] {
 		return
 	}
-	b.held[key] = true
-	if b.sent[blob.Digest] {
+	b.added[key] = true
+	if b.stored[blob.Digest] {
 		blob = Blob{Digest: blob.Digest}
 	}
-	b.sent[blob.Digest] = true
+	b.stored[blob.Digest] = true
 	blob.Repository = repository
 	b.d.Blobs = append(b.d.Blobs, blob)
 }
@@ -101,22 +92,16 @@ func (b *builder) add(repository string, blob Blob) {
 // manifest adds a manifest to a repository.
 func (b *builder) manifest(repository, mediaType string, m map[string]any) descriptor {
 	text := marshal(m)
-	to := descriptor{MediaType: mediaType, Digest: digestOf(text), Size: int64(len(text))}
+	to := descriptor{MediaType: mediaType, Digest: store.DigestOf(text), Size: int64(len(text))}
 	b.d.Manifests = append(b.d.Manifests, Manifest{Repository: repository, Digest: to.Digest, MediaType: mediaType, Content: string(text)})
 	return to
 }
 
-// digestOf gives the digest of a text.
-func digestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// marshal gives the JSON form, the same every time.
+// marshal returns the JSON form, with sorted keys.
 func marshal(v map[string]any) []byte {
-	text, err := json.Marshal(v) // with sorted keys
+	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // texts and numbers
+		panic(err) // strings and numbers
 	}
 	return text
 }

@@ -12,35 +12,34 @@ import (
 	"time"
 )
 
-// FleetOptions says what the repositories of a [Fleet] hold. The zero value is
-// an organization named "fleet" whose public repositories all carry 2025.1.
+// FleetOptions describe the repositories of a [Fleet]. The zero value is an organization
+// "fleet" whose repositories are public and all have the tag 2025.1.
 type FleetOptions struct {
-	Namespace string // the organization; "" is fleet
-	Tag       string // the tag in question; "" is 2025.1
+	Namespace string // the organization; default fleet
+	Tag       string // the tag; default 2025.1
 
-	// Every makes one in so many repositories carry Tag, counted among those
-	// with a live tag and beginning with the first: 10 is a tenth of them. The
-	// others have older tags only. 0 and 1 are all.
+	// Every is how many repositories with a live tag there are for each one that has
+	// Tag, beginning with the first: 10 is a tenth of them. The others have only older
+	// tags. 0 and 1 are all.
 	Every int
 
-	// NoLiveTag is how many repositories have no live tag: Tag was there once
-	// and is deleted. They are spread evenly.
+	// NoLiveTag is the number of repositories without a live tag: Tag was deleted from
+	// them. They are spread evenly.
 	NoLiveTag int
 
-	// Private is how many repositories only the owners of the organization
-	// see. They are spread evenly. The organization has no owner yet: name one
-	// in Organizations[0].Owners and add him to Users, with a token.
+	// Private is the number of repositories that only the owners of the organization
+	// see. They are spread evenly. The organization has no owner: to add one, name a
+	// user in Organizations[0].Owners and add the user, with a token, to the dataset.
 	Private int
 }
 
-// fleetVariants is how many different sets of digests a fleet has.
+// fleetVariants is the number of different sets of digests in a fleet.
 const fleetVariants = 256
 
-// Fleet makes an organization of n repositories for benchmarks, image-000000
-// and on. Repositories whose numbers are the same modulo 256 share their tags
-// with their digests, so that a million of them take some 200 MB in a server.
-// Nothing in it can be pulled. The same arguments give the same fleet. A
-// negative n panics.
+// Fleet returns an organization of n repositories, image-000000 and up, for benchmarks
+// of discovery. Repositories whose numbers are equal modulo 256 share their tags and
+// digests, so a million of them take some 200 MB in a server. No image can be pulled.
+// The same arguments return the same fleet. Fleet panics if n is negative.
 func Fleet(n int, opts FleetOptions) *Dataset {
 	namespace, tag := cmp.Or(opts.Namespace, "fleet"), cmp.Or(opts.Tag, "2025.1")
 	every := max(opts.Every, 1)
@@ -71,10 +70,10 @@ func Fleet(n int, opts FleetOptions) *Dataset {
 	}
 }
 
-// spread tells whether i is among k of n numbers at even distances.
+// spread reports whether i is among k of n numbers at even distances.
 func spread(i, n, k int) bool { return (i+1)*k/n > i*k/n }
 
-// fleetNames gives the names of repositories, as parts of one long text.
+// fleetNames returns the names of repositories, as parts of one long string.
 func fleetNames(n int) []string {
 	var all strings.Builder
 	ends := make([]int, n)
@@ -94,8 +93,7 @@ type fleetTags struct {
 	current, older, dead [fleetVariants][]Tag
 }
 
-// newFleetTags makes the tags: releases half a year apart, of which the last
-// is the tag in question.
+// newFleetTags builds the tags: releases half a year apart, of which the last is tag.
 func newFleetTags(tag string) *fleetTags {
 	f := new(fleetTags)
 	for v := range fleetVariants {

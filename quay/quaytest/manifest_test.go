@@ -4,7 +4,6 @@
 package quaytest_test
 
 import (
-	"encoding/base64"
 	"net/http"
 	"testing"
 	"time"
@@ -63,8 +62,8 @@ func TestManifestDetail(t *testing.T) {
 // the repository that has it, and annotations are labels too
 // (image/oci/manifest.py of Quay's source).
 func TestManifestDetailReadsTheConfiguration(t *testing.T) {
-	config := base64.StdEncoding.EncodeToString([]byte(`{"history": [{"created_by": "one"}, {"created_by": "none", "empty_layer": true}, ` +
-		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`))
+	config := []byte(`{"history": [{"created_by": "one"}, {"created_by": "none", "empty_layer": true}, ` +
+		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`)
 	const text = `{"config": {"digest": "sha256:c0", "mediaType": "application/vnd.oci.image.config.v1+json"}, "annotations": {"a": "[1]", "b": "note"},
 		"layers": [{"digest": "sha256:11", "size": 3}, {"digest": "sha256:12", "size": 4}]}`
 	live := []quaytest.Tag{{Name: "v1", Digest: "sha256:aa", Start: time.Unix(1, 0)}}
@@ -72,7 +71,7 @@ func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 		Users:        []quaytest.User{{Name: "u", Enabled: true}},
 		Repositories: []quaytest.Repository{{Namespace: "u", Name: "r", Public: true, Tags: live}, {Namespace: "u", Name: "s", Public: true, Tags: live}},
 		Manifests:    []quaytest.Manifest{{Repository: "u/r", Digest: "sha256:aa", MediaType: ociManifestType, Content: text}, {Repository: "u/s", Digest: "sha256:aa", MediaType: ociManifestType, Content: text}},
-		Blobs: []quaytest.Blob{{Repository: "u/r", Digest: "sha256:c0", Base64: &config},
+		Blobs: []quaytest.Blob{{Repository: "u/r", Digest: "sha256:c0", Data: config},
 			{Repository: "u/r", Digest: "sha256:11"}, {Repository: "u/r", Digest: "sha256:12"}, {Repository: "u/s", Digest: "sha256:11"}, {Repository: "u/s", Digest: "sha256:12"}},
 	}
 	h, err := quaytest.NewHandler(d)

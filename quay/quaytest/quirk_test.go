@@ -9,7 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -222,22 +222,30 @@ func TestQuirkIsRefused(t *testing.T) {
 	}
 }
 
-// Every quirk says what it does and where it is known from.
+// Every quirk has a help text and the line of the fact behind it, or an invention.
 func TestQuirksAreDescribed(t *testing.T) {
-	infos := quaytest.Quirks()
+	text, err := os.ReadFile("../../doc/quay-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	infos := quaytest.QuirkList()
 	if !slices.IsSortedFunc(infos, func(a, b quaytest.QuirkInfo) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("quirks are not sorted by name")
 	}
 	for _, q := range infos {
-		known := regexp.MustCompile(`^(sections? |Corrections|invented: )`)
-		if q.Help == "" || !known.MatchString(q.Fact) {
-			t.Errorf("%s lacks help or fact: %q", q.Name, q.Fact)
+		switch {
+		case q.Help == "" || q.Fact == "" && q.Invented == "":
+			t.Errorf("%s has no help, or neither a fact nor an invention", q.Name)
+		case q.Fact != "" && (q.Line < 1 || q.Line > len(lines) || !strings.Contains(lines[q.Line-1], q.Fact)):
+			at := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, q.Fact) })
+			t.Errorf("%s: line %d of doc/quay-api.md lacks %q; it is in line %d", q.Name, q.Line, q.Fact, at+1)
 		}
 	}
 }
 
 func FuzzQuirk(f *testing.F) {
-	for _, q := range quaytest.Quirks() {
+	for _, q := range quaytest.QuirkList() {
 		f.Add(q.Name, "")
 		f.Add(q.Name, "3:/v2/**/blobs/*")
 		f.Add(q.Name, "5s:h2=1/1")

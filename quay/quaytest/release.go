@@ -7,39 +7,39 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/quayside/quayside/quay/quaytest/internal/store"
 )
 
-// ReleaseOptions says what the images of a [Release] are made of. The zero
-// value is the organization "release" with the tag 2025.1, whose first 60
-// images are 193 MB, shared so that all of them one by one are 3.3 times that.
+// ReleaseOptions describe the images of a [Release]. The zero value is the organization
+// "release" with the tag 2025.1. Its first 60 images are 193 MB, and 3.3 times that if
+// each is copied alone, since they share layers.
 //
-// Sizes are of layers, in bytes, and are rounded down as [SyntheticLayer] says.
-// 0 is the default.
+// Sizes are those of layers, in bytes; [SyntheticLayer] rounds them. 0 means the
+// default, which each comment names.
 type ReleaseOptions struct {
-	Namespace string // the organization; "" is release
-	Tag       string // that every repository carries; "" is 2025.1
+	Namespace string // the organization; default release
+	Tag       string // the tag of every repository; default 2025.1
 
-	Base   int64 // of the layer that all images share; 4.6 MB
-	Group  int64 // of the layer that the images of a group share; 3.3 MB
-	Groups int   // number of groups; 6
-	Own    int64 // of each image's own layer; 2.81 MB
+	Base   int64 // size of the layer that all images share; default 4.6 MB
+	Group  int64 // size of the layer that a group of images shares; default 3.3 MB
+	Groups int   // number of groups; default 6
+	Own    int64 // size of each image's own layer; default 2.81 MB
 
-	// One in so many images, beginning with the first: is signed the way of
-	// cosign, by a tag made of its digest; has a referrer, an SBOM that names
-	// it as its subject; is an index of amd64, which is as the others, and of
-	// arm64, which has two layers that are its own. 0 is none.
-	Signed, Referrers, Index int
+	Signed    int // one in so many images, from the first on, has a signature of cosign: a tag named after its digest; 0 is none
+	Referrers int // one in so many has a referrer: an SBOM whose subject it is; 0 is none
+	Index     int // one in so many is an index of an image for amd64, like the others, and one for arm64; 0 is none
 
-	// Arm64 is the size of the larger layer of an image for arm64; 64 KiB. The
-	// other one is of 16 KiB, and shared by all of them.
+	// Arm64 is the size of the larger layer of an image for arm64; default 64 KiB. The
+	// smaller layer has 16 KiB, and all images for arm64 share it.
 	Arm64 int64
 
-	// Private is how many repositories only the owners of the organization
+	// Private is the number of repositories that only the owners of the organization
 	// see, as in [FleetOptions].
 	Private int
 }
 
-// withDefaults fills in what was left out.
+// withDefaults returns the options with the defaults for zero fields.
 func (o ReleaseOptions) withDefaults() ReleaseOptions {
 	o.Namespace, o.Tag = cmp.Or(o.Namespace, "release"), cmp.Or(o.Tag, "2025.1")
 	o.Base, o.Group, o.Own = cmp.Or(o.Base, 4_600_000), cmp.Or(o.Group, 3_300_000), cmp.Or(o.Own, 2_810_000)
@@ -47,12 +47,12 @@ func (o ReleaseOptions) withDefaults() ReleaseOptions {
 	return o
 }
 
-// Release makes an organization of n repositories, image-000000 and on, each
-// with one tag that stands for an image that can be pulled. It is for tests and
-// benchmarks of copying: what the images share, and how much it is, is chosen;
-// [Dataset.BlobBytes] adds it up. Image i is of group i modulo Groups. The same
-// arguments give the same release. It reads through all layers once to give
-// them their digests. A negative n panics.
+// Release returns an organization of n repositories, image-000000 and up, each with one
+// tag that names an image that can be pulled. It is for tests and benchmarks of
+// copying: the options set which layers the images share and how large they are;
+// [Dataset.BlobBytes] returns the sums. Image i belongs to group i modulo Groups. The
+// same arguments return the same release. Release reads all layers once to compute
+// their digests. It panics if n is negative.
 func Release(n int, opts ReleaseOptions) *Dataset {
 	opts = opts.withDefaults()
 	d := &Dataset{
@@ -71,14 +71,14 @@ func Release(n int, opts ReleaseOptions) *Dataset {
 	return d
 }
 
-// A release is what Release works with.
+// A release builds the images of Release.
 type release struct {
 	*builder
 	ReleaseOptions
-	layers map[uint64]Blob // by seed, those that were made
+	layers map[uint64]Blob // built so far, by seed
 }
 
-// Seeds of a release's layers.
+// Seeds of the layers.
 const (
 	seedBase uint64 = (iota + 1) << 32
 	seedGroup
@@ -87,17 +87,17 @@ const (
 	seedArm64
 )
 
-// layer gives a repository a layer, which is made when it is first asked for.
+// layer adds a layer to a repository. It builds each layer once.
 func (r *release) layer(repository, file string, size int64, seed uint64) descriptor {
 	made, ok := r.layers[seed]
 	if !ok {
 		made = SyntheticLayer("", file, size, seed)
 		r.layers[seed] = made
 	}
-	return r.synthetic(repository, ociLayer, made)
+	return r.synthetic(repository, store.OCILayer, made)
 }
 
-// tags makes image i, and gives the tags of its repository.
+// tags builds image i and returns the tags of its repository.
 func (r *release) tags(i int, repository string) []Tag {
 	out := time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Minute)
 	group := i % r.Groups
@@ -125,5 +125,5 @@ func (r *release) tags(i int, repository string) []Tag {
 	return tags
 }
 
-// among tells whether i is one in every so many.
+// among reports whether i is a multiple of every; 0 is none.
 func among(i, every int) bool { return every > 0 && i%every == 0 }

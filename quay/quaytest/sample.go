@@ -5,27 +5,27 @@ package quaytest
 
 import "time"
 
-// What SampleDataset holds, for those who write about it or ask for it.
+// Names in the dataset of [SampleDataset].
 const (
 	SampleOrganization = "stackfleet"
-	SampleOwner        = "harbourmaster" // of the organization; his password is his name and "-password"
-	SampleTag          = "2025.1"        // the release in question
+	SampleOwner        = "harbourmaster" // of the organization; the password is harbourmaster-password
+	SampleTag          = "2025.1"        // the newest release
 	// SampleToken is an application token of the owner with the scope repo:read.
 	SampleToken = "demo-token-of-harbourmaster-repo-read-0001"
-	// SamplePushToken is one with the scopes repo:read, repo:write and
-	// repo:create: it can push, and make repositories by pushing.
+	// SamplePushToken is an application token of the owner with the scopes repo:read,
+	// repo:write and repo:create: it can push, and create repositories by pushing.
 	SamplePushToken = "demo-token-of-harbourmaster-repo-create-0004"
-	// SamplePusher is a robot that can make repositories in the organization
-	// emptyfleet by pushing, and has the password SamplePusherToken.
+	// SamplePusher is a robot that can create repositories in the organization
+	// emptyfleet by pushing. Its password is SamplePusherToken.
 	SamplePusher      = "emptyfleet+pusher"
 	SamplePusherToken = "demo-robot-token-0002"
-	// SampleVanishing is a public repository, as namespace/name, that is meant
-	// to go between listing and checking: WithQuirk("vanish", SampleVanishing).
+	// SampleVanishing is a public repository (namespace/name) for the quirk vanish:
+	// WithQuirk("vanish", SampleVanishing).
 	SampleVanishing = SampleOrganization + "/vitrage-api"
 )
 
-// sampleServices are the sample's repositories in the order of their making.
-// Unless sampleOdd says otherwise, each is public and carries every release.
+// sampleServices are the sample's repositories in order of creation. Except for those
+// in sampleOdd, each is public and has the tags of every release.
 var sampleServices = []string{
 	"kolla-base", "tools/kolla-toolbox", "mariadb-server", "rabbitmq", "memcached", "haproxy", "keepalived", "fluentd",
 	"keystone", "keystone-fernet", "keystone-ldap", "glance-api", "placement-api",
@@ -36,11 +36,11 @@ var sampleServices = []string{
 	"manila-api", "murano-api", "sahara-api", "senlin-api", "solum-api", "vitrage-api",
 }
 
-// sampleOdd says what is odd about some of the repositories.
+// sampleOdd lists the repositories that differ from the others.
 var sampleOdd = map[string]struct {
 	private bool
 	state   string
-	last    string // release after which there is none; "" is none
+	last    string // its last release; "" is the newest
 	gone    bool   // every tag was deleted
 }{
 	"keystone-ldap": {private: true},
@@ -51,7 +51,7 @@ var sampleOdd = map[string]struct {
 	"solum-api":     {last: "2024.1", gone: true},
 }
 
-// sampleReleases are the releases and when they came out, oldest first.
+// sampleReleases are the releases with their dates, oldest first.
 var sampleReleases = []struct {
 	tag string
 	out time.Time
@@ -61,17 +61,17 @@ var sampleReleases = []struct {
 	{SampleTag, time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC)},
 }
 
-// SampleDataset gives a small registry to show things with: the organization
-// stackfleet, some 40 repositories modelled on the container images of an
-// OpenStack release, with the tags 2024.1, 2024.2, 2025.1 and latest. Most of
-// 2025.1 was built twice, so the tag moved. Four repositories stopped before
-// 2025.1, one of them has no live tag at all, one is private, one is nested,
-// one carries an index, and one is meant to vanish: see [SampleVanishing].
+// SampleDataset returns a small registry for demonstrations and tests: the organization
+// stackfleet with some 40 repositories, modelled on the container images of an OpenStack
+// release, with the tags 2024.1, 2024.2, 2025.1 and latest. Most images of 2025.1 were
+// built twice, so the tag moved. Four repositories have no 2025.1, one of them no live
+// tag at all. One repository is private, one is nested, one has an index, and
+// [SampleVanishing] is for the quirk vanish.
 //
-// Every image can be pulled; they share layers as real ones do. There is also
-// an organization with nothing in it, emptyfleet, a robot, stackfleet+puller,
-// that may pull what is private, and what it takes to push: [SamplePushToken]
-// and [SamplePusher]. It is the same every time.
+// Every image can be pulled, and the images share layers. The dataset also has an empty
+// organization, emptyfleet, a robot, stackfleet+puller, that may pull the private
+// repository, and [SamplePushToken] and [SamplePusher] for pushing. It is the same every
+// time.
 func SampleDataset() *Dataset {
 	d := &Dataset{
 		About: "A sample organization modelled on an OpenStack release.",

@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/quayside/quayside/quay/quaytest/internal/store"
 )
 
-// sampleImages makes the images of SampleDataset.
+// sampleImages builds the images of SampleDataset.
 type sampleImages struct{ *builder }
 
-// tags builds a service's image of a release and gives the rows of its tag.
-// When it was rebuilt, the tag moved some days later and has two.
+// tags builds a service's image of a release and returns the rows of its tag. The tag
+// of an image that was rebuilt moved some days later, so it has two rows.
 func (s sampleImages) tags(service, release string, out time.Time, rebuilt bool) []Tag {
 	rows := []Tag{s.tag(service, release, 1, out)}
 	if rebuilt && release == SampleTag {
@@ -26,7 +28,7 @@ func (s sampleImages) tags(service, release string, out time.Time, rebuilt bool)
 	return rows
 }
 
-// tag builds one image, or an index of two for nova-compute.
+// tag builds an image, or an index of two images for nova-compute.
 func (s sampleImages) tag(service, release string, build int, out time.Time) Tag {
 	repository := SampleOrganization + "/" + service
 	t := Tag{Name: release, Start: out}
@@ -41,9 +43,9 @@ func (s sampleImages) tag(service, release string, build int, out time.Time) Tag
 	return t
 }
 
-// image builds an image for one architecture: layers that all services share,
-// that a release shares, and of its own. It gives the image's descriptor and
-// the size of its layers.
+// image builds an image for one architecture from a layer that all services share, one
+// that a release shares, and one of its own. It returns the image's descriptor and the
+// size of its layers.
 func (s sampleImages) image(repository, release string, build int, arch string, out time.Time) (descriptor, int64) {
 	layers := []descriptor{
 		s.layer(repository, "etc/os-release", "NAME=\"Sample Linux\"\nARCHITECTURE="+arch+"\n"+strings.Repeat("# base\n", 4000)),
@@ -53,7 +55,7 @@ func (s sampleImages) image(repository, release string, build int, arch string, 
 	return s.builder.image(repository, release, arch, out, layers, []string{"base", "release", "service"})
 }
 
-// layer makes a layer of one file.
+// layer builds a layer of one file.
 func (s sampleImages) layer(repository, name, text string) descriptor {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -65,7 +67,7 @@ func (s sampleImages) layer(repository, name, text string) descriptor {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(err) // a buffer takes what it gets, and names and sizes are ours
+		panic(err) // a buffer accepts every write, and the names and sizes fit
 	}
-	return s.text(repository, ociLayer, b.Bytes())
+	return s.text(repository, store.OCILayer, b.Bytes())
 }

@@ -1,0 +1,234 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quayside/quayside/quay/quaytest/internal/store"
+	"github.com/quayside/quayside/quay/quaytest/internal/wire"
+)
+
+// An imageConfig is the part of an image's configuration that the REST API shows.
+type imageConfig struct {
+	Created time.Time `json:"created"`
+	Author  string    `json:"author"`
+	Config  struct {
+		Labels json.RawMessage `json:"Labels"`
+		Cmd    json.RawMessage `json:"Cmd"`
+	} `json:"config"`
+	History []imageStep `json:"history"`
+}
+
+// An imageStep is a step of an image's history.
+type imageStep struct {
+	Created    time.Time `json:"created"`
+	CreatedBy  string    `json:"created_by"`
+	Comment    string    `json:"comment"`
+	Author     string    `json:"author"`
+	EmptyLayer bool      `json:"empty_layer"`
+
+	command json.RawMessage // in place of CreatedBy
+}
+
+// A wireLayer is a layer of a manifest.
+type wireLayer struct {
+	MediaType string   `json:"mediaType"`
+	Digest    string   `json:"digest"`
+	Size      int64    `json:"size"`
+	URLs      []string `json:"urls"`
+}
+
+// remote reports whether a layer is fetched from another server and never pushed.
+func (l wireLayer) remote() bool { return store.IsRemoteLayer(l.MediaType) }
+
+// An image is the content of a manifest that is not an index.
+type image struct {
+	Config struct {
+		MediaType string `json:"mediaType"`
+		Digest    string `json:"digest"`
+	} `json:"config"`
+	Layers      []wireLayer     `json:"layers"`
+	Annotations json.RawMessage `json:"annotations"`
+}
+
+// tagged reports whether a live tag names a manifest, or an index that names it.
+// The REST API shows no other manifest by digest.
+func (a *API) tagged(repository *store.Repository, digest string) bool {
+	now := a.Now()
+	return slices.ContainsFunc(repository.Tags.Rows(), func(t store.Tag) bool {
+		return t.Live(now) && (t.Digest == digest || a.Store.Names(repository, t.Digest, digest))
+	})
+}
+
+// manifestOf returns the manifest that a call asks for. If the caller cannot have
+// it, manifestOf answers and returns nil.
+func (a *API) manifestOf(q call) *store.Manifest {
+	repo := a.authorize(q)
+	if repo == nil {
+		return nil
+	}
+	m := a.Store.Manifest(repo.FullName(), q.route.digest)
+	if m == nil || !a.tagged(repo, m.Digest) {
+		wire.SendProblem(q.w, q.r, wire.NotFound)
+		return nil
+	}
+	return m
+}
+
+// isImage reports whether a manifest is an image's. An OCI manifest with another
+// type of configuration is an artifact's.
+func isImage(m *store.Manifest, of image) bool {
+	return m.MediaType != store.OCIManifest || of.Config.MediaType == store.OCIConfig
+}
+
+// config returns the configuration of an image. It returns nil if the manifest is
+// not an image's or its repository lacks the configuration.
+func (a *API) config(m *store.Manifest, of image) *imageConfig {
+	if !isImage(m, of) {
+		return nil
+	}
+	blob := a.Store.Content(of.Config.Digest)
+	var c imageConfig
+	if blob == nil || blob.Data == nil || !a.Store.HasBlob(m.Repository, of.Config.Digest) || json.Unmarshal(blob.Data, &c) != nil {
+		return nil
+	}
+	return &c
+}
+
+// A shownLayer is a layer as the REST API shows it.
+type shownLayer struct {
+	wireLayer
+	step imageStep
+}
+
+// layers returns an image's layers with the steps that made them. It reports false
+// if Quay does not know them: the repository lacks the configuration or a layer, or
+// the history does not fit the layers. Steps that changed no file have the empty
+// layer. The layers of an artifact have no steps (image/oci/manifest.py).
+func (a *API) layers(m *store.Manifest, of image) (layers []shownLayer, ok bool) {
+	for _, l := range of.Layers {
+		if !l.remote() && !a.Store.HasBlob(m.Repository, l.Digest) {
+			return nil, false
+		}
+		layers = append(layers, shownLayer{wireLayer: l})
+	}
+	c := a.config(m, of)
+	switch {
+	case c == nil:
+		return layers, !isImage(m, of)
+	case len(c.History) == 0: // the last layer gets everything
+		if len(layers) > 0 {
+			layers[len(layers)-1].step = imageStep{Created: c.Created, Author: c.Author, command: c.Config.Cmd}
+		}
+		return layers, true
+	}
+	made := layers
+	layers = nil
+	for _, step := range c.History {
+		switch {
+		case step.EmptyLayer:
+			layers = append(layers, shownLayer{wireLayer{Digest: store.EmptyLayer, Size: 32}, step})
+		case len(made) == 0:
+			return nil, false
+		default:
+			layers = append(layers, shownLayer{made[0].wireLayer, step})
+			made = made[1:]
+		}
+	}
+	return layers, len(made) == 0
+}
+
+// A label is a label of a manifest.
+type label struct{ key, value string }
+
+// labels returns a manifest's labels: those of an image's configuration, then the
+// manifest's annotations, which replace labels of the same name. Quay reads the
+// labels when a manifest is pushed; a manifest that it could not read has none.
+func (a *API) labels(m *store.Manifest) []label {
+	var of image
+	if store.IsIndex(m.MediaType) || json.Unmarshal([]byte(m.Content), &of) != nil {
+		return nil
+	}
+	var labels []label
+	if c := a.config(m, of); c != nil {
+		labels = inOrder(c.Config.Labels)
+	} else if isImage(m, of) {
+		return nil
+	}
+	if m.MediaType == store.DockerManifest {
+		return labels
+	}
+	for _, a := range inOrder(of.Annotations) {
+		if i := slices.IndexFunc(labels, func(l label) bool { return l.key == a.key }); i >= 0 {
+			labels[i] = a
+		} else {
+			labels = append(labels, a)
+		}
+	}
+	return labels
+}
+
+// inOrder returns the members of an object of strings in their order.
+func inOrder(object json.RawMessage) []label {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	var labels []label
+	for d.More() {
+		key, err := d.Token()
+		var l label
+		if err != nil || d.Decode(&l.value) != nil {
+			break
+		}
+		if l.key, _ = key.(string); l.key != "" {
+			labels = append(labels, l)
+		}
+	}
+	return labels
+}
+
+// labelID returns a label's id in the form of a UUID.
+func labelID(digest, key string) string {
+	s := sha256.Sum256([]byte(digest + "\x00" + key))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])
+}
+
+// appendLayer appends a layer of a manifest's detail.
+func appendLayer(b []byte, index int, l shownLayer) []byte {
+	b = wire.AppendInt(append(b, `{"index": `...), int64(index), `, "compressed_size": `)
+	b = wire.AppendInt(b, l.Size, `, "is_remote": `)
+	b = wire.AppendBool(b, l.remote())
+	urls := "null"
+	if len(l.URLs) > 0 {
+		text, _ := json.Marshal(l.URLs) // strings always have a JSON form
+		urls = string(text)
+	}
+	b = append(append(b, `, "urls": `...), urls...)
+	// A command that is JSON is shown as that JSON.
+	switch command := l.step.CreatedBy; {
+	case len(l.step.command) > 0:
+		b = append(append(append(b, `, "command": [`...), l.step.command...), ']')
+	case command == "":
+		b = append(b, `, "command": null`...)
+	case json.Valid([]byte(command)):
+		b = append(append(b, `, "command": `...), command...)
+	default:
+		b = append(wire.AppendString(append(b, `, "command": [`...), command), ']')
+	}
+	b = wire.AppendStringOrNull(append(b, `, "comment": `...), l.step.Comment)
+	b = wire.AppendStringOrNull(append(b, `, "author": `...), l.step.Author)
+	b = wire.AppendString(append(b, `, "blob_digest": `...), l.Digest)
+	b = append(b, `, "created_datetime": `...)
+	if l.step.Created.IsZero() {
+		return append(b, "null}"...)
+	}
+	return append(wire.AppendTime(b, l.step.Created.Unix()), '}')
+}

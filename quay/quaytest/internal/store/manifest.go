@@ -1,0 +1,134 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Media types of manifests and of what they name.
+const (
+	OCIManifest    = "application/vnd.oci.image.manifest.v1+json"
+	OCIIndex       = "application/vnd.oci.image.index.v1+json"
+	OCIConfig      = "application/vnd.oci.image.config.v1+json"
+	OCILayer       = "application/vnd.oci.image.layer.v1.tar" // not compressed: the same bytes with every compressor
+	DockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	DockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	DockerConfig   = "application/vnd.docker.container.image.v1+json"
+)
+
+// EmptyLayer is a blob that every Quay has (image/docker/schema2).
+const EmptyLayer = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
+
+// DigestOf returns the digest of a text.
+func DigestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// IsIndex reports whether a media type is that of an OCI index or a Docker
+// manifest list.
+func IsIndex(mediaType string) bool { return mediaType == OCIIndex || mediaType == DockerList }
+
+// IsRemoteLayer reports whether layers of a media type are fetched from another
+// server and never pushed.
+func IsRemoteLayer(mediaType string) bool {
+	return strings.Contains(mediaType, "nondistributable") || strings.Contains(mediaType, ".foreign.")
+}
+
+// A Manifest is the exact text that a digest names.
+type Manifest struct {
+	Repository string // "namespace/name"
+	Digest     string
+	MediaType  string
+	Content    string
+}
+
+// Children are the manifests that an index names.
+type Children struct {
+	Digests []string
+	Present []bool // whether the repository has the manifest
+	Count   int    // of those present
+}
+
+// AddManifest adds a manifest.
+func (s *Store) AddManifest(m *Manifest) {
+	s.manifests[key{m.Repository, m.Digest}] = m
+	s.manifestsOf[m.Repository] = append(s.manifestsOf[m.Repository], m)
+}
+
+// addChildren looks up the children of every index.
+func (s *Store) addChildren() {
+	for _, m := range s.manifests {
+		if !IsIndex(m.MediaType) {
+			continue
+		}
+		var index struct {
+			Manifests []struct {
+				Digest string `json:"digest"`
+			} `json:"manifests"`
+		}
+		if json.Unmarshal([]byte(m.Content), &index) != nil {
+			continue
+		}
+		var c Children
+		for _, child := range index.Manifests {
+			has := s.Manifest(m.Repository, child.Digest) != nil
+			c.Digests, c.Present = append(c.Digests, child.Digest), append(c.Present, has)
+			if has {
+				c.Count++
+			}
+		}
+		s.children[m] = c
+	}
+}
+
+// Manifest returns a manifest of a repository ("namespace/name"), or nil.
+func (s *Store) Manifest(repository, digest string) *Manifest {
+	k := key{repository, digest}
+	if m := s.manifests[k]; m != nil {
+		return m
+	}
+	if p := s.pushed.manifest(k); p != nil {
+		return &p.Manifest
+	}
+	return nil
+}
+
+// Manifests returns all manifests of a repository: those of the dataset in their
+// order, then those that were pushed.
+func (s *Store) Manifests(repository string) []*Manifest {
+	of := s.manifestsOf[repository]
+	if id, ok := s.find(SplitName(repository)); ok {
+		if v := s.pushed.version(id); v != nil && len(v.manifests) > 0 {
+			return slices.Concat(of, v.manifests)
+		}
+	}
+	return of
+}
+
+// Children returns the manifests that an index names; m may be nil.
+func (s *Store) Children(m *Manifest) Children {
+	if m == nil {
+		return Children{}
+	}
+	if c, ok := s.children[m]; ok {
+		return c
+	}
+	if p := s.pushed.manifest(key{m.Repository, m.Digest}); p != nil {
+		return p.children
+	}
+	return Children{}
+}
+
+// Names reports whether a digest of the repository is that of an index that
+// names another digest.
+func (s *Store) Names(r *Repository, index, digest string) bool {
+	m := s.Manifest(r.FullName(), index)
+	return m != nil && slices.Contains(s.Children(m).Digests, digest)
+}
