@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/quay"
 )
 
 // A Catalog is what a registry must answer for its images to be discovered.
@@ -112,13 +114,7 @@ type Meter interface {
 }
 
 // Usage counts HTTP requests, retries included.
-type Usage struct {
-	Requests     int64
-	WithToken    int64 // of Requests, those that carried the token
-	WithoutToken int64 // of Requests, those that did not
-	Refused      int64 // answers 429: too many requests
-	Retries      int64 // of Requests, those sent again
-}
+type Usage = quay.Stats
 
 // A Pacer is a Catalog that can tell what it learned of its server's limit.
 type Pacer interface {
@@ -126,17 +122,7 @@ type Pacer interface {
 }
 
 // Pace is how a server was asked.
-type Pace struct {
-	Protocol    string  // such as HTTP/2.0; "" before the first answer
-	Connections int     // made so far
-	Limit       string  // the Rate is "published", "learned" or "chosen", or there is "none"; "" when not known
-	Rate        float64 // requests a second that the server is taken to admit; 0: no limit has shown
-
-	Held  bool          // requests wait now because the limit is used up
-	Pause time.Duration // they wait for so long still, since the server refused one; 0: not for that
-
-	Trouble string // why the latest attempt got no answer of use; "" when it got one
-}
+type Pace = quay.Pace
 
 // An Account is a Catalog whose caller may have a token. The server is asked
 // about it only when there was nothing to see.

@@ -52,7 +52,7 @@ func (c *crew) conclude() {
 		s.Requests = after.Requests - c.before.Requests
 		s.WithToken = after.WithToken - c.before.WithToken
 		s.WithoutToken = after.WithoutToken - c.before.WithoutToken
-		s.Refused = after.Refused - c.before.Refused
+		s.RateLimited = after.RateLimited - c.before.RateLimited
 		s.Retries = after.Retries - c.before.Retries
 	}
 	if p, ok := c.catalog.(Pacer); ok {

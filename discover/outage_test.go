@@ -117,7 +117,7 @@ func TestOutagesLeaveNothingUnknown(t *testing.T) {
 					go func() { _ = server.Serve(line) }()
 					base := &http.Transport{DialContext: line.dial, MaxIdleConnsPerHost: 10}
 					defer func() { base.CloseIdleConnections(); line.cut(nil); _ = server.Close() }()
-					client, err := quay.New(quay.WithServer("http://quay.test"), quay.WithToken(token), quay.WithHTTPClient(&http.Client{Transport: base}))
+					client, err := quay.New(quay.WithServer("http://quay.test"), quay.WithToken(token), quay.WithTransport(base))
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -39,7 +39,7 @@ func Quay(client *quay.Client) *QuayCatalog {
 // last_modified, which is null when no tag is live (doc/quay-api.md section 1).
 func (q *QuayCatalog) Repositories(ctx context.Context, namespace string) iter.Seq2[Repository, error] {
 	return func(yield func(Repository, error) bool) {
-		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Ahead: true, Invalid: true}
+		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Prefetch: true, Invalid: true}
 		for r, err := range q.client.Repositories(ctx, query) {
 			if err != nil {
 				yield(Repository{}, err)
@@ -82,7 +82,7 @@ func (q *QuayCatalog) Tag(ctx context.Context, repo Repository, name string) (Ta
 // Tags lists the active tags whose name contains filter.Contains, newest first
 // (doc/quay-api.md section 2).
 func (q *QuayCatalog) Tags(ctx context.Context, repo Repository, filter TagFilter) iter.Seq2[Tag, error] {
-	query := quay.TagQuery{OnlyActive: true, Contains: filter.Contains, Invalid: true}
+	query := quay.TagQuery{Contains: filter.Contains, Invalid: true}
 	return func(yield func(Tag, error) bool) {
 		// What goes wrong after the first tag is out cannot be asked again:
 		// it would give the same tags twice.
@@ -151,18 +151,11 @@ func bareHost(host, scheme string) string {
 // Usage counts what the client sent, for this catalog and for whoever else
 // uses the client or its Anonymous clients.
 func (q *QuayCatalog) Usage() Usage {
-	s := q.client.Stats()
-	return Usage{
-		Requests:     s.Requests,
-		WithToken:    s.WithToken,
-		WithoutToken: s.WithoutToken,
-		Refused:      s.Refused,
-		Retries:      s.Retries,
-	}
+	return q.client.Stats()
 }
 
 // Pace tells what the client has learned of its server by now.
-func (q *QuayCatalog) Pace() Pace { return Pace(q.client.Pace()) }
+func (q *QuayCatalog) Pace() Pace { return q.client.Pace() }
 
 // HasToken tells whether the client was given a token.
 func (q *QuayCatalog) HasToken() bool { return q.client.HasToken() }

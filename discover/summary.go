@@ -54,7 +54,7 @@ type Summary struct {
 	Requests     int64
 	WithToken    int64
 	WithoutToken int64
-	Refused      int64 // answers 429
+	RateLimited  int64 // answers 429
 	Retries      int64
 
 	// Pace is what was known of the server's limit at the end; zero when the

@@ -12,11 +12,11 @@ import (
 	"unicode"
 )
 
-// Wire structs hold pointers: nil is a field that is missing or null. Unknown
-// fields are let through.
+// Fields of wire structs are pointers; nil is a field that is missing or null.
+// Unknown fields are ignored.
 
-// decode reads data into v, a pointer to a fresh wire struct. Its errors name
-// the field.
+// decode decodes data into v, a pointer to a new wire struct. Its errors name the
+// field.
 func decode(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -24,14 +24,13 @@ func decode(data []byte, v any) error {
 		if wrong.Field != "" {
 			what = wrong.Field
 		}
-		// For a number Value goes on with its digits, however many.
+		// For a number, Value also has all its digits.
 		return fmt.Errorf("%s is of type %.20s, want %s", what, wrong.Value, typeName(wrong.Type))
 	}
 	return err
 }
 
-// A row is one of a page. What does not fit in it is an error of its own, and not of
-// the page.
+// A row is an item of a page. An error of one row is not an error of the page.
 type row[T any] struct {
 	wire T
 	err  error
@@ -42,7 +41,7 @@ func (r *row[T]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// typeName says in JSON's terms what a Go type takes.
+// typeName returns the JSON type that a Go type decodes.
 func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -59,24 +58,24 @@ func typeName(t reflect.Type) string {
 	return "object"
 }
 
-// A field is one a wire struct cannot do without.
+// A field is a required field of a wire struct.
 type field struct {
-	name string
-	here bool
+	name    string
+	present bool
 }
 
-// need returns an error that names the first field that is not there.
+// need returns an error that names the first missing field, or nil.
 func need(fields ...field) error {
 	for _, f := range fields {
-		if !f.here {
+		if !f.present {
 			return fmt.Errorf("%s is missing", f.name)
 		}
 	}
 	return nil
 }
 
-// printable checks a name a server sent: not empty, and nothing that could upset
-// a terminal. Beyond that it is the server's business.
+// printable returns an error if a server's name is empty or has a character that does
+// not print.
 func printable(field, s string) error {
 	if s == "" {
 		return fmt.Errorf("%s is empty", field)
@@ -89,11 +88,11 @@ func printable(field, s string) error {
 	return nil
 }
 
-// maxSeconds is the end of the year 9999, beyond which time.Time cannot be
-// written as text.
+// maxSeconds is the end of the year 9999, the last year that time.Time marshals as
+// text.
 const maxSeconds = 253402300799
 
-// seconds reads a Unix time. Nil is the zero time.
+// seconds converts a Unix time. Nil is the zero time.
 func seconds(field string, n *int64) (time.Time, error) {
 	if n == nil {
 		return time.Time{}, nil

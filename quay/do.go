@@ -23,14 +23,14 @@ const (
 	maxProblem = 64 << 10 // bytes of any other answer
 )
 
-// A request is one GET of the API, and what to call it in errors.
+// A request is a GET of the API, with its operation and subject for errors.
 type request struct {
 	op, subject string
 	target      string // path and query, escaped
 }
 
-// query appends parameters, given as name and value in turn, to path. Their
-// order is kept, so that a request is always the same text.
+// query appends parameters to path, as pairs of name and value. It keeps their order,
+// so that a request is always the same text.
 func query(path string, params ...string) string {
 	var b strings.Builder
 	b.WriteString(path)
@@ -41,18 +41,17 @@ func query(path string, params ...string) string {
 	return b.String()
 }
 
-// get returns the body of a 200, which is JSON. Anything else is an *Error.
+// get returns the body of a 200, which is JSON. Its error is an *Error.
 func (c *Client) get(ctx context.Context, r request) ([]byte, error) {
 	body, _, err := c.getDated(ctx, r)
 	return body, err
 }
 
-// getDated is get, and says when the server answered, by its own clock (the header
-// Date); the zero time if it did not tell.
+// getDated is get, and also returns when the server answered by its own clock (the
+// Date header), or the zero time if it did not say.
 //
-// It sends one request and reads one answer. Repeating, time-outs and bounds
-// are the transport's; redirects are the HTTP client's, within checkRedirect.
-// The token is set here and nowhere else.
+// The transport retries, and limits the time and the size of a body. No other
+// function sends the token.
 func (c *Client) getDated(ctx context.Context, r request) ([]byte, time.Time, error) {
 	var when time.Time
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.base+r.target, nil)
@@ -62,23 +61,23 @@ func (c *Client) getDated(ctx context.Context, r request) ([]byte, time.Time, er
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.core.agent)
 	if c.HasToken() {
-		req.Header.Set("Authorization", "Bearer "+c.core.token())
+		req.Header.Set("Authorization", "Bearer "+c.core.token.Reveal())
 	}
 	resp, err := c.core.http.Do(req)
 	if err != nil {
-		return nil, when, c.unanswered(ctx, r, err)
+		return nil, when, c.noAnswer(ctx, r, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // what came of it will do
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // a part of the message is enough
 		if ctx.Err() != nil {
-			return nil, when, c.unanswered(ctx, r, ctx.Err())
+			return nil, when, c.noAnswer(ctx, r, ctx.Err())
 		}
-		return nil, when, c.refused(r, resp, body)
+		return nil, when, c.statusError(r, resp, body)
 	}
-	body, err := io.ReadAll(resp.Body) // bounded and read by the transport
+	body, err := io.ReadAll(resp.Body) // the transport limits it
 	if err != nil {
-		return nil, when, c.unanswered(ctx, r, err)
+		return nil, when, c.noAnswer(ctx, r, err)
 	}
 	body = c.core.hideEchoes(body)
 	if !isObject(body) && !json.Valid(body) {
@@ -90,14 +89,14 @@ func (c *Client) getDated(ctx context.Context, r request) ([]byte, time.Time, er
 	return body, when, nil
 }
 
-// isObject tells whether a body begins and ends as an object of JSON does. The
-// transport has looked at all of it, and who decodes it will.
+// isObject reports whether a body begins and ends like a JSON object. The transport
+// has validated the body already.
 func isObject(body []byte) bool {
 	body = bytes.TrimSpace(body)
 	return len(body) > 1 && body[0] == '{' && body[len(body)-1] == '}'
 }
 
-// validate tells the transport which 200s are worth another try.
+// validate returns why the transport must retry a 200, or nil.
 func validate(_ *http.Request, _ *http.Response, body []byte) error {
 	if !json.Valid(body) {
 		return errors.New("the body is not JSON")
@@ -105,8 +104,7 @@ func validate(_ *http.Request, _ *http.Response, body []byte) error {
 	return nil
 }
 
-// observe counts and logs an attempt. It sees the request's headers, and logs
-// none of them.
+// observe counts and logs an attempt, without the request's headers.
 func (c *core) observe(e pace.Event) {
 	if e.Request.Header.Get("Authorization") != "" {
 		c.count.withToken.Add(1)
@@ -117,16 +115,16 @@ func (c *core) observe(e pace.Event) {
 		c.count.retries.Add(1)
 	}
 	if e.Status == http.StatusTooManyRequests {
-		c.count.refused.Add(1)
+		c.count.rateLimited.Add(1)
 	}
 	if e.Request.Context().Err() == nil {
-		c.trouble.Store(c.troubleOf(e))
+		c.lastError.Store(c.errorOf(e))
 	}
 	e.Log(c.logger, func(u *url.URL) string { return c.redactor.Text(u.Redacted()) }, c.redactor.Line)
 }
 
-// troubleOf says why an attempt got no answer of use, or nil.
-func (c *core) troubleOf(e pace.Event) *string {
+// errorOf returns why an attempt got no useful answer, or nil.
+func (c *core) errorOf(e pace.Event) *string {
 	var text string
 	switch {
 	case e.Err != nil:

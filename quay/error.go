@@ -10,55 +10,52 @@ import (
 	"time"
 )
 
-// The kinds of errors, for errors.Is. None is another's case: a tag that is
-// not there is not a repository that is not there.
+// The kinds of errors, for errors.Is. An error has one kind at most: ErrTagNotFound is
+// not ErrNotFound.
 var (
-	// ErrTagNotFound: the server was asked, and the repository has no such active tag.
+	// ErrTagNotFound: the repository has no such active tag.
 	ErrTagNotFound = errors.New("quay: tag not found")
 	// ErrNotFound: the server says there is no such repository or namespace.
 	ErrNotFound = errors.New("quay: not found")
-	// ErrUnauthenticated: the server wants a token, or another one (401).
+	// ErrUnauthenticated: the server wants a token, or does not accept this one (401).
 	ErrUnauthenticated = errors.New("quay: not authenticated")
 	// ErrForbidden: the token's user may not do this (403).
 	ErrForbidden = errors.New("quay: forbidden")
-	// ErrRateLimited: the server was asked too fast, and repeating did not help (429).
+	// ErrRateLimited: the server answers 429, and retries did not help.
 	ErrRateLimited = errors.New("quay: too many requests")
-	// ErrUnavailable: no answer, or none of Quay's own: a broken connection,
-	// a 5xx, a 404 that is not Quay's, a redirect to another server. It holds
-	// together with context.DeadlineExceeded when a deadline ended the wait for
-	// a server that was unavailable.
+	// ErrUnavailable: no answer from Quay itself: a broken connection, a 5xx, a
+	// 404 that is not Quay's, or a redirect to another server. If a deadline ends
+	// the wait for an unavailable server, the error is both ErrUnavailable and
+	// context.DeadlineExceeded.
 	ErrUnavailable = errors.New("quay: server unavailable")
-	// ErrMalformed: an answer that cannot be understood or trusted.
+	// ErrMalformed: the answer cannot be understood or trusted.
 	ErrMalformed = errors.New("quay: malformed answer")
-	// ErrInvalid: an argument was refused before any request.
+	// ErrInvalid: an argument is invalid; nothing was sent.
 	ErrInvalid = errors.New("quay: invalid argument")
 	// ErrNoListing: the server is Quay's mirror registry, which has no lists
 	// of repositories and tags (doc/quay-api.md, "Recorded").
 	ErrNoListing = errors.New("quay: server has no listing")
 )
 
-// Error is the error of every call, and of [New] and [ParseRepoName]. It holds
-// no secret: not the token, no header, and of the server's words only what was
-// cleaned of control characters, shortened, and rid of the token.
+// An Error is the error of every call, including [New] and [ParseRepoName]. It
+// contains neither the token nor a header. The server's message is shortened, and
+// the token and control characters are removed from it.
 type Error struct {
-	Op      string // what was tried, such as "list repositories"
-	Subject string // on what: a namespace, a repository, or a repository:tag; may be ""
-	Status  int    // HTTP status of the answer; 0 when there was none
+	Op      string // the operation, such as "list repositories"
+	Subject string // a namespace, repository or repository:tag; may be ""
+	Status  int    // HTTP status of the answer; 0 if there was none
 
-	// Message is what the server said, or what its status means. It is ""
-	// when the error is not the server's.
+	// Message is the server's message, or the text of the status. It is "" if the
+	// error is not the server's.
 	Message string
-	// Type is the server's own word for the error, such as
-	// "insufficient_scope"; often "".
+	// Type is the server's code for the error, such as "insufficient_scope"; often "".
 	Type string
-	// RetryAfter is how long the server asked to be left alone; 0 when it
-	// did not say.
+	// RetryAfter is how long the server asked to wait; 0 if it did not.
 	RetryAfter time.Duration
-	// Hint says what to do about it, or what the answer can mean; "" when
-	// there is nothing to add.
+	// Hint says what the answer can mean or what to do about it; may be "".
 	Hint string
-	// Err is the cause when it is not the server's answer: a network error,
-	// what is wrong with a body, or the context's error.
+	// Err is a cause other than the server's answer: a network error, a defect of
+	// the body, or the context's error.
 	Err error
 
 	kind  error // one of the sentinels, or nil
@@ -93,5 +90,5 @@ func (e *Error) Error() string {
 // Unwrap returns the cause: errors.Is finds context.Canceled in it.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is tells whether target is the sentinel of e's kind.
+// Is reports whether target is the kind of e, such as [ErrNotFound].
 func (e *Error) Is(target error) bool { return e.kind != nil && target == e.kind }

@@ -97,7 +97,7 @@ func TestErrorBodiesAreCapped(t *testing.T) {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Request: r, Body: io.NopCloser(endlessBody(body))}, nil
 	})
-	_, err := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr})).Tag(t.Context(), repo("org/r"), "v1")
+	_, err := client(t, "http://quay.test", quay.WithTransport(tr)).Tag(t.Context(), repo("org/r"), "v1")
 	wantError(t, err, "unavailable")
 	if read < 64<<10 || read > 128<<10 {
 		t.Errorf("%d bytes read, want some 64 KiB", read)
@@ -120,7 +120,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		return &http.Response{StatusCode: 200, Request: r, ContentLength: -1,
 			Body: io.NopCloser(endlessBody(func() int { return 1 << 20 }))}, nil
 	})
-	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}))
+	c := client(t, "http://quay.test", quay.WithTransport(tr))
 	_, err := drain(t, list(c, "org"))
 	wantError(t, err, "malformed", "body too large: over 33554432 bytes")
 }
@@ -208,7 +208,7 @@ func TestNoServer(t *testing.T) {
 func TestOnlyTheCallersContextIsAContextError(t *testing.T) {
 	for _, below := range []error{context.DeadlineExceeded, fmt.Errorf("dial: %w", context.Canceled)} {
 		tr := transport(func(*http.Request) (*http.Response, error) { return nil, below })
-		c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}))
+		c := client(t, "http://quay.test", quay.WithTransport(tr))
 		_, err := c.Tag(t.Context(), repo("org/r"), "v1")
 		wantError(t, err, "unavailable", below.Error())
 		ctx, cancel := context.WithCancel(t.Context())
@@ -228,7 +228,7 @@ func TestCancelledWhileAnErrorComesIn(t *testing.T) {
 		body := endlessBody(func() int { cancel(); return 4096 })
 		return &http.Response{StatusCode: 500, Request: r, Body: io.NopCloser(body)}, nil
 	})
-	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}))
+	c := client(t, "http://quay.test", quay.WithTransport(tr))
 	_, err := c.Tag(ctx, repo("org/r"), "v1")
 	wantError(t, err, "canceled", "look up tag org/r:v1")
 }

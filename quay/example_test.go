@@ -166,7 +166,7 @@ func ExampleClient_Tags() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for tag, err := range client.Tags(context.Background(), repo, quay.TagQuery{OnlyActive: true, Contains: "202"}) {
+	for tag, err := range client.Tags(context.Background(), repo, quay.TagQuery{Contains: "202"}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func ExampleClient_Anonymous() {
 	// Output:
 	// true <nil>
 	// true <nil>
-	// {Requests:2 WithToken:1 WithoutToken:1 Refused:0 Retries:0}
+	// {Requests:2 WithToken:1 WithoutToken:1 RateLimited:0 Retries:0}
 }
 
 func ExampleParseRepoName() {
@@ -227,7 +227,7 @@ func ExampleParseRepoName() {
 	fmt.Println(err)
 	// Output:
 	// "stackfleet" "tools/keystone" <nil>
-	// quay: repository name: "stackfleet/Nova": character 12, 'N', cannot be there: a part of the name starts with a-z or 0-9
+	// quay: repository name: "stackfleet/Nova": character 12, 'N', is not allowed: a part of the name starts with a-z or 0-9
 }
 
 func ExampleError() {

@@ -26,7 +26,7 @@ func answering(t testing.TB, status int, body []byte) *quay.Client {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Request: r, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}, nil
 	})
-	return client(t, "http://quay.test", quay.WithToken("hu5h-toKen"), quay.WithHTTPClient(&http.Client{Transport: tr}))
+	return client(t, "http://quay.test", quay.WithToken("hu5h-toKen"), quay.WithTransport(tr))
 }
 
 // sound fails the test when an error is not one of ours, not fit to be shown,
@@ -120,7 +120,7 @@ func FuzzTags(f *testing.F) {
 	f.Add([]byte(tagList(true, "a", "b")))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c := answering(t, 200, body)
-		for _, q := range []quay.TagQuery{{}, {OnlyActive: true}, {Contains: "v"}} {
+		for _, q := range []quay.TagQuery{{History: true}, {}, {History: true, Contains: "v"}} {
 			tags, err := drain(t, c.Tags(context.Background(), repo("org/r"), q))
 			sound(t, err)
 			for _, tag := range tags {

@@ -35,7 +35,7 @@ func TestProgressIsLoggedAtInfo(t *testing.T) {
 		c.HasTag(t.Context(), repo("harbourline/plain"), "2025.1")
 		c.HasTag(t.Context(), repo("harbourline/plain"), "9999.9")
 		c.HasTag(t.Context(), repo("harbourline/no-such-image"), "2025.1") // its caller has the error
-		drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{OnlyActive: true}))
+		drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{}))
 	})
 	want := []string{
 		`level=INFO msg="listed a page" namespace=harbourline page=1 repositories=100`,

@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// A shape is one of the forms in which a Quay says what went wrong
-// (doc/quay-api.md section 3).
+// A shape is one of the forms of a Quay's error answers (doc/quay-api.md section 3).
 type shape int
 
 const (
@@ -27,9 +26,9 @@ const (
 	shapeText                 // plain text, as proxies send
 )
 
-// readProblem finds the message, and the server's own word for the error, in
-// the body of any answer. The content type is no help: shape B comes as HTML.
-// Both are as the server sent them.
+// readProblem returns the message and the code for the error in the body of an
+// answer, as the server sent them. It ignores the content type, because shape B
+// comes as HTML.
 func readProblem(body []byte) (message, kind string, s shape) {
 	body = bytes.TrimSpace(body)
 	var doc any
@@ -49,8 +48,8 @@ func readProblem(body []byte) (message, kind string, s shape) {
 	return string(body), "", shapeText
 }
 
-// readObject looks for the message where each shape has it, in the order of
-// doc/quay-api.md section 3.
+// readObject returns the message and the code of an object, looking for the shapes in
+// the order of doc/quay-api.md section 3.
 func readObject(o map[string]any) (message, kind string, s shape) {
 	errs, _ := o["errors"].([]any)
 	switch {
@@ -76,16 +75,15 @@ func readObject(o map[string]any) (message, kind string, s shape) {
 	return message, kind, s
 }
 
-// has tells whether o has one of the keys, and not as null.
+// has reports whether o has one of the keys with a value other than null.
 func has(o map[string]any, keys ...string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool { return o[k] != nil })
 }
 
-// words flattens what a server put where a text is expected: an object of
-// texts by parameter is one of the shapes.
+// words returns a value as text. Some messages are an object of texts by parameter.
 func words(v any) string { return flatten(v, 3) }
 
-// flatten goes depth levels down, and leaves out what is below.
+// flatten joins the texts of a value, at most depth levels deep.
 func flatten(v any, depth int) string {
 	var parts []string
 	switch v := v.(type) {
@@ -107,8 +105,8 @@ func flatten(v any, depth int) string {
 
 var titles = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
 
-// title returns the title of an HTML page, without the status that nginx
-// puts first, or "".
+// title returns the title of an HTML page, without the status that nginx writes first,
+// or "".
 func title(page []byte) string {
 	m := titles.FindSubmatch(page)
 	if m == nil {
@@ -121,14 +119,14 @@ func title(page []byte) string {
 	return t
 }
 
-// minEcho is how long a token is at least, in bytes, that is looked for in what a
-// server lists. A shorter one might be a part of a real name; Quay's have 40.
+// minEcho is the length in bytes from which a token is removed from data. A shorter
+// token might be a part of a real name. Quay's tokens have 40 bytes.
 const minEcho = 20
 
-// hideEchoes takes the token out of an answer. A server that lists a repository
-// by the name of the token would otherwise have it printed as data.
+// hideEchoes removes the token from an answer, because names in the answer are
+// printed as data.
 func (c *core) hideEchoes(body []byte) []byte {
-	if c.token == nil || len(c.token()) < minEcho {
+	if len(c.token.Reveal()) < minEcho {
 		return body
 	}
 	text := string(body)

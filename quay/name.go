@@ -10,25 +10,25 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// The longest names a Quay takes, in bytes (doc/quay-api.md section 2).
+// The longest names that a Quay accepts, in bytes (doc/quay-api.md section 2).
 const (
 	maxName = 255
 	maxTag  = 128
 )
 
-// RepoName names a repository of a server. The zero value names none.
+// A RepoName is the name of a repository on a server.
 type RepoName struct {
 	Namespace string // an organization or a user
-	Name      string // without the namespace; may hold slashes
+	Name      string // without the namespace; may have slashes
 }
 
 // String returns "namespace/name".
 func (r RepoName) String() string { return r.Namespace + "/" + r.Name }
 
-// ParseRepoName reads "namespace/name". The name's parts, between slashes,
-// start with a lower-case letter or digit and go on with these and '.', '_'
-// and '-' (doc/quay-api.md section 2). The error is an [ErrInvalid] that
-// points at the first character that cannot be.
+// ParseRepoName parses "namespace/name". The parts of the name, between slashes, have
+// lower-case letters, digits, '.', '_' and '-', and start with a letter or digit
+// (doc/quay-api.md section 2). The error is [ErrInvalid] and names the first
+// character that is not allowed.
 func ParseRepoName(s string) (RepoName, error) {
 	namespace, name, found := strings.Cut(s, "/")
 	if !found {
@@ -41,7 +41,7 @@ func ParseRepoName(s string) (RepoName, error) {
 	return r, nil
 }
 
-// check returns an ErrInvalid when r cannot name a repository.
+// check returns ErrInvalid if r is not a valid name.
 func (r RepoName) check(op string) error {
 	if err := checkNamespace(op, r.Namespace); err != nil {
 		return err
@@ -71,13 +71,13 @@ func (r RepoName) check(op string) error {
 	return nil
 }
 
-// invalid points at the character c, at byte i of the name.
+// invalid returns the error for the character c at byte i of the name.
 func (r RepoName) invalid(op string, i int, c rune, rule string) error {
 	return badCharacter(op, r.String(), len(r.Namespace)+1+i, c, rule)
 }
 
-// checkNamespace returns an ErrInvalid when s cannot be a namespace. Upper case
-// is let through: the server tells it from lower case, and decides.
+// checkNamespace returns ErrInvalid if s is not a valid namespace. It allows upper
+// case, which the server distinguishes from lower case.
 func checkNamespace(op, s string) error {
 	switch {
 	case s == "":
@@ -94,9 +94,8 @@ func checkNamespace(op, s string) error {
 	return nil
 }
 
-// checkTag returns an ErrInvalid when s cannot be a tag's name, or part of one
-// when part is set: such a tag cannot exist, and asking for it would be asking
-// for something else.
+// checkTag returns ErrInvalid if s is not a valid tag or, if part is true, not a part
+// of one. The server would read such a name as something else.
 func checkTag(op, s string, part bool) error {
 	switch {
 	case s == "":
@@ -114,15 +113,15 @@ func checkTag(op, s string, part bool) error {
 }
 
 func badCharacter(op, s string, i int, c rune, rule string) error {
-	return invalid(op, "%s: character %d, %q, cannot be there: %s", quote(s), len([]rune(s[:i]))+1, c, rule)
+	return invalid(op, "%s: character %d, %q, is not allowed: %s", quote(s), len([]rune(s[:i]))+1, c, rule)
 }
 
-// invalid is the error for an argument that was refused before any request.
+// invalid returns the error for an invalid argument.
 func invalid(op, format string, args ...any) error {
 	return &Error{Op: op, Err: fmt.Errorf(format, args...), kind: ErrInvalid}
 }
 
-// quote shows a text of unknown origin: in quotes, escaped and not too long.
+// quote returns a text of unknown origin in quotes, escaped and shortened.
 func quote(s string) string {
 	const most = 80
 	if r := []rune(s); len(r) > most {

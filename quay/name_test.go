@@ -31,12 +31,12 @@ func TestParseRepoName(t *testing.T) {
 		"plain":                            `"plain": no '/'`,
 		"/plain":                           "no namespace",
 		"org/":                             `"org/": no name after the '/'`,
-		"org/UPPER":                        `"org/UPPER": character 5, 'U', cannot be there`,
-		"org/a b":                          `character 6, ' ', cannot be there`,
-		"org/☃x":                           `character 5, '☃', cannot be there`,
-		"org/-a":                           `character 5, '-', cannot be there: a part of the name starts with`,
-		"org/a//b":                         `character 7, '/', cannot be there`,
-		"org/a/../b":                       `character 7, '.', cannot be there`,
+		"org/UPPER":                        `"org/UPPER": character 5, 'U', is not allowed`,
+		"org/a b":                          `character 6, ' ', is not allowed`,
+		"org/☃x":                           `character 5, '☃', is not allowed`,
+		"org/-a":                           `character 5, '-', is not allowed: a part of the name starts with`,
+		"org/a//b":                         `character 7, '/', is not allowed`,
+		"org/a/../b":                       `character 7, '.', is not allowed`,
 		"org/a/":                           "ends with '/'",
 		"o rg/a":                           `"o rg": character 2, ' '`,
 		"-org/a":                           `character 1, '-'`,
@@ -60,7 +60,7 @@ func TestInvalidArgumentsSendNothing(t *testing.T) {
 		t.Errorf("sends %s", r.URL)
 		return nil, http.ErrServerClosed
 	})
-	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: tr}), quay.WithToken("hush-hush"))
+	c := client(t, "http://quay.test", quay.WithTransport(tr), quay.WithToken("hush-hush"))
 	ctx := context.Background()
 	good := repo("org/r")
 	check := func(err error, words string) {
@@ -87,7 +87,7 @@ func TestInvalidArgumentsSendNothing(t *testing.T) {
 	for _, bad := range []quay.RepoName{{}, {Namespace: "org"}, {Name: "r"}, {Namespace: "org", Name: "../x"}, {Namespace: "a/b", Name: "c"}, {Namespace: "..", Name: "c"}} {
 		_, err := c.Tag(ctx, bad, "v1")
 		check(err, "look up tag")
-		_, err = drain(t, c.Tags(ctx, bad, quay.TagQuery{}))
+		_, err = drain(t, c.Tags(ctx, bad, quay.TagQuery{History: true}))
 		check(err, "list tags")
 	}
 	for _, q := range []quay.TagQuery{{Contains: "100%"}, {Contains: "a b"}, {PageSize: -1}, {PageSize: 101}} {

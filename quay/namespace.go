@@ -10,7 +10,7 @@ import (
 	"net/url"
 )
 
-// NamespaceKind is what owns a namespace.
+// A NamespaceKind is a kind of owner of a namespace.
 type NamespaceKind string
 
 // The kinds of namespaces.
@@ -19,9 +19,9 @@ const (
 	User         NamespaceKind = "user"
 )
 
-// Namespace is one that exists.
+// A Namespace is a namespace that exists.
 type Namespace struct {
-	Name string // as the server spells it
+	Name string // in the server's spelling
 	Kind NamespaceKind
 }
 
@@ -39,11 +39,11 @@ func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) 
 	r := request{op: opNamespace, subject: name, target: "/api/v1/organization/" + url.PathEscape(name)}
 	body, err := c.get(ctx, r)
 	if err == nil {
-		spelt, err := decodeOrganization(body)
+		spelling, err := decodeOrganization(body)
 		if err != nil {
 			return Namespace{}, c.malformed(r, err)
 		}
-		return Namespace{Name: spelt, Kind: Organization}, nil
+		return Namespace{Name: spelling, Kind: Organization}, nil
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return Namespace{}, err
@@ -55,7 +55,7 @@ func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) 
 		}
 		return Namespace{}, err
 	}
-	// Only the 200 matters: the name is known already.
+	// Only the 200 matters; the body's schema is undocumented.
 	var user map[string]any
 	if err := decode(body, &user); err != nil {
 		return Namespace{}, c.malformed(r, err)

@@ -51,18 +51,18 @@ func TestServerAddresses(t *testing.T) {
 		"https:///org":                      "want https://host",
 		"://":                               "not a URL",
 		"https://quay.io:port":              "not a URL",
-		"https://quay.io:99999":             "a port is a number from 1 to 65535",
-		"https://quay.io:0/org":             "a port is a number",
-		"https://quay.io:":                  "a port is a number",
+		"https://quay.io:99999":             "want a port from 1 to 65535",
+		"https://quay.io:0/org":             "want a port",
+		"https://quay.io:":                  "want a port",
 		"https://quay.io\x7f":               "not a URL",
 		"https://quay.io?":                  "query or fragment",
-		"https://quay.io/?token=hush-hush":  `"https://quay.io": it has a query`,
+		"https://quay.io/?token=hush-hush":  `"https://quay.io": a query or fragment`,
 		"https://quay.io/#":                 "query or fragment",
 		"https://quay.io/#hush-hush":        "query or fragment",
 		"https://quay.io/api/v1":            `"https://quay.io/api/v1": leave out /api/v1`,
 		"https://quay.io/api/v1/":           "leave out /api/v1",
-		"https://user:hush-hush@quay.io":    `"https://quay.io": it has user information`,
-		"https://hush-hush@quay.io":         `"https://quay.io": it has user information`,
+		"https://user:hush-hush@quay.io":    `"https://quay.io": user information`,
+		"https://hush-hush@quay.io":         `"https://quay.io": user information`,
 		"user:hush-hush@quay.io":            "want https://host",
 		"https://user:hush-hush@quay.io:x/": "not a URL",
 	} {
@@ -75,30 +75,37 @@ func TestServerAddresses(t *testing.T) {
 }
 
 func TestOptionsAreValidated(t *testing.T) {
-	own := &http.Client{Transport: http.DefaultTransport}
 	for name, opts := range map[string][]quay.Option{
-		"space":             {quay.WithToken("hush hush")},
-		"Bearer":            {quay.WithToken("Bearer hush")},
-		"line break":        {quay.WithToken("hush\r\nX-Evil: 1")},
-		"ASCII":             {quay.WithToken("hush☃")},
-		"nil HTTP client":   {quay.WithHTTPClient(nil)},
-		"nil pool":          {quay.WithRootCAs(nil)},
-		"root CAs given":    {quay.WithRootCAs(x509.NewCertPool()), quay.WithHTTPClient(own)},
-		"empty user agent":  {quay.WithUserAgent(" ")},
-		"control character": {quay.WithUserAgent("me\nX-Evil: 1")},
-		"timeout -1s":       {quay.WithTimeout(-time.Second)},
-		"timeout 0s":        {quay.WithTimeout(0)},
-		"-1 retries":        {quay.WithRetries(-1)},
+		"space":            {quay.WithToken("hush hush")},
+		"Bearer":           {quay.WithToken("Bearer hush")},
+		"line break":       {quay.WithToken("hush\r\nX-Evil: 1")},
+		"ASCII":            {quay.WithToken("hush☃")},
+		"nil transport":    {quay.WithTransport(nil)},
+		"nil pool":         {quay.WithRootCAs(nil)},
+		"root CAs beside":  {quay.WithRootCAs(x509.NewCertPool()), quay.WithTransport(http.DefaultTransport)},
+		"empty user agent": {quay.WithUserAgent(" ")},
+		"not printable":    {quay.WithUserAgent("me\nX-Evil: 1")},
+		"timeout -1s":      {quay.WithTimeout(-time.Second)},
+		"timeout 0s":       {quay.WithTimeout(0)},
+		"-1 retries":       {quay.WithRetries(-1)},
 	} {
 		words := name
 		if name == "line break" {
-			words = "control character"
+			words = "not printable ASCII"
 		}
 		c, err := quay.New(opts...)
 		wantError(t, err, "invalid", "quay: new client: ", words)
 		if c != nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v, %v", name, c, err)
 		}
+	}
+}
+
+// A nil option is no option.
+func TestNilOption(t *testing.T) {
+	c, err := quay.New(nil)
+	if err != nil || c.Server() != quay.DefaultServer || c.HasToken() {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

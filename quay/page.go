@@ -12,15 +12,14 @@ import (
 	"sync"
 )
 
-// pages yields the items of one page after another until there are no more. An
-// error is yielded once, with a zero item, and ends it. fetch returns a fresh
-// slice for page n, the first being 1; it is called for one page at a time. With
-// ahead the next page is asked for while the items of one are yielded; what
-// is on its way when the loop breaks is called off.
-func pages[T any](ctx context.Context, ahead bool, yield func(T, error) bool, fetch func(ctx context.Context, n int) (items []T, more bool, err error)) {
-	if ahead {
-		next, leave := fetchAhead(ctx, fetch)
-		defer leave()
+// pages yields the items of page after page. It yields an error once, with a zero item,
+// and ends. fetch returns a new slice for page n, starting with 1, and is called
+// for one page at a time. With prefetch, the next page is fetched while the items
+// of a page are yielded; a fetch in progress is cancelled when the loop breaks.
+func pages[T any](ctx context.Context, prefetch bool, yield func(T, error) bool, fetch func(ctx context.Context, n int) (items []T, more bool, err error)) {
+	if prefetch {
+		next, stop := prefetched(ctx, fetch)
+		defer stop()
 		fetch = next
 	}
 	for n := 1; ; n++ {
@@ -41,21 +40,20 @@ func pages[T any](ctx context.Context, ahead bool, yield func(T, error) bool, fe
 	}
 }
 
-// fetchAhead returns a fetch whose pages are asked for one ahead, until leave is
-// called, which returns when nothing is on its way any more. The goroutine that
-// asks goes from one page to the next without waiting for its turn among those
-// that work on the page. When ctx ends it is fetch that says so.
-func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n int) ([]T, bool, error)) (next func(context.Context, int) ([]T, bool, error), leave func()) {
+// prefetched returns a function that returns pages which a goroutine fetches one page
+// ahead. stop cancels the goroutine and waits for it. The error of a context that
+// ends comes from fetch.
+func prefetched[T any](ctx context.Context, fetch func(ctx context.Context, n int) ([]T, bool, error)) (next func(context.Context, int) ([]T, bool, error), stop func()) {
 	type page struct {
 		items []T
 		more  bool
 	}
-	ctx, stop := context.WithCancel(ctx)
-	left := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	stopped := make(chan struct{})
 	pages := make(chan page)
-	var ended error // of the goroutine, once pages is closed
-	var asking sync.WaitGroup
-	asking.Go(func() {
+	var ended error // of the goroutine, set before pages is closed
+	var fetching sync.WaitGroup
+	fetching.Go(func() {
 		defer close(pages)
 		for n, more := 1, true; more; n++ {
 			var p page
@@ -64,7 +62,7 @@ func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n in
 			}
 			select {
 			case pages <- p:
-			case <-left:
+			case <-stopped:
 				return
 			}
 			more = p.more
@@ -77,29 +75,27 @@ func fetchAhead[T any](ctx context.Context, fetch func(ctx context.Context, n in
 		}
 		return p.items, p.more, nil
 	}
-	leave = func() {
-		close(left)
-		stop()
-		asking.Wait()
+	stop = func() {
+		close(stopped)
+		cancel()
+		fetching.Wait()
 	}
-	return next, leave
+	return next, stop
 }
 
 const (
-	// maxPages ends a listing that does not end by itself: at 100
-	// repositories a page, after ten million.
+	// maxPages ends an endless listing, after ten million repositories.
 	maxPages = 100_000
-	// maxCursor bounds a cursor, in bytes. Real ones have some 200, and have
-	// to fit in a request line of 4,094 (doc/quay-api.md sections 1 and 5).
+	// maxCursor limits a cursor, in bytes. Real cursors have about 200. A request
+	// line has at most 4,094 (doc/quay-api.md sections 1 and 5).
 	maxCursor = 3 << 10
 )
 
-// A loopGuard ends a listing that goes in circles. A Quay answers a cursor it
-// cannot read with page one and a new cursor (doc/quay-api.md section 1), so
-// cursors alone do not tell.
+// A loopGuard detects a listing that goes in circles. A Quay answers an invalid cursor
+// with page one and a new cursor (doc/quay-api.md section 1), so cursors alone
+// are not enough.
 //
-// It holds hashes: of the page before, and two for each earlier page. A
-// listing of a million repositories leaves 20,000.
+// It holds the hashes of the previous page, and two hashes for each earlier page.
 type loopGuard struct {
 	seed     maphash.Seed
 	cursors  map[uint64]bool // all so far
@@ -115,8 +111,8 @@ func newLoopGuard() *loopGuard {
 	}
 }
 
-// check returns an error when page n cannot be the next page of a listing that
-// ends. cursor is "" on a last page.
+// check returns an error if page n cannot be the next page of a listing that ends.
+// cursor is "" on the last page.
 func (g *loopGuard) check(n int, repos []Repository, cursor string) error {
 	if cursor != "" {
 		switch {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// RepositoryQuery says which repositories to list, and what to tell of them.
+// A RepositoryQuery selects the repositories to list and their optional fields.
 type RepositoryQuery struct {
 	Namespace    string // an organization or user; required; case-sensitive
 	LastModified bool   // fill in Repository.LastModified
@@ -25,14 +25,13 @@ type RepositoryQuery struct {
 	// Invalid, a row that lacks a field or has one of the wrong type ends the listing.
 	Invalid bool
 
-	// Ahead asks for the next page while the repositories of one are handed
-	// out, so that a listing does not wait for its reader. To break off may
-	// then have cost one request more.
-	Ahead bool
+	// Prefetch fetches the next page while the repositories of a page are yielded.
+	// To break off then may cost one more request.
+	Prefetch bool
 }
 
-// A State is what a server lets be done with a repository. Servers may know
-// others than these; they are data, not errors.
+// A State says whether users can push to a repository. Servers may have states other
+// than these constants.
 type State string
 
 // The states of doc/quay-api.md section 1. StateOrgMirror came with Quay 3.17.
@@ -43,50 +42,50 @@ const (
 	StateOrgMirror State = "ORG_MIRROR"
 )
 
-// Repository is one entry of a listing (doc/quay-api.md section 1).
+// A Repository is an entry of a listing (doc/quay-api.md section 1).
 type Repository struct {
-	// RepoName is as the server spells it. It may hold a space or a control
-	// character: escape it before you print it. To ask about such a repository is
+	// RepoName is in the server's spelling. It may have a space or a control
+	// character: escape it before printing. A request about such a name is
 	// [ErrInvalid].
 	RepoName
 
-	Description string // Markdown; may be long; "" when there is none
+	Description string // Markdown; may be long; "" if there is none
 	Public      bool   // anyone may read it, without a token
-	Kind        string // "image"; "" when the server did not say
-	State       State  // the server's word; "" when it did not say
+	Kind        string // "image"; "" if the server did not say
+	State       State  // "" if the server did not say
 
-	// LastModified is when its newest live tag was made or moved, to the
-	// second, in UTC. It is the zero time when there is no live tag, and
-	// when the query did not ask for it.
+	// LastModified is when the newest live tag was created or moved, to the second,
+	// in UTC. It is the zero time if there is no live tag, or if the query did not
+	// ask for it.
 	LastModified time.Time
-	// Popularity is the number of actions in the last seven days, such as
-	// pulls; 0 when the query did not ask for it.
+	// Popularity is the number of actions, such as pulls, in the last seven days; 0
+	// if the query did not ask for it.
 	Popularity float64
 
 	Starred bool // by the token's user
-	// CallerKnown tells that the server knew the token's user. A token it
-	// does not know is ignored; then this is false everywhere.
+	// CallerKnown is true if the server knows the token's user. It is false in all
+	// entries if the server ignores the token.
 	CallerKnown bool
 
-	// Invalid is what is wrong with the row, if [RepositoryQuery].Invalid asked for
-	// such rows; else nil. Nothing but the RepoName is then set: the namespace that was
-	// asked for, and the name as the server sent it, or "".
+	// Invalid is what is wrong with the row; nil for a valid row, and always without
+	// [RepositoryQuery].Invalid. An invalid row has no other field than RepoName:
+	// the namespace of the query, and the name as the server sent it, or "".
 	Invalid error
 }
 
 const opList = "list repositories"
 
-// Repositories lists the repositories of a namespace that the caller may see,
-// public ones always, in the order they were made. It is one request for each
-// 100 of them. Breaking off stops the requests; ranging again starts anew.
+// Repositories lists the repositories of a namespace that the caller may see, including
+// all public ones, in the order of their creation. It sends one request for each
+// 100 repositories. To break off stops the requests; to range again starts anew.
 //
-// A namespace that does not exist is empty here: see [Client.Namespace]. An
-// error is yielded once, with a zero Repository, and ends the sequence: what
-// came before it is not the whole. It is [ErrMalformed] for an answer that
-// lacks what is needed, and for a listing that goes in circles; no repository
-// is yielded from such a page. [ErrNoListing] is a mirror registry.
+// A namespace that does not exist is an empty list: see [Client.Namespace]. An error is
+// yielded once, with a zero Repository, and ends the sequence: the repositories
+// before it are not the whole list. It is [ErrMalformed] if an answer lacks a
+// required field or the listing goes in circles; no repository of such a page is
+// yielded. It is [ErrNoListing] if the server is a mirror registry.
 //
-// Memory does not grow with the listing but for two hashes a page.
+// Memory grows by two hashes a page.
 func (c *Client) Repositories(ctx context.Context, q RepositoryQuery) iter.Seq2[Repository, error] {
 	return func(yield func(Repository, error) bool) {
 		if err := checkNamespace(opList, q.Namespace); err != nil {
@@ -94,7 +93,7 @@ func (c *Client) Repositories(ctx context.Context, q RepositoryQuery) iter.Seq2[
 			return
 		}
 		guard, cursor, total := newLoopGuard(), "", 0
-		pages(ctx, q.Ahead, yield, func(ctx context.Context, n int) ([]Repository, bool, error) {
+		pages(ctx, q.Prefetch, yield, func(ctx context.Context, n int) ([]Repository, bool, error) {
 			r := request{op: opList, subject: q.Namespace, target: q.target(cursor)}
 			body, err := c.get(ctx, r)
 			if err != nil {
@@ -115,8 +114,8 @@ func (c *Client) Repositories(ctx context.Context, q RepositoryQuery) iter.Seq2[
 	}
 }
 
-// RepositoryNames returns the names of the repositories of a namespace, without
-// the namespace, in the order of [Client.Repositories], or an error and no names.
+// RepositoryNames returns the names of the repositories of a namespace, without the
+// namespace, in the order of [Client.Repositories]. With an error it returns no names.
 func (c *Client) RepositoryNames(ctx context.Context, namespace string) ([]string, error) {
 	var names []string
 	for r, err := range c.Repositories(ctx, RepositoryQuery{Namespace: namespace}) {
@@ -128,8 +127,8 @@ func (c *Client) RepositoryNames(ctx context.Context, namespace string) ([]strin
 	return names, nil
 }
 
-// target always asks for public=true: without it a listing lacks the public
-// repositories its caller has no explicit right to (doc/quay-api.md section 1).
+// target returns path and query of a page. Without public=true a listing lacks public
+// repositories that the caller has no explicit right to (doc/quay-api.md section 1).
 func (q RepositoryQuery) target(cursor string) string {
 	params := []string{"namespace", q.Namespace, "public", "true"}
 	if q.LastModified {
@@ -161,7 +160,7 @@ type repositoryWire struct {
 	IsStarred    *bool    `json:"is_starred"`
 }
 
-// A stamp is a time whose null means something else than its absence.
+// A stamp is a time that distinguishes null from a missing field.
 type stamp struct {
 	sent    bool
 	seconds *int64 // nil: null
@@ -172,7 +171,7 @@ func (s *stamp) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &s.seconds)
 }
 
-// decodeRepositories reads one page. cursor is "" on the last.
+// decodeRepositories decodes a page. cursor is "" on the last page.
 func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cursor string, err error) {
 	var page repositoryPage
 	if err := decode(body, &page); err != nil {
@@ -226,13 +225,13 @@ func readRepository(row row[repositoryWire], q RepositoryQuery) (Repository, err
 	return r, err
 }
 
-// check returns an error when w lacks what a listing for q must have.
+// check returns an error if w lacks a field that q requires.
 func (w *repositoryWire) check(q RepositoryQuery) error {
 	err := need(
 		field{"namespace", w.Namespace != nil},
 		field{"name", w.Name != nil},
 		field{"is_public", w.IsPublic != nil},
-		// Missing where it was asked for must not pass for "no live tag".
+		// A missing time must not look like "no live tag".
 		field{"last_modified", w.LastModified.sent || !q.LastModified},
 		field{"popularity", w.Popularity != nil || !q.Popularity},
 	)
@@ -242,14 +241,14 @@ func (w *repositoryWire) check(q RepositoryQuery) error {
 	if *w.Name == "" {
 		return errors.New("name is empty")
 	}
-	// Some databases compare without case; then the server's spelling stands.
+	// Some databases compare without case.
 	if !strings.EqualFold(*w.Namespace, q.Namespace) {
 		return fmt.Errorf("%w: %s", errForeign, quote(*w.Namespace))
 	}
 	return nil
 }
 
-// repository is to be called after check.
+// repository returns the repository. Call check first.
 func (w *repositoryWire) repository() (Repository, error) {
 	r := Repository{
 		RepoName:    RepoName{Namespace: *w.Namespace, Name: *w.Name},

@@ -134,7 +134,7 @@ func TestListOfAMirrorRegistry(t *testing.T) {
 	wantError(t, err, "no listing", "405", "mirror registry")
 	_, err = c.HasTag(t.Context(), repo("harbourline/plain"), "2025.1")
 	wantError(t, err, "no listing")
-	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{}))
+	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{History: true}))
 	wantError(t, err, "no listing", "405")
 	_, err = c.CheckToken(t.Context())
 	wantError(t, err, "no listing")

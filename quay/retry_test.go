@@ -29,7 +29,7 @@ func piped(t *testing.T, h http.Handler, opts ...quay.Option) *quay.Client {
 	go s.Serve(l)
 	tr := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 10}
 	t.Cleanup(func() { tr.CloseIdleConnections(); s.Close() })
-	opts = append([]quay.Option{quay.WithServer("http://quay.test"), quay.WithHTTPClient(&http.Client{Transport: tr})}, opts...)
+	opts = append([]quay.Option{quay.WithServer("http://quay.test"), quay.WithTransport(tr)}, opts...)
 	c, err := quay.New(opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestRetriesHideWhatPasses(t *testing.T) {
 				if err != nil || len(got) < 250 {
 					t.Errorf("%d repositories, %v", len(got), err)
 				}
-				if s := c.Stats(); s.Retries == 0 || s.Requests != s.Retries+3 || (quirk[1] == "3:429") != (s.Refused == 3) {
+				if s := c.Stats(); s.Retries == 0 || s.Requests != s.Retries+3 || (quirk[1] == "3:429") != (s.RateLimited == 3) {
 					t.Errorf("%+v, want three requests and retries", s)
 				}
 			})
@@ -128,7 +128,7 @@ func TestRetriesRunOut(t *testing.T) {
 		if took := time.Since(start); took < 9*time.Minute || took > 10*time.Minute {
 			t.Errorf("gave up after %v", took)
 		}
-		if s := c.Stats(); s.Requests < 20 || s.Requests > 60 || s.Refused != s.Requests {
+		if s := c.Stats(); s.Requests < 20 || s.Requests > 60 || s.RateLimited != s.Requests {
 			t.Errorf("%+v, want some forty requests, all refused", s)
 		}
 	})

@@ -68,7 +68,7 @@ func TestTheTokenIsNowhere(t *testing.T) {
 			errs = append(errs, err)
 			_, err = c.Tag(t.Context(), repo("org/r"), "v1")
 			errs = append(errs, err)
-			_, err = drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
+			_, err = drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{History: true}))
 			errs = append(errs, err)
 			_, err = c.Namespace(t.Context(), "org")
 			errs = append(errs, err)
@@ -107,7 +107,7 @@ func TestTheTokenIsNoData(t *testing.T) {
 	if s := fmt.Sprintf("%+v %v", repositories, err); shows(s) || !strings.Contains(s, "good") {
 		t.Errorf("repositories: %s", s)
 	}
-	tags, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
+	tags, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{History: true}))
 	if s := fmt.Sprintf("%+v %v", tags, err); shows(s) {
 		t.Errorf("tags: %s", s)
 	}
@@ -120,7 +120,7 @@ func TestTheTokenInNetworkErrors(t *testing.T) {
 	})
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c := client(t, "http://quay.test", quay.WithToken(hush), quay.WithLogger(logger), quay.WithHTTPClient(&http.Client{Transport: tr}))
+	c := client(t, "http://quay.test", quay.WithToken(hush), quay.WithLogger(logger), quay.WithTransport(tr))
 	_, err := c.Tag(t.Context(), repo("org/r"), "v1")
 	wantError(t, err, "unavailable", "malformed response", "[redacted]")
 	for e := err; e != nil; e = errors.Unwrap(e) {

@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// What an answer can mean, in words for people (doc/quay-api.md sections 3 and 4).
+// Hints explain an answer to people (doc/quay-api.md sections 3 and 4).
 const (
 	hintNoToken = "this needs an OAuth application token of the Quay; a robot account does not work on this API; " +
 		"to a caller without a token, a private repository and one that does not exist look alike"
@@ -26,18 +26,18 @@ const (
 		"a robot account does not work on this API; to a caller the server does not know, a private repository and one that does not exist look alike"
 	hintForbidden = "the token's user may not read this, or the token lacks the scope repo:read; " +
 		"a repository that does not exist looks the same"
-	hintBrokenScope = "when every repository fails like this and the listing works, the token's scope is broken: make a new token"
+	hintBrokenScope = "if every repository fails like this and the listing works, the token's scope is broken: make a new token"
 	hintLimited     = "the server limits how fast it may be asked: try again later, or ask with less at a time"
 	hintHTTPS       = "the server speaks HTTPS there: its URL begins with https://"
 	hintProxy       = "the proxy of HTTP_PROXY says so, and not the server: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
 	hintMirror      = "this is a mirror registry, not a full Quay: it serves images, and has no lists of repositories and tags"
 )
 
-// hintServer is the advice when an answer is none that a Quay gives.
+// hintServer returns the hint for an answer that a Quay would not send.
 func (c *core) hintServer() string { return "is " + c.base + " a Quay, and is it up?" }
 
-// refused makes the error for an answer other than 200.
-func (c *Client) refused(r request, resp *http.Response, body []byte) *Error {
+// statusError returns the error for an answer other than 200.
+func (c *Client) statusError(r request, resp *http.Response, body []byte) *Error {
 	e := &Error{Op: r.op, Subject: r.subject, Status: resp.StatusCode}
 	after, _ := transport.RetryAfter(resp.Header, time.Now())
 	e.RetryAfter = after.Round(time.Second)
@@ -50,7 +50,7 @@ func (c *Client) refused(r request, resp *http.Response, body []byte) *Error {
 	return e
 }
 
-// classify sets the kind of an answer, and the hint that goes with it.
+// classify sets the kind and the hint of an error.
 func (c *Client) classify(e *Error, resp *http.Response) {
 	switch status := e.Status; {
 	case status == http.StatusUnauthorized && c.HasToken():
@@ -67,7 +67,7 @@ func (c *Client) classify(e *Error, resp *http.Response) {
 	case status == http.StatusNotFound && e.shape == shapeProblem && e.Type == "not_found":
 		e.kind = ErrNotFound
 	case status == http.StatusNotFound:
-		// A dead backend answers so too, hence no "no" (doc/quay-api.md section 3).
+		// A dead backend also answers 404 (doc/quay-api.md section 3).
 		e.kind, e.Hint = ErrUnavailable, "a 404 that is not Quay's own says nothing: "+c.core.hintServer()
 	case status == http.StatusBadRequest && isHTTPS(e, resp):
 		e.kind, e.Hint = ErrUnavailable, hintHTTPS
@@ -87,15 +87,16 @@ func (c *Client) classify(e *Error, resp *http.Response) {
 	}
 }
 
-// isHTTPS knows the answer of a port for HTTPS to plain HTTP, as Go's server
-// and nginx give it.
+// isHTTPS reports whether an HTTPS port answered a plain HTTP request, in the words
+// of Go's server and nginx.
 func isHTTPS(e *Error, resp *http.Response) bool {
 	return resp.Request.URL.Scheme == "http" && strings.Contains(e.Message, "HTTP request") &&
 		(strings.Contains(e.Message, "to an HTTPS server") || strings.Contains(e.Message, "to HTTPS port"))
 }
 
-// isMirrorRegistry knows Quay's second server by its answers to the routes it
-// lacks: 404 for the listing, 405 for the tag list (doc/quay-api.md, "Recorded").
+// isMirrorRegistry reports whether the answer is that of Quay's mirror registry to
+// routes that it lacks: 404 for the listing, 405 for the tag list
+// (doc/quay-api.md, "Recorded").
 func isMirrorRegistry(e *Error) bool {
 	if e.shape != shapeError {
 		return false
@@ -109,11 +110,11 @@ func isMirrorRegistry(e *Error) bool {
 	return false
 }
 
-// redirect explains a redirect that was not followed.
+// redirect returns message and hint for a redirect that was not followed.
 func (c *Client) redirect(resp *http.Response) (message, hint string) {
 	to, err := resp.Location()
 	if err != nil || to.Host == "" {
-		return "a redirect that leads nowhere", c.core.hintServer()
+		return "a redirect without a usable address", c.core.hintServer()
 	}
 	where := c.core.redactor.Line(to.Scheme + "://" + to.Host)
 	if transport.Origin(to) == transport.Origin(resp.Request.URL) {
@@ -123,8 +124,8 @@ func (c *Client) redirect(resp *http.Response) (message, hint string) {
 		"if that is the Quay, give it as the server"
 }
 
-// unanswered makes the error for a request without a complete answer.
-func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
+// noAnswer returns the error for a request without a complete answer.
+func (c *Client) noAnswer(ctx context.Context, r request, err error) *Error {
 	e := &Error{Op: r.op, Subject: r.subject}
 	if ctx.Err() != nil {
 		e.Err = ctx.Err()
@@ -137,7 +138,7 @@ func (c *Client) unanswered(ctx context.Context, r request, err error) *Error {
 		return e
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // the subject says enough
+		err = u.Err // the error names the subject already
 	}
 	e.Err, e.kind = c.core.cause(err), ErrUnavailable
 	if errors.Is(err, pace.ErrTooLarge) {
@@ -163,7 +164,7 @@ func (c *core) cause(err error) error {
 	return err
 }
 
-// unreadable makes the error for a 200 that is not JSON.
+// unreadable returns the error for a 200 that is not JSON.
 func (c *Client) unreadable(r request, body []byte) *Error {
 	what := "the answer is not JSON"
 	if len(body) == 0 {
@@ -179,7 +180,7 @@ func (c *Client) unreadable(r request, body []byte) *Error {
 	return e
 }
 
-// malformed makes the error for a 200 that cannot be understood or trusted.
+// malformed returns the error for a 200 that cannot be understood or trusted.
 func (c *Client) malformed(r request, err error) *Error {
 	e := &Error{Op: r.op, Subject: r.subject, Status: http.StatusOK, kind: ErrMalformed}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {

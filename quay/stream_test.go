@@ -33,7 +33,7 @@ func endless(n int) transport {
 // near the start and near the end: two hashes a page are all that may stay.
 func TestListIsFlatInMemory(t *testing.T) {
 	const n = 50_000
-	c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: endless(n)}))
+	c := client(t, "http://quay.test", quay.WithTransport(endless(n)))
 	var early, late uint64
 	count := 0
 	for _, err := range list(c, "org") {
@@ -64,7 +64,7 @@ func alive() uint64 {
 }
 
 func BenchmarkRepositories(b *testing.B) {
-	c := client(b, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: endless(b.N)}))
+	c := client(b, "http://quay.test", quay.WithTransport(endless(b.N)))
 	b.ReportAllocs()
 	for _, err := range list(c, "org") {
 		if err != nil {

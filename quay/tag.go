@@ -17,55 +17,54 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// SizeUnknown is the size of a tag that the server does not know, as of every
-// index.
+// SizeUnknown is the size of a tag if the server does not know it, such as of an index.
 const SizeUnknown int64 = -1
 
-// Tag is one row of a repository's tags (doc/quay-api.md section 2).
+// A Tag is an entry of a repository's tag list (doc/quay-api.md section 2).
 type Tag struct {
 	Name   string        // as in repository:name
 	Digest digest.Digest // of the manifest or index
-	Index  bool          // it is a manifest list or OCI index
+	Index  bool          // a manifest list or OCI index
 	Size   int64         // of the compressed layers in bytes, or SizeUnknown
 
-	Start time.Time // when it was made or moved here; UTC; zero: not told
-	End   time.Time // when it ends or ended; UTC; zero: it has no end
+	Start time.Time // when it was created or moved; UTC; zero: unknown
+	End   time.Time // when it ends or ended; UTC; zero: never
 
-	Reversion bool // made by going back in the repository's history
+	Reversion bool // set by a reversion of the repository's history
 	Immutable bool // cannot be moved or deleted
 
-	// Sparse tells which manifests of an index the server holds; nil when it
-	// did not say. Quay says it for indexes since 3.17.
-	Sparse *Sparse
+	// Coverage says which manifests of an index the server has; nil if the server
+	// did not say. Quay says it since 3.17.
+	Coverage *IndexCoverage
 
-	// Invalid is what is wrong with the row, if [TagQuery].Invalid asked for such
-	// rows; else nil. Nothing but the Name is then set, as the server sent it; it may
-	// be "".
+	// Invalid is what is wrong with the row; nil for a valid row, and always without
+	// [TagQuery].Invalid. An invalid row has no other field than Name, as the server
+	// sent it; it may be "".
 	Invalid error
 }
 
-// Sparse is what a server says of an index and the manifests it names.
-type Sparse struct {
-	IsSparse        bool                   // some manifests are not there
-	Children        int                    // manifests the index names
+// An IndexCoverage says which manifests of an index are on the server.
+type IndexCoverage struct {
+	Partial         bool                   // some manifests are missing
+	Children        int                    // manifests that the index names
 	PresentChildren int                    // of these, on the server
-	Presence        map[digest.Digest]bool // by the manifest's digest: it is on the server
+	Presence        map[digest.Digest]bool // by the digest of a manifest: on the server
 }
 
-// ActiveAt tells whether the tag stands for its digest at a time. An active tag
-// may have an end that is yet to come.
+// ActiveAt reports whether the tag points at its digest at a time. An active tag may
+// have an End in the future.
 func (t Tag) ActiveAt(now time.Time) bool {
 	return !t.Start.After(now) && (t.End.IsZero() || t.End.After(now))
 }
 
 const opTag = "look up tag"
 
-// Tag looks up one active tag by its exact name, in one request. It is
-// [ErrTagNotFound] when the repository has no such tag, and [ErrNotFound] when
-// the server says that there is no such repository, which it says only to
-// owners of the namespace. Anyone else gets [ErrUnauthenticated] (without a
-// token) or [ErrForbidden] (with one), for private repositories as for
-// missing ones (doc/quay-api.md section 3).
+// Tag looks up one active tag by its exact name, in one request. The error is
+// [ErrTagNotFound] if the repository has no such tag, and [ErrNotFound] if the server
+// says that there is no such repository, which it says only to owners of the
+// namespace. Other callers get [ErrUnauthenticated] (without a token) or
+// [ErrForbidden] (with one), both for private and for missing repositories
+// (doc/quay-api.md section 3).
 func (c *Client) Tag(ctx context.Context, repo RepoName, name string) (Tag, error) {
 	if err := repo.check(opTag); err != nil {
 		return Tag{}, err
@@ -100,11 +99,10 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 			return t, nil
 		}
 	}
-	// A server that answers with another tag, or with one that has ended, because
-	// it compares without case or does not know the parameters, has said nothing
-	// of this one yet if it has more.
+	// A server that compares without case or ignores the parameters answers with
+	// another tag, or with one that has ended. Then this tag may be on a later page.
 	if len(page.tags)+len(page.ended) > 0 && (page.more == nil || *page.more) {
-		next, stop := iter.Pull2(c.Tags(ctx, repo, TagQuery{OnlyActive: true, Exact: name}))
+		next, stop := iter.Pull2(c.Tags(ctx, repo, TagQuery{Exact: name}))
 		defer stop()
 		if t, err, ok := next(); ok {
 			return t, err
@@ -116,11 +114,11 @@ func (c *Client) tag(ctx context.Context, repo RepoName, name string) (Tag, erro
 	}
 }
 
-// HasTag tells whether a repository has an active tag of exactly this name, in
-// one request. False comes without an error only when the server could say so:
-// the repository has no such tag, or there is no such repository. Anyone who
-// may not read the repository, or does not own the namespace of one that is
-// missing, gets the errors of [Client.Tag]; their text tells which tokens do.
+// HasTag reports whether a repository has an active tag of exactly this name, in one
+// request. It returns false without an error only if the server says so: the
+// repository has no such tag, or there is no such repository. A caller who may not
+// read the repository, or does not own the namespace of a missing repository, gets
+// the errors of [Client.Tag]; their text says which token to use.
 func (c *Client) HasTag(ctx context.Context, repo RepoName, name string) (bool, error) {
 	_, err := c.Tag(ctx, repo, name)
 	if errors.Is(err, ErrTagNotFound) || errors.Is(err, ErrNotFound) {
@@ -129,8 +127,9 @@ func (c *Client) HasTag(ctx context.Context, repo RepoName, name string) (bool, 
 	return err == nil, err
 }
 
-// tagPath ends with a slash: without it the server redirects. The slashes of a
-// nested name stay as they are (doc/quay-api.md section 2).
+// tagPath returns the path of a repository's tags. Without the slash at its end the
+// server redirects. Slashes of a nested name are not escaped (doc/quay-api.md
+// section 2).
 func tagPath(r RepoName) string {
 	parts := strings.Split(r.String(), "/")
 	for i, p := range parts {
@@ -139,16 +138,15 @@ func tagPath(r RepoName) string {
 	return "/api/v1/repository/" + strings.Join(parts, "/") + "/tag/"
 }
 
-// A tagPage is one page of a tag list.
+// A tagPage is a page of a tag list.
 type tagPage struct {
 	tags   []Tag
-	ended  []Tag // not active, though only active ones were asked for
-	number *int  // as the server counts; nil: not told
-	more   *bool // there is another page; nil: not told
+	ended  []Tag // not active, although only active tags were asked for
+	number *int  // by the server's count; nil: unknown
+	more   *bool // there is another page; nil: unknown
 }
 
-// The fields of doc/quay-api.md section 2. Those that are never absent there,
-// but for size, are needed; tagWire.tag says so.
+// A tagPageWire has the fields of doc/quay-api.md section 2.
 type tagPageWire struct {
 	Tags          []row[tagWire] `json:"tags"`
 	Page          *int           `json:"page"`
@@ -171,16 +169,16 @@ type tagWire struct {
 	ChildrenPresence map[digest.Digest]bool `json:"child_manifests_presence"`
 }
 
-// tagRules say how to read a page of tags.
+// tagRules say how to decode a page of tags.
 type tagRules struct {
-	invalid bool      // a row that makes no sense is a Tag with Invalid set
+	invalid bool      // keep invalid rows
 	active  bool      // only active tags were asked for
-	when    time.Time // when the server answered, by its clock; zero: not told
+	when    time.Time // when the server answered, by its clock; zero: unknown
 }
 
-// ended reports whether a row is of a tag that is not active, though only active ones were
-// asked for: it ended before the server sent the answer (doc/quay-api.md section 2). This
-// machine's clock may be wrong, so by that alone a tag is neither there nor gone.
+// ended reports whether a tag ended before the server sent the answer, although only
+// active tags were asked for (doc/quay-api.md section 2). It returns an error if only
+// this machine's clock, which may be wrong, says so.
 func (r tagRules) ended(t Tag) (bool, error) {
 	switch {
 	case !r.active || t.End.IsZero():
@@ -193,7 +191,7 @@ func (r tagRules) ended(t Tag) (bool, error) {
 	return false, nil
 }
 
-// decodeTags reads one page.
+// decodeTags decodes a page.
 func decodeTags(body []byte, rules tagRules) (tagPage, error) {
 	var w tagPageWire
 	if err := decode(body, &w); err != nil {
@@ -229,8 +227,7 @@ func decodeTags(body []byte, rules tagRules) (tagPage, error) {
 	return page, nil
 }
 
-// tag returns the tag, or an error that names the field that is missing or
-// makes no sense.
+// tag returns the tag, or an error that names the field that is missing or invalid.
 func (w *tagWire) tag() (Tag, error) {
 	err := need(
 		field{"name", w.Name != nil},
@@ -252,7 +249,7 @@ func (w *tagWire) tag() (Tag, error) {
 		return Tag{}, fmt.Errorf("name is no name: %s", quote(t.Name))
 	}
 	if !isDigest(t.Digest) {
-		return Tag{}, fmt.Errorf("manifest_digest is no digest: %q", t.Digest)
+		return Tag{}, fmt.Errorf("manifest_digest is invalid: %q", t.Digest)
 	}
 	if w.Size != nil {
 		if t.Size = *w.Size; t.Size < 0 {
@@ -267,20 +264,19 @@ func (w *tagWire) tag() (Tag, error) {
 			return Tag{}, err
 		}
 	}
-	t.Sparse, err = w.sparse()
+	t.Coverage, err = w.coverage()
 	return t, err
 }
 
-// sparse returns nil for what is no index, and for an index of a server that
-// does not tell.
-func (w *tagWire) sparse() (*Sparse, error) {
+// coverage returns nil if the server does not say which manifests of an index it has.
+func (w *tagWire) coverage() (*IndexCoverage, error) {
 	if w.IsSparse == nil {
 		return nil, nil
 	}
-	s := &Sparse{IsSparse: *w.IsSparse, Children: value(w.ChildCount), PresentChildren: value(w.PresentCount)}
+	s := &IndexCoverage{Partial: *w.IsSparse, Children: value(w.ChildCount), PresentChildren: value(w.PresentCount)}
 	for d, present := range w.ChildrenPresence {
 		if !isDigest(d) {
-			return nil, fmt.Errorf("child_manifests_presence has what is no digest: %q", d)
+			return nil, fmt.Errorf("child_manifests_presence has an invalid digest: %q", d)
 		}
 		if s.Presence == nil {
 			s.Presence = make(map[digest.Digest]bool, len(w.ChildrenPresence))

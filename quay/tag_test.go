@@ -43,7 +43,7 @@ func TestTagExists(t *testing.T) {
 		{"harbourline/multi-arch", quay.Tag{
 			Name: "2025.1", Index: true, Size: quay.SizeUnknown, Start: time.Unix(1795445699, 0).UTC(),
 			Digest: "sha256:f543ce80b823991a05d6cd876bfd60e4401a8743afe038ec6f16f96e50042b76",
-			Sparse: &quay.Sparse{Children: 2, PresentChildren: 2, Presence: map[digest.Digest]bool{
+			Coverage: &quay.IndexCoverage{Children: 2, PresentChildren: 2, Presence: map[digest.Digest]bool{
 				"sha256:1043711a074cb56cffea6bb2ff1be47eac27cad7e150d730ac5ab1a4a0684727": true,
 				"sha256:ece15641ad13935621b8168b013ff6f3fdbe3e1baf646f4f80ac7b60e340c4bb": true,
 			}},
@@ -90,7 +90,7 @@ func TestRepositoryNotFound(t *testing.T) {
 	if has, err := c.HasTag(t.Context(), repo("harbourline/no-such-image"), "2025.1"); has || err != nil {
 		t.Errorf("HasTag: %v, %v, want false, nil", has, err)
 	}
-	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/no-such-image"), quay.TagQuery{}))
+	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/no-such-image"), quay.TagQuery{History: true}))
 	wantError(t, err, "not found", "quay: list tags harbourline/no-such-image: 404")
 }
 
@@ -144,7 +144,7 @@ func TestBrokenScope(t *testing.T) {
 	}
 	_, err := c.Tag(t.Context(), repo("harbourline/plain"), "2025.1")
 	wantError(t, err, "unavailable", "500: Internal Server Error", "token's scope is broken", "new token")
-	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{}))
+	_, err = drain(t, c.Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{History: true}))
 	wantError(t, err, "unavailable", "500: Internal Server Error", "token's scope is broken")
 	if has, err := c.Anonymous().HasTag(t.Context(), repo("harbourline/plain"), "2025.1"); !has || err != nil {
 		t.Errorf("anonymous: %v, %v", has, err)
@@ -234,21 +234,21 @@ func TestTagNeedsItsFields(t *testing.T) {
 		{page(row("name", `"a\nb"`)), "name is no name"},
 		{page(row("manifest_digest", "")), `tag 1: manifest_digest is missing (its name: "v1")`},
 		{page(row("manifest_digest", "null")), "manifest_digest is missing"},
-		{page(row("manifest_digest", `""`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"latest"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:../../x"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:abc"`)), `manifest_digest is no digest: "sha256:abc"`},
-		{page(row("manifest_digest", `"`+strings.Repeat("a", 64)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 63)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 65)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 63)+`g"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha256:`+strings.Repeat("A", 64)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"SHA256:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `" sha256:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"md5:`+strings.Repeat("0", 32)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha1:`+strings.Repeat("0", 40)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `"sha512:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is no digest"},
-		{page(row("manifest_digest", `":`+strings.Repeat("a", 64)+`"`)), "manifest_digest is no digest"},
+		{page(row("manifest_digest", `""`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"latest"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:../../x"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:abc"`)), `manifest_digest is invalid: "sha256:abc"`},
+		{page(row("manifest_digest", `"`+strings.Repeat("a", 64)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 63)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 65)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:`+strings.Repeat("a", 63)+`g"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha256:`+strings.Repeat("A", 64)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"SHA256:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `" sha256:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"md5:`+strings.Repeat("0", 32)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha1:`+strings.Repeat("0", 40)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `"sha512:`+strings.Repeat("a", 64)+`"`)), "manifest_digest is invalid"},
+		{page(row("manifest_digest", `":`+strings.Repeat("a", 64)+`"`)), "manifest_digest is invalid"},
 		{page(row("is_manifest_list", "")), "is_manifest_list is missing"},
 		{page(row("is_manifest_list", "0")), "is_manifest_list is of type number, want bool"},
 		{page(row("reversion", `"no"`)), "reversion is of type string, want bool"},
@@ -260,7 +260,7 @@ func TestTagNeedsItsFields(t *testing.T) {
 		{page(row("end_ts", "999999999999")), "which is no time"},
 		{page(row("immutable", "7")), "immutable is of type number, want bool"},
 		{page(row("is_sparse", "null", "child_manifests_presence", "[]")), "child_manifests_presence is of type array, want object"},
-		{page(row("is_sparse", "true", "child_manifests_presence", `{"x": true}`)), `child_manifests_presence has what is no digest: "x"`},
+		{page(row("is_sparse", "true", "child_manifests_presence", `{"x": true}`)), `child_manifests_presence has an invalid digest: "x"`},
 	} {
 		cl := client(t, canned(t, say(200, "application/json", c.body)))
 		_, err := cl.Tag(t.Context(), repo("org/r"), "v1")
@@ -268,7 +268,7 @@ func TestTagNeedsItsFields(t *testing.T) {
 		if has, err := cl.HasTag(t.Context(), repo("org/r"), "v1"); has || kind(err) != "malformed" {
 			t.Errorf("%s: HasTag gives %v, %v", c.body, has, err)
 		}
-		_, err = drain(t, cl.Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
+		_, err = drain(t, cl.Tags(t.Context(), repo("org/r"), quay.TagQuery{History: true}))
 		wantError(t, err, "malformed", "page 1", c.words)
 	}
 }
@@ -279,7 +279,7 @@ func TestInvalidRowsAreTheirOwnTrouble(t *testing.T) {
 		row("name", `"a"`), row("name", `"b"`, "manifest_digest", `"sha256:abc"`), row("name", `"c\u001b"`), row("name", `"d"`, "end_ts", "-5"), row("name", `"e"`),
 	}, ", ") + `], "page": 1, "has_additional": false}`
 	c := client(t, canned(t, say(200, "application/json", body)))
-	got, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{OnlyActive: true, Invalid: true}))
+	got, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{Invalid: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestInvalidRowsAreTheirOwnTrouble(t *testing.T) {
 	if diff := cmp.Diff([]string{`"a"`, `"b" invalid`, `"c\x1b" invalid`, `"d" invalid`, `"e"`}, names); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
-	if _, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{OnlyActive: true})); kind(err) != "malformed" {
+	if _, err := drain(t, c.Tags(t.Context(), repo("org/r"), quay.TagQuery{})); kind(err) != "malformed" {
 		t.Errorf("a list that did not ask for them: %v", err)
 	}
 }
@@ -309,7 +309,7 @@ func TestTagAcceptsWhatItDoesNotKnow(t *testing.T) {
 	got, err := client(t, canned(t, say(200, "", body))).Tag(t.Context(), repo("org/r"), "v1")
 	want := quay.Tag{
 		Name: "v1", Digest: "sha256:84e97400dc21b3778d4a624bc80c92d497f01f3a54483b95093f8e03e153525a",
-		Size: quay.SizeUnknown, Immutable: true, Sparse: &quay.Sparse{IsSparse: true},
+		Size: quay.SizeUnknown, Immutable: true, Coverage: &quay.IndexCoverage{Partial: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)

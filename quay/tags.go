@@ -14,15 +14,15 @@ import (
 	"strings"
 )
 
-// TagQuery says which tags to list. The zero value is all, with their history.
+// A TagQuery selects the tags to list. The zero value selects all live tags.
 type TagQuery struct {
-	OnlyActive bool   // leave out what was deleted, moved away or has expired
-	Exact      string // only this name
-	Contains   string // only names with this in them, in this case of letters
-	PageSize   int    // tags a request: 1 to 100; 0 is 100
+	History  bool   // also list entries that were deleted, moved or have expired
+	Exact    string // only this name
+	Contains string // only names that contain this text; case-sensitive
+	PageSize int    // tags a request: 1 to 100; 0 is 100
 
-	// Invalid yields the rows that make no sense, such as one whose digest is
-	// none, with Tag.Invalid set. Otherwise such a row ends the list.
+	// Invalid yields each row that makes no sense, such as a row without a digest,
+	// with Tag.Invalid set. Without Invalid, such a row ends the list.
 	Invalid bool
 }
 
@@ -30,11 +30,11 @@ const (
 	opTags   = "list tags"
 	pageSize = 100 // the most a server gives (doc/quay-api.md section 2)
 
-	// maxRows ends a tag list that does not end by itself.
+	// maxRows ends an endless tag list.
 	maxRows = 1_000_000
 )
 
-// check returns an ErrInvalid when q makes no sense.
+// check returns ErrInvalid if q makes no sense.
 func (q TagQuery) check() error {
 	if q.Exact != "" {
 		if err := checkTag(opTags, q.Exact, false); err != nil {
@@ -47,24 +47,24 @@ func (q TagQuery) check() error {
 		}
 	}
 	if q.PageSize < 0 || q.PageSize > pageSize {
-		return invalid(opTags, "page size %d: want 1 to %d, or 0 for %d", q.PageSize, pageSize, pageSize)
+		return invalid(opTags, "page size %d: must be from 1 to %d, or 0 for %d", q.PageSize, pageSize, pageSize)
 	}
 	return nil
 }
 
-// Tags lists the tags of a repository, the newest first. Without OnlyActive a
-// name comes once for each time it was made or moved. Errors are those of
-// [Client.Tag], but an empty list is no error. One is yielded once, with a zero
-// Tag, and ends the sequence: what came before it is not the whole. Breaking
-// off stops the requests; ranging again starts anew.
+// Tags lists the tags of a repository, newest first. With History, a name occurs once
+// for each time it was created or moved. The errors are those of [Client.Tag], but
+// an empty list is no error. An error is yielded once, with a zero Tag, and ends the
+// sequence: the tags before it are not the whole list. To break off stops the
+// requests; to range again starts anew.
 //
-// The server counts pages from the newest tag. One that is made during the
-// listing is not in it, and shifts others to a page where they come again:
-// they are yielded once. One that is deleted or moved during the listing can
-// hide another at a page's edge.
+// The server counts pages from the newest tag. A tag that is created during the
+// listing is not in the list; tags that it shifts to a later page are yielded once. A
+// tag that is deleted or moved during the listing can hide another tag at the edge of
+// a page.
 //
-// Memory grows by a hash for each tag, up to a million tags; there it ends
-// with [ErrMalformed].
+// Memory grows by a hash for each tag. After a million tags the list ends with
+// [ErrMalformed].
 func (c *Client) Tags(ctx context.Context, repo RepoName, q TagQuery) iter.Seq2[Tag, error] {
 	return func(yield func(Tag, error) bool) {
 		err := repo.check(opTags)
@@ -82,7 +82,7 @@ func (c *Client) Tags(ctx context.Context, repo RepoName, q TagQuery) iter.Seq2[
 			if err != nil {
 				return nil, false, err
 			}
-			page, err := decodeTags(body, tagRules{invalid: q.Invalid, active: q.OnlyActive, when: when})
+			page, err := decodeTags(body, tagRules{invalid: q.Invalid, active: !q.History, when: when})
 			var tags []Tag
 			if err == nil {
 				tags, err = rows.add(n, page)
@@ -106,7 +106,7 @@ func (q TagQuery) target(repo RepoName, page int) string {
 	if q.Contains != "" {
 		params = append(params, "filter_tag_name", "like:"+q.Contains)
 	}
-	if q.OnlyActive {
+	if !q.History {
 		params = append(params, "onlyActiveTags", "true")
 	}
 	size := q.PageSize
@@ -116,9 +116,8 @@ func (q TagQuery) target(repo RepoName, page int) string {
 	return query(tagPath(repo), append(params, "limit", strconv.Itoa(size), "page", strconv.Itoa(page))...)
 }
 
-// match repeats the server's filters here. Its like filter ignores case and
-// takes "_" for any character, and older servers do not know it
-// (doc/quay-api.md section 2).
+// match applies the filters again: the server's ignores case and reads "_" as any
+// character, and older servers have no filter (doc/quay-api.md section 2).
 func (q TagQuery) match(t Tag) bool {
 	if t.Name == "" {
 		return true // an invalid row, which may be any tag
@@ -126,7 +125,7 @@ func (q TagQuery) match(t Tag) bool {
 	return (q.Exact == "" || t.Name == q.Exact) && strings.Contains(t.Name, q.Contains)
 }
 
-// rows knows the tags of the pages so far by their hashes.
+// rows are the tags of the pages so far, as hashes.
 type rows struct {
 	q    TagQuery
 	seed maphash.Seed
@@ -137,14 +136,14 @@ func newRows(q TagQuery) *rows {
 	return &rows{q: q, seed: maphash.MakeSeed(), seen: make(map[uint64]bool)}
 }
 
-// add returns the tags of page n that match the query and were on no page
-// before. It returns an error when the page cannot be the next of a list that ends.
+// add returns the tags of page n that match the query and were on no earlier page. It
+// returns an error if the page cannot be the next page of a list that ends.
 func (s *rows) add(n int, page tagPage) ([]Tag, error) {
 	switch {
 	case page.more == nil:
 		return nil, errors.New("has_additional is missing")
 	case page.number != nil && *page.number != n:
-		return nil, fmt.Errorf("the server calls it page %d", *page.number)
+		return nil, fmt.Errorf("the server says page %d", *page.number)
 	}
 	var tags []Tag
 	var keys []uint64
@@ -153,14 +152,14 @@ func (s *rows) add(n int, page tagPage) ([]Tag, error) {
 		if s.seen[key] {
 			continue
 		}
-		if keys = append(keys, key); s.q.OnlyActive {
-			s.seen[key] = true // a name is active once
+		if keys = append(keys, key); !s.q.History {
+			s.seen[key] = true // a name has one active tag
 		}
 		if s.q.match(t) {
 			tags = append(tags, t)
 		}
 	}
-	for _, t := range page.ended { // the name may come again, and be active
+	for _, t := range page.ended { // an active tag of the name may follow
 		if key := s.historyKey(t); !s.seen[key] {
 			keys = append(keys, key)
 		}
@@ -177,10 +176,10 @@ func (s *rows) add(n int, page tagPage) ([]Tag, error) {
 	return tags, nil
 }
 
-// key identifies a row: among active tags by its name; in a history also by
-// where and when it pointed, but not by its end, which a push sets.
+// key identifies a row: an active tag by its name; an entry of a history also by its
+// digest and start. It does not use the end, which a push changes.
 func (s *rows) key(t Tag) uint64 {
-	if s.q.OnlyActive {
+	if !s.q.History {
 		return maphash.String(s.seed, t.Name)
 	}
 	return s.historyKey(t)

@@ -38,7 +38,7 @@ func TestTagsInPages(t *testing.T) {
 	}
 	requests := int64(0)
 	for size, pages := range map[int]int64{0: 3, 100: 3, 230: 0, 115: 0, 50: 5, 46: 5, 7: 33} {
-		query := quay.TagQuery{OnlyActive: true, PageSize: size}
+		query := quay.TagQuery{PageSize: size}
 		if pages == 0 {
 			_, err := drain(t, c.Tags(t.Context(), repo("harbourline/many-tags"), query))
 			wantError(t, err, "invalid", "page size", "1 to 100")
@@ -61,21 +61,21 @@ func TestTagsFiltered(t *testing.T) {
 		q    quay.TagQuery
 		want []string
 	}{
-		{"harbourline/plain", quay.TagQuery{OnlyActive: true, Exact: "2025.1"}, []string{"2025.1"}},
-		{"harbourline/plain", quay.TagQuery{OnlyActive: true, Exact: "2025"}, []string{}},
-		{"harbourline/plain", quay.TagQuery{OnlyActive: true, Contains: "2025."}, []string{"2025.1"}},
-		{"harbourline/many-tags", quay.TagQuery{OnlyActive: true, Contains: "22.0"}, []string{"v1.222.0", "v1.122.0", "v1.22.0"}},
+		{"harbourline/plain", quay.TagQuery{Exact: "2025.1"}, []string{"2025.1"}},
+		{"harbourline/plain", quay.TagQuery{Exact: "2025"}, []string{}},
+		{"harbourline/plain", quay.TagQuery{Contains: "2025."}, []string{"2025.1"}},
+		{"harbourline/many-tags", quay.TagQuery{Contains: "22.0"}, []string{"v1.222.0", "v1.122.0", "v1.22.0"}},
 		// The server's own filter ignores case, and takes "_" for any character.
-		{"harbourline/dots.and_under--scores", quay.TagQuery{OnlyActive: true, Contains: "mixed"}, []string{}},
-		{"harbourline/dots.and_under--scores", quay.TagQuery{OnlyActive: true, Contains: "Mixed_"}, []string{"Mixed_Case.Tag-1"}},
-		{"harbourline/dots.and_under--scores", quay.TagQuery{OnlyActive: true, Contains: "_"}, []string{"Mixed_Case.Tag-1"}},
-		{"harbourline/dots.and_under--scores", quay.TagQuery{OnlyActive: true, Contains: "-1"}, []string{"Mixed_Case.Tag-1"}},
-		{"harbourline/hidden-tag", quay.TagQuery{}, []string{}},
-		{"harbourline/same-second", quay.TagQuery{OnlyActive: true}, []string{"a", "b", "c"}},
-		{"harbourline/all-deleted", quay.TagQuery{OnlyActive: true}, []string{}},
-		{"harbourline/all-deleted", quay.TagQuery{}, []string{"2025.1"}},
-		{"harbourline/moved", quay.TagQuery{OnlyActive: true}, []string{"2025.1"}},
-		{"harbourline/moved", quay.TagQuery{}, []string{"2025.1", "2025.1", "2025.1"}},
+		{"harbourline/dots.and_under--scores", quay.TagQuery{Contains: "mixed"}, []string{}},
+		{"harbourline/dots.and_under--scores", quay.TagQuery{Contains: "Mixed_"}, []string{"Mixed_Case.Tag-1"}},
+		{"harbourline/dots.and_under--scores", quay.TagQuery{Contains: "_"}, []string{"Mixed_Case.Tag-1"}},
+		{"harbourline/dots.and_under--scores", quay.TagQuery{Contains: "-1"}, []string{"Mixed_Case.Tag-1"}},
+		{"harbourline/hidden-tag", quay.TagQuery{History: true}, []string{}},
+		{"harbourline/same-second", quay.TagQuery{}, []string{"a", "b", "c"}},
+		{"harbourline/all-deleted", quay.TagQuery{}, []string{}},
+		{"harbourline/all-deleted", quay.TagQuery{History: true}, []string{"2025.1"}},
+		{"harbourline/moved", quay.TagQuery{}, []string{"2025.1"}},
+		{"harbourline/moved", quay.TagQuery{History: true}, []string{"2025.1", "2025.1", "2025.1"}},
 	} {
 		if diff := cmp.Diff(tc.want, tagNames(t, c, tc.repo, tc.q)); diff != "" {
 			t.Errorf("%s, %+v (-want +got):\n%s", tc.repo, tc.q, diff)
@@ -124,7 +124,7 @@ func TestTagsPushedWhileListing(t *testing.T) {
 	for _, active := range []bool{true, false} {
 		for pushes := range 5 {
 			c := client(t, pusher(t, 25, pushes))
-			got := tagNames(t, c, "org/r", quay.TagQuery{OnlyActive: active, PageSize: 10})
+			got := tagNames(t, c, "org/r", quay.TagQuery{History: !active, PageSize: 10})
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%d pushes between pages (-want +got):\n%s", pushes, diff)
 			}
@@ -138,10 +138,10 @@ func TestTagsPushedWhileListing(t *testing.T) {
 // (doc/quay-api.md section 2).
 func TestTagsOnOnePage(t *testing.T) {
 	c := client(t, canned(t, say(200, "application/json", tagList(false, "a", "b", "a"))))
-	if diff := cmp.Diff([]string{"a", "b", "a"}, tagNames(t, c, "org/r", quay.TagQuery{})); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b", "a"}, tagNames(t, c, "org/r", quay.TagQuery{History: true})); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"a", "b"}, tagNames(t, c, "org/r", quay.TagQuery{OnlyActive: true})); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b"}, tagNames(t, c, "org/r", quay.TagQuery{})); diff != "" {
 		t.Errorf("active (-want +got):\n%s", diff)
 	}
 }
@@ -157,7 +157,7 @@ func TestTagsThatDoNotEnd(t *testing.T) {
 	}{
 		{"the same page", []string{tagList(true, "a", "b")}, 2, []string{"page 2", "nothing new"}},
 		{"empty pages", []string{tagList(true)}, 0, []string{"page 1", "nothing new"}},
-		{"page one under another number", []string{`{"tags": [` + row() + `], "page": 1, "has_additional": true}`}, 1, []string{"page 2: the server calls it page 1"}},
+		{"page one under another number", []string{`{"tags": [` + row() + `], "page": 1, "has_additional": true}`}, 1, []string{"page 2: the server says page 1"}},
 		{"does not say whether there is more", []string{`{"tags": [` + row() + `]}`}, 0, []string{"page 1", "has_additional is missing"}},
 		{"fails on page two", []string{tagList(true, "a"), `{"tags": 5}`}, 1, []string{"page 2", "tags is of type number"}},
 	} {
@@ -166,7 +166,7 @@ func TestTagsThatDoNotEnd(t *testing.T) {
 			fmt.Fprint(w, c.pages[min(n, len(c.pages)-1)])
 			n++
 		})
-		got, err := drain(t, client(t, url).Tags(t.Context(), repo("org/r"), quay.TagQuery{}))
+		got, err := drain(t, client(t, url).Tags(t.Context(), repo("org/r"), quay.TagQuery{History: true}))
 		wantError(t, err, "malformed", append(c.words, "list tags org/r")...)
 		if len(got) != c.yield {
 			t.Errorf("%s: %d tags before that, want %d", c.name, len(got), c.yield)
@@ -176,7 +176,7 @@ func TestTagsThatDoNotEnd(t *testing.T) {
 
 func TestTagsStopWhenTheirReaderDoes(t *testing.T) {
 	s := embedded(t)
-	for range client(t, s.URL()).Tags(t.Context(), repo("harbourline/many-tags"), quay.TagQuery{}) {
+	for range client(t, s.URL()).Tags(t.Context(), repo("harbourline/many-tags"), quay.TagQuery{History: true}) {
 		break
 	}
 	if n := s.Stats().Requests; n != 1 {
@@ -187,7 +187,7 @@ func TestTagsStopWhenTheirReaderDoes(t *testing.T) {
 func TestTagsOfARepositoryThatVanished(t *testing.T) {
 	s := embedded(t, quaytest.WithQuirk("vanish", "harbourline/plain"))
 	for token, want := range map[string]string{"": "unauthenticated", outsiderToken: "forbidden", ownerToken: "not found"} {
-		_, err := drain(t, client(t, s.URL(), quay.WithToken(token)).Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{}))
+		_, err := drain(t, client(t, s.URL(), quay.WithToken(token)).Tags(t.Context(), repo("harbourline/plain"), quay.TagQuery{History: true}))
 		wantError(t, err, want)
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// TokenStatus is what a server makes of a client's token.
+// A TokenStatus says whether a server knows the client's token.
 type TokenStatus int
 
-// What a server can make of a token.
+// The values of TokenStatus.
 const (
-	TokenAbsent   TokenStatus = iota // the client has none, or is anonymous
+	TokenAbsent   TokenStatus = iota // the client sends no token
 	TokenAccepted                    // the server knows its user
-	TokenIgnored                     // the server treats the client as anonymous
+	TokenIgnored                     // the server answers as if there were no token
 )
 
 // String returns "absent", "accepted" or "ignored".
@@ -36,14 +36,12 @@ func (s TokenStatus) String() string {
 
 const opToken = "check token"
 
-// CheckToken asks the server whether it knows the token, since it answers
-// everything else as if a token it does not know had not been sent. It costs
-// one request, and needs no scope: the server lists the starred repositories of
-// anyone it knows, and answers 400 to an anonymous caller (doc/quay-api.md
-// section 1). What the token's scopes allow it does not tell.
+// CheckToken asks the server whether it knows the token; other requests do not show
+// that a token is ignored. It sends one request and needs no scope: the server lists
+// the starred repositories of a caller it knows, and answers 400 to an anonymous
+// caller (doc/quay-api.md section 1). It does not report the token's scopes.
 //
-// A token that looks like a JWT is refused by the server rather than ignored:
-// that is [ErrUnauthenticated].
+// The server refuses a token that looks like a JWT: the error is [ErrUnauthenticated].
 func (c *Client) CheckToken(ctx context.Context) (TokenStatus, error) {
 	if !c.HasToken() {
 		return TokenAbsent, nil
@@ -66,8 +64,7 @@ func (c *Client) CheckToken(ctx context.Context) (TokenStatus, error) {
 	return TokenAbsent, err
 }
 
-// ignored tells whether e is an answer that only an anonymous caller gets: to
-// the question, or on a server that admits no anonymous caller at all.
+// ignored reports whether only an anonymous caller gets the answer e.
 func ignored(e *Error) bool {
 	switch e.Status {
 	case http.StatusBadRequest:

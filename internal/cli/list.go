@@ -64,7 +64,7 @@ func tallyOf(results int, links ...*session.Server) tally {
 			t.Requests.Total += s.Requests
 			t.Requests.WithToken += s.WithToken
 			t.Requests.WithoutToken += s.WithoutToken
-			t.Requests.Refused += s.Refused
+			t.Requests.Refused += s.RateLimited
 			t.Requests.Retries += s.Retries
 		}
 	}

@@ -71,7 +71,7 @@ func describe(p discover.Progress) string {
 	}
 	if left := p.Candidates - p.Checked; !p.Listing && left > 0 && p.Checked > 0 {
 		d := p.Elapsed / time.Duration(p.Checked) * time.Duration(left)
-		if p.Pace.Held && p.Pace.Rate > 0 { // earlier checks did not wait as long
+		if p.Pace.Throttled && p.Pace.Rate > 0 { // earlier checks did not wait as long
 			d = max(d, time.Duration(float64(left)/p.Pace.Rate*float64(time.Second)))
 		}
 		text += fmt.Sprintf(", about %s left", d.Round(time.Second))

@@ -90,7 +90,7 @@ func searchOf(s discover.Summary, l *session.Server) report.Search {
 			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
 			Requests: report.Requests{Total: s.Requests, WithToken: s.WithToken, WithoutToken: s.WithoutToken,
-				Refused: s.Refused, Retries: s.Retries},
+				Refused: s.RateLimited, Retries: s.Retries},
 			Elapsed: report.Elapsed(s.Elapsed),
 		},
 	}

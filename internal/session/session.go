@@ -102,7 +102,7 @@ func (s *Session) LastError() (why string) {
 		return ""
 	}
 	for _, server := range s.servers {
-		why = max(why, server.Client.Pace().Trouble)
+		why = max(why, server.Client.Pace().LastError)
 	}
 	return why
 }

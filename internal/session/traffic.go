@@ -28,9 +28,9 @@ func (s *Server) Delay() string { return Delay(s.Catalog.Pace()) }
 
 // Delay returns in words why a server's answers are late, or "".
 func Delay(p discover.Pace) string {
-	why := delay(p.Held, p.Rate, p.Pause)
-	if why == "" && p.Trouble != "" {
-		why = LastErrorPrefix + redact.Escape(p.Trouble)
+	why := delay(p.Throttled, p.Rate, p.Pause)
+	if why == "" && p.LastError != "" {
+		why = LastErrorPrefix + redact.Escape(p.LastError)
 	}
 	return why
 }

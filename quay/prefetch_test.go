@@ -19,7 +19,7 @@ import (
 )
 
 func ahead(ctx context.Context, c *quay.Client, namespace string) func(yield func(quay.Repository, error) bool) {
-	return c.Repositories(ctx, quay.RepositoryQuery{Namespace: namespace, Ahead: true})
+	return c.Repositories(ctx, quay.RepositoryQuery{Namespace: namespace, Prefetch: true})
 }
 
 // TestListAheadAsksBeforeItsReaderGoesOn: the reader holds the first repository
@@ -139,7 +139,7 @@ func TestListAheadThatIsCancelledWhileAPageWaits(t *testing.T) {
 			}
 			return pages(r)
 		})
-		c := client(t, "http://quay.test", quay.WithHTTPClient(&http.Client{Transport: polite}))
+		c := client(t, "http://quay.test", quay.WithTransport(polite))
 		n := 0
 		for _, err := range ahead(ctx, c, "org") {
 			if err != nil {
