@@ -94,15 +94,12 @@ type push struct {
 	busy       int                   // mounts in a row that were refused with 429
 }
 
-// A space is a namespace of a registry: what the first repository of it that is
-// asked for finds out about credentials and redirects holds for the others.
+// A namespace of a registry. Its first repository is asked alone: what that finds out
+// about credentials and redirects holds for the others.
 type namespace struct {
-	first sync.Mutex // held while the first repository is asked
-
-	mu     sync.Mutex // guards what follows
-	known  bool
-	denied *registry.Error // no repository of it can be pushed to
-	of     string          // the repository that found it out
+	first  sync.Once
+	denied *registry.Error // no repository of the namespace can be pushed to
+	of     string          // the repository that found out
 }
 
 // A target is a repository that is pushed to.
@@ -253,55 +250,38 @@ func (p *push) Prepare(ctx context.Context, i Image, dryRun bool) error {
 	})
 }
 
-// try finds out once whether an image's repository denies what was asked of it.
-// An error that may pass is none: Commit will see.
+// try finds out once whether an image's repository refuses what ask does. Any other
+// error may be gone by the time of the Commit, which reports it.
 func (p *push) try(i Image, ask func(*target) error) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err
 	}
 	t.try.Do(func() {
-		s := p.namespace(t)
-		s.first.Lock()
-		known, err, of := s.answer()
-		if known {
-			s.first.Unlock()
-		} else {
-			defer s.first.Unlock()
-		}
-		if err != nil {
-			if err.Subject == of {
-				err = err.On(t.String())
+		n := p.namespace(t)
+		var err error
+		first := false
+		n.first.Do(func() {
+			first, err = true, ask(t)
+			if errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
+				n.denied, _ = errors.AsType[*registry.Error](err)
+				n.of = t.String()
 			}
+		})
+		switch {
+		case first:
+		case n.denied == nil:
+			err = ask(t)
+		case n.denied.Subject == n.of:
+			err = n.denied.On(t.String())
+		default:
+			err = n.denied
+		}
+		if isRefusal(err) {
 			t.denied = p.failed(t, err)
-			return
 		}
-		asked := ask(t)
-		if isRefusal(asked) {
-			t.denied = p.failed(t, asked)
-		}
-		s.learn(asked, t)
 	})
 	return t.denied
-}
-
-// answer returns whether a repository of the namespace has been asked, and the
-// refusal that is that of all of them, with the repository that got it.
-func (s *namespace) answer() (known bool, denied *registry.Error, of string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.known, s.denied, s.of
-}
-
-// learn records what a repository of the namespace was answered.
-func (s *namespace) learn(err error, t *target) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.known = true
-	if errors.Is(err, registry.ErrLogin) || errors.Is(err, registry.ErrRedirect) {
-		s.denied, _ = errors.AsType[*registry.Error](err)
-		s.of = t.String()
-	}
 }
 
 // space returns the namespace of a repository.
