@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"cmd/quayside": {"internal/cli"},
 	"cmd/quaytest": {"quay/quaytest"},
 	"internal/cli": {
-		"internal/session", "internal/console", "internal/report", "internal/redact", "internal/mirror", "internal/layout", "internal/disk", "internal/registry",
+		"internal/session", "internal/console", "internal/report", "internal/redact", "internal/mirror", "internal/destination", "internal/layout", "internal/disk", "internal/registry",
 		"discover", "quay", "quay/quaytest", "ref",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/spf13/cobra",
 	},
@@ -62,8 +62,12 @@ var arrows = map[string][]string{
 		"internal/disk", "internal/layout", "internal/manifest", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",
 		"github.com/klauspost/compress",
 	},
+	"internal/destination": {
+		"internal/disk", "internal/manifest", "internal/layout", "internal/ocitar", "internal/registry", "ref",
+		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
+	},
 	"internal/mirror": {
-		"internal/disk", "internal/manifest", "internal/layout", "internal/ocitar", "internal/registry", "internal/pace", "ref",
+		"internal/destination", "internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 	},
 	"discover":       {"quay", "ref", "github.com/opencontainers/go-digest"},

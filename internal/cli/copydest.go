@@ -19,9 +19,9 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/layout"
-	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
@@ -114,7 +114,7 @@ func (d *dest) parseRegistry(text string, mapped bool) error {
 	case d.prefix == "":
 		return nil
 	}
-	return mirror.ValidPrefix(d.prefix)
+	return destination.ValidPrefix(d.prefix)
 }
 
 // safe hides what may be a name and a password before a host.
@@ -169,7 +169,7 @@ func refuseDests(patterns []string) error {
 // An opened is a destination that is open.
 type opened struct {
 	dest
-	destination mirror.Destination
+	destination destination.Destination
 	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
 }
 
@@ -185,16 +185,16 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *session.Registri
 	switch d.transport {
 	case ociFolder:
 		if o.layout, err = layout.Open(d.path, options); err == nil {
-			o.destination = mirror.ToLayout(o.layout)
+			o.destination = destination.Layout(o.layout)
 		}
 	case ociArchive:
-		o.destination, err = mirror.ToOCIArchive(d.path, options)
+		o.destination, err = destination.OCIArchive(d.path, options)
 	case dockerArchive:
 		system := thisPlatform().OS
 		if len(f.platforms) > 0 {
 			system = ""
 		}
-		o.destination, err = mirror.ToDockerArchive(d.path, options, system)
+		o.destination, err = destination.DockerArchive(d.path, options, system)
 	case dockerRegistry:
 		err = a.openRegistry(ctx, o, f, options, r)
 	}
@@ -220,7 +220,7 @@ func (a *app) inTheWay(blob digest.Digest, to string) {
 
 // openRegistry opens a registry, and the folder where its blobs are staged.
 func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *session.Registries) error {
-	rename, err := mirror.ParseRename(f.maps)
+	rename, err := destination.ParseRename(f.maps)
 	if err != nil {
 		return usagef("--map: %w", err)
 	}
@@ -245,7 +245,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	if o.layout, err = layout.Open(folder, staging); err != nil {
 		return err
 	}
-	if o.destination, err = mirror.ToRegistry(to, o.prefix, o.layout, rename, a.records(name)...); err != nil {
+	if o.destination, err = destination.Registry(to, o.prefix, o.layout, rename, a.records(name)); err != nil {
 		err = usagef("destination %q: %w", o.text, err)
 	} else if err = a.session.Reach(ctx, o.host, at); err != nil {
 		err = session.Unreached(o.text, o.host, err)
@@ -280,12 +280,12 @@ func (a *app) admitted(ctx context.Context, to *registry.Registry, d dest) error
 
 // records names the file that records which images of a registry have all their
 // signatures. Without a folder for caches there is none, and each run looks again.
-func (a *app) records(name string) []mirror.RegistryOption {
+func (a *app) records(name string) string {
 	cache, err := a.cacheFolder()
 	if err != nil {
-		return nil
+		return ""
 	}
-	return []mirror.RegistryOption{mirror.RecordIn(filepath.Join(cache, "quayside", "signatures", name+".json"))}
+	return filepath.Join(cache, "quayside", "signatures", name+".json")
 }
 
 // missing tells whether a folder is not there.

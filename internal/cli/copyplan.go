@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/redact"
@@ -84,7 +85,7 @@ func (c *copying) plan(ctx context.Context) error {
 	code, why := c.verdict(ctx, len(found.Images)-len(failed), failed, err)
 	noRoom := 0
 	for _, err := range failed {
-		if errors.Is(err, mirror.ErrNoRoom) {
+		if errors.Is(err, destination.ErrNoRoom) {
 			noRoom++
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/console"
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/report"
@@ -126,7 +127,7 @@ type copying struct {
 	out    *reportFile
 	log    *events
 
-	idle map[string]mirror.Rename // rules of --map that have fitted no image so far
+	idle map[string]destination.Rename // rules of --map that have fitted no image so far
 
 	searching atomic.Pointer[discover.Progress]
 	searched  atomic.Bool // all images were found
@@ -150,10 +151,10 @@ func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 }
 
 // idleRules are the rules of --map, each by itself.
-func idleRules(rules []string) map[string]mirror.Rename {
-	idle := map[string]mirror.Rename{}
+func idleRules(rules []string) map[string]destination.Rename {
+	idle := map[string]destination.Rename{}
 	for _, rule := range rules {
-		if rename, err := mirror.ParseRename([]string{rule}); err == nil { // all were read together before
+		if rename, err := destination.ParseRename([]string{rule}); err == nil { // all were read together before
 			idle[rule] = rename
 		}
 	}

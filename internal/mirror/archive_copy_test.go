@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -35,7 +36,7 @@ func TestCopyToArchives(t *testing.T) {
 	oci := filepath.Join(t.TempDir(), "all.tar")
 	o := s.options()
 	o.Signatures = mirror.SignaturesNew
-	r := archived(t, mirror.ToOCIArchive, oci, o, images)
+	r := archived(t, destination.OCIArchive, oci, o, images)
 	if !r.Complete || s.blobBytes() != unique || r.SignaturesCopied == 0 {
 		t.Errorf("fetched %d bytes of %d\n%s", s.blobBytes(), unique, show(t, r))
 	}
@@ -43,7 +44,7 @@ func TestCopyToArchives(t *testing.T) {
 		t.Errorf("archive has %d entries, for %d images and %d signatures", len(got), len(images), r.SignaturesCopied)
 	}
 	before := s.server.Stats().Requests
-	r = archived(t, mirror.ToOCIArchive, oci, o, images)
+	r = archived(t, destination.OCIArchive, oci, o, images)
 	if r.Present != len(images) || s.server.Stats().Requests != before {
 		t.Errorf("once more: %d requests\n%s", s.server.Stats().Requests-before, show(t, r))
 	}
@@ -129,8 +130,8 @@ func TestDockerArchiveOfAnotherSystem(t *testing.T) {
 		if chosen {
 			o.Platforms = mirror.Platforms{Only: []ocispec.Platform{{OS: "windows", Architecture: "amd64"}}, Index: mirror.SparseIndex}
 		}
-		open := func(file string, lo layout.Options) (mirror.Destination, error) {
-			return mirror.ToDockerArchive(file, lo, o.Platforms.DefaultPlatform.OS)
+		open := func(file string, lo layout.Options) (destination.Destination, error) {
+			return destination.DockerArchive(file, lo, o.Platforms.DefaultPlatform.OS)
 		}
 		for _, i := range archived(t, open, file, o, s.images("v1")).Images {
 			windows := strings.Contains(i.Reference, "/window")
@@ -203,7 +204,7 @@ func TestDockerArchiveWithoutAttestations(t *testing.T) {
 func TestPlanForAnArchive(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to, err := mirror.ToOCIArchive(file, layout.Options{ReadOnly: true})
+	to, err := destination.OCIArchive(file, layout.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

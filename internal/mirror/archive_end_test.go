@@ -15,13 +15,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // ends collects the last events of images, by their kind.
-func isFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
+func IsFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
 	kinds := map[mirror.EventKind]int{}
 	o.Observe = func(e mirror.Event) {
 		switch e.Kind {
@@ -37,7 +38,7 @@ func isFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]in
 // and are in the archive after a run for what failed, which fetches nothing.
 // Those of the archive that is there stay.
 func TestArchiveThatCannotBeWritten(t *testing.T) {
-	for kind, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive} {
+	for kind, open := range map[string]opener{".quayside": destination.OCIArchive, ".quayside-docker": toDockerArchive} {
 		t.Run(kind, func(t *testing.T) {
 			s := newSite(t, quaytest.Release(5, quaytest.ReleaseOptions{Base: 40_000, Own: 5_000}))
 			file := filepath.Join(t.TempDir(), "all.tar")
@@ -47,7 +48,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			before := read(t, file)
 
 			const why = "the archive cannot be written: rename "
-			kinds := isFatal(&o, func(e mirror.Event) {
+			kinds := IsFatal(&o, func(e mirror.Event) {
 				if e.Kind == mirror.ImageFailed && !strings.Contains(e.Error, why) {
 					t.Errorf("event %+v", e)
 				}
@@ -76,7 +77,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			}
 
 			fetched := s.blobBytes()
-			kinds = isFatal(&o, func(mirror.Event) {
+			kinds = IsFatal(&o, func(mirror.Event) {
 				if slices.Equal(read(t, file), before) {
 					t.Error("an image is told of before the archive is there")
 				}
@@ -95,11 +96,11 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 
 // A gathered destination ends the run when an image was committed.
 type deferring struct {
-	mirror.Destination
+	destination.Destination
 	committed func()
 }
 
-func (g deferring) Commit(ctx context.Context, s mirror.Staged) error {
+func (g deferring) Commit(ctx context.Context, s destination.Staged) error {
 	err := g.Destination.Commit(ctx, s)
 	g.committed()
 	return err
@@ -107,7 +108,7 @@ func (g deferring) Commit(ctx context.Context, s mirror.Staged) error {
 
 // stage copies all images of a site that have the newest tag, and ends before the
 // archive is written.
-func stage(t *testing.T, to mirror.Destination, s *site) {
+func stage(t *testing.T, to destination.Destination, s *site) {
 	t.Helper()
 	images := s.images("2025.1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -135,8 +136,8 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := s.options()
-	kinds := isFatal(&o, func(mirror.Event) {})
-	to := opened(t, mirror.ToOCIArchive, file)
+	kinds := IsFatal(&o, func(mirror.Event) {})
+	to := opened(t, destination.OCIArchive, file)
 	images := s.images("2025.1")
 	r, err := mirror.New(deferring{to, cancel}, o).Copy(ctx, slices.Values(images))
 	if !errors.Is(err, context.Canceled) || len(to.Staging().Images()) == 0 {
@@ -148,7 +149,7 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	if err := to.Close(); err != nil {
 		t.Error(err)
 	}
-	archived(t, mirror.ToOCIArchive, file, s.options(), r.FailedImages())
+	archived(t, destination.OCIArchive, file, s.options(), r.FailedImages())
 	if diff := cmp.Diff(wanted(images...), indexed(t, unpack(t, file))); diff != "" {
 		t.Errorf("index is not that of the images (-want +got):\n%s", diff)
 	}
@@ -163,10 +164,10 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 	amd64.Sparse = true
 	for name, test := range map[string]struct {
 		killed, other opener
-		first         mirror.Staged
+		first         destination.Staged
 	}{
-		"oci":    {mirror.ToOCIArchive, toDockerArchive, f.staged(index)},
-		"docker": {toDockerArchive, mirror.ToOCIArchive, amd64},
+		"oci":    {destination.OCIArchive, toDockerArchive, f.staged(index)},
+		"docker": {toDockerArchive, destination.OCIArchive, amd64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "all.tar")
@@ -197,7 +198,7 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 
 // One process at a time makes an archive, of whichever kind.
 func TestKindsOfArchivesKeepEachOtherOut(t *testing.T) {
-	kinds := []opener{mirror.ToOCIArchive, toDockerArchive}
+	kinds := []opener{destination.OCIArchive, toDockerArchive}
 	for i, open := range kinds {
 		file := filepath.Join(t.TempDir(), "all.tar")
 		first := opened(t, open, file)

@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
@@ -106,9 +107,9 @@ func (f *fleet) plain() []mirror.Image {
 
 // staged tells what an image is made of. With only, an index has just those of
 // its images.
-func (f *fleet) staged(i mirror.Image, only ...string) mirror.Staged {
+func (f *fleet) staged(i mirror.Image, only ...string) destination.Staged {
 	f.t.Helper()
-	s := mirror.Staged{Image: i, Root: f.manifests[i.Digest]}
+	s := destination.Staged{Image: i, Root: f.manifests[i.Digest]}
 	var walk func(d ocispec.Descriptor)
 	walk = func(d ocispec.Descriptor) {
 		m, err := manifest.Parse(d.MediaType, f.content[d.Digest])
@@ -132,7 +133,7 @@ func (f *fleet) staged(i mirror.Image, only ...string) mirror.Staged {
 }
 
 // parsed returns the manifests of an image.
-func (f *fleet) parsed(s mirror.Staged) map[digest.Digest]manifest.Manifest {
+func (f *fleet) parsed(s destination.Staged) map[digest.Digest]manifest.Manifest {
 	f.t.Helper()
 	all := map[digest.Digest]manifest.Manifest{}
 	for _, d := range s.Manifests {
@@ -147,7 +148,7 @@ func (f *fleet) parsed(s mirror.Staged) map[digest.Digest]manifest.Manifest {
 
 // bring does for an image what a copy does. It returns the bytes of blobs that
 // had to be fetched, 0 when the image was there.
-func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Staged) (fetched int64, err error) {
+func (f *fleet) bring(ctx context.Context, to destination.Destination, s destination.Staged) (fetched int64, err error) {
 	there, err := has(ctx, to, s.Image)
 	if there || err != nil {
 		return 0, err
@@ -155,7 +156,7 @@ func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Stage
 	if err := to.Prepare(ctx, s.Image, false); err != nil {
 		return 0, err
 	}
-	parts := []mirror.Attached{{Manifests: s.Manifests, Blobs: s.Blobs}}
+	parts := []destination.Attached{{Manifests: s.Manifests, Blobs: s.Blobs}}
 	for _, part := range append(parts, s.Attached...) {
 		for _, d := range part.Manifests {
 			if err := to.Staging().Put(ctx, d, f.content[d.Digest]); err != nil {
@@ -176,7 +177,7 @@ func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Stage
 		}
 	}
 	err = to.Commit(ctx, s)
-	if missing := (*mirror.MissingError)(nil); errors.As(err, &missing) {
+	if missing := (*destination.MissingError)(nil); errors.As(err, &missing) {
 		for _, d := range missing.Blobs {
 			n, err := f.fetch(ctx, to, s, d)
 			if fetched += n; err != nil {
@@ -188,7 +189,7 @@ func (f *fleet) bring(ctx context.Context, to mirror.Destination, s mirror.Stage
 	return fetched, err
 }
 
-func (f *fleet) fetch(ctx context.Context, to mirror.Destination, s mirror.Staged, d ocispec.Descriptor) (int64, error) {
+func (f *fleet) fetch(ctx context.Context, to destination.Destination, s destination.Staged, d ocispec.Descriptor) (int64, error) {
 	staged, err := to.Staging().Has(ctx, d)
 	if err != nil {
 		return 0, err
@@ -204,9 +205,9 @@ func (f *fleet) fetch(ctx context.Context, to mirror.Destination, s mirror.Stage
 }
 
 // run copies images to a destination, finishes and closes it.
-func (f *fleet) run(to mirror.Destination, images ...mirror.Image) (fetched int64) {
+func (f *fleet) run(to destination.Destination, images ...mirror.Image) (fetched int64) {
 	f.t.Helper()
-	var all []mirror.Staged
+	var all []destination.Staged
 	for _, i := range images {
 		all = append(all, f.staged(i))
 	}
@@ -214,7 +215,7 @@ func (f *fleet) run(to mirror.Destination, images ...mirror.Image) (fetched int6
 }
 
 // runStaged does the same with images some of whose platforms were chosen.
-func (f *fleet) runStaged(to mirror.Destination, images ...mirror.Staged) (fetched int64) {
+func (f *fleet) runStaged(to destination.Destination, images ...destination.Staged) (fetched int64) {
 	f.t.Helper()
 	for _, s := range images {
 		n, err := f.bring(f.t.Context(), to, s)
@@ -230,27 +231,27 @@ func (f *fleet) runStaged(to mirror.Destination, images ...mirror.Staged) (fetch
 }
 
 // has asks a destination for an image by its digest.
-func has(ctx context.Context, to mirror.Destination, i mirror.Image) (bool, error) {
-	f, err := to.Has(ctx, mirror.Staged{Image: i, Root: ocispec.Descriptor{Digest: i.Digest}})
+func has(ctx context.Context, to destination.Destination, i mirror.Image) (bool, error) {
+	f, err := to.Has(ctx, destination.Staged{Image: i, Root: ocispec.Descriptor{Digest: i.Digest}})
 	return f.Present, err
 }
 
 // finish finishes a run in which no image failed.
-func finish(ctx context.Context, to mirror.Destination) error {
+func finish(ctx context.Context, to destination.Destination) error {
 	_, err := to.Finish(ctx, true)
 	return err
 }
 
 // toDockerArchive makes an archive for any operating system.
-func toDockerArchive(file string, o layout.Options) (mirror.Destination, error) {
-	return mirror.ToDockerArchive(file, o, "")
+func toDockerArchive(file string, o layout.Options) (destination.Destination, error) {
+	return destination.DockerArchive(file, o, "")
 }
 
 // An opener is ToOCIArchive or toDockerArchive.
-type opener = func(string, layout.Options) (mirror.Destination, error)
+type opener = func(string, layout.Options) (destination.Destination, error)
 
 // opened returns a destination whose opening must not fail.
-func opened(t *testing.T, open opener, file string) mirror.Destination {
+func opened(t *testing.T, open opener, file string) destination.Destination {
 	t.Helper()
 	to, err := open(file, layout.Options{})
 	if err != nil {

@@ -15,13 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // archiveKinds are the endings of the staging folders of archives.
-var archiveKinds = map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive}
+var archiveKinds = map[string]opener{".quayside": destination.OCIArchive, ".quayside-docker": toDockerArchive}
 
 // content is what is in a folder, with the content of files.
 func content(t *testing.T, dir string) map[string]string {

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -45,7 +46,7 @@ func TestSkopeoReadsOCIArchives(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "some.tar")
 	images := append(f.plain()[:3], f.named("nova-compute"))
-	f.run(opened(t, mirror.ToOCIArchive, file), images...)
+	f.run(opened(t, destination.OCIArchive, file), images...)
 	for _, i := range images {
 		from := "oci-archive:" + file + ":" + i.Reference()
 		if got := digest.FromBytes(skopeo(t, "inspect", "--raw", from)); got != i.Digest {

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -25,7 +26,7 @@ import (
 func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	f.run(opened(t, destination.OCIArchive, file), f.images...)
 	files := unpack(t, file)
 	if diff := cmp.Diff(wanted(f.images...), indexed(t, files)); diff != "" {
 		t.Errorf("index is not that of the images (-want +got):\n%s", diff)
@@ -46,7 +47,7 @@ func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
 
 func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
-	for name, open := range map[string]opener{"oci": mirror.ToOCIArchive, "docker": toDockerArchive} {
+	for name, open := range map[string]opener{"oci": destination.OCIArchive, "docker": toDockerArchive} {
 		one, two := filepath.Join(t.TempDir(), "one.tar"), filepath.Join(t.TempDir(), "two.tar")
 		images := f.plain()
 		f.run(opened(t, open, one), images...)
@@ -62,12 +63,12 @@ func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
 func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	f.run(opened(t, destination.OCIArchive, file), f.images...)
 	before, err := os.Stat(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	for _, i := range f.images {
 		if there, err := has(t.Context(), to, i); !there || err != nil {
 			t.Errorf("%s: is there: %v, %v", i.Reference(), there, err)
@@ -86,7 +87,7 @@ func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
 func TestArchiveIsAddedTo(t *testing.T) {
 	older, f := sampleFleet(t, "2024.2"), sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	older.run(opened(t, mirror.ToOCIArchive, file), older.images...)
+	older.run(opened(t, destination.OCIArchive, file), older.images...)
 	held := map[digest.Digest]bool{}
 	for name := range unpack(t, file) {
 		held[digest.Digest("sha256:"+filepath.Base(name))] = true
@@ -100,7 +101,7 @@ func TestArchiveIsAddedTo(t *testing.T) {
 			}
 		}
 	}
-	got := f.run(opened(t, mirror.ToOCIArchive, file), f.images...)
+	got := f.run(opened(t, destination.OCIArchive, file), f.images...)
 	if got != want || want == 0 {
 		t.Errorf("%d bytes were fetched, and %d are new", got, want)
 	}
@@ -114,7 +115,7 @@ func TestArchiveIsAddedTo(t *testing.T) {
 func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	bad := f.named("keystone")
 	s := f.staged(bad)
 	if there, err := has(t.Context(), to, bad); there || err != nil {
@@ -138,7 +139,7 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 	if diff := cmp.Diff(wanted(f.named("glance-api")), indexed(t, unpack(t, file))); diff != "" {
 		t.Errorf("index is not that of the whole image (-want +got):\n%s", diff)
 	}
-	to = opened(t, mirror.ToOCIArchive, file)
+	to = opened(t, destination.OCIArchive, file)
 	if ok, err := to.Staging().Has(t.Context(), s.Blobs[0]); !ok || err != nil {
 		t.Errorf("what was fetched is not there any more: %v", err)
 	}
@@ -153,7 +154,7 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 func TestArchiveGoesOnFromStaging(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestArchiveGoesOnFromStaging(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(t, file)
-	to = opened(t, mirror.ToOCIArchive, file)
+	to = opened(t, destination.OCIArchive, file)
 	if there, err := has(t.Context(), to, f.images[0]); !there || err != nil {
 		t.Errorf("image is there: %v, %v", there, err)
 	}
@@ -176,7 +177,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	image := f.named("glance-api")
-	f.run(opened(t, mirror.ToOCIArchive, file), image)
+	f.run(opened(t, destination.OCIArchive, file), image)
 	whole := read(t, file)
 	layer := f.staged(image).Blobs[1]
 	at := bytes.Index(whole, f.content[layer.Digest])
@@ -188,7 +189,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := f.image(mirror.Image{Host: "quay.example", Repository: "stackfleet/other", Tag: "1"}, f.staged(image).Blobs[0], layer)
-	if n := f.run(opened(t, mirror.ToOCIArchive, file), other); n != layer.Size {
+	if n := f.run(opened(t, destination.OCIArchive, file), other); n != layer.Size {
 		t.Errorf("%d bytes were fetched, and %d are damaged", n, layer.Size)
 	}
 	if diff := cmp.Diff(wanted(image, other), indexed(t, unpack(t, file))); diff != "" {
@@ -200,7 +201,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	if err := os.WriteFile(file, damaged, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	apart := f.image(mirror.Image{Host: "quay.example", Repository: "stackfleet/apart", Tag: "1"}, f.add(ocispec.MediaTypeImageConfig, []byte(`{}`)))
 	if _, err := f.bring(t.Context(), to, f.staged(apart)); err != nil {
 		t.Fatal(err)
@@ -215,7 +216,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	if diff := cmp.Diff(wanted(image, apart), indexed(t, unpack(t, file))); diff != "" {
 		t.Errorf("index is not that of both images (-want +got):\n%s", diff)
 	}
-	if n := f.run(opened(t, mirror.ToOCIArchive, file), image); n != layer.Size {
+	if n := f.run(opened(t, destination.OCIArchive, file), image); n != layer.Size {
 		t.Errorf("%d bytes were fetched, and %d are damaged", n, layer.Size)
 	}
 	if !bytes.Contains(read(t, file), f.content[layer.Digest]) {
@@ -227,7 +228,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	if err := os.WriteFile(file, without(t, whole, layer.Digest.Encoded()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	to = opened(t, mirror.ToOCIArchive, file)
+	to = opened(t, destination.OCIArchive, file)
 	if there, err := has(t.Context(), to, image); there || err != nil {
 		t.Errorf("an image without a layer is there: %v, %v", there, err)
 	}
@@ -243,7 +244,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	dir := t.TempDir()
 	oci, docker := filepath.Join(dir, "oci.tar"), filepath.Join(dir, "docker.tar")
-	f.run(opened(t, mirror.ToOCIArchive, oci), f.named("glance-api"))
+	f.run(opened(t, destination.OCIArchive, oci), f.named("glance-api"))
 	f.run(opened(t, toDockerArchive, docker), f.named("glance-api"))
 	text, half := filepath.Join(dir, "notes.txt"), filepath.Join(dir, "half.tar")
 	for name, content := range map[string][]byte{text: []byte("dear diary"), half: read(t, oci)[:20000]} {
@@ -255,12 +256,12 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		open       opener
 		file, want string
 	}{
-		"a text":          {mirror.ToOCIArchive, text, "complete tar"},
-		"half a tar":      {mirror.ToOCIArchive, half, "half.tar"},
-		"a folder":        {mirror.ToOCIArchive, dir, "is a folder: not a regular file; name another file"},
-		"the other kind":  {mirror.ToOCIArchive, docker, "of the other kind"},
+		"a text":          {destination.OCIArchive, text, "complete tar"},
+		"half a tar":      {destination.OCIArchive, half, "half.tar"},
+		"a folder":        {destination.OCIArchive, dir, "is a folder: not a regular file; name another file"},
+		"the other kind":  {destination.OCIArchive, docker, "of the other kind"},
 		"the other kind ": {toDockerArchive, oci, "of the other kind"},
-		"no folder":       {mirror.ToOCIArchive, filepath.Join(dir, "none", "x.tar"), "none is not there: make it first"},
+		"no folder":       {destination.OCIArchive, filepath.Join(dir, "none", "x.tar"), "none is not there: make it first"},
 		"no name":         {toDockerArchive, "", "names no file"},
 	} {
 		before, _ := os.ReadFile(test.file)
@@ -280,8 +281,8 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 
 func TestArchiveIsOneProcessAtATime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.tar")
-	first := opened(t, mirror.ToOCIArchive, file)
-	if _, err := mirror.ToOCIArchive(file, layout.Options{}); !errors.Is(err, layout.ErrLocked) {
+	first := opened(t, destination.OCIArchive, file)
+	if _, err := destination.OCIArchive(file, layout.Options{}); !errors.Is(err, layout.ErrLocked) {
 		t.Errorf("a second one: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -293,7 +294,7 @@ func TestArchiveIsOneProcessAtATime(t *testing.T) {
 func TestArchiveEndsWithItsContext(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +315,7 @@ func TestArchiveEndsWithItsContext(t *testing.T) {
 func TestArchiveThatCannotBeReplaced(t *testing.T) {
 	f := sampleFleet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
-	to := opened(t, mirror.ToOCIArchive, file)
+	to := opened(t, destination.OCIArchive, file)
 	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +339,7 @@ func TestArchiveOfASparseIndex(t *testing.T) {
 		"sparse": {layout.AnnotationIndex: layout.SparseIndex},
 		"whole":  nil,
 	} {
-		to := opened(t, mirror.ToOCIArchive, file)
+		to := opened(t, destination.OCIArchive, file)
 		s := f.staged(image, "amd64")
 		s.Root.Annotations = annotations
 		_, err := f.bring(t.Context(), to, s)

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
@@ -82,7 +83,7 @@ func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Des
 		return desc, nil, nil
 	}
 	if err != nil {
-		return desc, nil, stagingError(err)
+		return desc, nil, destination.StagingError(err)
 	}
 	_ = file.Close() // only its size was asked
 	if size > manifest.MaxSize {
@@ -95,9 +96,9 @@ func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Des
 	}
 	desc.MediaType = manifest.MediaType(content)
 	if desc.MediaType == "" {
-		return desc, nil, stagingError(err)
+		return desc, nil, destination.StagingError(err)
 	}
-	return desc, content, stagingError(err)
+	return desc, content, destination.StagingError(err)
 }
 
 // put puts a small blob into the staging layout, unless nothing is to be written.
@@ -105,7 +106,7 @@ func (s manifestCache) put(ctx context.Context, d ocispec.Descriptor, content []
 	if s.staging == nil || s.dry {
 		return nil
 	}
-	return stagingError(s.staging.Put(ctx, d, content))
+	return destination.StagingError(s.staging.Put(ctx, d, content))
 }
 
 // config returns a configuration, checked against its descriptor.
@@ -118,7 +119,7 @@ func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descr
 		if err == nil {
 			return content, nil
 		}
-		if err = stagingError(err); isFatal(err) {
+		if err = destination.StagingError(err); destination.IsFatal(err) {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ package mirror
 import (
 	"errors"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 )
 
@@ -13,7 +14,7 @@ import (
 func (r *copying) commit(it *item) {
 	// The entry of a sparse index in a layout tells which of its images were
 	// chosen; a registry has no such entry.
-	if it.found.Present && len(it.parts) == 1 && it.newRecord().equal(it.found.record) && (it.found.MaybePartial || !it.tree.sparse) {
+	if it.found.Present && len(it.parts) == 1 && it.newRecord().Equal(it.found.Record) && (it.found.MaybePartial || !it.tree.sparse) {
 		r.finishPresent(it, Present)
 		return
 	}
@@ -21,7 +22,7 @@ func (r *copying) commit(it *item) {
 		it.platforms = r.platformsOf(it)
 	}
 	err := r.to.Commit(r.ctx, it.staged())
-	var missing *MissingError
+	var missing *destination.MissingError
 	if errors.As(err, &missing) && it.rounds < maxRounds {
 		it.rounds++
 		if r.scheduler.fetchAfterAll(it, missing.Blobs) {
@@ -70,7 +71,7 @@ func (r *copying) platformsOf(it *item) []string {
 			continue
 		}
 		if c, err := parseConfig(d.MediaType, content); err == nil && c.Platform.OS != "" {
-			return []string{platformText(c.Platform)}
+			return []string{manifest.PlatformString(c.Platform)}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 )
 
@@ -53,10 +54,10 @@ func (r *copying) install(b *blob, p *layout.Partial) bool {
 	}
 	if isDiskFull(err) {
 		r.discard(b, b.Size)
-		r.failForSpace(b, stagingError(err))
+		r.failForSpace(b, destination.StagingError(err))
 		return false
 	}
-	if r.stopIfFatal(stagingError(err)) || !errors.Is(err, layout.ErrCorrupt) {
+	if r.stopIfFatal(destination.StagingError(err)) || !errors.Is(err, layout.ErrCorrupt) {
 		return false
 	}
 	r.discard(b, b.Size)

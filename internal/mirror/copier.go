@@ -10,12 +10,14 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+
+	"github.com/quayside/quayside/internal/destination"
 )
 
 // A Copier copies images to one destination. It is for one run: one Plan or one
 // Copy. Progress may be called meanwhile, from any goroutine.
 type Copier struct {
-	to        Destination
+	to        destination.Destination
 	o         Options
 	invalid   error
 	sources   *sources
@@ -25,7 +27,7 @@ type Copier struct {
 
 // New makes a Copier. Nothing is sent, and nothing is written. Options that
 // contradict themselves are the error of Plan and Copy.
-func New(to Destination, o Options) *Copier {
+func New(to destination.Destination, o Options) *Copier {
 	return &Copier{to: to, o: o.withDefaults(), invalid: o.withDefaults().check(), sources: newSources(o.Registry)}
 }
 

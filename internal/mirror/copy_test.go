@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
@@ -101,7 +102,7 @@ func TestImagesAreCommittedWhileOthersAreFound(t *testing.T) {
 			copied <- e.Image
 		}
 	}
-	c := mirror.New(mirror.ToLayout(l), o)
+	c := mirror.New(destination.Layout(l), o)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := c.Copy(ctx, func(yield func(mirror.Image) bool) {
@@ -196,7 +197,7 @@ func TestCancelledCopyEndsAndNamesWhatIsLeft(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	r, err := mirror.New(mirror.ToLayout(l), o).Copy(ctx, slices.Values(images))
+	r, err := mirror.New(destination.Layout(l), o).Copy(ctx, slices.Values(images))
 	if !errors.Is(err, context.Canceled) || time.Since(began) > 20*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
@@ -228,10 +229,10 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 		{Platforms: mirror.Platforms{Index: "none"}},
 		{Signatures: "some"},
 	} {
-		if _, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values([]mirror.Image{})); err == nil {
+		if _, err := mirror.New(destination.Layout(l), o).Copy(t.Context(), slices.Values([]mirror.Image{})); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
-		if _, err := mirror.New(mirror.ToLayout(l), o).Plan(t.Context(), slices.Values([]mirror.Image{})); err == nil {
+		if _, err := mirror.New(destination.Layout(l), o).Plan(t.Context(), slices.Values([]mirror.Image{})); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 )
 
@@ -68,7 +69,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	r.scheduler.shutdown, r.scheduler.report = r.shutdown, r.emit
 	r.ctx, r.stop = context.WithCancelCause(outer)
 	r.fetchCtx, r.stopFetches = context.WithCancel(r.ctx)
-	r.scheduler.room = newRoom(r.ctx, c.to)
+	r.scheduler.room = destination.NewRoom(r.ctx, c.to)
 	return r, nil
 }
 
@@ -130,7 +131,7 @@ func (r *copying) inputEnded() {
 // fail ends an image, and the whole when the error is of that. After the end of
 // the context, images are pending: see halt.
 func (r *copying) fail(it *item, err error) {
-	if whole := r.ctx.Err() == nil && isFatal(err); r.stopIfFatal(err) && !whole {
+	if whole := r.ctx.Err() == nil && destination.IsFatal(err); r.stopIfFatal(err) && !whole {
 		return
 	}
 	r.scheduler.finish(it, Failed, err)
@@ -139,7 +140,7 @@ func (r *copying) fail(it *item, err error) {
 // ends tells whether an error is of the whole, and ends that. After the end of
 // the context everything is: halt names the images that had no turn.
 func (r *copying) stopIfFatal(err error) bool {
-	if isFatal(err) {
+	if destination.IsFatal(err) {
 		r.stop(err)
 	}
 	return r.ctx.Err() != nil

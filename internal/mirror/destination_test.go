@@ -17,16 +17,17 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // A picky destination is a layout's, with a will of its own.
 type picky struct {
-	mirror.Destination
+	destination.Destination
 	mu       sync.Mutex
 	needs    func(ocispec.Descriptor) bool
-	commit   func(mirror.Staged) error
+	commit   func(destination.Staged) error
 	taken    map[digest.Digest]string
 	twice    bool // may be given a blob again
 	finished int
@@ -55,7 +56,7 @@ func (p *picky) PutBlob(_ context.Context, i mirror.Image, d ocispec.Descriptor)
 	return nil
 }
 
-func (p *picky) Commit(ctx context.Context, s mirror.Staged) error {
+func (p *picky) Commit(ctx context.Context, s destination.Staged) error {
 	if p.commit != nil {
 		if err := p.commit(s); err != nil {
 			return err
@@ -72,7 +73,7 @@ func (p *picky) Finish(context.Context, bool) (map[string]error, error) {
 func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
-	to := &picky{Destination: mirror.ToLayout(l)}
+	to := &picky{Destination: destination.Layout(l)}
 	images := s.images(quaytest.SampleTag)
 	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(images))
 	if err != nil {
@@ -88,9 +89,9 @@ func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
 func TestCommitThatFindsSomethingMissing(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
-	to := &picky{Destination: mirror.ToLayout(l), needs: func(d ocispec.Descriptor) bool { return d.Size < 50_000 }}
-	to.commit = func(s mirror.Staged) error {
-		var missing mirror.MissingError
+	to := &picky{Destination: destination.Layout(l), needs: func(d ocispec.Descriptor) bool { return d.Size < 50_000 }}
+	to.commit = func(s destination.Staged) error {
+		var missing destination.MissingError
 		for _, d := range s.Blobs {
 			if there, err := l.Has(context.Background(), d); err != nil || !there {
 				missing.Blobs = append(missing.Blobs, d)
@@ -120,11 +121,11 @@ func TestCommitThatLacksASignature(t *testing.T) {
 	y.tag("app", cosign(root, ".sig"), y.artifact("app", nil, "signature"))
 	content := y.blob("app", "application/vnd.example.signature", "signature")
 	s := newSite(t, y.data, quaytest.WithQuirk("wrong-bytes", "/v2/yard/app/blobs/"+content.Digest.String()))
-	to := &picky{Destination: mirror.ToLayout(newLayout(t, t.TempDir()))}
+	to := &picky{Destination: destination.Layout(newLayout(t, t.TempDir()))}
 	to.needs = func(d ocispec.Descriptor) bool { return d.Digest != content.Digest }
-	to.commit = func(s mirror.Staged) error {
+	to.commit = func(s destination.Staged) error {
 		if len(s.Attached) > 0 {
-			return &mirror.MissingError{Blobs: []ocispec.Descriptor{content}}
+			return &destination.MissingError{Blobs: []ocispec.Descriptor{content}}
 		}
 		return nil
 	}
@@ -139,8 +140,8 @@ func TestCommitThatLacksASignature(t *testing.T) {
 func TestCommitThatIsNeverContent(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
-	to := &picky{Destination: mirror.ToLayout(l), twice: true}
-	to.commit = func(s mirror.Staged) error { return &mirror.MissingError{Blobs: s.Blobs} }
+	to := &picky{Destination: destination.Layout(l), twice: true}
+	to.commit = func(s destination.Staged) error { return &destination.MissingError{Blobs: s.Blobs} }
 	r, err := mirror.New(to, s.options()).Copy(t.Context(), slices.Values(s.images(quaytest.SampleTag)[:2]))
 	if err != nil || r.Failed != 2 || !strings.Contains(r.Images[0].Error, "lacks") {
 		t.Errorf("%v\n%s", err, show(t, r))
@@ -160,16 +161,16 @@ func TestCommitThatFails(t *testing.T) {
 		whole bool
 	}{
 		{"refused", errors.New("refused"), false},
-		{"full disk", &mirror.DiskError{Err: syscall.ENOSPC}, true},
-		{"unreadable file", &mirror.DiskError{Err: &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}}, true},
+		{"full disk", &destination.DiskError{Err: syscall.ENOSPC}, true},
+		{"unreadable file", &destination.DiskError{Err: &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}}, true},
 		{"another disk is full", fmt.Errorf("credentials: %w", syscall.ENOSPC), false},
 		{"another file", fmt.Errorf("credentials: %w", &fs.PathError{Op: "open", Path: "auth.json", Err: syscall.EACCES}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t, quaytest.SampleDataset())
-			to := &picky{Destination: mirror.ToLayout(newLayout(t, t.TempDir()))}
+			to := &picky{Destination: destination.Layout(newLayout(t, t.TempDir()))}
 			struck := images(s)[3].Reference()
-			to.commit = func(s mirror.Staged) error {
+			to.commit = func(s destination.Staged) error {
 				if s.Reference() == struck {
 					return test.err
 				}

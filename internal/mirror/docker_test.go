@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -107,9 +108,9 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	image := f.named("nova-compute")
 	to := opened(t, toDockerArchive, file)
 	for _, only := range [][]string{nil, {"riscv64"}} {
-		for what, try := range map[string]func(mirror.Staged) error{
-			"commit": func(s mirror.Staged) error { return to.Commit(t.Context(), s) },
-			"check":  func(s mirror.Staged) error { return to.Check(t.Context(), s, f.parsed(s)) },
+		for what, try := range map[string]func(destination.Staged) error{
+			"commit": func(s destination.Staged) error { return to.Commit(t.Context(), s) },
+			"check":  func(s destination.Staged) error { return to.Check(t.Context(), s, f.parsed(s)) },
 		} {
 			s := f.staged(image, only...)
 			for _, d := range s.Manifests {

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 )
@@ -19,9 +20,9 @@ import (
 type examination struct {
 	Image
 	from  *source
-	root  digest.Digest // at the source
-	found Found         // at the destination
-	tree  tree          // zero: not read
+	root  digest.Digest     // at the source
+	found destination.Found // at the destination
+	tree  tree              // zero: not read
 }
 
 // An examiner examines images for a Plan or a Copy.
@@ -82,29 +83,29 @@ func (x *examination) rewritten() bool {
 
 // has asks the destination for an image, as far as its tree is known. Its record counts
 // if it covers the tree.
-func (c *Copier) has(ctx context.Context, i Image, t tree) (Found, error) {
+func (c *Copier) has(ctx context.Context, i Image, t tree) (destination.Found, error) {
 	f, err := c.to.Has(ctx, t.staged(i))
 	if err != nil {
-		return Found{}, err
+		return destination.Found{}, err
 	}
 	if f.Present {
 		f.MaybePartial = f.MaybePartial && c.o.Platforms.Index == SparseIndex
 		f.Present = !f.MaybePartial
 	}
-	if !f.Present || f.record != nil && !f.record.covers(t) {
-		f.record = nil
+	if !f.Present || f.Record != nil && !f.Record.Covers(t.manifests) {
+		f.Record = nil
 	}
 	return f, nil
 }
 
 // wantsReferrers reports whether the referrers of an image are looked for: also if the
 // image is present without a record that all of its referrers are.
-func (c *Copier) wantsReferrers(f Found) bool {
+func (c *Copier) wantsReferrers(f destination.Found) bool {
 	switch {
 	case !c.to.KeepsReferrers():
 		return false
 	case c.o.Signatures == SignaturesNew:
-		return !f.Present || f.record == nil
+		return !f.Present || f.Record == nil
 	}
 	return c.o.Signatures == SignaturesAlways
 }
@@ -171,7 +172,7 @@ func (r *copying) examineItem(it *item) error {
 		}
 	}
 	for _, p := range it.tree.platforms {
-		it.platforms = append(it.platforms, platformText(p))
+		it.platforms = append(it.platforms, manifest.PlatformString(p))
 	}
 	if r.scheduler.measure(it, it.tree.size) {
 		r.emit(Event{Kind: ImagePlanned, Image: it.reference, Digest: it.root, Bytes: it.tree.size})
@@ -211,7 +212,7 @@ func (c *Copier) blobNeed(ctx context.Context, i Image, d ocispec.Descriptor) (n
 	n.needed, err = c.to.NeedsBlob(ctx, i, d)
 	switch {
 	case err == nil:
-	case isFatal(err), ctx.Err() != nil, errors.Is(err, layout.ErrCorrupt):
+	case destination.IsFatal(err), ctx.Err() != nil, errors.Is(err, layout.ErrCorrupt):
 		return n, err
 	default:
 		c.o.Logger.DebugContext(ctx, "unknown whether the destination has a blob", "digest", d.Digest, "error", err)
@@ -223,5 +224,5 @@ func (c *Copier) blobNeed(ctx context.Context, i Image, d ocispec.Descriptor) (n
 	if n.staged, err = c.to.Staging().Has(ctx, d); err == nil && !n.staged {
 		n.remaining = d.Size - c.to.Staging().Begun(d)
 	}
-	return n, stagingError(err)
+	return n, destination.StagingError(err)
 }

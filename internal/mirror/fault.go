@@ -6,44 +6,16 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
-
-// A DiskError is an error of the disk that images are copied to: of the staging
-// layout, or of a file of the destination. It ends the whole Copy, because no
-// other image would fare better. Whoever writes to that disk marks the error at
-// once. Nothing else shows whose it is: an *fs.PathError, or a full disk, may as
-// well come from a file of credentials or from a program that supplies these.
-type DiskError struct{ Err error }
-
-// Error returns the text of Err.
-func (e *DiskError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *DiskError) Unwrap() error { return e.Err }
-
-// staged marks the error of a call to the staging layout, unless only one blob is
-// affected.
-func stagingError(err error) error {
-	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
-		return err
-	}
-	return &DiskError{fmt.Errorf("staging: %w", err)}
-}
-
-// ends reports whether an error is of the whole and not of one image.
-func isFatal(err error) bool {
-	_, disk := errors.AsType[*DiskError](err)
-	return disk
-}
 
 // A remedy is what can be done about a request that failed.
 type remedy uint8
@@ -94,8 +66,11 @@ func pause(ctx context.Context, n int) error {
 // transport does not see: a body that broke off or does not fit. While the host
 // brings nothing to anybody, that is as long as its pulse allows; it may be nil.
 func retry(ctx context.Context, p *pulse, f func() error) error {
-	since := time.Now()
+	var since time.Time
 	for n := 1; ; n++ {
+		if n <= 2 { // the last bytes of others have come by then
+			since = time.Now()
+		}
 		err := f()
 		if err == nil || ctx.Err() != nil || isFinal(err) || n >= maxNoProgress && !(p != nil && brokeOff(err) && p.mute(since)) {
 			return err
@@ -112,7 +87,7 @@ func isFinal(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError
 	switch {
-	case isFatal(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
+	case destination.IsFatal(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
 		registry.HostDown(err), errors.Is(err, errHostStalled):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:

@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -48,7 +49,7 @@ func (r *copying) fetchQueue(q *queue[*blob], turns chan struct{}, buffer int) {
 // that no connection waits for a disk.
 func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 	if b.recheck {
-		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.stopIfFatal(stagingError(err)) {
+		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.stopIfFatal(destination.StagingError(err)) {
 			return
 		} else if have {
 			r.localBytes.Add(b.Size)
@@ -64,7 +65,7 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 	p, err := r.staging.Partial(r.ctx, b.Descriptor)
 	if err != nil {
 		<-r.openFiles
-		r.stopIfFatal(stagingError(err))
+		r.stopIfFatal(destination.StagingError(err))
 		return
 	}
 	b.fromEarlierRun = min(b.fromEarlierRun, p.Size())
@@ -76,14 +77,14 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 		err = context.Cause(r.fetchCtx) // everyone was sent home
 	}
 	r.localBytes.Add(-p.Size())
-	outgrown := isFatal(err) && isDiskFull(err)
+	outgrown := destination.IsFatal(err) && isDiskFull(err)
 	if outgrown && r.scheduler.othersUnfinished(b) { // what came makes room for them
 		r.discard(b, p.Size())
 		r.localBytes.Add(p.Size())
-		err = errors.Join(err, stagingError(p.Reset()))
+		err = errors.Join(err, destination.StagingError(p.Reset()))
 	}
 	if err := p.Close(); err != nil {
-		r.stop(stagingError(err))
+		r.stop(destination.StagingError(err))
 	}
 	<-r.openFiles
 	if outgrown {
@@ -107,17 +108,17 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 	} else {
 		r.emit(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 	}
-	var since time.Time // attempts bring nothing
+	var since time.Time // when the second attempt without progress began: the last bytes of others have come by then
 	for barren := 0; p.Size() < b.Size; {
 		before := p.Size()
-		if barren == 0 {
+		if barren <= 2 {
 			since = time.Now()
 		}
 		err := r.attempt(b, p, from, t, turn, buf)
 		if r.fetchCtx.Err() != nil {
 			return context.Cause(r.fetchCtx)
 		}
-		if isFatal(err) {
+		if destination.IsFatal(err) {
 			return err
 		}
 		what := remedyFor(err)
@@ -167,7 +168,7 @@ func (r *copying) countRetry(b *blob, err error) {
 // reset throws away what is there of a blob.
 func (r *copying) reset(b *blob, p *layout.Partial) error {
 	r.discard(b, p.Size())
-	return stagingError(p.Reset())
+	return destination.StagingError(p.Reset())
 }
 
 // wasted counts what is thrown away of a blob. What came in an earlier run was
@@ -216,7 +217,7 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 			skip -= known
 			if chunk = chunk[known:]; len(chunk) > 0 {
 				if _, err := p.Write(chunk); err != nil {
-					return stagingError(err)
+					return destination.StagingError(err)
 				}
 				r.localBytes.Add(int64(len(chunk)))
 				t.done.Store(p.Size())

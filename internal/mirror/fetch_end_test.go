@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -51,7 +52,7 @@ func TestBlobThatIsInTooLateIsLetGo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var c *Copier
-	c = New(ToLayout(l), Options{
+	c = New(destination.Layout(l), Options{
 		Signatures: SignaturesNever,
 		Registry:   func(host string) (*registry.Registry, error) { return registry.New(host, registry.Options{}) },
 		Observe: func(e Event) {

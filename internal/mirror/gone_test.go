@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/pace"
@@ -170,7 +171,7 @@ func sourceThatDies(t *testing.T, end string, n int) {
 	defer l.Close()
 	s := &site{t: t, data: data, host: "quay.test"}
 	images := s.images("2025.1")
-	r, err := mirror.New(mirror.ToLayout(l), mirror.Options{
+	r, err := mirror.New(destination.Layout(l), mirror.Options{
 		Signatures: mirror.SignaturesNever,
 		Registry: func(host string) (*registry.Registry, error) {
 			return registry.New(host, registry.Options{PlainHTTP: true, Transport: rt})
@@ -285,12 +286,12 @@ func destinationThatDies(t *testing.T, end string, n int) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	destination, err := mirror.ToRegistry(registryOf("mirror.test", pushing), "copies", l, nil)
+	into, err := destination.Registry(registryOf("mirror.test", pushing), "copies", l, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &site{t: t, data: data, host: "quay.test"}
-	r, err := mirror.New(destination, mirror.Options{
+	r, err := mirror.New(into, mirror.Options{
 		Signatures: mirror.SignaturesNever,
 		Registry:   func(host string) (*registry.Registry, error) { return registryOf(host, source), nil },
 	}).Copy(t.Context(), slices.Values(s.images("2025.1")))

@@ -3,7 +3,9 @@
 
 package mirror
 
-import "sync"
+import (
+	"sync"
+)
 
 // Lines hold the queues of blobs to be fetched, two for each host, with workers of
 // their own: those of a host that does not answer all wait for it, and the

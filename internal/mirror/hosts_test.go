@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/pace"
@@ -58,7 +59,7 @@ func TestAHostThatDiesHoldsUpNoOther(t *testing.T) {
 		defer l.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		r, _ := mirror.New(mirror.ToLayout(l), mirror.Options{
+		r, _ := mirror.New(destination.Layout(l), mirror.Options{
 			Signatures: mirror.SignaturesNever,
 			Registry: func(host string) (*registry.Registry, error) {
 				return registry.New(host, registry.Options{PlainHTTP: true, Transport: carriers[host]})

@@ -58,7 +58,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	var images []PlatformInfo
 	var configs []ocispec.Descriptor
 	w := walker{cache: cache, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
-		if d.Platform != nil && !describes(d.Platform) {
+		if d.Platform != nil && !manifest.Runs(d.Platform) {
 			return // an attestation
 		}
 		i := PlatformInfo{Digest: d.Digest, Layers: m.Layers, Size: m.Config.Size}

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.uber.org/goleak"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/pace"
@@ -108,7 +109,7 @@ func copyTo(t *testing.T, l *layout.Layout, o mirror.Options, images []mirror.Im
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	r, err := mirror.New(mirror.ToLayout(l), o).Copy(ctx, slices.Values(images))
+	r, err := mirror.New(destination.Layout(l), o).Copy(ctx, slices.Values(images))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
@@ -76,16 +77,18 @@ func TestOddImagesFailAlone(t *testing.T) {
 	if err != nil || free >= huge {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
-	for name, open := range map[string]func() mirror.Destination{
-		"oci": func() mirror.Destination {
+	for name, open := range map[string]func() destination.Destination{
+		"oci": func() destination.Destination {
 			l, err := layout.Open(filepath.Join(dir, "oci"), layout.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return closing{mirror.ToLayout(l), l}
+			return closing{destination.Layout(l), l}
 		},
-		"oci-archive":    func() mirror.Destination { return opened(t, mirror.ToOCIArchive, filepath.Join(dir, "oci.tar")) },
-		"docker-archive": func() mirror.Destination { return opened(t, toDockerArchive, filepath.Join(dir, "docker.tar")) },
+		"oci-archive": func() destination.Destination {
+			return opened(t, destination.OCIArchive, filepath.Join(dir, "oci.tar"))
+		},
+		"docker-archive": func() destination.Destination { return opened(t, toDockerArchive, filepath.Join(dir, "docker.tar")) },
 	} {
 		for run := range 2 {
 			to := open()
@@ -112,7 +115,7 @@ func TestOddImagesFailAlone(t *testing.T) {
 
 // A closing destination closes its layout.
 type closing struct {
-	mirror.Destination
+	destination.Destination
 	l *layout.Layout
 }
 
@@ -138,7 +141,7 @@ func TestBlobsAreNoManifests(t *testing.T) {
 	o := s.options()
 	o.Signatures = mirror.SignaturesNew
 	for run := range 2 {
-		r := archived(t, mirror.ToOCIArchive, file, o, s.images("v1"))
+		r := archived(t, destination.OCIArchive, file, o, s.images("v1"))
 		if r.Failed != 0 || r.Copied != 5*(1-run) || run == 0 && r.SignaturesCopied != 1 {
 			t.Errorf("run %d:\n%s", run, show(t, r))
 		}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/destination"
 )
 
 // A Plan is what a copy would do. Sizes are in bytes. What is attached to the
@@ -40,7 +42,7 @@ type PlannedImage struct {
 	Unsigned  bool               // it is present, and a copy looks for its signatures again
 	Err       error              // why it cannot be planned; ErrNoRoom: it does not fit after those before it
 
-	manifests, layers []piece
+	manifests, layers []destination.Piece
 }
 
 // A planning is one run of Plan.
@@ -48,7 +50,7 @@ type planning struct {
 	*Copier
 	cache manifestCache
 
-	room *room
+	room *destination.Room
 
 	mu        sync.Mutex
 	plan      Plan
@@ -69,7 +71,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := &planning{
-		Copier: c, cache: newManifestCache(c.to.Staging(), true), room: newRoom(ctx, c.to),
+		Copier: c, cache: newManifestCache(c.to.Staging(), true), room: destination.NewRoom(ctx, c.to),
 		manifests: map[digest.Digest]int64{}, blobs: map[digest.Digest]func() (int64, error){},
 	}
 	queue := newQueue[Image](nil)
@@ -78,7 +80,7 @@ func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error)
 	for range c.o.Jobs {
 		workers.Go(func() {
 			drain(queue, func(i Image) {
-				if err := p.add(ctx, i); isFatal(err) {
+				if err := p.add(ctx, i); destination.IsFatal(err) {
 					stop(err)
 				}
 			})
@@ -121,7 +123,7 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	x := examination{Image: i.Image}
 	err := e.examine(ctx, &x)
 	i.Digest, i.Present = cmp.Or(x.root, i.Digest), x.found.Present
-	if err != nil && (!i.Present || isFatal(err)) {
+	if err != nil && (!i.Present || destination.IsFatal(err)) {
 		return err
 	}
 	i.Unsigned = i.Present && p.wantsReferrers(x.found)
@@ -130,7 +132,7 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	for _, d := range t.manifests {
 		rest := p.manifest(d, fetched[d.Digest] && !i.Present)
 		i.Missing += rest
-		i.manifests = append(i.manifests, piece{d.Digest, d.Size, rest})
+		i.manifests = append(i.manifests, destination.Piece{Digest: d.Digest, Size: d.Size, Remaining: rest})
 	}
 	for _, d := range t.blobs {
 		rest, err := p.blob(ctx, i, d)
@@ -138,7 +140,7 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 			return err
 		}
 		i.Missing += rest
-		i.layers = append(i.layers, piece{d.Digest, d.Size, rest})
+		i.layers = append(i.layers, destination.Piece{Digest: d.Digest, Size: d.Size, Remaining: rest})
 	}
 	return nil
 }
@@ -197,10 +199,9 @@ func (p *planning) markNameConflicts() {
 func (p *planning) done() Plan {
 	p.markNameConflicts()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })
-	free, known := p.room.free()
-	p.room.free = func() (int64, bool) { return free, known }
-	if p.plan.Free = free; !known {
-		p.plan.Free = -1
+	p.plan.Free = -1
+	if free, err := p.to.Staging().Free(); err == nil {
+		p.plan.Free = free
 	}
 	seen := map[digest.Digest]bool{}
 	for n := range p.plan.Images {
@@ -208,30 +209,30 @@ func (p *planning) done() Plan {
 		if i.Err != nil {
 			continue
 		}
-		var fresh []piece
+		var fresh []destination.Piece
 		for _, piece := range slices.Concat(i.manifests, i.layers) {
-			if !seen[piece.digest] {
+			if !seen[piece.Digest] {
 				fresh = append(fresh, piece)
 			}
 		}
 		if !i.Present || p.to.Deferred(i.Image) {
-			if _, i.Err = p.room.fits(p.room.cost(fresh)); i.Err != nil {
+			if _, i.Err = p.room.Fits(p.room.Cost(fresh)); i.Err != nil {
 				continue
 			}
-			p.room.promise(fresh)
+			p.room.Promise(fresh)
 		}
 		for _, blob := range i.layers {
-			if !seen[blob.digest] {
+			if !seen[blob.Digest] {
 				p.plan.Blobs++
 			}
 		}
 		for _, piece := range fresh {
-			seen[piece.digest] = true
-			p.room.reserved += piece.rest
-			p.plan.Bytes += piece.size
-			p.plan.Missing += piece.rest
-			p.plan.Present += piece.size - piece.rest
-			p.plan.Shared -= piece.size
+			seen[piece.Digest] = true
+			p.room.Reserve(piece.Remaining)
+			p.plan.Bytes += piece.Size
+			p.plan.Missing += piece.Remaining
+			p.plan.Present += piece.Size - piece.Remaining
+			p.plan.Shared -= piece.Size
 		}
 		p.plan.Shared += i.Bytes
 	}

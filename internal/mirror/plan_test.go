@@ -14,6 +14,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -21,7 +22,7 @@ import (
 
 func plan(t *testing.T, l *layout.Layout, o mirror.Options, images []mirror.Image) mirror.Plan {
 	t.Helper()
-	p, err := mirror.New(mirror.ToLayout(l), o).Plan(t.Context(), slices.Values(images))
+	p, err := mirror.New(destination.Layout(l), o).Plan(t.Context(), slices.Values(images))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +100,12 @@ func TestPlanNamesWhatFails(t *testing.T) {
 
 // An asked destination is a layout's, and tells that it was asked.
 type asked struct {
-	mirror.Destination
+	destination.Destination
 	has   func()
 	wants func(mirror.Image) error
 }
 
-func (a asked) Has(ctx context.Context, s mirror.Staged) (mirror.Found, error) {
+func (a asked) Has(ctx context.Context, s destination.Staged) (destination.Found, error) {
 	a.has()
 	return a.Destination.Has(ctx, s)
 }
@@ -155,7 +156,7 @@ func TestCancelledPlanEnds(t *testing.T) {
 	defer cancel()
 	images := s.images(quaytest.SampleTag)
 	fed, n := make(chan struct{}), 0
-	to := asked{Destination: mirror.ToLayout(l), has: func() {
+	to := asked{Destination: destination.Layout(l), has: func() {
 		<-fed
 		if n++; n == 3 { // two images later, and most are left
 			cancel()
@@ -189,7 +190,7 @@ func TestCancelledPlanEnds(t *testing.T) {
 func TestPlanOneImagesTrouble(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	images := s.images(quaytest.SampleTag)
-	to := asked{Destination: mirror.ToLayout(newLayout(t, t.TempDir())), has: func() {}}
+	to := asked{Destination: destination.Layout(newLayout(t, t.TempDir())), has: func() {}}
 	to.wants = func(i mirror.Image) error {
 		if i == images[0] {
 			return errors.New("a bad day")

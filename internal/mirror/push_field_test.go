@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
@@ -256,7 +257,7 @@ func TestTryingAPushLeavesNothing(t *testing.T) {
 		}
 		return len(list.Repositories)
 	}
-	destination, err := mirror.ToRegistry(r, "emptyfleet", newLayout(t, t.TempDir()), nil)
+	destination, err := destination.Registry(r, "emptyfleet", newLayout(t, t.TempDir()), nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

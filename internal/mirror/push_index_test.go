@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/mirror"
 )
 
@@ -31,7 +32,7 @@ func TestPushMoreOfASparseIndex(t *testing.T) {
 		t.Fatalf("the image is there: %v, %v", there, err)
 	}
 	planned := func() bool {
-		to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil)
+		to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")
 		if err != nil {
 			t.Fatal(err)
 		}

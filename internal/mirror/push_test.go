@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
@@ -166,7 +167,7 @@ func TestPushCollision(t *testing.T) {
 		}
 		return "one"
 	}
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename)
+	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestPushCollisionOfImagesThatCome(t *testing.T) {
 	if err != nil || r.Failed != 0 {
 		t.Fatalf("%v\n%s", err, show(t, r))
 	}
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), func(string) string { return "two" })
+	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), func(string) string { return "two" }, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,11 +230,11 @@ func TestPushCollisionOfImagesThatCome(t *testing.T) {
 func TestPushWithoutAName(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(3))
 	images := s.images("2025.1")
-	rename, err := mirror.ParseRename([]string{images[1].Repository + "=one"})
+	rename, err := destination.ParseRename([]string{images[1].Repository + "=one"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := mirror.ToRegistry(p.Registry, "", newLayout(t, t.TempDir()), rename)
+	to, err := destination.Registry(p.Registry, "", newLayout(t, t.TempDir()), rename, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +302,7 @@ func TestPushFetchesAfterAll(t *testing.T) {
 // Many commits at once, of images whose blobs nobody took, upload each once.
 func TestPushUploadsOnceAmongMany(t *testing.T) {
 	p, f := newPort(t), sampleFleet(t, quaytest.SampleTag)
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil)
+	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,14 +354,14 @@ func TestPushNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rename, err := mirror.ParseRename([]string{"org/tools/*=t-*"})
+	rename, err := destination.ParseRename([]string{"org/tools/*=t-*"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	for _, test := range []struct {
 		prefix string
-		rename mirror.Rename
+		rename destination.Rename
 		image  mirror.Image
 		want   string
 	}{
@@ -371,7 +372,7 @@ func TestPushNames(t *testing.T) {
 		{"ours", rename, mirror.Image{Repository: "org/tools/x", Tag: "1"}, "reg.example:5000/ours/t-x:1"},
 		{"ours", rename, mirror.Image{Repository: "org/app", Digest: digest}, "reg.example:5000/ours/app@" + digest},
 	} {
-		to, err := mirror.ToRegistry(r, test.prefix, nil, test.rename)
+		to, err := destination.Registry(r, test.prefix, nil, test.rename, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -380,11 +381,11 @@ func TestPushNames(t *testing.T) {
 		}
 	}
 	for _, prefix := range []string{"Ours", "a//b", "..", "a:1"} {
-		if _, err := mirror.ToRegistry(r, prefix, nil, nil); err == nil || !strings.Contains(err.Error(), prefix) {
+		if _, err := destination.Registry(r, prefix, nil, nil, ""); err == nil || !strings.Contains(err.Error(), prefix) {
 			t.Errorf("prefix %q: %v", prefix, err)
 		}
 	}
-	to, err := mirror.ToRegistry(r, "ours", newLayout(t, t.TempDir()), func(string) string { return "../x" })
+	to, err := destination.Registry(r, "ours", newLayout(t, t.TempDir()), func(string) string { return "../x" }, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/registrytest"
@@ -113,11 +114,11 @@ func openPort(t *testing.T, server *registrytest.Server, who registry.Credential
 // folder of the run's own, unless there is one.
 func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) (mirror.Report, error) {
 	t.Helper()
-	rename, err := mirror.ParseRename(rules)
+	rename, err := destination.ParseRename(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename, mirror.RecordIn(p.record))
+	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), rename, p.record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images 
 // planned plans it, which writes nothing.
 func (p *port) planned(t *testing.T, o mirror.Options, images []mirror.Image) []mirror.PlannedImage {
 	t.Helper()
-	to, err := mirror.ToRegistry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil)
+	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

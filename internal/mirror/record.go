@@ -5,65 +5,21 @@ package mirror
 
 import (
 	"slices"
-	"strings"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/quayside/quayside/internal/destination"
 )
-
-// What the index entry of an image records, in a layout and in an oci-archive.
-// Other tools pass over annotations that they do not know.
-const (
-	// annotationAttached lists what was attached to the image when all of it was
-	// copied: names of tags, and digests of referrers, separated by spaces, or
-	// nothingAttached. An entry without it may lack signatures.
-	annotationAttached = "dev.quayside.attached"
-	// annotationAttachedTo lists the manifests whose attachments were looked for, when
-	// some images of the index were left out.
-	annotationAttachedTo = "dev.quayside.attached.to"
-
-	nothingAttached = "none"
-)
-
-// A record says that a run has copied all that was attached to an image. Where
-// there is none, something may be missing: signatures were lost in an outage,
-// were not wanted, or another tool or an older version has copied the image. The
-// next run looks for them again (doc/adr/0018-signatures-are-remembered.md).
-type record struct {
-	Attached []string        // names of tags, and digests of referrers
-	To       []digest.Digest // the manifests that were asked about; nil: all of the image
-}
-
-// covers reports whether all of a tree was asked about. Of an empty tree nothing
-// is known.
-func (r *record) covers(t tree) bool {
-	if r.To == nil {
-		return true
-	}
-	return len(t.manifests) > 0 && !slices.ContainsFunc(t.manifests, func(d ocispec.Descriptor) bool {
-		return !slices.Contains(r.To, d.Digest)
-	})
-}
-
-// equal reports whether two records say the same; either may be nil.
-func (r *record) equal(other *record) bool {
-	if r == nil || other == nil {
-		return r == other
-	}
-	return slices.Equal(r.Attached, other.Attached) && slices.Equal(r.To, other.To)
-}
 
 // remember is the record that an image is committed with: a new one when all that
 // is attached was found and can be had, none when some of it cannot, and the one
 // that was there when nobody has looked.
-func (it *item) newRecord() *record {
+func (it *item) newRecord() *destination.Record {
 	if !it.searched {
-		return it.found.record
+		return it.found.Record
 	}
 	if it.unreadLists > 0 {
 		return nil
 	}
-	r := &record{}
+	r := &destination.Record{}
 	for _, p := range it.parts[1:] {
 		if p.err != nil {
 			return nil
@@ -82,53 +38,4 @@ func (it *item) newRecord() *record {
 		slices.Sort(r.To)
 	}
 	return r
-}
-
-// annotate writes a record into annotations.
-func (r *record) annotate(annotations map[string]string) {
-	if r == nil {
-		return
-	}
-	annotations[annotationAttached] = nothingAttached
-	if len(r.Attached) > 0 {
-		annotations[annotationAttached] = strings.Join(r.Attached, " ")
-	}
-	if r.To != nil {
-		var to []string
-		for _, d := range r.To {
-			to = append(to, d.String())
-		}
-		annotations[annotationAttachedTo] = strings.Join(to, " ")
-	}
-}
-
-// annotated reads the record of an index entry, or returns nil.
-func annotated(d ocispec.Descriptor) *record {
-	attached := strings.Fields(d.Annotations[annotationAttached])
-	if len(attached) == 0 {
-		return nil
-	}
-	r := &record{}
-	if !slices.Equal(attached, []string{nothingAttached}) {
-		r.Attached = attached
-	}
-	if to, ok := d.Annotations[annotationAttachedTo]; ok {
-		r.To = []digest.Digest{}
-		for _, one := range strings.Fields(to) {
-			r.To = append(r.To, digest.Digest(one))
-		}
-	}
-	return r
-}
-
-// images are what a record lists, by the names that they have beside the image.
-func (r *record) images(of Image) (all []Image) {
-	for _, name := range r.Attached {
-		i := Image{Host: of.Host, Repository: of.Repository, Tag: name}
-		if strings.Contains(name, ":") {
-			i.Tag, i.Digest = "", digest.Digest(name)
-		}
-		all = append(all, i)
-	}
-	return all
 }

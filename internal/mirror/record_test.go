@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
@@ -58,7 +59,7 @@ func (o *outage) options(t *testing.T) mirror.Options {
 
 // A keeper is a destination that lasts from run to run.
 type keeper struct {
-	open func() (to mirror.Destination, release func() error, err error)
+	open func() (to destination.Destination, release func() error, err error)
 	// attached lists what is attached to an image there: tags, and digests of referrers.
 	attached func(t *testing.T, i mirror.Image) []string
 }
@@ -92,12 +93,12 @@ func beside(all map[string]digest.Digest, i mirror.Image) (names []string) {
 
 func layoutKeeper(folder string) keeper {
 	return keeper{
-		func() (mirror.Destination, func() error, error) {
+		func() (destination.Destination, func() error, error) {
 			l, err := layout.Open(folder, layout.Options{})
 			if err != nil {
 				return nil, nil, err
 			}
-			return mirror.ToLayout(l), l.Close, nil
+			return destination.Layout(l), l.Close, nil
 		},
 		func(t *testing.T, i mirror.Image) []string {
 			t.Helper()
@@ -116,8 +117,8 @@ func layoutKeeper(folder string) keeper {
 
 func archiveKeeper(file string) keeper {
 	return keeper{
-		func() (mirror.Destination, func() error, error) {
-			to, err := mirror.ToOCIArchive(file, layout.Options{})
+		func() (destination.Destination, func() error, error) {
+			to, err := destination.OCIArchive(file, layout.Options{})
 			return to, nothing, err
 		},
 		func(t *testing.T, i mirror.Image) []string { return beside(indexed(t, unpack(t, file)), i) },
@@ -128,16 +129,12 @@ func archiveKeeper(file string) keeper {
 // is removed after a run in which no image failed. record may be "".
 func registryKeeper(t *testing.T, p *port, record string) keeper {
 	return keeper{
-		func() (mirror.Destination, func() error, error) {
+		func() (destination.Destination, func() error, error) {
 			l, err := layout.Open(t.TempDir(), layout.Options{Staging: "docker://port"})
 			if err != nil {
 				return nil, nil, err
 			}
-			var options []mirror.RegistryOption
-			if record != "" {
-				options = append(options, mirror.RecordIn(record))
-			}
-			to, err := mirror.ToRegistry(p.Registry, "mirror", l, nil, options...)
+			to, err := destination.Registry(p.Registry, "mirror", l, nil, record)
 			return to, l.Remove, err
 		},
 		func(t *testing.T, i mirror.Image) (names []string) {

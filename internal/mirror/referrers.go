@@ -9,6 +9,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/destination"
+	"github.com/quayside/quayside/internal/manifest"
 )
 
 // Bounds on what is attached to one image.
@@ -43,7 +46,7 @@ func (r *copying) findReferrers(it *item) {
 	manifests := it.parts[0].tree.manifests
 	for i := len(manifests) - 1; i >= 0; i-- { // the root first
 		d := manifests[i]
-		if d.Platform != nil && !describes(d.Platform) || it.rewritten() && i == len(manifests)-1 {
+		if d.Platform != nil && !manifest.Runs(d.Platform) || it.rewritten() && i == len(manifests)-1 {
 			continue
 		}
 		r.findReferrersOf(it, d.Digest, seen, 0)
@@ -105,12 +108,12 @@ func (it *item) note(format string, a ...any) {
 }
 
 // staged is an item as its destination gets it.
-func (it *item) staged() Staged {
+func (it *item) staged() destination.Staged {
 	s := it.parts[0].tree.staged(it.Image)
-	s.Present, s.record = it.found.Present, it.newRecord()
+	s.Present, s.Record = it.found.Present, it.newRecord()
 	for _, p := range it.parts[1:] {
 		if p.err == nil {
-			s.Attached = append(s.Attached, Attached{p.tag, p.tree.root, p.tree.manifests, p.tree.blobs})
+			s.Attached = append(s.Attached, destination.Attached{Tag: p.tag, Root: p.tree.root, Manifests: p.tree.manifests, Blobs: p.tree.blobs})
 		}
 	}
 	return s

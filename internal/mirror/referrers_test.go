@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/registry"
@@ -156,7 +157,7 @@ func TestInterruptedRunMissesAndSavesNothing(t *testing.T) {
 	o.Registry = func(host string) (*registry.Registry, error) {
 		return registry.New(host, registry.Options{PlainHTTP: true, Transport: cutOff{base, cancel}})
 	}
-	r, err := mirror.New(mirror.ToLayout(newLayout(t, t.TempDir())), o).Copy(ctx, slices.Values(s.images("2025.1")))
+	r, err := mirror.New(destination.Layout(newLayout(t, t.TempDir())), o).Copy(ctx, slices.Values(s.images("2025.1")))
 	if !errors.Is(err, context.Canceled) || r.Copied != 0 || r.SignaturesMissing != 0 || r.Saved != 0 {
 		t.Errorf("%v: %d copied, %d signatures missing, %d bytes saved", err, r.Copied, r.SignaturesMissing, r.Saved)
 	}

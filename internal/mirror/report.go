@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/destination"
 )
 
 // A Report is what a Copy did. It marshals to the JSON of doc/copy.md, and back.
 // Sizes are in bytes. It holds no secret.
 type Report struct {
-	Destination string // Destination.String
+	Destination string // the name that the user wrote
 	// Complete reports whether every image that was meant is at the destination
 	// with its signatures: none failed, is pending or absent, no signature is
 	// missing, nothing is unknown, and images came to its end.
@@ -122,7 +124,7 @@ func (r Report) FailedImages() []Image {
 	var failed []Image
 	seen := map[string]bool{}
 	add := func(reference string, known digest.Digest) {
-		image, err := parseReference(reference)
+		image, err := destination.ParseReference(reference)
 		if err != nil || seen[reference] {
 			return
 		}

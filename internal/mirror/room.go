@@ -5,124 +5,13 @@ package mirror
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"syscall"
 
-	"github.com/opencontainers/go-digest"
+	"github.com/quayside/quayside/internal/destination"
 )
-
-// ErrNoRoom is met by the error of an image for which the disk has no room.
-var ErrNoRoom = errors.New("no room on the disk")
-
-// tarOverhead is what the header and the padding of a file in a tar take, in bytes.
-const tarOverhead = 1024
-
-// A room is the one sum of what images take of the disk, for a Plan and for a Copy.
-// Images are let in one after another, each whole: what is still to be fetched of
-// it has to fit into what those before it have left. An archive takes its bytes
-// twice: staged, and in the new tar, which holds the old archive's content too.
-// Not safe for concurrent use.
-type room struct {
-	dir  string
-	free func() (bytes int64, known bool)
-	tar  bool
-	base int64                   // of the new tar: what is there already
-	kept map[digest.Digest]int64 // that content
-
-	reserved int64                 // let in, and not written yet
-	promised int64                 // let in, for the new tar
-	refs     map[digest.Digest]int // of these, how many parts have it
-}
-
-// A piece is a blob or a manifest, and how much of it is still to be written.
-type piece struct {
-	digest     digest.Digest
-	size, rest int64
-}
-
-// newRoom measures the room of a destination.
-func newRoom(ctx context.Context, to Destination) *room {
-	r := &room{dir: to.Staging().Dir(), refs: map[digest.Digest]int{}}
-	r.free = func() (int64, bool) {
-		free, err := to.Staging().Free()
-		return free, err == nil
-	}
-	r.kept, r.tar = to.Held(ctx)
-	for _, size := range r.kept {
-		r.base += size + tarOverhead
-	}
-	return r
-}
-
-// cost is how many bytes more an image of these pieces takes.
-func (r *room) cost(pieces []piece) (bytes int64) {
-	for _, p := range pieces {
-		bytes += p.rest
-		if r.shares(p.digest) && r.refs[p.digest] == 0 {
-			bytes += p.size + tarOverhead
-		}
-	}
-	return bytes
-}
-
-// shares tells whether a piece is new in the tar.
-func (r *room) shares(d digest.Digest) bool {
-	_, kept := r.kept[d]
-	return r.tar && !kept
-}
-
-// amounts writes two sizes for people, and to the byte if they look the same otherwise.
-func amounts(x, y int64) (string, string) {
-	const unit = "%.1f MB"
-	a, b := fmt.Sprintf(unit, float64(x)/1e6), fmt.Sprintf(unit, float64(y)/1e6)
-	if a == b {
-		return fmt.Sprintf("%d bytes", x), fmt.Sprintf("%d bytes", y)
-	}
-	return a, b
-}
-
-// fits returns an error that meets ErrNoRoom when so many bytes more do not fit.
-// Then hope tells whether they may when what was let in has ended.
-func (r *room) fits(cost int64) (hope bool, err error) {
-	free, known := r.free()
-	if !known {
-		return false, nil
-	}
-	left := free - r.base - r.promised
-	if cost <= left-r.reserved {
-		return false, nil
-	}
-	needs, has := amounts(cost+r.base, max(left-r.reserved, 0)+r.base)
-	err = fmt.Errorf("%w: the image needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, r.dir, has)
-	return r.reserved > 0 && cost <= free-r.base, err
-}
-
-// promise counts pieces for the tar.
-func (r *room) promise(pieces []piece) {
-	for _, p := range pieces {
-		if !r.shares(p.digest) {
-			continue
-		}
-		if r.refs[p.digest]++; r.refs[p.digest] == 1 {
-			r.promised += p.size + tarOverhead
-		}
-	}
-}
-
-// withdraw takes a promise back.
-func (r *room) withdraw(pieces []piece) {
-	for _, p := range pieces {
-		if !r.shares(p.digest) {
-			continue
-		}
-		if r.refs[p.digest]--; r.refs[p.digest] == 0 {
-			r.promised -= p.size + tarOverhead
-		}
-	}
-}
 
 // admit lets a part in when the disk has room for it, and has its blobs fetched.
 // A part that has to wait for others holds its image back; one that cannot fit
@@ -133,7 +22,7 @@ func (l *scheduler) admit(p *part, there bool) {
 	if !p.alive() {
 		return
 	}
-	if there || l.room == nil {
+	if there {
 		l.accept(p)
 	} else if !l.tryAdmit(p) {
 		p.item.waits++ // until it is decided
@@ -143,16 +32,16 @@ func (l *scheduler) admit(p *part, there bool) {
 
 // pieces are the blobs and manifests of a part. known is false while it is being
 // asked whether a blob is needed.
-func (p *part) pieces() (pieces []piece, known bool) {
+func (p *part) pieces() (pieces []destination.Piece, known bool) {
 	known = true
 	pieces = append(pieces, p.manifests...)
 	for _, b := range p.needs {
-		piece := piece{digest: b.Digest, size: b.Size}
+		piece := destination.Piece{Digest: b.Digest, Size: b.Size}
 		switch b.state {
 		case stateChecking:
 			known = false
 		case stateWaiting:
-			piece.rest = b.remaining
+			piece.Remaining = b.remaining
 		}
 		pieces = append(pieces, piece)
 	}
@@ -165,7 +54,7 @@ func (l *scheduler) tryAdmit(p *part) bool {
 	if !known {
 		return false
 	}
-	hope, err := l.room.fits(l.room.cost(pieces))
+	hope, err := l.room.Fits(l.room.Cost(pieces))
 	switch {
 	case err == nil:
 		l.accept(p)
@@ -180,10 +69,8 @@ func (l *scheduler) tryAdmit(p *part) bool {
 // letIn has the blobs of a part fetched.
 func (l *scheduler) accept(p *part) {
 	p.admitted = true
-	if l.room != nil {
-		p.promised, _ = p.pieces()
-		l.room.promise(p.promised)
-	}
+	p.promised, _ = p.pieces()
+	l.room.Promise(p.promised)
 	for _, b := range p.needs {
 		if b.state == stateWaiting {
 			l.enqueue(b)
@@ -195,10 +82,8 @@ func (l *scheduler) accept(p *part) {
 // blobs that only this part would have had fetched.
 func (l *scheduler) withdraw(p *part, why error) {
 	l.dirty = true
-	if l.room != nil {
-		l.room.withdraw(p.promised)
-		p.promised = nil
-	}
+	l.room.Withdraw(p.promised)
+	p.promised = nil
 	for _, b := range p.needs {
 		if b.state == stateWaiting && !slices.ContainsFunc(b.waiting, (*part).alive) {
 			l.resolve(b, why)
@@ -217,7 +102,7 @@ func (l *scheduler) retryWaiting() {
 		costs := map[*part]int64{}
 		for _, p := range waiting {
 			pieces, _ := p.pieces()
-			costs[p] = l.room.cost(pieces)
+			costs[p] = l.room.Cost(pieces)
 		}
 		slices.SortStableFunc(waiting, func(a, b *part) int { return cmp.Compare(costs[a], costs[b]) })
 		for _, p := range waiting {
@@ -232,9 +117,9 @@ func (l *scheduler) retryWaiting() {
 
 // reserve counts the bytes of a blob that is going to be fetched.
 func (l *scheduler) reserve(b *blob) {
-	if !b.reserved && l.room != nil {
+	if !b.reserved {
 		b.reserved = true
-		l.room.reserved += b.remaining
+		l.room.Reserve(b.remaining)
 	}
 }
 
@@ -242,7 +127,7 @@ func (l *scheduler) reserve(b *blob) {
 func (l *scheduler) unreserve(b *blob) {
 	if b.reserved {
 		b.reserved = false
-		l.room.reserved -= b.remaining
+		l.room.Reserve(-b.remaining)
 	}
 	l.dirty = true
 }
@@ -265,7 +150,7 @@ func (r *copying) failForSpace(b *blob, why error) {
 		r.stop(why)
 		return
 	}
-	r.scheduler.finishBlob(b, fmt.Errorf("blob %s: %w: %w", b.Digest, ErrNoRoom, why))
+	r.scheduler.finishBlob(b, fmt.Errorf("blob %s: %w: %w", b.Digest, destination.ErrNoRoom, why))
 }
 
 // othersGoOn tells whether an image that does not wait for a blob is unfinished.

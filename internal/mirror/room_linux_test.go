@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/disktest"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
@@ -26,7 +27,7 @@ import (
 func TestDiskForSomeImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()
-	for name, open := range map[string]opener{"oci": nil, "oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive} {
+	for name, open := range map[string]opener{"oci": nil, "oci-archive": destination.OCIArchive, "docker-archive": toDockerArchive} {
 		t.Run(name, func(t *testing.T) {
 			size := unique * 6 / 10
 			if open != nil {
@@ -34,9 +35,9 @@ func TestDiskForSomeImages(t *testing.T) {
 			}
 			dir := disktest.Mount(t, size)
 			if open == nil {
-				open = func(string, layout.Options) (mirror.Destination, error) {
+				open = func(string, layout.Options) (destination.Destination, error) {
 					l, err := layout.Open(filepath.Join(dir, "oci"), layout.Options{})
-					return closing{mirror.ToLayout(l), l}, err
+					return closing{destination.Layout(l), l}, err
 				}
 			}
 			r := archived(t, open, filepath.Join(dir, "all.tar"), s.options(), s.images("2025.1"))
@@ -44,7 +45,7 @@ func TestDiskForSomeImages(t *testing.T) {
 				t.Errorf("%d of %d bytes\n%s", r.Fetched, unique, show(t, r))
 			}
 			for _, i := range r.Images {
-				if i.Status == mirror.Failed && !errors.Is(i.Cause, mirror.ErrNoRoom) {
+				if i.Status == mirror.Failed && !errors.Is(i.Cause, destination.ErrNoRoom) {
 					t.Errorf("%s: %s", i.Reference, i.Error)
 				}
 			}
@@ -102,12 +103,12 @@ func TestDiskThatFillsUp(t *testing.T) {
 				})
 			}
 			images := s.images("v1")
-			r, err := mirror.New(mirror.ToLayout(l), o).Copy(t.Context(), slices.Values(images))
+			r, err := mirror.New(destination.Layout(l), o).Copy(t.Context(), slices.Values(images))
 			if left == 0 {
 				if !errors.Is(err, syscall.ENOSPC) || r.Copied == 2 {
 					t.Errorf("%v\n%s", err, show(t, r))
 				}
-			} else if err != nil || r.Copied != 1 || r.Failed != 1 || !strings.Contains(failed(r), "/large:") || !errors.Is(r.Images[0].Cause, mirror.ErrNoRoom) {
+			} else if err != nil || r.Copied != 1 || r.Failed != 1 || !strings.Contains(failed(r), "/large:") || !errors.Is(r.Images[0].Cause, destination.ErrNoRoom) {
 				t.Errorf("%v\n%s", err, show(t, r))
 			}
 			if err := l.Close(); err != nil && left > 0 {
@@ -119,7 +120,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 
 // An endgame is a destination that something happens to before Finish.
 type endgame struct {
-	mirror.Destination
+	destination.Destination
 	before func()
 }
 
@@ -135,7 +136,7 @@ func TestNoRoomForStagedImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()
 	images := s.images("2025.1")
-	for name, open := range map[string]opener{"oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive} {
+	for name, open := range map[string]opener{"oci-archive": destination.OCIArchive, "docker-archive": toDockerArchive} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, late), func(t *testing.T) {
 				dir := disktest.Mount(t, unique*4)
@@ -178,7 +179,7 @@ func TestNoRoomForStagedImages(t *testing.T) {
 				}
 				for n, i := range r.Images {
 					failed := i.Status == mirror.Failed
-					if failed != errors.Is(i.Cause, mirror.ErrNoRoom) || !late && failed != errors.Is(planned.Images[n].Err, mirror.ErrNoRoom) {
+					if failed != errors.Is(i.Cause, destination.ErrNoRoom) || !late && failed != errors.Is(planned.Images[n].Err, destination.ErrNoRoom) {
 						t.Errorf("%s: %s; planned: %+v", i.Reference, i.Error, planned)
 					}
 				}

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -35,10 +36,10 @@ func TestNoRoomForOneImage(t *testing.T) {
 		t.Skipf("the disk has room for %d bytes (%v)", free, err)
 	}
 	for name, open := range map[string]opener{
-		"oci-archive": mirror.ToOCIArchive, "docker-archive": toDockerArchive,
-		"oci": func(_ string, o layout.Options) (mirror.Destination, error) {
+		"oci-archive": destination.OCIArchive, "docker-archive": toDockerArchive,
+		"oci": func(_ string, o layout.Options) (destination.Destination, error) {
 			l, err := layout.Open(filepath.Join(dir, "oci"), o)
-			return closing{mirror.ToLayout(l), l}, err
+			return closing{destination.Layout(l), l}, err
 		},
 	} {
 		file := filepath.Join(dir, name+".tar")
@@ -57,7 +58,7 @@ func TestNoRoomForOneImage(t *testing.T) {
 		var sum int64
 		for n, i := range r.Images {
 			bad := strings.Contains(i.Reference, "/huge:")
-			if bad != errors.Is(i.Cause, mirror.ErrNoRoom) || bad != errors.Is(p.Images[n].Err, mirror.ErrNoRoom) || !bad && p.Images[n].Err != nil {
+			if bad != errors.Is(i.Cause, destination.ErrNoRoom) || bad != errors.Is(p.Images[n].Err, destination.ErrNoRoom) || !bad && p.Images[n].Err != nil {
 				t.Errorf("%s: %s: copied: %v, planned: %v", name, i.Reference, i.Cause, p.Images[n].Err)
 			}
 			if !bad {
@@ -138,7 +139,7 @@ func TestPartialFilesNeedNoRoom(t *testing.T) {
 		told = missing
 		cancel()
 	}})
-	if _, err := mirror.New(mirror.ToLayout(l), o).Copy(ctx, slices.Values(s.images("v1"))); !errors.Is(err, context.Canceled) {
+	if _, err := mirror.New(destination.Layout(l), o).Copy(ctx, slices.Values(s.images("v1"))); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if want := int64(left + len("{}")); told < left || told > want {
@@ -166,7 +167,7 @@ func TestFailedImagesNeedNoRoom(t *testing.T) {
 		told = missing
 		close(over)
 	}})
-	r, err := mirror.New(mirror.ToLayout(newLayout(t, t.TempDir())), o).Copy(t.Context(), slices.Values(s.images("v1")))
+	r, err := mirror.New(destination.Layout(newLayout(t, t.TempDir())), o).Copy(t.Context(), slices.Values(s.images("v1")))
 	if err != nil || r.Failed != 1 || told != 0 {
 		t.Errorf("%d bytes are said to be missing, %v\n%s", told, err, show(t, r))
 	}

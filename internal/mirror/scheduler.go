@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/destination"
 )
 
 // A ledger is who waits for what: which blobs there are, once each, and which
@@ -38,9 +40,9 @@ type scheduler struct {
 	unreported       []Event // ends of images that nobody was told of
 	deferred         []*item // images that are there if the destination can be finished
 
-	room           *room   // nil: nobody looks
-	waitingForRoom []*part // that wait for room
-	dirty          bool    // something has ended since they were looked at
+	room           *destination.Room // nil: nobody looks
+	waitingForRoom []*part           // that wait for room
+	dirty          bool              // something has ended since they were looked at
 
 	shutdown func()      // called when every image had its turn
 	report   func(Event) // told of the end of each image, without the lock
@@ -107,9 +109,9 @@ type part struct {
 
 	// Under the ledger's lock.
 	needs     []*blob
-	manifests []piece
-	admitted  bool    // there is room for it
-	promised  []piece // in the tar
+	manifests []destination.Piece
+	admitted  bool                // there is room for it
+	promised  []destination.Piece // in the tar
 }
 
 // add enters an image; nil when its name was there before.
@@ -153,7 +155,7 @@ func (l *scheduler) count(p *part, d ocispec.Descriptor, fetched bool) {
 	l.mu.Lock()
 	defer l.unlock()
 	p.item.standalone += d.Size
-	p.manifests = append(p.manifests, piece{digest: d.Digest, size: d.Size})
+	p.manifests = append(p.manifests, destination.Piece{Digest: d.Digest, Size: d.Size})
 	if !l.manifests[d.Digest] {
 		l.manifests[d.Digest] = true
 		l.bytes += d.Size

@@ -98,7 +98,7 @@ func (s *sources) of(i Image) (*source, error) {
 // find returns the repository of an image, and its digest, which the registry is asked
 // for if it is not known.
 func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Digest, err error) {
-	if err := i.check(); err != nil {
+	if err := i.Validate(); err != nil {
 		return nil, "", err
 	}
 	if from, err = s.of(i); err != nil || i.Digest != "" {

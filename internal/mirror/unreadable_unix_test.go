@@ -19,6 +19,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
 )
@@ -53,7 +54,7 @@ func TestUnreadableManifestFailsItsImageAlone(t *testing.T) {
 							t.Fatal(err)
 						}
 						defer l.Close()
-						if _, err := mirror.New(mirror.ToLayout(l), s.options()).Plan(t.Context(), slices.Values(images)); err != nil {
+						if _, err := mirror.New(destination.Layout(l), s.options()).Plan(t.Context(), slices.Values(images)); err != nil {
 							t.Errorf("plan: %v", err)
 						}
 						return copyTo(t, l, s.options(), images)
@@ -82,7 +83,7 @@ func TestUnreadableManifestFailsItsImageAlone(t *testing.T) {
 // fetched again in the next run.
 func TestUnreadableStagedBlobFailsItsImageAlone(t *testing.T) {
 	s := newSite(t, small())
-	for name, open := range map[string]opener{".quayside": mirror.ToOCIArchive, ".quayside-docker": toDockerArchive} {
+	for name, open := range map[string]opener{".quayside": destination.OCIArchive, ".quayside-docker": toDockerArchive} {
 		for of, largest := range map[string]bool{"layer": true, "manifest": false} {
 			t.Run(name+" "+of, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "all.tar")

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/registry"
 )
@@ -34,8 +35,8 @@ type tree struct {
 }
 
 // staged returns the tree of an image in the form that a destination expects.
-func (t tree) staged(i Image) Staged {
-	return Staged{Image: i, Root: t.root, Manifests: t.manifests, Blobs: t.blobs, Sparse: t.sparse}
+func (t tree) staged(i Image) destination.Staged {
+	return destination.Staged{Image: i, Root: t.root, Manifests: t.manifests, Blobs: t.blobs, Sparse: t.sparse}
 }
 
 // A walker reads the tree of an image from a repository. For one goroutine, and one
@@ -156,7 +157,7 @@ func (w *walker) enterIndex(n *manifest.Node) error {
 		if err := w.oneSize(child); err != nil {
 			return fmt.Errorf("%s: %w", n.Digest, err)
 		}
-		if describes(child.Platform) && !manifest.IsIndex(child.MediaType) {
+		if manifest.Runs(child.Platform) && !manifest.IsIndex(child.MediaType) {
 			w.tree.platforms = append(w.tree.platforms, *child.Platform)
 		}
 		next = append(next, n.Next[i])
@@ -274,7 +275,7 @@ func (w *walker) single(ctx context.Context, m manifest.Manifest) error {
 	}
 	w.tree.platforms = append(w.tree.platforms, c.Platform)
 	if !w.platform.fits(c.Platform) {
-		return fmt.Errorf("%w: the image is for %s only", ErrNotChosen, platformText(c.Platform))
+		return fmt.Errorf("%w: the image is for %s only", ErrNotChosen, manifest.PlatformString(c.Platform))
 	}
 	return nil
 }

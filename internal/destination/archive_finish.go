@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"cmp"
@@ -95,9 +95,9 @@ func (a *archive) discard(d digest.Digest) error {
 		return nil
 	}
 	if err == nil {
-		err = blob.Close()
+		_ = blob.Close() // it is going to be removed
 	}
-	return errors.Join(stagingError(err), stagingError(a.staging.Delete(d)))
+	return StagingError(a.staging.Delete(d))
 }
 
 // contents returns what the archive is to hold: the staged images, and those of
@@ -131,13 +131,13 @@ func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
 	newer := map[string]bool{}
 	for _, e := range a.stagedWithRoom() {
 		err := add(e.Descriptor)
-		if ctx.Err() != nil || isFatal(err) {
+		if ctx.Err() != nil || IsFatal(err) {
 			return c, err
 		}
 		if err != nil {
 			a.leaveOut(e.Name, err)
 			if err := a.staging.Untag(ctx, e.Name); err != nil { // its blobs stay for the next run
-				return c, stagingError(err)
+				return c, StagingError(err)
 			}
 		}
 		newer[e.Name] = err == nil
@@ -147,7 +147,7 @@ func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
 			continue
 		}
 		err := add(d)
-		if ctx.Err() != nil || isFatal(err) {
+		if ctx.Err() != nil || IsFatal(err) {
 			return c, err
 		}
 		if err == nil {
@@ -187,13 +187,14 @@ func (a *archive) stagedWithRoom() []layout.Entry {
 // notes which staged images are too much: those that do not fit beside all of the
 // old archive and the images before them.
 func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descriptor) (marked bool) {
-	if a.fitting(map[digest.Digest]int64{})(blobs, true) == nil {
+	exact := newRoom(a.staging, nil, true)
+	if _, err := exact.Fits(exact.Cost(staged(blobs))); err == nil {
 		return false
 	}
-	fit := a.fitting(a.old.Sizes())
+	room := newRoom(a.staging, a.old.Sizes(), true)
 	for _, e := range a.stagedWithRoom() {
 		parts, _ := a.parts(ctx, graphOf(a), e.Descriptor, true)
-		if err := fit(parts, a.isNew(e)); err != nil {
+		if err := a.fit(room, e, parts); err != nil {
 			a.mu.Lock()
 			a.noRoom[e.Name] = err
 			a.mu.Unlock()
@@ -230,7 +231,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 			return fmt.Errorf("%s: %w", n.Digest, layout.ErrMissing)
 		}
 		// A manifest of a type that is not known here is kept as it is.
-		if there && n.Err != nil && (!lenient || isFatal(n.Err)) && !errors.Is(n.Err, manifest.ErrUnsupported) {
+		if there && n.Err != nil && (!lenient || IsFatal(n.Err)) && !errors.Is(n.Err, manifest.ErrUnsupported) {
 			return fmt.Errorf("%s: %w", n.Digest, n.Err)
 		}
 		return nil
@@ -257,7 +258,7 @@ func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error
 	if errors.Is(err, layout.ErrMissing) && a.old.Has(d) {
 		return a.old.Read(d)
 	}
-	return content, stagingError(err)
+	return content, StagingError(err)
 }
 
 // open opens a blob, staged or of the old archive.
@@ -267,5 +268,5 @@ func (a *archive) open(d digest.Digest) (io.ReadCloser, error) {
 		old, _, err := a.old.Blob(d)
 		return io.NopCloser(old), err
 	}
-	return staged, stagingError(err)
+	return staged, StagingError(err)
 }

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -53,7 +53,7 @@ var stagings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-do
 // made by ToDockerArchive.
 //
 // The options are the staging folder's: read only, nothing is made, for a Plan.
-func ToOCIArchive(file string, o layout.Options) (Destination, error) {
+func OCIArchive(file string, o layout.Options) (Destination, error) {
 	return openArchive(ociKind, file, o)
 }
 
@@ -107,7 +107,7 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 		committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
 		diffs: map[digest.Digest]func() (digest.Digest, error){},
 	}
-	a.commit = ToLayout(staging).Commit
+	a.commit = Layout(staging).Commit
 	if err := a.alone(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, text, err), a.Close())
 	}
@@ -177,7 +177,7 @@ func (a *archive) image(name string) (ocispec.Descriptor, bool) {
 func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
-		return there, stagingError(err)
+		return there, StagingError(err)
 	}
 	return a.old.Has(d), nil
 }
@@ -187,7 +187,7 @@ func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, erro
 func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil {
-		return false, stagingError(err)
+		return false, StagingError(err)
 	}
 	if !a.old.Has(d) {
 		return true, nil
@@ -199,52 +199,37 @@ func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) 
 // Held returns the content of the old archive, and of the images that an earlier run
 // has staged, as far as the disk has room for them in the new archive.
 func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
-	kept := a.old.Sizes()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fit := a.fitting(kept)
+	held := a.old.Sizes()
+	room := newRoom(a.staging, a.old.Sizes(), true)
 	graph := graphOf(a)
 	for _, e := range a.staging.Images() {
 		parts, _ := a.parts(ctx, graph, e.Descriptor, true) // Finish reports what cannot be read
-		if err := fit(parts, a.isNew(e)); err != nil {
+		if err := a.fit(room, e, parts); err != nil {
 			a.noRoom[e.Name] = err
+			continue
 		}
-	}
-	return kept, true
-}
-
-// isNew reports whether the old archive has another image of a staged image's name.
-func (a *archive) isNew(e layout.Entry) bool {
-	old, ok := a.old.Image(e.Name)
-	return !ok || old.Digest != e.Descriptor.Digest || !maps.Equal(old.Annotations, e.Descriptor.Annotations)
-}
-
-// fitting returns a function that adds the parts of an image to what the tar will
-// hold, or returns an error that meets ErrNoRoom if the disk has no room for them. An
-// image that changes nothing needs none.
-func (a *archive) fitting(held map[digest.Digest]int64) func(parts []ocispec.Descriptor, isNew bool) error {
-	var used int64
-	for _, size := range held {
-		used += size + tarOverhead
-	}
-	free, unknown := a.staging.Free()
-	return func(parts []ocispec.Descriptor, isNew bool) error {
-		fresh := map[digest.Digest]int64{}
-		var cost int64
 		for _, d := range parts {
-			if _, ok := held[d.Digest]; !ok && fresh[d.Digest] == 0 {
-				fresh[d.Digest] = d.Size
-				cost += d.Size + tarOverhead
-			}
+			held[d.Digest] = d.Size
 		}
-		if unknown == nil && (isNew || cost > 0) && used+cost > free {
-			needs, has := amounts(used+cost, free)
-			return fmt.Errorf("%w: the archive needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, a.staging.Dir(), has)
-		}
-		used += cost
-		maps.Copy(held, fresh)
-		return nil
 	}
+	return held, true
+}
+
+// fit promises room for a staged image in the new archive, or returns an error that
+// meets ErrNoRoom. An image that changes nothing in the archive needs no room.
+func (a *archive) fit(room *Room, e layout.Entry, parts []ocispec.Descriptor) error {
+	pieces := staged(parts)
+	cost := room.Cost(pieces)
+	old, ok := a.old.Image(e.Name)
+	if same := ok && old.Digest == e.Descriptor.Digest && maps.Equal(old.Annotations, e.Descriptor.Annotations); !same || cost > 0 {
+		if _, err := room.Fits(cost); err != nil {
+			return err
+		}
+	}
+	room.Promise(pieces)
+	return nil
 }
 
 // Commit notes the image in the staging folder, for Finish to write.

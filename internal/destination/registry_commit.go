@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -25,7 +25,7 @@ const maxPuts = 8
 // manifests, what is attached, and the tag last. A *MissingError names the blobs
 // that no repository has after all, or that the registry would not mount. An
 // image that is there gets what is attached to it.
-func (p *push) Commit(ctx context.Context, s Staged) error {
+func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	t, err := p.target(s.Image)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (p *push) Commit(ctx context.Context, s Staged) error {
 }
 
 // lacking returns those attachments of an image that the registry does not have.
-func (p *push) missingReferrers(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
+func (p *registryDestination) missingReferrers(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
 	for _, at := range all {
 		there := false
 		if at.Tag == "" {
@@ -104,7 +104,7 @@ func (p *push) missingReferrers(ctx context.Context, t *target, all []Attached) 
 
 // putBlobs brings blobs into a repository, each once. A *MissingError names those
 // that have to be fetched for that.
-func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descriptor) error {
+func (p *registryDestination) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descriptor) error {
 	seen := map[digest.Digest]bool{}
 	blobs = slices.DeleteFunc(blobs, func(d ocispec.Descriptor) bool {
 		before := seen[d.Digest]
@@ -142,10 +142,10 @@ func (p *push) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descript
 // says that it lacks a blob, which it had when it was asked, the blob is uploaded
 // and the manifest pushed again, once for each blob. If one has to be fetched for
 // that, none of all is believed to be there, so that one more round will do.
-func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
+func (p *registryDestination) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
-		return stagingError(err)
+		return StagingError(err)
 	}
 	for {
 		err := t.PushManifest(ctx, d, content, tag)
@@ -169,7 +169,7 @@ func (p *push) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor
 
 // lost returns which blobs of a manifest a registry lacks after all, by the error
 // of a push. Blobs that were uploaded in this run are not among them.
-func (p *push) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
+func (p *registryDestination) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
 	answer, ok := errors.AsType[*registry.Error](refused)
 	if !ok {
 		return nil
@@ -186,6 +186,6 @@ func (p *push) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refuse
 
 // lose notes that a repository lacks blobs. It returns those that are to be
 // uploaded, because they were not yet.
-func (p *push) forget(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
+func (p *registryDestination) forget(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
 	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).forget(t.Name()) })
 }

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -34,7 +34,7 @@ type blobLocations struct {
 }
 
 // blob returns what is known of a blob.
-func (p *push) blob(d digest.Digest) *blobLocations {
+func (p *registryDestination) blob(d digest.Digest) *blobLocations {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.blobs[d]
@@ -135,7 +135,7 @@ func (c *blobLocations) otherThan(repository string) string {
 
 // NeedsBlob is false when the image's repository has the blob, or another one that
 // it can be mounted from.
-func (p *push) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
+func (p *registryDestination) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
 	t, err := p.target(i)
 	if err != nil {
 		return false, err
@@ -150,7 +150,7 @@ func (p *push) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bo
 
 // ask asks a repository whether it has the blob. That it has not is asked once
 // in a run. Who may not look does not know of any.
-func (p *push) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocispec.Descriptor) (bool, error) {
+func (p *registryDestination) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocispec.Descriptor) (bool, error) {
 	c.mu.Lock()
 	here, lacks := slices.Contains(c.repositories, t.Name()), c.absentFrom[t.Name()]
 	c.mu.Unlock()
@@ -173,7 +173,7 @@ func (p *push) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocisp
 
 // put brings a blob into a repository. layout.ErrMissing says that it has to be
 // fetched for that.
-func (p *push) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) error {
+func (p *registryDestination) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) error {
 	c := p.blob(d.Digest)
 	leave, err := c.acquire(ctx, t.Name())
 	if err != nil || leave == nil {
@@ -190,14 +190,14 @@ func (p *push) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) err
 	}
 	have, err := p.staging.Has(ctx, d)
 	if err != nil {
-		return stagingError(err)
+		return StagingError(err)
 	}
 	if !have {
 		return layout.ErrMissing
 	}
 	if err := t.Upload(ctx, d, func() (io.ReadCloser, error) {
 		content, _, err := p.staging.Blob(d.Digest)
-		return content, stagingError(err)
+		return content, StagingError(err)
 	}); err != nil {
 		return p.failed(t, err)
 	}
@@ -207,7 +207,7 @@ func (p *push) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) err
 }
 
 // mounts tells whether mounting is worth a try.
-func (p *push) mounts() bool {
+func (p *registryDestination) mounts() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.noMounts
@@ -220,7 +220,7 @@ const maxBusy = 3
 // mount has a repository take over a blob from another one. Whatever goes wrong
 // means that the blob is uploaded. If that is so the first time, mounting is not
 // tried again. A 429 may pass: a few of them are needed for that, at any time.
-func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
+func (p *registryDestination) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
 	ok, err := t.Mount(ctx, d, from)
 	if err != nil && ctx.Err() != nil {
 		return false, p.failed(t, err)
@@ -246,7 +246,7 @@ func (p *push) mount(ctx context.Context, t *target, d ocispec.Descriptor, from 
 // PutBlob uploads the blob at once, so that uploads and fetches overlap. That
 // writing is denied is told by the Commit of each image that it concerns: the
 // same blob may be welcome elsewhere.
-func (p *push) PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error {
+func (p *registryDestination) PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"cmp"
@@ -42,9 +42,12 @@ import (
 // Where writing is denied, the error meets registry.ErrDenied and says what to
 // do. Prepare finds it out before a blob is fetched.
 //
-// A registry has no place to record which images have all that is attached to
-// them: see RecordIn.
-func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename, options ...RegistryOption) (Destination, error) {
+// recordFile records which images have all their referrers, because a registry has no
+// place for that: these images are not examined again while they do not change. The
+// file is made, with its folder, when there is something to record, and is written by
+// Close. With "", and for an image that is not in the file, each run asks the source for
+// referrers.
+func Registry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename, recordFile string) (Destination, error) {
 	prefix = strings.Trim(prefix, "/")
 	if prefix != "" {
 		if err := checkRepository(prefix); err != nil {
@@ -54,28 +57,15 @@ func ToRegistry(r *registry.Registry, prefix string, staging *layout.Layout, ren
 	if rename == nil {
 		rename = func(string) string { return "" }
 	}
-	p := &push{
-		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(""),
+	p := &registryDestination{
+		registry: r, prefix: prefix, staging: staging, rename: rename, records: openRecords(recordFile),
 		targets: map[string]*target{}, tags: map[string]ocispec.Descriptor{}, blobs: map[digest.Digest]*blobLocations{}, namespaces: map[string]*namespace{},
-	}
-	for _, set := range options {
-		set(p)
 	}
 	return p, nil
 }
 
-// A RegistryOption is something more about a registry that is copied to.
-type RegistryOption func(*push)
-
-// RecordIn names the file that records which images have all that is attached to
-// them: these are not looked at again while they do not change. The file is made,
-// with its folder, when there is something to record, and is written by Close.
-// Without it, and for an image that is not in it, each run asks the source what is
-// attached.
-func RecordIn(file string) RegistryOption { return func(p *push) { p.records = openRecords(file) } }
-
 // A push is a Destination that is a registry. Safe for concurrent use.
-type push struct {
+type registryDestination struct {
 	Base
 	registry *registry.Registry
 	prefix   string
@@ -110,16 +100,20 @@ type target struct {
 }
 
 // String gives docker://HOST/PREFIX.
-func (p *push) String() string { return "docker://" + path.Join(p.registry.Host(), p.prefix) }
+func (p *registryDestination) String() string {
+	return "docker://" + path.Join(p.registry.Host(), p.prefix)
+}
 
 // Staging is the caller's layout.
-func (p *push) Staging() *layout.Layout { return p.staging }
+func (p *registryDestination) Staging() *layout.Layout { return p.staging }
 
 // Sent counts the bytes of blobs; manifests are not among them.
-func (p *push) Sent() (uploaded, mounted int64) { return p.uploaded.Load(), p.mounted.Load() }
+func (p *registryDestination) Sent() (uploaded, mounted int64) {
+	return p.uploaded.Load(), p.mounted.Load()
+}
 
 // repository is where an image goes; "" when nothing says where.
-func (p *push) repository(i Image) string {
+func (p *registryDestination) repository(i Image) string {
 	name := p.rename(i.Repository)
 	if p.prefix == "" {
 		return name
@@ -129,7 +123,7 @@ func (p *push) repository(i Image) string {
 }
 
 // Name is HOST/PREFIX/NAME:TAG, or @DIGEST of an image without a tag.
-func (p *push) Name(i Image) string {
+func (p *registryDestination) Name(i Image) string {
 	repository := p.repository(i)
 	if repository == "" {
 		return ""
@@ -142,7 +136,7 @@ func (p *push) Name(i Image) string {
 }
 
 // target returns the repository of an image.
-func (p *push) target(i Image) (*target, error) {
+func (p *registryDestination) target(i Image) (*target, error) {
 	name := p.repository(i)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,7 +163,7 @@ func (p *push) target(i Image) (*target, error) {
 // it from a whole one. A refusal to answer is not an error: some registries refuse for
 // a repository that a push would create (doc/quay-api.md section 3), and Prepare finds
 // out.
-func (p *push) Has(ctx context.Context, s Staged) (f Found, err error) {
+func (p *registryDestination) Has(ctx context.Context, s Staged) (f Found, err error) {
 	t, err := p.target(s.Image)
 	if err != nil {
 		return f, err
@@ -183,14 +177,14 @@ func (p *push) Has(ctx context.Context, s Staged) (f Found, err error) {
 			return f, ignoreRefusal(err)
 		}
 	}
-	f.Present, f.record = true, p.records.get(p.Name(s.Image), s)
+	f.Present, f.Record = true, p.records.get(p.Name(s.Image), s)
 	f.MaybePartial = len(s.Manifests) == 0 && (d.MediaType == "" || manifest.IsIndex(d.MediaType))
 	return f, nil
 }
 
 // resolve reports whether an image's name stands for its root. The registry is asked
 // once what a tag stands for.
-func (p *push) resolve(ctx context.Context, t *target, s Staged) (d ocispec.Descriptor, there bool, err error) {
+func (p *registryDestination) resolve(ctx context.Context, t *target, s Staged) (d ocispec.Descriptor, there bool, err error) {
 	if s.Tag == "" {
 		there, err = t.HasManifest(ctx, s.Root.Digest)
 		return d, there, ignoreRefusal(err)
@@ -241,7 +235,7 @@ func ignoreRefusal(err error) error {
 //
 // The first repository of a namespace is asked alone. If the credentials are refused, or
 // uploads are redirected to another name, no other repository is asked.
-func (p *push) Prepare(ctx context.Context, i Image, dryRun bool) error {
+func (p *registryDestination) Prepare(ctx context.Context, i Image, dryRun bool) error {
 	return p.try(i, func(t *target) error {
 		if dryRun {
 			return t.CheckCredentials(ctx)
@@ -252,7 +246,7 @@ func (p *push) Prepare(ctx context.Context, i Image, dryRun bool) error {
 
 // try finds out once whether an image's repository refuses what ask does. Any other
 // error may be gone by the time of the Commit, which reports it.
-func (p *push) try(i Image, ask func(*target) error) error {
+func (p *registryDestination) try(i Image, ask func(*target) error) error {
 	t, err := p.target(i)
 	if err != nil {
 		return err
@@ -285,7 +279,7 @@ func (p *push) try(i Image, ask func(*target) error) error {
 }
 
 // space returns the namespace of a repository.
-func (p *push) namespace(t *target) *namespace {
+func (p *registryDestination) namespace(t *target) *namespace {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -318,7 +312,7 @@ func isRefusal(err error) bool {
 }
 
 // failed says where a push failed.
-func (p *push) failed(t *target, err error) error { return &pushError{t.String(), err} }
+func (p *registryDestination) failed(t *target, err error) error { return &pushError{t.String(), err} }
 
 // A pushError is the error of a push to a repository. What the registry package says
 // of a push that could not begin names the repository already: that is said once.
@@ -336,7 +330,7 @@ func (e *pushError) Unwrap() error { return e.err }
 
 // Close writes the records. That it cannot is no failure of the copy: the next
 // run asks the source again.
-func (p *push) Close() error {
+func (p *registryDestination) Close() error {
 	_ = p.records.save()
 	return nil
 }

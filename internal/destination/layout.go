@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -25,55 +25,57 @@ import (
 // read, changed and written for each, and gives the reader nothing more.
 //
 // The layout is the caller's, and Close leaves it open.
-func ToLayout(l *layout.Layout) Destination { return shared{l: l} }
+func Layout(l *layout.Layout) Destination { return layoutDestination{l: l} }
 
-type shared struct {
+type layoutDestination struct {
 	Base
 	l *layout.Layout
 }
 
-func (s shared) String() string          { return "oci:" + s.l.Dir() }
-func (s shared) Staging() *layout.Layout { return s.l }
-func (s shared) Name(i Image) string     { return i.Reference() }
+func (s layoutDestination) String() string          { return "oci:" + s.l.Dir() }
+func (s layoutDestination) Staging() *layout.Layout { return s.l }
+func (s layoutDestination) Name(i Image) string     { return i.Reference() }
 
 // Has looks for an entry with this digest and for all that it leads to: by size, or by
 // hash if the layout was opened with Check.
-func (s shared) Has(ctx context.Context, st Staged) (Found, error) { return find(ctx, s, st) }
+func (s layoutDestination) Has(ctx context.Context, st Staged) (Found, error) {
+	return find(ctx, s, st)
+}
 
-func (s shared) image(name string) (ocispec.Descriptor, bool) {
+func (s layoutDestination) image(name string) (ocispec.Descriptor, bool) {
 	e, there := s.l.Image(name)
 	return e.Descriptor, there
 }
 
-func (s shared) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+func (s layoutDestination) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	content, err := s.l.Read(ctx, d)
-	return content, stagingError(err)
+	return content, StagingError(err)
 }
 
 // hasBlob reports whether a blob is there. If its size is not that of the descriptor,
 // it is not.
-func (s shared) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+func (s layoutDestination) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
 	if errors.Is(err, layout.ErrCorrupt) {
 		err = nil
 	}
-	return there, stagingError(err)
+	return there, StagingError(err)
 }
 
 // NeedsBlob reports whether the blob is not there.
-func (s shared) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
+func (s layoutDestination) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
-	return !there, stagingError(err)
+	return !there, StagingError(err)
 }
 
 // Commit enters the image, after what is attached to it, and with a record of that
 // if all of it could be had: a kill in between loses neither, as an image without
 // a record is looked at again.
-func (s shared) Commit(ctx context.Context, st Staged) error {
+func (s layoutDestination) Commit(ctx context.Context, st Staged) error {
 	for _, a := range st.Attached {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}
 		if err := s.l.Tag(ctx, layout.Entry{Name: i.Reference(), Descriptor: a.Root}); err != nil {
-			return stagingError(err)
+			return StagingError(err)
 		}
 	}
 	root := st.Root
@@ -84,6 +86,6 @@ func (s shared) Commit(ctx context.Context, st Staged) error {
 	if st.Sparse {
 		root.Annotations[layout.AnnotationIndex] = layout.SparseIndex
 	}
-	st.record.annotate(root.Annotations)
-	return stagingError(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
+	st.Record.annotate(root.Annotations)
+	return StagingError(s.l.Tag(ctx, layout.Entry{Name: st.Reference(), Descriptor: root}))
 }

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -42,14 +42,14 @@ func find(ctx context.Context, s store, st Staged) (f Found, err error) {
 		f.Present, err = complete(ctx, s, d)
 	}
 	if f.Present && err == nil {
-		f.record, err = storedRecord(ctx, s, st.Image, d)
+		f.Record, err = storedRecord(ctx, s, st.Image, d)
 	}
 	return f, err
 }
 
 // storedRecord returns the record of an entry, if all that the record lists is there.
-func storedRecord(ctx context.Context, s store, i Image, d ocispec.Descriptor) (*record, error) {
-	r := annotated(d)
+func storedRecord(ctx context.Context, s store, i Image, d ocispec.Descriptor) (*Record, error) {
+	r := recordOf(d)
 	if r == nil {
 		return nil, nil
 	}
@@ -80,7 +80,7 @@ var errIncomplete = errors.New("incomplete")
 func complete(ctx context.Context, s store, root ocispec.Descriptor) (bool, error) {
 	err := graphOf(s).Walk(ctx, root, func(n *manifest.Node) error {
 		switch {
-		case isFatal(n.Err), errors.Is(n.Err, layout.ErrUnreadable), n.Err != nil && ctx.Err() != nil:
+		case IsFatal(n.Err), errors.Is(n.Err, layout.ErrUnreadable), n.Err != nil && ctx.Err() != nil:
 			return n.Err
 		case n.Err != nil || n.Role != manifest.Blob && !manifest.IsManifest(n.MediaType):
 			return errIncomplete // the source is asked again, and reports what is wrong

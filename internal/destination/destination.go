@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -110,7 +110,7 @@ type Found struct {
 	// when the manifests are known.
 	MaybePartial bool
 	// record lists the referrers that were stored with the image; nil: not known.
-	record *record
+	Record *Record
 }
 
 // Staged is an image whose manifests and blobs are in the staging layout, except for
@@ -128,7 +128,7 @@ type Staged struct {
 	// or the record of that, is new.
 	Present bool
 
-	record *record // to be stored with the image; nil: none
+	Record *Record // to be stored with the image; nil: none
 }
 
 // Attached is a signature, an attestation or an SBOM, and its content.

@@ -1,17 +1,17 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror_test
+package destination_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/destination"
 )
 
 func TestRename(t *testing.T) {
-	rename, err := mirror.ParseRename([]string{
+	rename, err := destination.ParseRename([]string{
 		"kolla/nova-api=compute/nova", "kolla/nova-*=compute/*", "kolla/*=mirror/openstack-*", "a.b/c_d=e__f/g--h", "org/deep/*=flat-*-end",
 	})
 	if err != nil {
@@ -32,7 +32,7 @@ func TestRename(t *testing.T) {
 			t.Errorf("%s becomes %q, not %q", from, got, want)
 		}
 	}
-	if none, err := mirror.ParseRename(nil); err != nil || none("kolla/nova-api") != "" {
+	if none, err := destination.ParseRename(nil); err != nil || none("kolla/nova-api") != "" {
 		t.Errorf("no rules rename, or are an error: %v", err)
 	}
 }
@@ -55,7 +55,7 @@ func TestRenameRefuses(t *testing.T) {
 		"a/b=host.io:5/c/d":               "is no repository name",
 		"a/b=" + strings.Repeat("c", 256): "256 characters",
 	} {
-		_, err := mirror.ParseRename([]string{"ok/ok=ok", rule})
+		_, err := destination.ParseRename([]string{"ok/ok=ok", rule})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%q: error is %v, and does not say %q", rule, err, want)
 		}
@@ -63,11 +63,11 @@ func TestRenameRefuses(t *testing.T) {
 }
 
 func TestRenameRefusesOneNameForTwo(t *testing.T) {
-	_, err := mirror.ParseRename([]string{"org/a=x", "org/*=y-*", "org/b=x"})
+	_, err := destination.ParseRename([]string{"org/a=x", "org/*=y-*", "org/b=x"})
 	if err == nil || !strings.Contains(err.Error(), `"org/a=x" and "org/b=x" give two repositories one name`) {
 		t.Error(err)
 	}
-	if _, err := mirror.ParseRename([]string{"org/a=x", "org/a=x", "org/b=y"}); err != nil {
+	if _, err := destination.ParseRename([]string{"org/a=x", "org/a=x", "org/b=y"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"context"
@@ -42,7 +42,7 @@ import (
 //
 // An image of an index is examined again in each run, because another platform may be
 // chosen by now: two manifests are requested, and no blob.
-func ToDockerArchive(file string, o layout.Options, system string) (Destination, error) {
+func DockerArchive(file string, o layout.Options, system string) (Destination, error) {
 	a, err := openArchive(dockerKind, file, o)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (a *dockerArchive) Check(_ context.Context, s Staged, manifests map[digest.
 func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	if len(s.Manifests) > 0 {
 		images := slices.DeleteFunc(slices.Clone(s.Manifests), func(d ocispec.Descriptor) bool {
-			return manifest.IsIndex(d.MediaType) || d.Annotations[attestationOf] != ""
+			return manifest.IsIndex(d.MediaType) || d.Annotations[manifest.AttestationOf] != ""
 		})
 		if len(images) != 1 {
 			return Found{}, nil // Check returns the error
@@ -84,7 +84,7 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 		return f, err
 	}
 	if _, _, err := a.loadable(ctx, d); err != nil {
-		if ctx.Err() != nil || isFatal(err) {
+		if ctx.Err() != nil || IsFatal(err) {
 			return Found{}, err
 		}
 		return Found{}, nil
@@ -130,7 +130,7 @@ func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifes
 		}
 		var images []ocispec.Descriptor
 		for _, d := range m.Children {
-			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[attestationOf] == "" {
+			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[manifest.AttestationOf] == "" {
 				delete(staged, d.Digest) // an index may list an image twice
 				images = append(images, d)
 			}
@@ -153,7 +153,7 @@ func severalImages(i Image, all, chosen []ocispec.Descriptor) error {
 		from = all
 	}
 	return fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
-		len(chosen), oneImage(i.Host+"/"+i.Repository, from))
+		len(chosen), ChoiceAdvice(i.Host+"/"+i.Repository, from))
 }
 
 // unloadable is the error of an image that docker load refuses.
@@ -176,7 +176,7 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 		for _, child := range m.Children {
 			if ok, err := a.hasBlob(ctx, child); err != nil {
 				return m, c, err
-			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[attestationOf] == "" &&
+			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[manifest.AttestationOf] == "" &&
 				!slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == child.Digest }) {
 				there = append(there, child)
 			}
@@ -212,7 +212,7 @@ func (a *archive) check(ctx context.Context, d ocispec.Descriptor, system string
 	}
 	for i, layer := range m.Layers {
 		got, err := a.diffID(ctx, layer.Digest)
-		if ctx.Err() != nil || isFatal(err) || errors.Is(err, layout.ErrUnreadable) {
+		if ctx.Err() != nil || IsFatal(err) || errors.Is(err, layout.ErrUnreadable) {
 			return err
 		}
 		if err == nil && got != c.DiffIDs[i] {

@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package mirror
+package destination
 
 import (
 	"encoding/json"
@@ -84,26 +84,26 @@ func (r *records) read() (all map[string]recordJSON, own bool) {
 }
 
 // get returns the record of an image that is called name at the registry.
-func (r *records) get(name string, s Staged) *record {
+func (r *records) get(name string, s Staged) *Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one, ok := r.all[name]
 	if !ok || one.Digest != s.Root.Digest || one.From != s.Reference() {
 		return nil
 	}
-	return &record{Attached: one.Attached, To: one.To}
+	return &Record{Attached: one.Attached, To: one.To}
 }
 
 // set enters the record of an image, or removes what was there for it.
 func (r *records) set(name string, s Staged) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.record == nil {
+	if s.Record == nil {
 		delete(r.all, name)
 		r.changed[name] = nil
 		return
 	}
-	one := recordJSON{Digest: s.Root.Digest, From: s.Reference(), Attached: s.record.Attached, To: s.record.To}
+	one := recordJSON{Digest: s.Root.Digest, From: s.Reference(), Attached: s.Record.Attached, To: s.Record.To}
 	r.all[name] = one
 	r.changed[name] = &one
 }
@@ -150,8 +150,8 @@ func (r *records) save() error {
 
 func sameRecords(a, b map[string]recordJSON) bool {
 	return maps.EqualFunc(a, b, func(x, y recordJSON) bool {
-		of := func(j recordJSON) *record { return &record{Attached: j.Attached, To: j.To} }
-		return x.Digest == y.Digest && x.From == y.From && of(x).equal(of(y))
+		of := func(j recordJSON) *Record { return &Record{Attached: j.Attached, To: j.To} }
+		return x.Digest == y.Digest && x.From == y.From && of(x).Equal(of(y))
 	})
 }
 

@@ -1,0 +1,39 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package destination
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quayside/quayside/internal/layout"
+)
+
+// A DiskError is an error of the disk that images are copied to: of the staging
+// layout, or of a file of the destination. It ends the whole Copy, because no
+// other image would fare better. Whoever writes to that disk marks the error at
+// once. Nothing else shows whose it is: an *fs.PathError, or a full disk, may as
+// well come from a file of credentials or from a program that supplies these.
+type DiskError struct{ Err error }
+
+// Error returns the text of Err.
+func (e *DiskError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// StagingError marks the error of a call to the staging layout, unless only one blob is
+// affected.
+func StagingError(err error) error {
+	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
+		return err
+	}
+	return &DiskError{fmt.Errorf("staging: %w", err)}
+}
+
+// IsFatal reports whether an error ends the whole Copy, and not one image.
+func IsFatal(err error) bool {
+	_, disk := errors.AsType[*DiskError](err)
+	return disk
+}

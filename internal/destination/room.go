@@ -1,0 +1,137 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/layout"
+)
+
+// ErrNoRoom is met by the error of an image that the disk has no room for.
+var ErrNoRoom = errors.New("no room on the disk")
+
+// tarOverhead is the size of the header and the padding of a file in a tar, in bytes.
+const tarOverhead = 1024
+
+// A Room counts the bytes that images take on the staging disk, for a Plan and for a
+// Copy alike. Images are admitted one after another, each whole: what still has to be
+// fetched of an image must fit into what the images before it leave free. An archive
+// takes its bytes twice: in the staging folder, and in the new tar, which holds the
+// content of the old archive too. Not safe for concurrent use.
+type Room struct {
+	staging *layout.Layout
+	tar     bool
+	held    map[digest.Digest]int64 // content of the new tar in any case
+	base    int64                   // bytes of that
+
+	reserved int64                 // admitted, and not written yet
+	promised int64                 // admitted, for the new tar
+	refs     map[digest.Digest]int // number of images that promise a piece
+}
+
+// A Piece is a blob or a manifest, and how many bytes of it still have to be written
+// to the staging folder.
+type Piece struct {
+	Digest          digest.Digest
+	Size, Remaining int64
+}
+
+// NewRoom returns the room of a destination.
+func NewRoom(ctx context.Context, to Destination) *Room {
+	held, tar := to.Held(ctx)
+	return newRoom(to.Staging(), held, tar)
+}
+
+func newRoom(staging *layout.Layout, held map[digest.Digest]int64, tar bool) *Room {
+	r := &Room{staging: staging, tar: tar, held: held, refs: map[digest.Digest]int{}}
+	for _, size := range held {
+		r.base += size + tarOverhead
+	}
+	return r
+}
+
+// Cost returns how many more bytes an image of these pieces takes.
+func (r *Room) Cost(pieces []Piece) (bytes int64) {
+	for _, p := range pieces {
+		bytes += p.Remaining
+		if r.isNew(p.Digest) && r.refs[p.Digest] == 0 {
+			bytes += p.Size + tarOverhead
+		}
+	}
+	return bytes
+}
+
+// isNew reports whether a piece makes the tar larger.
+func (r *Room) isNew(d digest.Digest) bool {
+	_, held := r.held[d]
+	return r.tar && !held
+}
+
+// Fits returns an error that meets ErrNoRoom if so many more bytes do not fit. later
+// reports whether they may fit once what is reserved has been written or has failed.
+func (r *Room) Fits(cost int64) (later bool, err error) {
+	free, err := r.staging.Free()
+	if err != nil {
+		return false, nil // unknown: whoever writes finds out
+	}
+	left := free - r.base - r.promised
+	if cost <= left-r.reserved {
+		return false, nil
+	}
+	needs, has := amounts(cost+r.base, max(left-r.reserved, 0)+r.base)
+	err = fmt.Errorf("%w: the image needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, r.staging.Dir(), has)
+	return r.reserved > 0 && cost <= free-r.base, err
+}
+
+// amounts returns two sizes for people, to the byte if they look the same otherwise.
+func amounts(x, y int64) (string, string) {
+	const unit = "%.1f MB"
+	a, b := fmt.Sprintf(unit, float64(x)/1e6), fmt.Sprintf(unit, float64(y)/1e6)
+	if a == b {
+		return fmt.Sprintf("%d bytes", x), fmt.Sprintf("%d bytes", y)
+	}
+	return a, b
+}
+
+// Reserve counts bytes that are going to be written to the staging folder. A negative
+// number takes a reservation back.
+func (r *Room) Reserve(bytes int64) { r.reserved += bytes }
+
+// Promise counts pieces that are going to be in the tar.
+func (r *Room) Promise(pieces []Piece) {
+	for _, p := range pieces {
+		if !r.isNew(p.Digest) {
+			continue
+		}
+		if r.refs[p.Digest]++; r.refs[p.Digest] == 1 {
+			r.promised += p.Size + tarOverhead
+		}
+	}
+}
+
+// Withdraw takes a promise back.
+func (r *Room) Withdraw(pieces []Piece) {
+	for _, p := range pieces {
+		if !r.isNew(p.Digest) {
+			continue
+		}
+		if r.refs[p.Digest]--; r.refs[p.Digest] == 0 {
+			r.promised -= p.Size + tarOverhead
+		}
+	}
+}
+
+// staged returns blobs and manifests that do not have to be fetched.
+func staged(all []ocispec.Descriptor) (pieces []Piece) {
+	for _, d := range all {
+		pieces = append(pieces, Piece{Digest: d.Digest, Size: d.Size})
+	}
+	return pieces
+}

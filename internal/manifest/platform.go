@@ -1,0 +1,42 @@
+// Copyright The quayside Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// AttestationOf is the annotation by which build tools name, in the entry of an
+// attestation in an index, the image that the attestation is of.
+const AttestationOf = "vnd.docker.reference.digest"
+
+// PlatformString returns os/architecture[/variant].
+func PlatformString(p ocispec.Platform) string {
+	if p.Variant == "" {
+		return p.OS + "/" + p.Architecture
+	}
+	return p.OS + "/" + p.Architecture + "/" + p.Variant
+}
+
+// MatchPlatform reports whether a platform is the one that is wanted. Without a
+// variant, any variant is. With one, a platform without a variant counts as the
+// architecture's default variant.
+func MatchPlatform(want, have ocispec.Platform) bool {
+	return want.OS == have.OS && want.Architecture == have.Architecture &&
+		(want.Variant == "" || variant(want) == variant(have))
+}
+
+// variant returns a platform's variant, or its architecture's default one.
+func variant(p ocispec.Platform) string {
+	if p.Variant != "" {
+		return p.Variant
+	}
+	return map[string]string{"arm64": "v8", "arm": "v7", "amd64": "v1"}[p.Architecture]
+}
+
+// Runs reports whether an entry of an index is an image that runs on a platform. Build
+// tools list attestations with the platform unknown/unknown.
+func Runs(p *ocispec.Platform) bool {
+	return p != nil && p.OS != "" && p.OS != "unknown"
+}
