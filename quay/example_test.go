@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
@@ -22,11 +25,8 @@ func sample() *quaytest.Server {
 	size := int64(41_943_040)
 	tags := func(digit string, names ...string) (tags []quaytest.Tag) {
 		for i, name := range names {
-			digest := "sha256:"
-			for range 64 {
-				digest += digit
-			}
-			tags = append(tags, quaytest.Tag{Name: name, Digest: digest, Start: time.Date(2025, 12, 1+i, 0, 0, 0, 0, time.UTC), Size: &size})
+			d := digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat(digit, 64))
+			tags = append(tags, quaytest.Tag{Name: name, Digest: d, Start: time.Date(2025, 12, 1+i, 0, 0, 0, 0, time.UTC), Size: &size})
 		}
 		return tags
 	}

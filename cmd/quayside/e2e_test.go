@@ -65,7 +65,7 @@ func (r *release) digests() map[string]string {
 	digests := map[string]string{}
 	for _, repository := range r.data.Repositories {
 		name := fmt.Sprintf("%s/%s/%s:%s", r.host, repository.Namespace, repository.Name, releaseTag)
-		digests[name] = repository.Tags[0].Digest
+		digests[name] = repository.Tags[0].Digest.String()
 	}
 	return digests
 }
@@ -100,7 +100,7 @@ func attachedIn(t *testing.T, dir string) (n int) {
 func (r *release) manifest(t *testing.T, digest string) string {
 	t.Helper()
 	for _, m := range r.data.Manifests {
-		if m.Digest == digest {
+		if m.Digest.String() == digest {
 			return m.Content
 		}
 	}

@@ -181,7 +181,7 @@ func TestSizesThatContradict(t *testing.T) {
 			y.tag("honest", "v1", honest)
 			for i := range y.data.Manifests {
 				m := y.data.Manifests[i]
-				if m.Digest != honest.Digest.String() {
+				if m.Digest != honest.Digest {
 					continue
 				}
 				text := strings.Replace(m.Content, `"size":60000`, `"size":70000`, 1)
@@ -190,7 +190,7 @@ func TestSizesThatContradict(t *testing.T) {
 				}
 				d := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromString(text)}
 				y.data.Manifests = append(y.data.Manifests, quaytest.Manifest{
-					Repository: "yard/liar", Digest: d.Digest.String(), MediaType: m.MediaType, Content: text,
+					Repository: "yard/liar", Digest: d.Digest, MediaType: m.MediaType, Content: text,
 				})
 				y.tag("liar", "v1", d)
 			}

@@ -53,11 +53,11 @@ func (y *yard) blob(repository, mediaType, content string) ocispec.Descriptor {
 	_, full := y.repository(repository)
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromString(content), Size: int64(len(content))}
 	for _, b := range y.data.Blobs {
-		if b.Repository == full && b.Digest == d.Digest.String() {
+		if b.Repository == full && b.Digest == d.Digest {
 			return d
 		}
 	}
-	y.data.Blobs = append(y.data.Blobs, quaytest.Blob{Repository: full, Digest: d.Digest.String(), Data: []byte(content)})
+	y.data.Blobs = append(y.data.Blobs, quaytest.Blob{Repository: full, Digest: d.Digest, Data: []byte(content)})
 	return d
 }
 
@@ -70,7 +70,7 @@ func (y *yard) manifest(repository, mediaType string, m any) ocispec.Descriptor 
 		y.t.Fatal(err)
 	}
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
-	y.data.Manifests = append(y.data.Manifests, quaytest.Manifest{Repository: full, Digest: d.Digest.String(), MediaType: mediaType, Content: string(text)})
+	y.data.Manifests = append(y.data.Manifests, quaytest.Manifest{Repository: full, Digest: d.Digest, MediaType: mediaType, Content: string(text)})
 	return d
 }
 
@@ -148,7 +148,7 @@ func (y *yard) artifact(repository string, subject *ocispec.Descriptor, content 
 // tag names a manifest.
 func (y *yard) tag(repository, tag string, d ocispec.Descriptor) {
 	r, _ := y.repository(repository)
-	r.Tags = append(r.Tags, quaytest.Tag{Name: tag, Digest: d.Digest.String(), Start: time.Unix(1, 0)})
+	r.Tags = append(r.Tags, quaytest.Tag{Name: tag, Digest: d.Digest, Start: time.Unix(1, 0)})
 }
 
 // cosign is the name of a tag that cosign would give to what it attaches.

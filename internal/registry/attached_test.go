@@ -45,7 +45,7 @@ func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want [
 			}
 			text, _ := json.Marshal(m)
 			of := describe(text, ocispec.MediaTypeImageManifest)
-			d.Manifests = append(d.Manifests, quaytest.Manifest{Repository: repository, Digest: of.Digest.String(),
+			d.Manifests = append(d.Manifests, quaytest.Manifest{Repository: repository, Digest: of.Digest,
 				MediaType: of.MediaType, Content: string(text)})
 			if subject {
 				of.ArtifactType = m.ArtifactType
@@ -56,7 +56,7 @@ func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want [
 		for _, kind := range []string{".sig", ".sbom"} {
 			a := add(kind, false)
 			a.Tag = "sha256-" + image.Encoded() + kind
-			r.Tags = append(r.Tags, quaytest.Tag{Name: a.Tag, Digest: a.Descriptor.Digest.String(), Start: time.Unix(1_750_000_000, 0)})
+			r.Tags = append(r.Tags, quaytest.Tag{Name: a.Tag, Digest: a.Descriptor.Digest, Start: time.Unix(1_750_000_000, 0)})
 			want = append(want, a)
 		}
 	}

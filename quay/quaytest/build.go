@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 )
 
@@ -14,18 +16,24 @@ import (
 // dataset.
 type builder struct {
 	d      *Dataset
-	added  map[[2]string]bool // repository and digest of the blobs in the dataset
-	stored map[string]bool    // digests whose content is in the dataset
+	added  map[held]bool          // blobs in the dataset
+	stored map[digest.Digest]bool // digests whose content is in the dataset
 }
 
 func newBuilder(d *Dataset) *builder {
-	return &builder{d: d, added: map[[2]string]bool{}, stored: map[string]bool{}}
+	return &builder{d: d, added: map[held]bool{}, stored: map[digest.Digest]bool{}}
+}
+
+// held is a blob of a repository.
+type held struct {
+	repository string
+	digest     digest.Digest
 }
 
 // A descriptor names a manifest or a blob of an image.
 type descriptor struct {
 	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
+	Digest      digest.Digest     `json:"digest"`
 	Size        int64             `json:"size"`
 	Platform    map[string]any    `json:"platform,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
@@ -36,7 +44,7 @@ type descriptor struct {
 func (b *builder) image(repository, release, arch string, out time.Time, layers []descriptor, made []string) (descriptor, int64) {
 	var size int64
 	var steps []map[string]any
-	var contents []string
+	var contents []digest.Digest
 	for i, l := range layers {
 		size += l.Size
 		contents = append(contents, l.Digest) // of the uncompressed layer, which is the layer itself
@@ -64,8 +72,8 @@ func (b *builder) index(repository string, images ...descriptor) descriptor {
 
 // text adds a blob of a text to a repository.
 func (b *builder) text(repository, mediaType string, text []byte) descriptor {
-	b.add(repository, Blob{Digest: store.DigestOf(text), Data: text})
-	return descriptor{MediaType: mediaType, Digest: store.DigestOf(text), Size: int64(len(text))}
+	b.add(repository, Blob{Digest: digest.FromBytes(text), Data: text})
+	return descriptor{MediaType: mediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
 }
 
 // synthetic adds a synthetic blob to a repository.
@@ -76,7 +84,7 @@ func (b *builder) synthetic(repository, mediaType string, blob Blob) descriptor 
 
 // add adds a blob to a repository. The dataset has the content of each digest once.
 func (b *builder) add(repository string, blob Blob) {
-	key := [2]string{repository, blob.Digest}
+	key := held{repository, blob.Digest}
 	if b.added[key] {
 		return
 	}
@@ -92,7 +100,7 @@ func (b *builder) add(repository string, blob Blob) {
 // manifest adds a manifest to a repository.
 func (b *builder) manifest(repository, mediaType string, m map[string]any) descriptor {
 	text := marshal(m)
-	to := descriptor{MediaType: mediaType, Digest: store.DigestOf(text), Size: int64(len(text))}
+	to := descriptor{MediaType: mediaType, Digest: digest.FromBytes(text), Size: int64(len(text))}
 	b.d.Manifests = append(b.d.Manifests, Manifest{Repository: repository, Digest: to.Digest, MediaType: mediaType, Content: string(text)})
 	return to
 }

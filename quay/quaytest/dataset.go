@@ -3,7 +3,11 @@
 
 package quaytest
 
-import "time"
+import (
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
 
 // A Dataset is everything that an embedded Quay holds. [ReadDataset] reads its JSON
 // form.
@@ -57,7 +61,7 @@ type Permission struct {
 // hidden and End is zero or in the future.
 type Tag struct {
 	Name         string
-	Digest       string
+	Digest       digest.Digest
 	Start        time.Time // when the tag began to name Digest
 	End          time.Time // when it stopped; the zero time means it has not
 	Size         *int64    // sum of the layers in bytes; nil if the server does not know
@@ -84,10 +88,10 @@ type Robot struct {
 
 // A Manifest is the exact text that a digest names.
 type Manifest struct {
-	Repository string `json:"repository"` // "namespace/name"
-	Digest     string `json:"digest"`
-	MediaType  string `json:"media_type"`
-	Content    string `json:"content"`
+	Repository string        `json:"repository"` // "namespace/name"
+	Digest     digest.Digest `json:"digest"`
+	MediaType  string        `json:"media_type"`
+	Content    string        `json:"content"`
 }
 
 // A Blob is a layer or configuration of a repository. Its content is Data or, if Data
@@ -95,12 +99,12 @@ type Manifest struct {
 // [SyntheticLayer]. If Size is nil too, the content is that of the same digest in
 // another repository; without one, the server knows the blob and cannot serve it.
 type Blob struct {
-	Repository string `json:"repository"` // "namespace/name"
-	Digest     string `json:"digest"`
-	Data       []byte `json:"base64,omitzero"`
-	Size       *int64 `json:"size,omitempty"` // bytes
-	Seed       uint64 `json:"seed,omitempty"`
-	File       string `json:"file,omitempty"` // name of the one file in a tar
+	Repository string        `json:"repository"` // "namespace/name"
+	Digest     digest.Digest `json:"digest"`
+	Data       []byte        `json:"base64,omitzero"`
+	Size       *int64        `json:"size,omitempty"` // bytes
+	Seed       uint64        `json:"seed,omitempty"`
+	File       string        `json:"file,omitempty"` // name of the one file in a tar
 }
 
 // size returns the number of bytes of a blob that has content of its own.
@@ -118,7 +122,7 @@ func (b Blob) size() (n int64, ok bool) {
 // Unique counts each digest once. Sum counts it once for every repository that has it,
 // as copying one repository after another does.
 func (d *Dataset) BlobBytes() (unique, sum int64) {
-	sizes := map[string]int64{}
+	sizes := map[digest.Digest]int64{}
 	for _, b := range d.Blobs {
 		if n, ok := b.size(); ok {
 			sizes[b.Digest] = n

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // ReadDataset reads the JSON form of a dataset: an object with the keys that the
@@ -23,14 +25,14 @@ func ReadDataset(r io.Reader) (*Dataset, error) {
 
 // wireTag is the form of a Tag in a dataset file. Times are Unix milliseconds.
 type wireTag struct {
-	Name         string `json:"name"`
-	Digest       string `json:"digest"`
-	StartMS      int64  `json:"start_ms"`
-	EndMS        *int64 `json:"end_ms,omitempty"`
-	Size         *int64 `json:"size,omitempty"`
-	ManifestList bool   `json:"manifest_list,omitempty"`
-	Reversion    bool   `json:"reversion,omitempty"`
-	Hidden       bool   `json:"hidden,omitempty"`
+	Name         string        `json:"name"`
+	Digest       digest.Digest `json:"digest"`
+	StartMS      int64         `json:"start_ms"`
+	EndMS        *int64        `json:"end_ms,omitempty"`
+	Size         *int64        `json:"size,omitempty"`
+	ManifestList bool          `json:"manifest_list,omitempty"`
+	Reversion    bool          `json:"reversion,omitempty"`
+	Hidden       bool          `json:"hidden,omitempty"`
 }
 
 // MarshalJSON returns the form of the tag in a dataset file: times are Unix

@@ -33,7 +33,7 @@ func newPulled(t *testing.T, opts ...quaytest.Option) *pulled {
 	t.Helper()
 	d := harbour()
 	d.Blobs = []quaytest.Blob{quaytest.SyntheticBlob("harbour/plain", 1<<20, 1), quaytest.SyntheticBlob("harbour/plain", 1000, 2)}
-	p := &pulled{large: "/v2/harbour/plain/blobs/" + d.Blobs[0].Digest, small: "/v2/harbour/plain/blobs/" + d.Blobs[1].Digest}
+	p := &pulled{large: "/v2/harbour/plain/blobs/" + d.Blobs[0].Digest.String(), small: "/v2/harbour/plain/blobs/" + d.Blobs[1].Digest.String()}
 	clean, err := quaytest.NewHandler(d)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestStallFirst(t *testing.T) {
 			w := httptest.NewRecorder()
 			got := took(func() {
 				defer func() { _ = recover() }()
-				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v2/harbour/plain/blobs/"+d.Blobs[0].Digest, nil))
+				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v2/harbour/plain/blobs/"+d.Blobs[0].Digest.String(), nil))
 			})
 			if got != want || w.Body.Len() != 1<<(19+i) {
 				t.Errorf("answer %d: %d bytes in %v, want %v", i+1, w.Body.Len(), got, want)

@@ -5,11 +5,11 @@ package quaytest
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // FleetOptions describe the repositories of a [Fleet]. The zero value is an organization
@@ -99,9 +99,8 @@ func newFleetTags(tag string) *fleetTags {
 	for v := range fleetVariants {
 		at := time.Date(2025, 4, 2, 0, 0, v, 0, time.UTC)
 		row := func(name string, start time.Time) Tag {
-			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", name, v))
 			size := int64(40_000_000 + v*1_000_003)
-			return Tag{Name: name, Digest: "sha256:" + hex.EncodeToString(sum[:]), Start: start, Size: &size}
+			return Tag{Name: name, Digest: digest.FromString(fmt.Sprintf("%s %d", name, v)), Start: start, Size: &size}
 		}
 		const halfYear = 182 * 24 * time.Hour
 		f.older[v] = []Tag{row("2023.2", at.Add(-3*halfYear)), row("2024.1", at.Add(-2*halfYear))}

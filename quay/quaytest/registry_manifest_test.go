@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/quay/quaytest"
 )
@@ -141,8 +142,8 @@ func TestManifestOfIndex(t *testing.T) {
 func TestReferrers(t *testing.T) {
 	d := harbour()
 	subject := `"subject": {"digest": "sha256:` + zeros + `"}`
-	manifest := func(digest, content string) quaytest.Manifest {
-		return quaytest.Manifest{Repository: "harbour/plain", Digest: "sha256:" + digest, MediaType: "application/vnd.oci.image.manifest.v1+json", Content: content}
+	manifest := func(hex, content string) quaytest.Manifest {
+		return quaytest.Manifest{Repository: "harbour/plain", Digest: digest.Digest("sha256:" + hex), MediaType: "application/vnd.oci.image.manifest.v1+json", Content: content}
 	}
 	d.Manifests = []quaytest.Manifest{
 		manifest(zeros, `{}`),

@@ -232,7 +232,7 @@ func TestSyntheticLayer(t *testing.T) {
 	defer h.Close()
 	p := &pulling{Handler: h}
 	for _, b := range d.Blobs {
-		signed := p.ask("GET", "/v2/harbour/plain/blobs/"+b.Digest).Header().Get("Location")
+		signed := p.ask("GET", "/v2/harbour/plain/blobs/"+b.Digest.String()).Header().Get("Location")
 		whole := bytes.Clone(p.ask("GET", signed).Body.Bytes())
 		if int64(len(whole)) != *b.Size || !isDigest(b.Digest, whole) {
 			t.Fatalf("%d bytes of another digest", len(whole))

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -76,8 +78,8 @@ func Host(registry string) string {
 // SignedURL returns the URL that a request for a blob is redirected to. It has the
 // form of the recording. The signature is not S3's; no client can tell, since
 // clients have no key to check it with.
-func (o *Storage) SignedURL(r *http.Request, digest string) string {
-	hash, sum, _ := strings.Cut(digest, ":")
+func (o *Storage) SignedURL(r *http.Request, d digest.Digest) string {
+	hash, sum, _ := strings.Cut(d.String(), ":")
 	path := Path + "q/" + hash + "/" + sum[:min(2, len(sum))] + "/" + sum
 	now := o.Now().UTC()
 	query := "X-Amz-Algorithm=" + algorithm +
@@ -106,7 +108,7 @@ func (o *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	parts := strings.Split(r.URL.Path, "/") // as SignedURL wrote them
 	sum := parts[len(parts)-1]
-	b := o.Store.Content(parts[len(parts)-3] + ":" + sum)
+	b := o.Store.Content(digest.Digest(parts[len(parts)-3] + ":" + sum))
 	header := w.Header()
 	header.Set("Content-Type", "binary/octet-stream")
 	header.Set("ETag", `"`+sum+`"`)

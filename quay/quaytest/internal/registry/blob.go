@@ -6,6 +6,8 @@ package registry
 import (
 	"net/http"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/objectstore"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -14,17 +16,18 @@ import (
 // object storage with a redirect, which only a GET gets (recordings registry-blob and
 // registry-blob-redirect). A repository has only the blobs that were pushed to it.
 // The lifetimes of GET and HEAD differ on Quay, too.
-func (a *API) serveBlob(w http.ResponseWriter, r *http.Request, name, digest string) {
+func (a *API) serveBlob(w http.ResponseWriter, r *http.Request, name, last string) {
 	if _, ok := a.readable(w, r, name); !ok {
 		return
 	}
-	b := a.Store.Content(digest)
-	if b == nil || !a.Store.HasBlob(name, digest) {
+	d := digest.Digest(last)
+	b := a.Store.Content(d)
+	if b == nil || !a.Store.HasBlob(name, d) {
 		sendError(w, r, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry", struct{}{})
 		return
 	}
 	header := w.Header()
-	header.Set("Docker-Content-Digest", digest)
+	header.Set("Docker-Content-Digest", last)
 	header.Set("Cache-Control", "max-age=31536000")
 	if a.Storage != nil {
 		header.Set("Accept-Ranges", "bytes")
@@ -32,7 +35,7 @@ func (a *API) serveBlob(w http.ResponseWriter, r *http.Request, name, digest str
 	if r.Method == http.MethodHead {
 		header.Set("Cache-Control", "max-age=31436000")
 	} else if a.Storage != nil {
-		wire.RedirectTo(w, r, http.StatusFound, a.Storage.SignedURL(r, digest))
+		wire.RedirectTo(w, r, http.StatusFound, a.Storage.SignedURL(r, d))
 		return
 	}
 	header.Set("Content-Type", "application/octet-stream")

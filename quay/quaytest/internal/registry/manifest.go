@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -26,7 +28,8 @@ func (a *API) serveManifest(w http.ResponseWriter, r *http.Request, name, refere
 	}
 	var m *store.Manifest
 	if digestForm().MatchString(reference) { // Accept does not matter
-		if m = a.Store.Manifest(name, reference); m == nil || !a.reachable(repository, reference, a.Now()) {
+		d := digest.Digest(reference)
+		if m = a.Store.Manifest(name, d); m == nil || !a.reachable(repository, d, a.Now()) {
 			manifestUnknown(w, r, struct{}{})
 			return
 		}
@@ -37,7 +40,7 @@ func (a *API) serveManifest(w http.ResponseWriter, r *http.Request, name, refere
 			return
 		}
 		if m = a.Store.Manifest(name, tag.Digest); m == nil {
-			manifestUnknown(w, r, "quaytest: the dataset has no text for the tag's "+tag.Digest)
+			manifestUnknown(w, r, "quaytest: the dataset has no text for the tag's "+tag.Digest.String())
 			return
 		}
 		var err error
@@ -46,7 +49,7 @@ func (a *API) serveManifest(w http.ResponseWriter, r *http.Request, name, refere
 			return
 		}
 	}
-	w.Header().Set("Docker-Content-Digest", m.Digest)
+	w.Header().Set("Docker-Content-Digest", m.Digest.String())
 	wire.Send(w, r, http.StatusOK, m.MediaType, []byte(m.Content))
 }
 
@@ -73,15 +76,15 @@ func (a *API) refuseTag(w http.ResponseWriter, r *http.Request, repository *stor
 // reachable reports whether a manifest can be pulled by digest. A manifest whose tags
 // have all ended cannot, unless an index with a live tag names it. A manifest without
 // a tag can: Quay keeps such manifests by hidden tags, which not every dataset has.
-func (a *API) reachable(repository *store.Repository, digest string, now time.Time) bool {
+func (a *API) reachable(repository *store.Repository, d digest.Digest, now time.Time) bool {
 	had := false
 	rows := repository.Tags.Rows()
 	for i := range rows {
 		t := &rows[i]
-		if !t.Ended(now) && (t.Digest == digest || a.Store.Names(repository, t.Digest, digest)) {
+		if !t.Ended(now) && (t.Digest == d || a.Store.Names(repository, t.Digest, d)) {
 			return true
 		}
-		had = had || t.Digest == digest
+		had = had || t.Digest == d
 	}
 	return !had
 }
@@ -110,7 +113,7 @@ func (a *API) negotiate(m *store.Manifest, tag string, accept []string) (*store.
 	}
 	var index struct {
 		Manifests []struct {
-			Digest   string `json:"digest"`
+			Digest   digest.Digest `json:"digest"`
 			Platform struct {
 				OS           string `json:"os"`
 				Architecture string `json:"architecture"`

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -45,10 +47,10 @@ type pushed struct {
 }
 
 type pushedDescriptor struct {
-	MediaType *string  `json:"mediaType"`
-	Digest    *string  `json:"digest"`
-	Size      *float64 `json:"size"`
-	URLs      []string `json:"urls"`
+	MediaType *string        `json:"mediaType"`
+	Digest    *digest.Digest `json:"digest"`
+	Size      *float64       `json:"size"`
+	URLs      []string       `json:"urls"`
 	Platform  *struct {
 		Architecture *string `json:"architecture"`
 		OS           *string `json:"os"`
@@ -81,13 +83,13 @@ func (a *API) servePutManifest(w http.ResponseWriter, r *http.Request, name, ref
 		manifestInvalid(w, r, http.StatusBadRequest, "failed to parse manifest: "+err.Error())
 		return
 	}
-	digest := store.DigestOf(content)
+	d := digest.FromBytes(content)
 	byDigest := digestForm().MatchString(reference)
-	if byDigest && reference != digest {
+	if byDigest && reference != d.String() {
 		manifestInvalid(w, r, http.StatusBadRequest, "manifest digest mismatch")
 		return
 	}
-	if err := a.addManifest(name, digest, mediaType, content, text); err != nil {
+	if err := a.addManifest(name, d, mediaType, content, text); err != nil {
 		switch {
 		case errors.Is(err, store.ErrFull):
 			sendError(w, r, http.StatusForbidden, "DENIED", "Quota has been exceeded on namespace", struct{}{})
@@ -98,9 +100,9 @@ func (a *API) servePutManifest(w http.ResponseWriter, r *http.Request, name, ref
 		}
 		return
 	}
-	a.tagManifest(name, reference, digest, text, byDigest)
-	w.Header().Set("Docker-Content-Digest", digest)
-	w.Header().Set("Location", "/v2/"+name+"/manifests/"+digest)
+	a.tagManifest(name, reference, d, text, byDigest)
+	w.Header().Set("Docker-Content-Digest", d.String())
+	w.Header().Set("Location", "/v2/"+name+"/manifests/"+d.String())
 	wire.Send(w, r, http.StatusCreated, wire.HTML, []byte("OK"))
 }
 
@@ -177,7 +179,7 @@ func parsePushed(mediaType string, content []byte) (*pushed, error) {
 	}
 	if !index {
 		for _, l := range *t.Layers {
-			if !digestForm().MatchString(*l.Digest) {
+			if !digestForm().MatchString(l.Digest.String()) {
 				return nil, fmt.Errorf("could not parse manifest digest: %s", *l.Digest)
 			}
 		}
@@ -190,8 +192,8 @@ func parsePushed(mediaType string, content []byte) (*pushed, error) {
 
 // addManifest adds a manifest to a repository that has everything the manifest names:
 // blobs, and the manifests of an index.
-func (a *API) addManifest(name, digest, mediaType string, text []byte, t *pushed) error {
-	if a.Store.Manifest(name, digest) != nil {
+func (a *API) addManifest(name string, of digest.Digest, mediaType string, text []byte, t *pushed) error {
+	if a.Store.Manifest(name, of) != nil {
 		return nil
 	}
 	var children store.Children
@@ -220,7 +222,7 @@ func (a *API) addManifest(name, digest, mediaType string, text []byte, t *pushed
 			}
 		}
 	}
-	return a.Store.PushManifest(store.Manifest{Repository: name, Digest: digest, MediaType: mediaType, Content: string(text)}, children)
+	return a.Store.PushManifest(store.Manifest{Repository: name, Digest: of, MediaType: mediaType, Content: string(text)}, children)
 }
 
 // checkDockerConfig returns why Quay refuses the configuration of a Docker image,
@@ -254,9 +256,9 @@ func (a *API) checkDockerConfig(name string, d pushedDescriptor) error {
 
 // tagManifest makes a tag name a manifest. A manifest that is pushed by digest is kept
 // by a hidden tag for an hour, or for ever if it has a subject.
-func (a *API) tagManifest(name, reference, digest string, t *pushed, byDigest bool) {
+func (a *API) tagManifest(name, reference string, of digest.Digest, t *pushed, byDigest bool) {
 	now := a.Now().Truncate(time.Millisecond)
-	row := store.Tag{Name: reference, Digest: digest, Start: now, ManifestList: t.Manifests != nil && t.Layers == nil}
+	row := store.Tag{Name: reference, Digest: of, Start: now, ManifestList: t.Manifests != nil && t.Layers == nil}
 	if t.Layers != nil {
 		var size int64
 		for _, l := range *t.Layers {
@@ -284,7 +286,7 @@ func (a *API) serveDeleteManifest(w http.ResponseWriter, r *http.Request, name, 
 	}
 	pick := func(t *store.Tag) bool { return t.Name == reference }
 	if digestForm().MatchString(reference) {
-		pick = func(t *store.Tag) bool { return t.Digest == reference }
+		pick = func(t *store.Tag) bool { return t.Digest == digest.Digest(reference) }
 	}
 	if !a.Store.EndTags(name, pick, a.Now().Truncate(time.Millisecond)) {
 		manifestUnknown(w, r, struct{}{})

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -27,13 +29,13 @@ func (a *API) serveReferrers(w http.ResponseWriter, r *http.Request, name, subje
 	if repository == nil {
 		return
 	}
-	if a.Store.Manifest(name, subject) == nil || !a.reachable(repository, subject, a.Now()) {
+	if a.Store.Manifest(name, digest.Digest(subject)) == nil || !a.reachable(repository, digest.Digest(subject), a.Now()) {
 		sendError(w, r, http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", "")
 		return
 	}
 	type descriptor struct {
 		MediaType    string            `json:"mediaType"`
-		Digest       string            `json:"digest"`
+		Digest       digest.Digest     `json:"digest"`
 		Size         int               `json:"size"`
 		ArtifactType string            `json:"artifactType,omitempty"`
 		Annotations  map[string]string `json:"annotations,omitempty"`

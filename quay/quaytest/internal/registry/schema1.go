@@ -13,6 +13,8 @@ import (
 	"hash"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -56,9 +58,9 @@ func (a *API) schema1(m *store.Manifest, tag string) (*store.Manifest, error) {
 	b = append(b, ",\n   \"architecture\": \"amd64\",\n   \"schemaVersion\": 1,\n   \"history\": "...)
 	b = appendIndented(b, "v1Compatibility", layers, func(l schema1Layer) string { return l.compatibility })
 	b = append(b, ",\n   \"fsLayers\": "...)
-	b = appendIndented(b, "blobSum", layers, func(l schema1Layer) string { return l.digest })
+	b = appendIndented(b, "blobSum", layers, func(l schema1Layer) string { return l.digest.String() })
 	b = append(b, "\n}"...)
-	return &store.Manifest{Repository: m.Repository, Digest: store.DigestOf(b), MediaType: schema1Type, Content: string(b)}, nil
+	return &store.Manifest{Repository: m.Repository, Digest: digest.FromBytes(b), MediaType: schema1Type, Content: string(b)}, nil
 }
 
 // appendIndented appends a list of objects of one member, indented as by Python.
@@ -78,7 +80,10 @@ func appendIndented(b []byte, key string, layers []schema1Layer, value func(sche
 }
 
 // A schema1Layer is a layer's digest and its entry in the history of schema 1.
-type schema1Layer struct{ digest, compatibility string }
+type schema1Layer struct {
+	digest        digest.Digest
+	compatibility string
+}
 
 // schema1Layers returns the layers from the base up. The top layer has the
 // configuration without history and root file system; the others have their ids and
@@ -245,17 +250,17 @@ func set(of []member, key string, value json.RawMessage) []member {
 // An image is the part of an image's manifest that schema 1 is made of.
 type image struct {
 	Config struct {
-		MediaType string `json:"mediaType"`
-		Digest    string `json:"digest"`
+		MediaType string        `json:"mediaType"`
+		Digest    digest.Digest `json:"digest"`
 	} `json:"config"`
 	Layers []layer `json:"layers"`
 }
 
 // A layer is a layer of a manifest.
 type layer struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
+	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
 }
 
 // isImage reports whether a manifest is an image's. An OCI manifest with another type

@@ -6,7 +6,6 @@ package registry
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -14,6 +13,8 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
@@ -115,15 +116,15 @@ func (a *API) serveUploads(w http.ResponseWriter, r *http.Request, name, _ strin
 		return
 	}
 	query := wire.Query(r.URL.RawQuery)
-	if digest, given := query.String("mount"); given {
-		if from, given := query.String("from"); given && a.mountable(token, from, digest) {
-			a.Store.PushBlob(name, digest)
-			a.sendCreated(w, r, name, digest)
+	if mount, given := query.String("mount"); given {
+		if from, given := query.String("from"); given && a.mountable(token, from, digest.Digest(mount)) {
+			a.Store.PushBlob(name, digest.Digest(mount))
+			a.sendCreated(w, r, name, digest.Digest(mount))
 			return
 		}
 	}
 	up := a.uploads.begin(a.Store, name)
-	digest, given := query.String("digest")
+	want, given := query.String("digest")
 	if !given {
 		w.Header().Set("Docker-Upload-UUID", up.id)
 		w.Header().Set("Range", "bytes=0--1")
@@ -133,13 +134,13 @@ func (a *API) serveUploads(w http.ResponseWriter, r *http.Request, name, _ strin
 	}
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	a.finishUpload(w, r, up, digest)
+	a.finishUpload(w, r, up, digest.Digest(want))
 }
 
 // mountable reports whether a caller may mount a blob from a repository that has it.
-func (a *API) mountable(token *claims, from, digest string) bool {
+func (a *API) mountable(token *claims, from string, d digest.Digest) bool {
 	repository := a.repository(from)
-	return repository != nil && (repository.Public || token.pulls(from)) && a.Store.HasBlob(from, digest)
+	return repository != nil && (repository.Public || token.pulls(from)) && a.Store.HasBlob(from, d)
 }
 
 // serveUpload answers a request for an upload in progress.
@@ -147,7 +148,7 @@ func (a *API) serveUpload(w http.ResponseWriter, r *http.Request, name, id strin
 	if a.writable(w, r, name) == nil {
 		return
 	}
-	digest, given := wire.Query(r.URL.RawQuery).String("digest")
+	want, given := wire.Query(r.URL.RawQuery).String("digest")
 	if r.Method == http.MethodPut && !given {
 		sendError(w, r, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "blob upload invalid",
 			map[string]string{"reason": "Missing digest arg on monolithic upload"})
@@ -170,7 +171,7 @@ func (a *API) serveUpload(w http.ResponseWriter, r *http.Request, name, id strin
 		header.Set("Range", fmt.Sprintf("0-%d", up.size-1))
 		wire.Send(w, r, http.StatusAccepted, wire.HTML, nil)
 	case http.MethodPut:
-		a.finishUpload(w, r, up, digest)
+		a.finishUpload(w, r, up, digest.Digest(want))
 	case http.MethodDelete:
 		a.uploads.drop(a.Store, up)
 		header.Set("Content-Type", wire.HTML)
@@ -186,26 +187,26 @@ func (a *API) serveUpload(w http.ResponseWriter, r *http.Request, name, id strin
 
 // finishUpload receives the rest of a blob and stores the blob if its digest is the one
 // that the client sent. The upload ends in either case.
-func (a *API) finishUpload(w http.ResponseWriter, r *http.Request, up *upload, digest string) {
+func (a *API) finishUpload(w http.ResponseWriter, r *http.Request, up *upload, want digest.Digest) {
 	defer a.uploads.drop(a.Store, up)
-	if !a.receive(w, r, up, digest) {
+	if !a.receive(w, r, up, want) {
 		return
 	}
-	if digest != "sha256:"+hex.EncodeToString(up.sum.Sum(nil)) {
+	if want != digest.NewDigest(digest.SHA256, up.sum) {
 		sendError(w, r, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "blob upload invalid", struct{}{})
 		return
 	}
-	if a.Store.KeepContent(digest, up.data) {
+	if a.Store.KeepContent(want, up.data) {
 		up.data = nil // the store counts its bytes now
 	}
-	a.Store.PushBlob(up.repository, digest)
-	a.sendCreated(w, r, up.repository, digest)
+	a.Store.PushBlob(up.repository, want)
+	a.sendCreated(w, r, up.repository, want)
 }
 
 // sendCreated answers that a repository has a blob now.
-func (a *API) sendCreated(w http.ResponseWriter, r *http.Request, name, digest string) {
-	w.Header().Set("Docker-Content-Digest", digest)
-	w.Header().Set("Location", a.origin(r)+"/v2/"+name+"/blobs/"+digest)
+func (a *API) sendCreated(w http.ResponseWriter, r *http.Request, name string, d digest.Digest) {
+	w.Header().Set("Docker-Content-Digest", d.String())
+	w.Header().Set("Location", a.origin(r)+"/v2/"+name+"/blobs/"+d.String())
 	wire.Send(w, r, http.StatusCreated, wire.HTML, nil)
 }
 
@@ -217,7 +218,7 @@ var contentRange = wire.Pattern(`^([0-9]+)-([0-9]+)$`)
 // begins after them is 416 (data/registry_model/blobuploader.py; recording
 // registry-push). If the body is a whole blob that the server has already, receive
 // computes its digest and keeps no bytes.
-func (a *API) receive(w http.ResponseWriter, r *http.Request, up *upload, digest string) bool {
+func (a *API) receive(w http.ResponseWriter, r *http.Request, up *upload, want digest.Digest) bool {
 	var skip int64
 	body := io.Reader(r.Body)
 	if header := r.Header.Get("Content-Range"); header != "" {
@@ -242,7 +243,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request, up *upload, digest
 		}
 		body = io.LimitReader(body, end-start+1)
 	}
-	keep := digest == "" || up.size > 0 || a.Store.Content(digest) == nil
+	keep := want == "" || up.size > 0 || a.Store.Content(want) == nil
 	if _, err := io.CopyN(io.Discard, body, skip); err != nil && !errors.Is(err, io.EOF) {
 		return a.refuseBody(w, r, up, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/cursor"
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
@@ -35,7 +37,7 @@ type route struct {
 	methods    string // besides HEAD, GET and OPTIONS, each followed by a comma
 	namespace  string // also the name of an organization or user
 	repository string
-	digest     string
+	digest     digest.Digest
 	label      string
 	redirect   bool // to the same path with a slash at its end
 }
@@ -181,7 +183,7 @@ func repositoryRoute(rest string) (route, bool) {
 		return route{}, false
 	}
 	if m := manifestPath().FindStringSubmatch(rest); m != nil {
-		rt := route{serve: (*API).serveManifestDetail, namespace: m[1], repository: m[2], digest: m[3]}
+		rt := route{serve: (*API).serveManifestDetail, namespace: m[1], repository: m[2], digest: digest.Digest(m[3])}
 		if m[4] != "" {
 			rt.serve, rt.methods = (*API).serveLabels, "POST,"
 		}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
@@ -39,10 +41,10 @@ type imageStep struct {
 
 // A wireLayer is a layer of a manifest.
 type wireLayer struct {
-	MediaType string   `json:"mediaType"`
-	Digest    string   `json:"digest"`
-	Size      int64    `json:"size"`
-	URLs      []string `json:"urls"`
+	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
+	URLs      []string      `json:"urls"`
 }
 
 // remote reports whether a layer is fetched from another server and never pushed.
@@ -51,8 +53,8 @@ func (l wireLayer) remote() bool { return store.IsRemoteLayer(l.MediaType) }
 // An image is the content of a manifest that is not an index.
 type image struct {
 	Config struct {
-		MediaType string `json:"mediaType"`
-		Digest    string `json:"digest"`
+		MediaType string        `json:"mediaType"`
+		Digest    digest.Digest `json:"digest"`
 	} `json:"config"`
 	Layers      []wireLayer     `json:"layers"`
 	Annotations json.RawMessage `json:"annotations"`
@@ -60,10 +62,10 @@ type image struct {
 
 // tagged reports whether a live tag names a manifest, or an index that names it.
 // The REST API shows no other manifest by digest.
-func (a *API) tagged(repository *store.Repository, digest string) bool {
+func (a *API) tagged(repository *store.Repository, d digest.Digest) bool {
 	now := a.Now()
 	return slices.ContainsFunc(repository.Tags.Rows(), func(t store.Tag) bool {
-		return t.Live(now) && (t.Digest == digest || a.Store.Names(repository, t.Digest, digest))
+		return t.Live(now) && (t.Digest == d || a.Store.Names(repository, t.Digest, d))
 	})
 }
 
@@ -196,8 +198,8 @@ func inOrder(object json.RawMessage) []label {
 }
 
 // labelID returns a label's id in the form of a UUID.
-func labelID(digest, key string) string {
-	s := sha256.Sum256([]byte(digest + "\x00" + key))
+func labelID(d digest.Digest, key string) string {
+	s := sha256.Sum256([]byte(string(d) + "\x00" + key))
 	return fmt.Sprintf("%x-%x-%x-%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])
 }
 

@@ -168,11 +168,11 @@ func (a *API) appendSparse(b []byte, r *store.Repository, t *store.Tag) []byte {
 	b = wire.AppendInt(append(b, `, "child_manifest_count": `...), int64(len(c.Digests)), "")
 	b = wire.AppendInt(append(b, `, "present_child_count": `...), int64(c.Count), "")
 	b = append(b, `, "child_manifests_presence": {`...)
-	for i, digest := range c.Digests {
+	for i, child := range c.Digests {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = wire.AppendBool(append(wire.AppendString(b, digest), ": "...), c.Present[i])
+		b = wire.AppendBool(append(wire.AppendString(b, child), ": "...), c.Present[i])
 	}
 	return append(b, '}')
 }

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"io"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quayside/quayside/quay/quaytest/internal/synthetic"
 )
 
@@ -30,29 +32,29 @@ func (b *Blob) Section(offset, n int64) io.Reader {
 // AddBlob records that a repository ("namespace/name") has a blob. A digest
 // stands for the same bytes in every repository, so only one of them needs the
 // content; nil adds none.
-func (s *Store) AddBlob(repository, digest string, content *Blob) {
-	s.blobs[key{repository, digest}] = true
+func (s *Store) AddBlob(repository string, d digest.Digest, content *Blob) {
+	s.blobs[key{repository, d}] = true
 	if content != nil {
-		s.content[digest] = content
+		s.content[d] = content
 	}
 }
 
 // Content returns the content of a blob, or nil.
-func (s *Store) Content(digest string) *Blob {
-	if b := s.content[digest]; b != nil {
+func (s *Store) Content(d digest.Digest) *Blob {
+	if b := s.content[d]; b != nil {
 		return b
 	}
-	return s.pushed.blob(digest)
+	return s.pushed.blob(d)
 }
 
 // HasBlob reports whether a repository ("namespace/name") has a blob.
-func (s *Store) HasBlob(repository, digest string) bool {
-	if s.blobs[key{repository, digest}] {
+func (s *Store) HasBlob(repository string, d digest.Digest) bool {
+	if s.blobs[key{repository, d}] {
 		return true
 	}
 	if !s.pushed.some.Load() {
 		return false
 	}
-	_, ok := s.pushed.blobs.Load(key{repository, digest})
+	_, ok := s.pushed.blobs.Load(key{repository, d})
 	return ok
 }

@@ -4,11 +4,11 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Media types of manifests and of what they name.
@@ -23,13 +23,7 @@ const (
 )
 
 // EmptyLayer is a blob that every Quay has (image/docker/schema2).
-const EmptyLayer = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
-
-// DigestOf returns the digest of a text.
-func DigestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+const EmptyLayer digest.Digest = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 
 // IsIndex reports whether a media type is that of an OCI index or a Docker
 // manifest list.
@@ -44,14 +38,14 @@ func IsRemoteLayer(mediaType string) bool {
 // A Manifest is the exact text that a digest names.
 type Manifest struct {
 	Repository string // "namespace/name"
-	Digest     string
+	Digest     digest.Digest
 	MediaType  string
 	Content    string
 }
 
 // Children are the manifests that an index names.
 type Children struct {
-	Digests []string
+	Digests []digest.Digest
 	Present []bool // whether the repository has the manifest
 	Count   int    // of those present
 }
@@ -70,7 +64,7 @@ func (s *Store) addChildren() {
 		}
 		var index struct {
 			Manifests []struct {
-				Digest string `json:"digest"`
+				Digest digest.Digest `json:"digest"`
 			} `json:"manifests"`
 		}
 		if json.Unmarshal([]byte(m.Content), &index) != nil {
@@ -89,8 +83,8 @@ func (s *Store) addChildren() {
 }
 
 // Manifest returns a manifest of a repository ("namespace/name"), or nil.
-func (s *Store) Manifest(repository, digest string) *Manifest {
-	k := key{repository, digest}
+func (s *Store) Manifest(repository string, d digest.Digest) *Manifest {
+	k := key{repository, d}
 	if m := s.manifests[k]; m != nil {
 		return m
 	}
@@ -127,8 +121,8 @@ func (s *Store) Children(m *Manifest) Children {
 }
 
 // Names reports whether a digest of the repository is that of an index that
-// names another digest.
-func (s *Store) Names(r *Repository, index, digest string) bool {
+// names a child.
+func (s *Store) Names(r *Repository, index, child digest.Digest) bool {
 	m := s.Manifest(r.FullName(), index)
-	return m != nil && slices.Contains(s.Children(m).Digests, digest)
+	return m != nil && slices.Contains(s.Children(m).Digests, child)
 }

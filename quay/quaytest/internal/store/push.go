@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // maxCreated is the number of repositories that pushes may create.
@@ -93,11 +95,11 @@ func (p *pushes) manifest(k key) *pushedManifest {
 }
 
 // blob returns the content of a pushed blob, or nil.
-func (p *pushes) blob(digest string) *Blob {
+func (p *pushes) blob(d digest.Digest) *Blob {
 	if !p.some.Load() {
 		return nil
 	}
-	b, ok := p.content.Load(digest)
+	b, ok := p.content.Load(d)
 	if !ok {
 		return nil
 	}
@@ -172,22 +174,22 @@ func (s *Store) change(repository string, edit func(v *version, rows []Tag) ([]T
 }
 
 // PushBlob records that a repository has a blob that was pushed or mounted.
-func (s *Store) PushBlob(repository, digest string) {
+func (s *Store) PushBlob(repository string, d digest.Digest) {
 	s.pushed.some.Store(true)
-	s.pushed.blobs.Store(key{repository, digest}, struct{}{})
+	s.pushed.blobs.Store(key{repository, d}, struct{}{})
 }
 
 // KeepContent keeps the content of a pushed blob. It reports false if the server
 // had it before.
-func (s *Store) KeepContent(digest string, data []byte) bool {
-	if s.Content(digest) != nil {
+func (s *Store) KeepContent(d digest.Digest, data []byte) bool {
+	if s.Content(d) != nil {
 		return false
 	}
 	if data == nil {
 		data = []byte{} // an empty blob; nil would be a synthetic one
 	}
 	s.pushed.some.Store(true)
-	_, had := s.pushed.content.LoadOrStore(digest, &Blob{Data: data, Size: int64(len(data))})
+	_, had := s.pushed.content.LoadOrStore(d, &Blob{Data: data, Size: int64(len(data))})
 	return !had
 }
 
@@ -276,7 +278,7 @@ func isCosignTag(name string) bool {
 }
 
 // isCosignTagOf reports whether cosign names a tag like that after this digest.
-func isCosignTagOf(name, digest string) bool {
-	prefix := strings.Replace(digest, ":", "-", 1)
+func isCosignTagOf(name string, d digest.Digest) bool {
+	prefix := strings.Replace(d.String(), ":", "-", 1)
 	return slices.ContainsFunc(cosignSuffixes, func(suffix string) bool { return name == prefix+suffix })
 }

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // markedForDeletion is the state of a repository that no route shows any more
@@ -49,13 +51,16 @@ type Store struct {
 	manifestsOf  map[string][]*Manifest // by repository, in the dataset's order
 	children     map[*Manifest]Children
 	blobs        map[key]bool
-	content      map[string]*Blob // by digest
+	content      map[digest.Digest]*Blob
 	pushed       *pushes
 }
 
 // A key names a manifest or blob, since a digest has a meaning only within a
 // repository ("namespace/name").
-type key struct{ repository, digest string }
+type key struct {
+	repository string
+	digest     digest.Digest
+}
 
 // New returns an empty store.
 func New(o Options) *Store {
@@ -63,7 +68,7 @@ func New(o Options) *Store {
 		options: o, users: map[string]*User{}, tokens: map[string]*Token{}, callers: map[string]Caller{}, robots: map[string]*Robot{},
 		namespaces: map[string]*Namespace{}, owned: map[string][]*Namespace{}, roles: map[string]map[int32]Role{},
 		direct: map[string][]int32{}, manifests: map[key]*Manifest{}, manifestsOf: map[string][]*Manifest{},
-		children: map[*Manifest]Children{}, blobs: map[key]bool{}, content: map[string]*Blob{}, pushed: &pushes{limit: o.PushLimit},
+		children: map[*Manifest]Children{}, blobs: map[key]bool{}, content: map[digest.Digest]*Blob{}, pushed: &pushes{limit: o.PushLimit},
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // A Tag is one row of a repository's tag history.
 type Tag struct {
 	Name         string
-	Digest       string
+	Digest       digest.Digest
 	Start        time.Time
 	End          time.Time // zero: none
 	Size         *int64    // bytes; nil: unknown

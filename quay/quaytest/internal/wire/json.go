@@ -38,7 +38,8 @@ func Send(w http.ResponseWriter, r *http.Request, status int, contentType string
 }
 
 // AppendString appends a JSON string in plain ASCII.
-func AppendString(b []byte, s string) []byte {
+func AppendString[S ~string](b []byte, text S) []byte {
+	s := string(text)
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	from := 0
