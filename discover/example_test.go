@@ -22,7 +22,7 @@ import (
 // be discover.Quay of what quay.New() returns.
 func exampleCatalog() (catalog *discover.QuayCatalog, done func()) {
 	tag := func(name string) []quaytest.Tag {
-		return []quaytest.Tag{{Name: name, Digest: digest.FromString(name), Start: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}}
+		return []quaytest.Tag{{Name: name, Digest: digest.NewDigestFromEncoded(digest.SHA256, fmt.Sprintf("%064x", len(name))), Start: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}}
 	}
 	server, err := quaytest.NewServer(&quaytest.Dataset{
 		Organizations: []quaytest.Organization{{Name: "kolla", Enabled: true}},
