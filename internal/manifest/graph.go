@@ -37,6 +37,7 @@ type Node struct {
 	Link
 	Depth    int      // how many indexes lead to it
 	Manifest Manifest // zero for a blob; not to be used if Err is set
+	Content  []byte   // of the manifest; nil for a blob, and if the graph had read it before
 	Err      error    // why the manifest cannot be read: an error of the Source or of Parse
 	Next     []Link   // what the manifest lists, in order. The walk follows these: enter may remove some
 }
@@ -124,7 +125,7 @@ func (g *Graph) load(ctx context.Context, n *Node) {
 	key := n.key()
 	p, known := g.read[key]
 	if !known {
-		p = g.parse(ctx, n.Descriptor)
+		p, n.Content = g.parse(ctx, n.Descriptor)
 		if ctx.Err() == nil {
 			g.read[key] = p
 		}
@@ -135,16 +136,16 @@ func (g *Graph) load(ctx context.Context, n *Node) {
 	}
 }
 
-func (g *Graph) parse(ctx context.Context, d ocispec.Descriptor) parsed {
+func (g *Graph) parse(ctx context.Context, d ocispec.Descriptor) (parsed, []byte) {
 	if unknownManifest(d.MediaType) {
-		return parsed{d, Manifest{}, fmt.Errorf("%w: media type %.100q", ErrUnsupported, d.MediaType)}
+		return parsed{d, Manifest{}, fmt.Errorf("%w: media type %.100q", ErrUnsupported, d.MediaType)}, nil
 	}
 	d, content, err := g.source(ctx, d)
 	if err != nil {
-		return parsed{d, Manifest{}, err}
+		return parsed{d, Manifest{}, err}, nil
 	}
 	m, err := Parse(d.MediaType, content)
-	return parsed{d, m, err}
+	return parsed{d, m, err}, content
 }
 
 // unknownManifest reports whether content of a media type lists blobs in a way that

@@ -4,6 +4,8 @@
 package manifest
 
 import (
+	"slices"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -39,4 +41,17 @@ func variant(p ocispec.Platform) string {
 // tools list attestations with the platform unknown/unknown.
 func Runs(p *ocispec.Platform) bool {
 	return p != nil && p.OS != "" && p.OS != "unknown"
+}
+
+// Images returns the entries of an index that are images, each once: no indexes, and
+// no attestations.
+func Images(children []ocispec.Descriptor) []ocispec.Descriptor {
+	var images []ocispec.Descriptor
+	for _, d := range children {
+		twice := slices.ContainsFunc(images, func(i ocispec.Descriptor) bool { return i.Digest == d.Digest })
+		if !twice && !IsIndex(d.MediaType) && d.Annotations[AttestationOf] == "" {
+			images = append(images, d)
+		}
+	}
+	return images
 }

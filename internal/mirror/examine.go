@@ -52,9 +52,15 @@ func (e examiner) examine(ctx context.Context, x *examination) (err error) {
 		}
 	}
 	manifests := map[digest.Digest]manifest.Manifest{}
-	w := walker{cache: e.cache, from: x.from, bare: !e.to.KeepsReferrers(), manifests: manifests}
+	w := walker{cache: e.cache, from: x.from, skipAttestations: !e.to.KeepsReferrers()}
+	w.visit = func(n *manifest.Node, fetched bool) {
+		manifests[n.Digest] = n.Manifest
+		if e.count != nil && !x.found.Present {
+			e.count(n.Descriptor, fetched)
+		}
+	}
 	if !x.found.Present {
-		w.platform, w.manifest = e.o.Platforms, e.count // what is present stays unchanged
+		w.platforms = e.o.Platforms // what is present stays unchanged
 	}
 	t, err := w.walk(ctx, x.root)
 	if err != nil {

@@ -16,30 +16,29 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// Info is what an image is made of.
+// Info describes an image.
 type Info struct {
 	Reference string
 	Digest    digest.Digest
 	MediaType string
-	Images    []PlatformInfo // one for an image; for an index one a platform, in its order
+	Images    []PlatformInfo // one for each platform, in the order of the index
 }
 
-// PlatformInfo is what one image for one platform is made of. Attestations that
-// an index lists are none.
+// PlatformInfo describes the image for one platform. Attestations have none.
 type PlatformInfo struct {
-	Platform ocispec.Platform // zero for what is no image to run, such as a chart
+	Platform ocispec.Platform // zero for an artifact that does not run, such as a chart
 	Digest   digest.Digest
-	Created  time.Time // zero: it does not say
+	Created  time.Time // zero: not known
 	Labels   map[string]string
 	Layers   []ocispec.Descriptor // in order
-	Size     int64                // of layers and configuration, compressed bytes
+	Size     int64                // bytes of the layers, compressed, and the configuration
 }
 
-// inspections is how many images of an index are looked at, at once.
+// inspections is how many configurations are read at once.
 const inspections = 4
 
-// Inspect tells about an image from its manifests and configurations, which are
-// checked against their digests. No layer is fetched, and nothing is kept.
+// Inspect describes an image by its manifests and configurations, which are checked
+// against their digests. No layer is fetched, and nothing is stored.
 func Inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	info, err := inspect(ctx, r, i)
 	if err != nil {
@@ -57,18 +56,18 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	cache := newManifestCache(nil, true)
 	var images []PlatformInfo
 	var configs []ocispec.Descriptor
-	w := walker{cache: cache, from: from, image: func(d ocispec.Descriptor, m manifest.Manifest) {
-		if d.Platform != nil && !manifest.Runs(d.Platform) {
-			return // an attestation
+	w := walker{cache: cache, from: from, visit: func(n *manifest.Node, _ bool) {
+		if n.Manifest.IsIndex() || n.Platform != nil && !manifest.Runs(n.Platform) {
+			return // an attestation has no platform
 		}
-		i := PlatformInfo{Digest: d.Digest, Layers: m.Layers, Size: m.Config.Size}
-		if d.Platform != nil {
-			i.Platform = *d.Platform
+		i := PlatformInfo{Digest: n.Digest, Layers: n.Manifest.Layers, Size: n.Manifest.Config.Size}
+		if n.Platform != nil {
+			i.Platform = *n.Platform
 		}
-		for _, l := range m.Layers {
+		for _, l := range i.Layers {
 			i.Size += l.Size
 		}
-		images, configs = append(images, i), append(configs, *m.Config)
+		images, configs = append(images, i), append(configs, *n.Manifest.Config)
 	}}
 	t, err := w.walk(ctx, info.Digest)
 	if err != nil {
@@ -83,18 +82,14 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	return info, group.Wait()
 }
 
-// describe fills in what the configuration tells.
+// describe adds what the configuration says.
 func (i *PlatformInfo) describe(ctx context.Context, s manifestCache, from *source, d ocispec.Descriptor) error {
 	if !manifest.IsImageConfig(d.MediaType) {
 		return nil // of a chart, or of a signature
 	}
-	content, err := s.config(ctx, from, d)
+	c, err := s.parsedConfig(ctx, from, d)
 	if err != nil {
-		return fmt.Errorf("configuration %s: %w", d.Digest, err)
-	}
-	c, err := parseConfig(d.MediaType, content)
-	if err != nil {
-		return fmt.Errorf("configuration %s: %w", d.Digest, err)
+		return err
 	}
 	i.Created, i.Labels = c.Created, c.Labels
 	if i.Platform.OS == "" {

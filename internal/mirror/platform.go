@@ -15,35 +15,34 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Platforms choose which images of an index are copied. The zero value takes
-// all of them, and the index as it is.
+// Platforms select the images of an index that are copied. The zero value selects all
+// of them and copies the index unchanged.
 type Platforms struct {
-	// Only names the platforms that are wanted; empty: all.
+	// Only lists the platforms to copy; empty: all.
 	Only []ocispec.Platform
-	// One is what is taken of an index with several images when Only is empty,
-	// for a destination that holds one; zero: all. An image that comes alone is
-	// taken whatever it is for; a docker archive refuses one for another
-	// operating system.
+	// DefaultPlatform is copied of an index with several images if Only is empty, for a
+	// destination that holds one image; zero: all are copied. An image without an index
+	// is copied whatever its platform.
 	DefaultPlatform ocispec.Platform
-	// Index says what becomes of an index of which some images are left out.
-	// It must be set when Only is.
+	// Index decides what becomes of an index of which images are left out. It must be
+	// set if Only is.
 	Index IndexMode
 }
 
-// An IndexMode says what becomes of an index of which some images are left out.
+// An IndexMode decides what becomes of an index of which images are left out.
 type IndexMode string
 
-// The two ways, of which neither is free: a sparse index lists what is not
-// there, and a rewritten one is no longer what was signed.
+// Either mode has a price: a sparse index lists images that are missing at the
+// destination, and the signatures of an index do not match once it is rewritten.
 const (
-	SparseIndex    IndexMode = "sparse"  // as it is, digest and all; some of what it lists is not there
-	RewrittenIndex IndexMode = "rewrite" // a new one, with another digest
+	SparseIndex    IndexMode = "sparse"  // copied unchanged
+	RewrittenIndex IndexMode = "rewrite" // lists only what was copied, and has another digest
 )
 
 var platformPart = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
 
-// ParsePlatform reads os/architecture[/variant], in the words of Go and of
-// image indexes: linux/amd64, linux/arm64, linux/arm/v7.
+// ParsePlatform parses os/architecture[/variant], with the names that Go and image
+// indexes use: linux/amd64, linux/arm64, linux/arm/v7.
 func ParsePlatform(s string) (ocispec.Platform, error) {
 	parts := strings.Split(s, "/")
 	bad := slices.ContainsFunc(parts, func(p string) bool { return !platformPart.MatchString(p) })
@@ -57,70 +56,61 @@ func ParsePlatform(s string) (ocispec.Platform, error) {
 	return p, nil
 }
 
-// fits tells whether a platform is one of those that are wanted.
-func (p Platforms) fits(have ocispec.Platform) bool {
+// include reports whether Only lists a platform.
+func (p Platforms) include(have ocispec.Platform) bool {
 	return slices.ContainsFunc(p.Only, func(want ocispec.Platform) bool { return manifest.MatchPlatform(want, have) })
 }
 
-// of is the choice for what an index lists.
-func (p Platforms) of(children []ocispec.Descriptor) Platforms {
-	images := 0
-	for _, c := range children {
-		if c.Annotations[manifest.AttestationOf] == "" {
-			images++
-		}
-	}
-	if len(p.Only) == 0 && manifest.Runs(&p.DefaultPlatform) && images > 1 {
+// forIndex returns the platforms to copy of an index: DefaultPlatform, if that applies.
+func (p Platforms) forIndex(children []ocispec.Descriptor) Platforms {
+	isImage := func(d ocispec.Descriptor) bool { return d.Annotations[manifest.AttestationOf] == "" }
+	if first := slices.IndexFunc(children, isImage); len(p.Only) == 0 && manifest.Runs(&p.DefaultPlatform) &&
+		first >= 0 && slices.ContainsFunc(children[first+1:], isImage) {
 		p.Only = []ocispec.Platform{p.DefaultPlatform}
 	}
 	return p
 }
 
-// noneOf says that an index has nothing for the platforms that were chosen.
-func (w *walker) noneOf(children []ocispec.Descriptor) error {
-	has := strings.Join(listed(children), ", ")
-	if len(children) == 0 {
-		has = "none, for it is an empty index"
-	}
-	if one := w.platform.DefaultPlatform; len(w.platform.Only) == 0 && manifest.Runs(&one) {
-		return fmt.Errorf("%w: it has %s, and not %s, the default here: %s", ErrNotChosen, has, manifest.PlatformString(one), destination.ChoiceAdvice(w.from.name, children))
-	}
-	return fmt.Errorf("%w: it has %s", ErrNotChosen, has)
-}
-
-// listed names the platforms that an index tells of its images.
-func listed(children []ocispec.Descriptor) []string {
-	names := []string{}
-	for _, c := range children {
-		switch {
-		case manifest.Runs(c.Platform):
-			names = append(names, manifest.PlatformString(*c.Platform))
-		case manifest.IsIndex(c.MediaType):
-			names = append(names, "an index")
-		case c.Platform == nil:
-			names = append(names, "an image of no platform")
-		}
-	}
-	return names
-}
-
-// choose tells which entries of an index are copied: images of the platforms
-// that were chosen, attestations of these if they are wanted, and indexes, in
-// which the same question is asked again.
+// choose reports which entries of an index are copied: images of the chosen platforms,
+// their attestations unless these are skipped, and nested indexes, whose entries are
+// chosen in the same way.
 func (w *walker) choose(children []ocispec.Descriptor) []bool {
-	want := w.platform.of(children)
+	want := w.platforms.forIndex(children)
 	chosen := make([]bool, len(children))
 	images := map[string]bool{}
 	for i, c := range children {
-		chosen[i] = len(want.Only) == 0 || manifest.IsIndex(c.MediaType) || manifest.Runs(c.Platform) && want.fits(*c.Platform)
+		chosen[i] = len(want.Only) == 0 || manifest.IsIndex(c.MediaType) || manifest.Runs(c.Platform) && want.include(*c.Platform)
 		if chosen[i] {
 			images[c.Digest.String()] = true
 		}
 	}
 	for i, c := range children {
 		if of := c.Annotations[manifest.AttestationOf]; of != "" {
-			chosen[i] = !w.bare && (chosen[i] || images[of])
+			chosen[i] = !w.skipAttestations && (chosen[i] || images[of])
 		}
 	}
 	return chosen
+}
+
+// notChosen returns the error for an index that has none of the chosen platforms.
+func (w *walker) notChosen(children []ocispec.Descriptor) error {
+	var has []string
+	for _, c := range children {
+		switch {
+		case manifest.Runs(c.Platform):
+			has = append(has, manifest.PlatformString(*c.Platform))
+		case manifest.IsIndex(c.MediaType):
+			has = append(has, "an index")
+		case c.Platform == nil:
+			has = append(has, "an image of no platform")
+		}
+	}
+	err := fmt.Errorf("%w: it has %s", ErrNotChosen, strings.Join(has, ", "))
+	if len(children) == 0 {
+		err = fmt.Errorf("%w: its index is empty", ErrNotChosen)
+	}
+	if one := w.platforms.DefaultPlatform; len(w.platforms.Only) == 0 && manifest.Runs(&one) {
+		err = fmt.Errorf("%w, and not %s, the default here: %s", err, manifest.PlatformString(one), destination.ChoiceAdvice(w.from.name, children))
+	}
+	return err
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/manifest"
@@ -81,11 +80,7 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 		}
 		seen[key] = true
 		p := r.scheduler.attach(it, a.Tag)
-		w := walker{
-			cache: r.cache, from: it.from,
-			manifest: func(d ocispec.Descriptor, fetched bool) { r.scheduler.count(p, d, fetched) },
-			blob:     func(d ocispec.Descriptor) { r.needBlob(p, d, it.from) },
-		}
+		w := walker{cache: r.cache, from: it.from, visit: func(n *manifest.Node, fetched bool) { r.scheduler.count(p, n.Descriptor, fetched) }}
 		tree, err := w.walk(r.ctx, a.Descriptor.Digest)
 		p.tree = tree
 		if err != nil {
@@ -94,6 +89,9 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 			}
 			r.scheduler.failPartNow(p, err)
 			continue
+		}
+		for _, d := range tree.blobs {
+			r.needBlob(p, d, it.from)
 		}
 		r.scheduler.admit(p, false)
 		if depth == 0 && !strings.HasSuffix(a.Tag, ".sig") {

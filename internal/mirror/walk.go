@@ -42,28 +42,20 @@ func (t tree) staged(i Image) destination.Staged {
 // A walker reads the tree of an image from a repository. For one goroutine, and one
 // walk.
 type walker struct {
-	cache    manifestCache
-	from     *source
-	platform Platforms
-	bare     bool                                        // leave out the attestations that an index lists
-	manifest func(d ocispec.Descriptor, fetched bool)    // called for each manifest; may be nil
-	blob     func(d ocispec.Descriptor)                  // called for each blob once it is known; may be nil
-	image    func(ocispec.Descriptor, manifest.Manifest) // called for each manifest that is not an index; may be nil
-
-	manifests map[digest.Digest]manifest.Manifest // records all of them; may be nil
+	cache            manifestCache
+	from             *source
+	platforms        Platforms
+	skipAttestations bool // of those that an index lists
+	// visit is called for each manifest; fetched reports whether it came from the
+	// repository just now. May be nil.
+	visit func(n *manifest.Node, fetched bool)
 
 	tree    tree
+	fetched bool                                 // the manifest that is entered next
+	entered map[digest.Digest]*manifest.Node     // the first node of each manifest
+	kept    map[digest.Digest]ocispec.Descriptor // manifests as they are at the destination
 	sizes   map[digest.Digest]int64              // as the manifests say
 	blobs   map[digest.Digest]bool               // in the tree
-	entered map[digest.Digest]bool               // manifests
-	kept    map[digest.Digest]ocispec.Descriptor // manifests as they are at the destination
-	read    map[digest.Digest]readManifest       // manifests that were entered and not left
-}
-
-// A readManifest is the content of a manifest and whether it was fetched.
-type readManifest struct {
-	content []byte
-	fetched bool
 }
 
 // ErrAbsent is met by the error for an image that its registry does not have.
@@ -75,14 +67,11 @@ var ErrNotChosen = errors.New("not available for the chosen platforms")
 
 // walk reads the tree below a digest. If it fails, the tree is what was read so far.
 func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
-	w.sizes, w.blobs, w.entered = map[digest.Digest]int64{}, map[digest.Digest]bool{}, map[digest.Digest]bool{}
-	w.kept, w.read = map[digest.Digest]ocispec.Descriptor{}, map[digest.Digest]readManifest{}
+	w.entered, w.kept = map[digest.Digest]*manifest.Node{}, map[digest.Digest]ocispec.Descriptor{}
+	w.sizes, w.blobs = map[digest.Digest]int64{}, map[digest.Digest]bool{}
 	w.tree.root = ocispec.Descriptor{Digest: root}
-	graph := manifest.NewGraph(func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
-		d, content, fetched, err := w.cache.manifest(ctx, w.from, d)
-		if err == nil {
-			w.read[d.Digest] = readManifest{content, fetched}
-		}
+	graph := manifest.NewGraph(func(ctx context.Context, d ocispec.Descriptor) (_ ocispec.Descriptor, content []byte, err error) {
+		d, content, w.fetched, err = w.cache.manifest(ctx, w.from, d)
 		return d, content, err
 	})
 	err := graph.Walk(ctx, w.tree.root, func(n *manifest.Node) error { return w.enter(ctx, n) },
@@ -96,54 +85,47 @@ func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
 // enter checks a manifest, chooses what is followed, and adds the blobs of an image
 // to the tree.
 func (w *walker) enter(ctx context.Context, n *manifest.Node) error {
-	if w.entered[n.Digest] { // listed as another media type, too
+	if w.entered[n.Digest] != nil { // listed as another media type, too
 		n.Next = nil
-		delete(w.read, n.Digest)
 		return nil
 	}
 	if len(w.entered) == maxManifests {
 		return fmt.Errorf("image has more than %d manifests", maxManifests)
 	}
-	w.entered[n.Digest] = true
-	read, found := w.read[n.Digest]
+	w.entered[n.Digest] = n
 	switch {
-	case n.Err != nil && found:
+	case n.Err != nil && n.Content != nil:
 		return fmt.Errorf("%s: %w", n.Digest, n.Err)
 	case n.Err != nil && n.Depth == 0 && errors.Is(n.Err, registry.ErrNotFound):
 		return fmt.Errorf("%w: %w", ErrAbsent, n.Err)
 	case n.Err != nil:
 		return n.Err
 	}
-	if err := w.oneSize(n.Descriptor); err != nil {
+	if err := w.checkSize(n.Descriptor); err != nil {
 		return err
 	}
-	if w.manifest != nil {
-		w.manifest(n.Descriptor, read.fetched)
+	if w.visit != nil {
+		w.visit(n, w.fetched)
 	}
-	if w.manifests != nil {
-		w.manifests[n.Digest] = n.Manifest
-	}
-	if n.Manifest.IsIndex() {
-		return w.enterIndex(n)
-	}
-	if n.Depth == 0 && len(w.platform.Only) > 0 {
-		if err := w.single(ctx, n.Manifest); err != nil {
+	if n.Depth == 0 && len(w.platforms.Only) > 0 && !n.Manifest.IsIndex() {
+		if err := w.checkPlatform(ctx, n.Manifest); err != nil {
 			return err
 		}
 	}
-	if w.image != nil {
-		w.image(n.Descriptor, n.Manifest)
+	follow := w.addBlobs
+	if n.Manifest.IsIndex() {
+		follow = w.enterIndex
 	}
-	if err := w.addBlobs(n); err != nil {
+	if err := follow(n); err != nil {
 		return fmt.Errorf("%s: %w", n.Digest, err)
 	}
 	return nil
 }
 
-// enterIndex follows what an index lists and was chosen.
+// enterIndex follows the entries of an index that were chosen.
 func (w *walker) enterIndex(n *manifest.Node) error {
 	if n.Depth == maxDepth {
-		return fmt.Errorf("%s: indexes are nested deeper than %d", n.Digest, maxDepth)
+		return fmt.Errorf("indexes are nested deeper than %d", maxDepth)
 	}
 	var next []manifest.Link
 	for i, chosen := range w.choose(n.Manifest.Children) {
@@ -152,10 +134,10 @@ func (w *walker) enterIndex(n *manifest.Node) error {
 		}
 		child := n.Manifest.Children[i]
 		if !manifest.IsManifest(child.MediaType) {
-			return fmt.Errorf("%s: lists %s of media type %q, which is not an image", n.Digest, child.Digest, child.MediaType)
+			return fmt.Errorf("lists %s of media type %q, which is not an image", child.Digest, child.MediaType)
 		}
-		if err := w.oneSize(child); err != nil {
-			return fmt.Errorf("%s: %w", n.Digest, err)
+		if err := w.checkSize(child); err != nil {
+			return err
 		}
 		if manifest.Runs(child.Platform) && !manifest.IsIndex(child.MediaType) {
 			w.tree.platforms = append(w.tree.platforms, *child.Platform)
@@ -170,30 +152,36 @@ func (w *walker) enterIndex(n *manifest.Node) error {
 // sizes. The walk does not have to follow them.
 func (w *walker) addBlobs(n *manifest.Node) error {
 	for _, l := range n.Next {
-		if err := w.oneSize(l.Descriptor); err != nil {
+		if err := w.checkSize(l.Descriptor); err != nil {
 			return err
 		}
 	}
 	n.Next = nil
 	for _, d := range n.Manifest.Blobs() {
-		if err := w.add(d); err != nil {
-			return err
+		if w.blobs[d.Digest] {
+			continue
 		}
+		if d.Size > maxBlob {
+			return fmt.Errorf("blob %s is said to have %d bytes, and %d is the limit", d.Digest, d.Size, int64(maxBlob))
+		}
+		if d.Size > maxImage-w.tree.size {
+			return fmt.Errorf("image is said to have more than %d bytes, which is the limit", int64(maxImage))
+		}
+		w.blobs[d.Digest] = true
+		w.tree.blobs = append(w.tree.blobs, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+		w.tree.size += d.Size
 	}
 	return nil
 }
 
-// leave adds a manifest to the tree, after all that it lists. An index of which
-// images are left out is rewritten if that was chosen.
+// leave adds a manifest to the tree, after all that it lists.
 func (w *walker) leave(ctx context.Context, n *manifest.Node) error {
-	read, open := w.read[n.Digest]
-	if !open {
-		return nil // enter has dropped it
+	if w.entered[n.Digest] != n {
+		return nil
 	}
-	delete(w.read, n.Digest)
 	d, err := n.Descriptor, error(nil)
 	if n.Manifest.IsIndex() {
-		d, err = w.chosenIndex(ctx, n, read.content)
+		d, err = w.chosenIndex(ctx, n)
 	}
 	if errors.Is(err, ErrNotChosen) && n.Depth > 0 {
 		return nil // the index that lists this one leaves it out
@@ -209,7 +197,7 @@ func (w *walker) leave(ctx context.Context, n *manifest.Node) error {
 
 // chosenIndex returns the descriptor of an index at the destination, which is
 // another one if the index is rewritten.
-func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node, content []byte) (ocispec.Descriptor, error) {
+func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node) (ocispec.Descriptor, error) {
 	all := n.Manifest.Children
 	children := make([]*ocispec.Descriptor, len(all)) // nil: left out
 	kept, changed := 0, false
@@ -221,19 +209,19 @@ func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node, content []by
 		}
 	}
 	switch {
-	case kept == 0 && (len(all) > 0 || len(w.platform.Only) > 0):
-		return n.Descriptor, w.noneOf(all)
+	case kept == 0 && (len(all) > 0 || len(w.platforms.Only) > 0):
+		return n.Descriptor, w.notChosen(all)
 	case kept == len(all) && !changed:
-	case w.platform.Index == RewrittenIndex:
-		return w.rewrite(ctx, n.Descriptor, content, children)
+	case w.platforms.Index == RewrittenIndex:
+		return w.rewrite(ctx, n.Descriptor, n.Content, children)
 	default:
 		w.tree.sparse = true
 	}
 	return n.Descriptor, nil
 }
 
-// oneSize refuses a digest that has two sizes: one of them is wrong.
-func (w *walker) oneSize(d ocispec.Descriptor) error {
+// checkSize returns an error for a digest that has two sizes: one of them is wrong.
+func (w *walker) checkSize(d ocispec.Descriptor) error {
 	if before, known := w.sizes[d.Digest]; known && before != d.Size {
 		return fmt.Errorf("%s is said to have %d bytes and %d bytes", d.Digest, before, d.Size)
 	}
@@ -241,41 +229,29 @@ func (w *walker) oneSize(d ocispec.Descriptor) error {
 	return nil
 }
 
-// add adds a blob to the tree.
-func (w *walker) add(d ocispec.Descriptor) error {
-	if w.blobs[d.Digest] {
-		return nil
+// checkPlatform returns an error for an image without an index that is not of a chosen
+// platform. The configuration names its platform.
+func (w *walker) checkPlatform(ctx context.Context, m manifest.Manifest) error {
+	c, err := w.cache.parsedConfig(ctx, w.from, *m.Config)
+	if err != nil {
+		return err
 	}
-	if d.Size > maxBlob {
-		return fmt.Errorf("blob %s is said to have %d bytes, and %d is the limit", d.Digest, d.Size, int64(maxBlob))
-	}
-	if d.Size > maxImage-w.tree.size {
-		return fmt.Errorf("image is said to have more than %d bytes, which is the limit", int64(maxImage))
-	}
-	w.blobs[d.Digest] = true
-	d = ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
-	w.tree.blobs = append(w.tree.blobs, d)
-	w.tree.size += d.Size
-	if w.blob != nil {
-		w.blob(d)
+	w.tree.platforms = append(w.tree.platforms, c.Platform)
+	if !w.platforms.include(c.Platform) {
+		return fmt.Errorf("%w: the image is for %s only", ErrNotChosen, manifest.PlatformString(c.Platform))
 	}
 	return nil
 }
 
-// single refuses an image that is no index and not of a platform that was
-// chosen. Only its configuration tells.
-func (w *walker) single(ctx context.Context, m manifest.Manifest) error {
-	content, err := w.cache.config(ctx, w.from, *m.Config)
+// parsedConfig returns a configuration. Any media type is allowed.
+func (s manifestCache) parsedConfig(ctx context.Context, from *source, d ocispec.Descriptor) (config, error) {
+	content, err := s.config(ctx, from, d)
 	if err != nil {
-		return fmt.Errorf("configuration %s: %w", m.Config.Digest, err)
+		return config{}, fmt.Errorf("configuration %s: %w", d.Digest, err)
 	}
-	c, err := parseConfig(m.Config.MediaType, content)
+	c, err := parseConfig(d.MediaType, content)
 	if err != nil {
-		return fmt.Errorf("configuration %s: %w", m.Config.Digest, err)
+		return config{}, fmt.Errorf("configuration %s: %w", d.Digest, err)
 	}
-	w.tree.platforms = append(w.tree.platforms, c.Platform)
-	if !w.platform.fits(c.Platform) {
-		return fmt.Errorf("%w: the image is for %s only", ErrNotChosen, manifest.PlatformString(c.Platform))
-	}
-	return nil
+	return c, nil
 }
