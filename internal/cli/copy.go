@@ -6,7 +6,6 @@ package cli
 import (
 	"context"
 	"runtime"
-	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -81,8 +80,11 @@ login and podman login have stored; to write, what is stored.`,
 	p.BoolVar(&f.dryRun, "dry-run", false, "print what would be copied, and how much, and fetch manifests only")
 	addLabel(cmd, &f.labels)
 	p.StringSliceVar(&f.platforms, "platform", nil, "`platforms` to take of an index, such as linux/amd64,linux/arm64 (default all; this machine's for docker-archive:)")
-	p.StringVar(&f.index, "index", "", "what becomes of an index of which some is left out: sparse (as it is) or rewrite (another digest)")
-	p.StringVar(&f.signatures, "signatures", string(mirror.SignaturesNew), "look for signatures: of new images, always or never")
+	addChoice(cmd, &f.index, "index", "", "how to copy an index if --platform leaves images out: sparse (the same digest) or rewrite (a new digest)",
+		string(mirror.SparseIndex), string(mirror.RewrittenIndex))
+	f.signatures = string(mirror.SignaturesNew)
+	addChoice(cmd, &f.signatures, "signatures", "", "look for signatures: new (of new images), always or never",
+		string(mirror.SignaturesNew), string(mirror.SignaturesAlways), string(mirror.SignaturesNever))
 	p.IntVar(&f.transfers, "transfers", mirror.DefaultTransfers, "large blobs to fetch at once")
 	p.BoolVar(&f.check, "check", false, "hash blobs that are there before they count as there")
 	p.StringArrayVar(&f.maps, "map", nil, "name in the registry, as `FROM=TO`, such as 'openstack.kolla/*=mirror/*'; may be repeated")
@@ -90,12 +92,9 @@ login and podman login have stored; to write, what is stored.`,
 	p.StringVar(&f.failedFrom, "failed-from", "", "copy what this report `file` of an earlier run names as not done, instead of a pattern")
 	p.StringVar(&f.report, "report", "", "write the report as JSON to this `file`, too")
 	p.StringVar(&f.events, "events", "", "append what happens to this `file`, as a JSON object a line; - is standard error")
-	p.StringVarP(&f.output, "output", "o", "text", "format of the report: text or json")
+	addDocument(cmd, &f.output, "format of the report")
 	a.addAllowEmpty(cmd, &f.allowEmpty, "no image is found to copy")
 	a.takeFailEmpty(cmd)
-	complete(cmd, "index", string(mirror.SparseIndex), string(mirror.RewrittenIndex))
-	complete(cmd, "signatures", string(mirror.SignaturesNew), string(mirror.SignaturesAlways), string(mirror.SignaturesNever))
-	complete(cmd, "output", "text", "json")
 	return cmd
 }
 
@@ -134,14 +133,8 @@ func (f *copyFlags) options(to dest) (mirror.Options, error) {
 	switch {
 	case f.dryRun && f.report+f.events != "":
 		return o, usagef("--report and --events tell of what was copied, and --dry-run copies nothing: -o json prints the plan")
-	case !slices.Contains([]mirror.SignatureMode{mirror.SignaturesNew, mirror.SignaturesAlways, mirror.SignaturesNever}, o.Signatures):
-		return o, usagef("--signatures is %q, and must be new, always or never", f.signatures)
 	case f.transfers < 1 || f.transfers > maxTransfers:
 		return o, usagef("--transfers is %d, and must be from 1 to %d", f.transfers, maxTransfers)
-	case f.output != "text" && f.output != "json":
-		return o, usagef("--output is %q, and must be text or json", f.output)
-	case f.index != "" && !slices.Contains([]mirror.IndexMode{mirror.SparseIndex, mirror.RewrittenIndex}, o.Platforms.Index):
-		return o, usagef("--index is %q, and must be sparse or rewrite", f.index)
 	case f.index != "" && !chosen:
 		return o, usagef("--index says what becomes of an index of which --platform leaves some out: give both")
 	case f.index != "" && to.transport == dockerArchive:

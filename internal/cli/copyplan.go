@@ -118,10 +118,7 @@ func (c *copying) plan(ctx context.Context) error {
 	if why != "" && !c.search.toldAlready(why) {
 		c.a.console.Fail("%s", why)
 	}
-	if code != exitDone {
-		return &status{code: code}
-	}
-	return nil
+	return code.error()
 }
 
 // activities returns what goes on besides the search.
@@ -132,10 +129,10 @@ func (c *copying) activities() []string {
 	return c.search.activities()
 }
 
-func (c *copying) printPlan(p mirror.Plan, code int, why string) error {
+func (c *copying) printPlan(p mirror.Plan, code exitCode, why string) error {
 	if c.flags.output == "json" {
 		out := plan{
-			Destination: c.to.text, Complete: code == exitDone || code == exitEmpty && c.search.complete(), Images: []plannedImage{},
+			Destination: c.to.text, Complete: code.complete() && c.search.complete(), Images: []plannedImage{},
 			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
 			Unknown: c.search.summary.Gaps, Absent: append([]report.Gap{}, c.search.absent...),
 		}

@@ -27,7 +27,7 @@ const unfinished = "not finished: "
 // finished completes the report of a copy with what the command knows besides:
 // what the search could not find out, which images the user named that are not
 // there, and why the whole was not done.
-func finished(r mirror.Report, unknown, absent []report.Gap, code int, why string) mirror.Report {
+func finished(r mirror.Report, unknown, absent []report.Gap, code exitCode, why string) mirror.Report {
 	for _, gap := range unknown {
 		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: gap.Reference, Reason: gap.Reason, Error: gap.Error})
 	}
@@ -35,7 +35,7 @@ func finished(r mirror.Report, unknown, absent []report.Gap, code int, why strin
 		r.AddAbsent(gap.Reference, gap.Error)
 	}
 	r.Error = cmp.Or(why, r.Error)
-	r.Complete = r.Complete && (code == exitDone || code == exitEmpty)
+	r.Complete = r.Complete && code.complete()
 	return r
 }
 

@@ -217,10 +217,7 @@ func (c *copying) copy(ctx context.Context) error {
 		return err
 	}
 	c.tell(result, why, err == nil)
-	if code != exitDone {
-		return &status{code: code}
-	}
-	return nil
+	return code.error()
 }
 
 // words tell of the images, and of what holds them up, for the progress.
@@ -244,7 +241,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 
 // verdict gives the exit code, and the error of the whole: of the search, or of
 // the copy of what it found.
-func (c *copying) verdict(ctx context.Context, well int, failures []error, err error) (code int, why string) {
+func (c *copying) verdict(ctx context.Context, well int, failures []error, err error) (code exitCode, why string) {
 	code, why = c.search.verdict()
 	var late *timeoutError
 	switch {
@@ -258,7 +255,7 @@ func (c *copying) verdict(ctx context.Context, well int, failures []error, err e
 		return exitAuth, ""
 	case well == 0 && len(failures) > 0 && code == exitDone:
 		return exitFailed, ""
-	case len(failures) > 0, code != exitDone && code != exitEmpty && well > 0:
+	case len(failures) > 0, !code.complete() && well > 0:
 		return exitPart, why
 	}
 	return code, why

@@ -51,7 +51,7 @@ type scene struct {
 	about string
 	token bool
 	args  []string
-	code  int // that the command must end with
+	code  exitCode // that the command must end with
 }
 
 // asks tells whether the command asks a server.
@@ -118,7 +118,7 @@ $ quayside copy 'quay.io/openstack.kolla/*:2025.1-ubuntu-noble' oci:kolla --dry-
 
 // play shows a command as it would be typed, and runs it. It sees neither the
 // user's environment nor a config file.
-func (a *app) play(ctx context.Context, s scene, url string) int {
+func (a *app) play(ctx context.Context, s scene, url string) exitCode {
 	args := s.args
 	if s.asks() {
 		args = append([]string{s.args[0], "--server", url}, s.args[1:]...)

@@ -15,42 +15,62 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The exit codes. They are part of the command's interface.
+// An exitCode is an exit code of the command. Scripts rely on the codes.
+type exitCode int
+
+// The exit codes. exitCodes describes them.
 const (
-	exitDone        = 0
-	exitNo          = 1
-	exitUsage       = 2
-	exitPart        = 3
-	exitAuth        = 4
-	exitFailed      = 5
-	exitEmpty       = 6
-	exitInterrupted = 130
+	exitDone        exitCode = 0
+	exitNo          exitCode = 1
+	exitUsage       exitCode = 2
+	exitPart        exitCode = 3
+	exitAuth        exitCode = 4
+	exitFailed      exitCode = 5
+	exitEmpty       exitCode = 6
+	exitInterrupted exitCode = 130
 )
+
+// complete reports whether a copy that ends with the code has all that was asked for.
+func (c exitCode) complete() bool { return c == exitDone || c == exitEmpty }
+
+// error returns the error that ends a command with the code when all has been said; nil for
+// exitDone.
+func (c exitCode) error() error {
+	if c == exitDone {
+		return nil
+	}
+	return &status{code: c}
+}
 
 // interrupted says why a command ended that was told to.
 const interrupted = "interrupted"
 
 // ExitCodes describes the exit codes, one a line, for help and manual pages.
 func ExitCodes() string {
-	return strings.Join([]string{
-		"    0  done",
-		"    1  the answer is no (has, and find with --fail-absent)",
-		"    2  the command line, a pattern or the config file is wrong",
-		"    3  done in part: something is unknown or failed, an image that the",
-		"       command names is absent, or the server did not know the token;",
-		"       each is named",
-		"    4  authentication: no token, or one that may not do this",
-		"    5  failed: also a namespace that does not exist, and --timeout",
-		"    6  nothing matched: copy, info and verify without --allow-empty,",
-		"       the others with --fail-empty",
-		"  130  interrupted",
-	}, "\n")
+	var b strings.Builder
+	for _, e := range []struct {
+		code exitCode
+		text string
+	}{
+		{exitDone, "done"},
+		{exitNo, "the answer is no (has, and find with --fail-absent)"},
+		{exitUsage, "the command line, a pattern or the config file is wrong"},
+		{exitPart, "done in part: something is unknown or failed, an image that the command names is absent, or the server does " +
+			"not know the token; each is named"},
+		{exitAuth, "authentication: a token is missing, or it may not do this"},
+		{exitFailed, "failed; also a namespace that does not exist, and --timeout"},
+		{exitEmpty, "nothing matched: copy, info and verify without --allow-empty, the others with --fail-empty"},
+		{exitInterrupted, "interrupted"},
+	} {
+		fmt.Fprintf(&b, "  %3d  %s\n", e.code, e.text)
+	}
+	return strings.TrimSuffix(fold(b.String()), "\n")
 }
 
 // A status is an error that has its own exit code. Without a cause it has
 // nothing more to say: all was said where it was made.
 type status struct {
-	code  int
+	code  exitCode
 	cause error
 }
 
@@ -68,8 +88,8 @@ func usagef(format string, args ...any) error {
 	return session.Usagef(format, args...)
 }
 
-// exitCode gives the code an error ends the command with.
-func exitCode(err error) int {
+// exitCodeOf returns the code that an error ends the command with.
+func exitCodeOf(err error) exitCode {
 	var s *status
 	var usage *session.UsageError
 	var syntax *ref.SyntaxError

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -65,7 +66,7 @@ formats print them at the end, in the order of their names.`,
 	addLabel(cmd, &labels)
 	cmd.Flags().BoolVar(&failAbsent, "fail-absent", false, "exit with 1 when a repository that matches lacks the tag, and name it")
 	a.addFailEmpty(cmd)
-	a.addOutput(cmd)
+	addOutput[report.Image](a, cmd)
 	return cmd
 }
 
@@ -166,14 +167,8 @@ func (a *app) found(h *search, images iter.Seq[report.Image], options report.Opt
 	h.tell()
 	h.printTraffic()
 	h.tellSummary()
-	switch {
-	case err != nil:
-		return err
-	case code == exitDone:
-		return nil
-	}
-	if first != "" && h.summary.Listed+h.found > 0 {
+	if err == nil && first != "" && h.summary.Listed+h.found > 0 {
 		a.console.Warn(partly)
 	}
-	return &status{code: code}
+	return cmp.Or(err, code.error())
 }

@@ -6,6 +6,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,6 +107,41 @@ type single struct {
 	flagValue
 	many  bool // may be repeated
 	given bool
+}
+
+// A choice is the value of a flag that is one of a few words.
+type choice struct {
+	word  *string
+	words []string
+}
+
+func (c choice) String() string { return *c.word }
+func (c choice) Type() string   { return "string" }
+
+func (c choice) Set(text string) error {
+	if !slices.Contains(c.words, text) {
+		return fmt.Errorf("%w is %q, and must be %s", errFlag, text, alternatives(c.words))
+	}
+	*c.word = text
+	return nil
+}
+
+// alternatives writes a list of words with "or" before the last.
+func alternatives(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// addChoice adds a flag whose value is one of a few words. The variable has the default.
+func addChoice(cmd *cobra.Command, to *string, name, shorthand, usage string, words ...string) {
+	cmd.Flags().VarP(choice{to, words}, name, shorthand, usage)
+	complete(cmd, name, words...)
+}
+
+// addDocument adds the flag that chooses between text for people and a JSON document.
+func addDocument(cmd *cobra.Command, asJSON *string, what string) {
+	*asJSON = "text"
+	addChoice(cmd, asJSON, "output", "o", what+": text or json", "text", "json")
 }
 
 // flagValue is what the flag library has for a value.

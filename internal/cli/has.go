@@ -49,7 +49,7 @@ one that does not exist look alike.`,
 		},
 	}
 	cmd.RunE = a.asking(a.has)
-	a.addOutput(cmd)
+	addOutput[report.Image](a, cmd)
 	return cmd
 }
 
@@ -141,8 +141,8 @@ func hasFailure(failed []question, known int) error {
 	case len(failed) == 1 && known == 0:
 		return failed[0].err
 	}
-	code := exitCode(failed[0].err)
-	if known > 0 || slices.ContainsFunc(failed, func(q question) bool { return exitCode(q.err) != code }) {
+	code := exitCodeOf(failed[0].err)
+	if known > 0 || slices.ContainsFunc(failed, func(q question) bool { return exitCodeOf(q.err) != code }) {
 		code = exitPart
 	}
 	return &status{code: code}

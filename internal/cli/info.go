@@ -48,8 +48,7 @@ digest.`,
 	addLabel(cmd, &labels)
 	a.addAllowEmpty(cmd, &allowEmpty, "no image is found")
 	a.takeFailEmpty(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
-	complete(cmd, "output", "text", "json")
+	addDocument(cmd, &output, "format")
 	return cmd
 }
 
@@ -61,9 +60,6 @@ type looked struct {
 }
 
 func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, output string) error {
-	if output != "text" && output != "json" {
-		return usagef("--output is %q, and must be text or json", output)
-	}
 	having, err := parseLabels(labels)
 	if err != nil {
 		return err
@@ -132,7 +128,7 @@ func (a *app) afterInfo(ctx context.Context, h *search, told int, failed []looke
 	case code == exitDone && told == 0 && len(failed) == 0 && (h.failEmpty || h.a.flags.failEmpty):
 		code = exitEmpty // the labels left nothing
 	case len(failed) > 0 && !some && code == exitDone:
-		code = exitCode(failed[0].err)
+		code = exitCodeOf(failed[0].err)
 	case len(failed) > 0 && some:
 		code = exitPart
 	}
@@ -143,10 +139,7 @@ func (a *app) afterInfo(ctx context.Context, h *search, told int, failed []looke
 		a.console.Say(slog.LevelWarn, console.Failed, "failed: "+l.err.Error(), slog.String("image", l.image.Reference()),
 			slog.String("reason", strings.TrimPrefix(l.err.Error(), l.image.Reference()+": ")))
 	}
-	if code != exitDone {
-		return &status{code: code}
-	}
-	return nil
+	return code.error()
 }
 
 // describeImages writes one block of lines an image.

@@ -42,8 +42,7 @@ image needs, because a manifest is damaged or missing.`,
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.collect(ctx, args[0], dry, output) })
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "remove nothing, and tell what would be")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
-	complete(cmd, "output", "text", "json")
+	addDocument(cmd, &output, "format")
 	return cmd
 }
 
@@ -58,9 +57,6 @@ type collection struct {
 }
 
 func (a *app) collect(ctx context.Context, arg string, dry bool, output string) error {
-	if output != "text" && output != "json" {
-		return usagef("--output is %q, and must be text or json", output)
-	}
 	dir, err := layoutFolder(arg)
 	if err != nil {
 		return err

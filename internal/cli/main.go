@@ -73,7 +73,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if a.stdoutTTY = console.IsTerminal(stdout); a.stdoutTTY {
 		a.columns = func() int { return console.Width(stdout) }
 	}
-	return a.run(ctx, args)
+	return int(a.run(ctx, args))
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
@@ -90,7 +90,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string,
 }
 
 // run parses, does the command, and turns its error into an exit code.
-func (a *app) run(ctx context.Context, args []string) int {
+func (a *app) run(ctx context.Context, args []string) exitCode {
 	defer func() { a.session.Close() }()
 	root := a.root()
 	root.SetArgs(args)
@@ -107,7 +107,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case err == nil, brokenPipe(err):
 		return exitDone // the reader had enough
 	}
-	code := exitCode(err)
+	code := exitCodeOf(err)
 	var s *status
 	switch {
 	case err == nil, errors.As(err, &s) && s.cause == nil:

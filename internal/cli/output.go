@@ -5,10 +5,9 @@ package cli
 
 import (
 	"bufio"
-	"fmt"
+	"cmp"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,15 +41,9 @@ func (o *output) Flush() error {
 	return o.err
 }
 
-// addOutput adds the flags that choose a format. The formats named in without
-// make no sense for the command.
-func (a *app) addOutput(cmd *cobra.Command, without ...report.Format) {
-	var names []string
-	for _, name := range report.Formats() {
-		if !slices.Contains(without, report.Format(name)) {
-			names = append(names, name)
-		}
-	}
+// addOutput adds the flags that choose a format for a kind of record.
+func addOutput[R report.Record](a *app, cmd *cobra.Command) {
+	names := report.Formats[R]()
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&a.flags.output, "output", "o", "", "format: "+strings.Join(names, ", ")+" (default table, or plain off a terminal)")
@@ -58,11 +51,11 @@ func (a *app) addOutput(cmd *cobra.Command, without ...report.Format) {
 	complete(cmd, "output", names...)
 }
 
-// format reads the flags of addOutput. A template is tried out here, before
-// anything is asked of a server.
-func format[R report.Record](a *app, without ...report.Format) (report.Options, error) {
+// format reads the flags of addOutput. A template is tried before anything is asked of a
+// server.
+func format[R report.Record](a *app) (report.Options, error) {
 	if a.flags.template != "" && a.flags.output != "" {
-		return report.Options{}, usagef("--output and --template contradict each other: give one")
+		return report.Options{}, usagef("--output and --template contradict each other: give one of them")
 	}
 	if a.flags.template != "" {
 		t, err := report.ParseTemplate[R](a.flags.template)
@@ -71,17 +64,11 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 		}
 		return report.Options{Format: report.Template, Template: t}, nil
 	}
-	name := a.flags.output
-	switch {
-	case name == "" && a.stdoutTTY:
-		name = string(report.Table)
-	case name == "":
-		name = string(report.Plain)
+	byDefault := report.Plain
+	if a.stdoutTTY {
+		byDefault = report.Table
 	}
-	f, err := report.ParseFormat(name)
-	if err == nil && slices.Contains(without, f) {
-		err = fmt.Errorf("output format %s does not fit this command: use one of %s", name, fitting(without))
-	}
+	f, err := report.ParseFormat[R](cmp.Or(a.flags.output, string(byDefault)))
 	switch {
 	case err != nil && a.flags.configured:
 		return report.Options{}, usagef("config: defaults.output: %w; -o chooses another", err)
@@ -93,17 +80,6 @@ func format[R report.Record](a *app, without ...report.Format) (report.Options, 
 		o.Width = a.columns()
 	}
 	return o, nil
-}
-
-// fitting lists the formats less some.
-func fitting(without []report.Format) string {
-	var names []string
-	for _, f := range report.Formats() {
-		if !slices.Contains(without, report.Format(f)) {
-			names = append(names, f)
-		}
-	}
-	return strings.Join(names, ", ")
 }
 
 // render writes a finished answer. An error of standard output itself is left

@@ -35,12 +35,12 @@ private ones its user may read.`,
 	}
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.repos(ctx, args[0]) })
 	a.addFailEmpty(cmd)
-	a.addOutput(cmd, report.Digests)
+	addOutput[report.Repository](a, cmd)
 	return cmd
 }
 
 func (a *app) repos(ctx context.Context, arg string) error {
-	options, err := format[report.Repository](a, report.Digests)
+	options, err := format[report.Repository](a)
 	if err != nil {
 		return err
 	}

@@ -337,7 +337,7 @@ func leftOut(i report.Image) bool {
 
 // verdict is the exit code of the search and the error it ended with first. That an
 // image is absent is certain, however much else is unknown.
-func (h *search) verdict() (code int, first string) {
+func (h *search) verdict() (code exitCode, first string) {
 	code, first = worst(h.told)
 	switch {
 	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):

@@ -21,7 +21,7 @@ import (
 type outcome struct {
 	ended   bool
 	search  report.Search
-	code    int
+	code    exitCode
 	err     error // why it failed; nil when the code is 0 or 3
 	ignored bool  // the server did not know the token
 	hints   []string
@@ -45,7 +45,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 		o.err, o.code = l.NoNamespace(namespace), exitFailed
 		o.hints = nil // they say the same
 	case err != nil:
-		o.err, o.code = l.Advise(err), exitCode(err)
+		o.err, o.code = l.Advise(err), exitCodeOf(err)
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
@@ -150,7 +150,7 @@ func (h *search) tellSummary() {
 
 // worst is the exit code of all the patterns together, and the first error:
 // when some failed and others did not, the command is done in part.
-func worst(outcomes []outcome) (code int, first string) {
+func worst(outcomes []outcome) (code exitCode, first string) {
 	failed, ended := 0, 0
 	for _, o := range outcomes {
 		if o.ended {

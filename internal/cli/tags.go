@@ -29,7 +29,7 @@ or has expired is not live.`,
 	}
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.tags(ctx, args[0]) })
 	a.addFailEmpty(cmd)
-	a.addOutput(cmd)
+	addOutput[report.Tag](a, cmd)
 	return cmd
 }
 

@@ -47,8 +47,7 @@ printed. --repair ends with 3 as well: until that copy the layout is not whole.`
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is damaged, so that the next copy fetches it")
 	a.addAllowEmpty(cmd, &allowEmpty, "the layout has no images")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "format: text or json")
-	complete(cmd, "output", "text", "json")
+	addDocument(cmd, &output, "format")
 	return cmd
 }
 
@@ -95,9 +94,6 @@ type damaged struct {
 }
 
 func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, output string) error {
-	if output != "text" && output != "json" {
-		return usagef("--output is %q, and must be text or json", output)
-	}
 	dir, err := layoutFolder(arg)
 	if err != nil {
 		return err

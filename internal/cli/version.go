@@ -31,8 +31,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:    exactly(),
 	}
 	var format string
-	cmd.Flags().StringVarP(&format, "output", "o", "text", "format: text or json")
-	complete(cmd, "output", "text", "json")
+	addDocument(cmd, &format, "format")
 	cmd.RunE = func(*cobra.Command, []string) error { return a.printVersion(format) }
 	return cmd
 }
@@ -40,15 +39,11 @@ func (a *app) versionCommand() *cobra.Command {
 func (a *app) printVersion(format string) error {
 	info, _ := debug.ReadBuildInfo()
 	v := versionOf(info)
-	switch format {
-	case "text":
-		fmt.Fprintf(a.out, "quayside %s\ncommit   %s\ngo       %s\nplatform %s\n",
-			v.Version, strings.TrimSpace(v.Commit+" "+v.Date), v.GoVersion, v.Platform)
-	case "json":
+	if format == "json" {
 		return json.NewEncoder(a.out).Encode(v)
-	default:
-		return usagef("--output is %q, and must be text or json", format)
 	}
+	fmt.Fprintf(a.out, "quayside %s\ncommit   %s\ngo       %s\nplatform %s\n",
+		v.Version, strings.TrimSpace(v.Commit+" "+v.Date), v.GoVersion, v.Platform)
 	return nil
 }
 

@@ -14,12 +14,12 @@ import (
 // A Record is one line of an answer.
 type Record interface {
 	Image | Repository | Tag
-	// cells gives every column of every layout, in order.
+	// cells returns every column of every layout, in order.
 	cells() []cell
-	// reference and pinned name the image by tag and by digest; "" when the
-	// record has no such name.
+	// reference and pinned return the image's name by tag and by digest, or "".
 	reference() string
 	pinned() string
+	hasDigest() bool // records of this kind may have a digest
 }
 
 // A layout says where a column is shown.
@@ -92,6 +92,8 @@ func (i Image) pinned() string {
 	return i.Pinned()
 }
 
+func (Image) hasDigest() bool { return true }
+
 func (i Image) cells() []cell {
 	return []cell{
 		{"verdict", inCSV | inVerdicts, i.Verdict},
@@ -130,6 +132,7 @@ func (r Repository) Reference() string { return path(r.Host, r.Namespace, r.Name
 
 func (r Repository) reference() string { return r.Reference() }
 func (r Repository) pinned() string    { return "" }
+func (Repository) hasDigest() bool     { return false }
 
 func (r Repository) cells() []cell {
 	return []cell{
@@ -166,6 +169,7 @@ func (t Tag) Pinned() string { return pin(path(t.Host, t.Namespace, t.Repository
 
 func (t Tag) reference() string { return t.Reference() }
 func (t Tag) pinned() string    { return t.Pinned() }
+func (Tag) hasDigest() bool     { return true }
 
 func (t Tag) cells() []cell {
 	return []cell{

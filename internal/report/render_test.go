@@ -325,7 +325,7 @@ func TestWriteErrorsAreReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range append(report.Formats(), string(report.Template)) {
+	for _, f := range append(report.Formats[report.Image](), string(report.Template)) {
 		for _, after := range []int{0, 30} {
 			many := slices.Repeat([]report.Image{present}, 2000)
 			err := report.Render(&failing{after}, slices.Values(many), report.Ending{}, report.Options{Format: report.Format(f), Template: parsed})
