@@ -20,16 +20,16 @@ const maxAdvised = 6
 // image has, or else by digest. repository is HOST/NAMESPACE/NAME.
 func ChoiceAdvice(repository string, children []ocispec.Descriptor) string {
 	var platforms, digests []string
-	for i, d := range children {
+	images := manifest.Images(children)
+	for _, d := range images {
 		alike := func(other ocispec.Descriptor) bool {
 			return other.Digest != d.Digest && manifest.Runs(other.Platform) && manifest.MatchPlatform(*d.Platform, *other.Platform)
 		}
-		listed := slices.ContainsFunc(children[:i], func(other ocispec.Descriptor) bool { return other.Digest == d.Digest })
 		switch {
-		case listed || manifest.IsIndex(d.MediaType) || d.Annotations[manifest.AttestationOf] != "" || d.Platform != nil && !manifest.Runs(d.Platform):
 		case d.Platform == nil:
 			digests = append(digests, repository+"@"+d.Digest.String())
-		case slices.ContainsFunc(children, alike):
+		case !manifest.Runs(d.Platform):
+		case slices.ContainsFunc(images, alike):
 			digests = append(digests, fmt.Sprintf("%s@%s (%s)", repository, d.Digest, manifest.PlatformString(*d.Platform)))
 		default:
 			platforms = append(platforms, manifest.PlatformString(*d.Platform))

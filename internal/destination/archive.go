@@ -22,96 +22,81 @@ import (
 	"github.com/quayside/quayside/internal/ocitar"
 )
 
-// The kinds of archives, with their colons.
+// The kinds of archives, as the user writes them.
 const (
 	ociKind    = "oci-archive:"
 	dockerKind = "docker-archive:"
 )
 
-// stagings are the endings that make the name of the staging folder out of the
-// archive's. Each kind has its own, for what one has staged the other may not
-// hold: an index, a signature, or one image out of an index by the index's name.
-var stagings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-docker"}
+// stagingEndings make the name of the staging folder from that of the archive. Each kind
+// has a folder of its own, because one kind may not hold what the other has staged: an
+// index, a signature, or one image of an index under the name of the index.
+var stagingEndings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-docker"}
 
-// ToOCIArchive copies into file, a tar of an OCI image layout. Images are named
-// in it as in a layout, by their full reference, and the same images make the
-// same bytes: sorted, without times, owners or modes of their own.
+// OCIArchive returns a destination that writes a tar of an OCI image layout. Images are
+// entries with their full reference, as in a layout. The same images make the same
+// bytes: entries are sorted, and have no times or owners.
 //
-// Blobs are staged in the folder file.quayside beside it, or file.quayside-2 and so
-// on if somebody else has that name (see layout.Options). A symbolic link is followed: the
-// folder is beside the file that it leads to. One process at a time works on an archive, of either
-// kind. Finish writes the archive in the staging folder and renames it, so that at any instant there
-// is the old archive or the new one, whole. The new one has the mode of the old one. Then there are
-// three copies of the images for a moment: staged, old and new. Close removes the folder when no image that had its turn failed.
-// Otherwise, and after a kill, it stays, and the next run goes on from there; the
-// archive has the images that are whole.
+// Images are added to an archive that exists. Its images stay, unless another one of the
+// same name replaces them, and its blobs are not fetched again once they were hashed. If
+// nothing changed, the file is not written. Any other file is refused, and so is an
+// archive that DockerArchive wrote.
 //
-// An archive that is there is added to. Its images stay unless one of the same
-// name replaces them, and blobs it has are not fetched again: they are hashed
-// where they lie before they count as there. When nothing changed, the file is
-// not touched. A file that is something else is an error, and so is an archive
-// made by ToDockerArchive.
+// Blobs are staged in a folder beside the file: file.quayside, or file.quayside-2 and so on
+// if somebody else has that name (see layout.Options). If file is a symbolic link, its target
+// counts. One process at a time works on an archive. Finish writes the new archive in the
+// staging folder and renames it, so that the archive is complete at any time; the new file
+// has the mode of the old one. For a moment there are three copies of the images. Close
+// removes the staging folder if all images succeeded. Otherwise, and after a kill, the
+// folder stays, and the next run continues from it.
 //
-// The options are the staging folder's: read only, nothing is made, for a Plan.
+// With o.ReadOnly nothing is written.
 func OCIArchive(file string, o layout.Options) (Destination, error) {
 	return openArchive(ociKind, file, o)
 }
 
-// An archive is a Destination that becomes one file. Safe for concurrent use,
-// but for Finish and Close.
+// An archive is a Destination that writes one file. Safe for concurrent use, except
+// Finish and Close.
 type archive struct {
 	Base
 	kind     string
-	text     string // as the user wrote it
-	file     string // the file, where a link leads to
+	name     string // as the user wrote it
+	file     string // name, or the target of the link
 	readOnly bool
 	staging  *layout.Layout
-	old      *ocitar.Reader // empty if there is no file yet
-	commit   func(ctx context.Context, s Staged) error
+	old      *ocitar.Reader   // empty if there is no file yet
+	leftOut  map[string]error // names that Finish left out
+	finished bool             // the file has all that is staged
+	closed   bool
 
 	mu        sync.Mutex
-	committed map[string]bool                                 // names that were, and may have changed in something
-	leftOut   map[string]error                                // names that Finish left out, and why
-	noRoom    map[string]error                                // staged names that the disk has no room for in the new tar
-	diffs     map[digest.Digest]func() (digest.Digest, error) // of layers, once they were read
-	finished  bool                                            // staging holds nothing that the archive has not
-	closed    bool
+	committed map[string]bool                                 // names
+	noRoom    map[string]error                                // staged names that do not fit on the disk
+	diffIDs   map[digest.Digest]func() (digest.Digest, error) // of layers, read once
 }
 
-func openArchive(kind, file string, o layout.Options) (*archive, error) {
-	if file == "" {
+func openArchive(kind, name string, o layout.Options) (*archive, error) {
+	a := &archive{
+		kind: kind, name: name, readOnly: o.ReadOnly, old: new(ocitar.Reader),
+		leftOut: map[string]error{}, committed: map[string]bool{}, noRoom: map[string]error{},
+		diffIDs: map[digest.Digest]func() (digest.Digest, error){},
+	}
+	if name == "" {
 		return nil, fmt.Errorf("%s names no file", kind)
 	}
-	text := file
-	file, err := disk.Follow(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, text, err)
+	if err := a.checkFolder(); err != nil {
+		return nil, fmt.Errorf("%s: the archive cannot be made: %w", a, err)
 	}
-	dir := filepath.Dir(file)
-	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made, for the folder %s is not there: make it first", kind, text, dir)
-	} else if err != nil {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made: %w", kind, text, err)
-	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s%s: the archive cannot be made, for %s is no folder: name another", kind, text, dir)
-	}
-	// The lock comes before the look at the file that another process may be
-	// about to replace, and at who makes one of the other kind of it.
+	// The lock comes first: another process may be about to replace the file.
 	o.Staging = kind
-	staging, err := layout.Open(file+stagings[kind], o)
-	if err != nil {
-		return nil, fmt.Errorf("%s%s: staging folder: %w", kind, text, err)
+	var err error
+	if a.staging, err = layout.Open(a.file+stagingEndings[kind], o); err != nil {
+		return nil, fmt.Errorf("%s: staging folder: %w", a, err)
 	}
-	a := &archive{
-		kind: kind, text: text, file: file, readOnly: o.ReadOnly, staging: staging, old: new(ocitar.Reader),
-		committed: map[string]bool{}, leftOut: map[string]error{}, noRoom: map[string]error{},
-		diffs: map[digest.Digest]func() (digest.Digest, error){},
+	if err := a.checkOtherKind(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: staging folder: %w", a, err), a.Close())
 	}
-	a.commit = Layout(staging).Commit
-	if err := a.alone(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s%s: staging folder: %w", kind, text, err), a.Close())
-	}
-	old, err := ocitar.Open(file)
+	old, err := ocitar.Open(a.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
@@ -121,7 +106,7 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("%s%s: images cannot be added to what is there: %w; name another file, or move it away", kind, text, err)
+		err = fmt.Errorf("%s: images cannot be added to what is there: %w; name another file, or move it away", a, err)
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
@@ -129,33 +114,54 @@ func openArchive(kind, file string, o layout.Options) (*archive, error) {
 
 func (a *archive) docker() bool { return a.kind == dockerKind }
 
-// alone refuses to write where a process makes an archive of another kind.
-func (a *archive) alone() error {
-	for kind, ending := range stagings {
-		if kind != a.kind && !a.readOnly {
-			dir, err := layout.StagingFolder(a.file+ending, kind)
-			if err == nil {
-				err = layout.InUse(dir)
-			}
-			if err != nil {
-				return err
-			}
+// checkFolder follows a link to the file, and returns an error if the file's folder does
+// not exist.
+func (a *archive) checkFolder() (err error) {
+	if a.file, err = disk.Follow(a.name); err != nil {
+		return err
+	}
+	dir := filepath.Dir(a.file)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the folder %s is not there: make it first", dir)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder: name another", dir)
+	}
+	return nil
+}
+
+// checkOtherKind returns an error if a process works on an archive of the other kind in
+// the same file.
+func (a *archive) checkOtherKind() error {
+	for kind, ending := range stagingEndings {
+		if kind == a.kind || a.readOnly {
+			continue
+		}
+		dir, err := layout.StagingFolder(a.file+ending, kind)
+		if err == nil {
+			err = layout.InUse(dir)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// String gives the kind and the file.
-func (a *archive) String() string { return a.kind + a.text }
+// String returns the kind and the file.
+func (a *archive) String() string { return a.kind + a.name }
 
-// Staging is the layout beside the file.
+// Staging returns the layout beside the file.
 func (a *archive) Staging() *layout.Layout { return a.staging }
 
-// Name is the full reference.
+// Name returns the full reference.
 func (a *archive) Name(i Image) string { return i.Reference() }
 
-// Has looks in the staging folder, which is newer, and then in the archive: by size. An
-// image that was staged and does not fit on the disk is an error that meets ErrNoRoom.
+// Has looks in the staging folder, which is newer, and then in the file. Blobs count by
+// their size. The error for a staged image that does not fit on the disk is ErrNoRoom.
 func (a *archive) Has(ctx context.Context, s Staged) (Found, error) {
 	f, err := find(ctx, a, s)
 	if f.Present && err == nil {
@@ -173,7 +179,7 @@ func (a *archive) image(name string) (ocispec.Descriptor, bool) {
 	return a.old.Image(name)
 }
 
-// hasBlob reports whether a blob is staged or in the old archive, by its size.
+// hasBlob reports whether a blob of this size is staged or in the old archive.
 func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil && !errors.Is(err, layout.ErrCorrupt) {
@@ -182,8 +188,8 @@ func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, erro
 	return a.old.Has(d), nil
 }
 
-// NeedsBlob is false for a blob that is staged, or in the old archive with content
-// that fits its digest.
+// NeedsBlob returns false for a blob that is staged, or in the old archive with content
+// that matches its digest.
 func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil {
@@ -196,8 +202,8 @@ func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) 
 	return err != nil, context.Cause(ctx)
 }
 
-// Held returns the content of the old archive, and of the images that an earlier run
-// has staged, as far as the disk has room for them in the new archive.
+// Held returns the blobs of the old archive, and of the images that an earlier run has
+// staged, if the disk has room for them in the new archive.
 func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -232,29 +238,29 @@ func (a *archive) fit(room *Room, e layout.Entry, parts []ocispec.Descriptor) er
 	return nil
 }
 
-// Commit notes the image in the staging folder, for Finish to write.
+// Commit enters the image into the index of the staging folder, for Finish to write.
 func (a *archive) Commit(ctx context.Context, s Staged) error {
 	if err := a.lacks(ctx, s); err != nil {
 		return err
 	}
-	if err := a.commit(ctx, s); err != nil {
+	if err := Layout(a.staging).Commit(ctx, s); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.committed[a.Name(s.Image)] = true
-	delete(a.noRoom, a.Name(s.Image)) // another image has the name by now
+	delete(a.noRoom, a.Name(s.Image)) // of the image that had the name before
 	return nil
 }
 
-// lacks returns a *MissingError when a blob is neither staged nor in the old archive.
+// lacks returns a *MissingError if a blob is neither staged nor in the old archive.
 func (a *archive) lacks(ctx context.Context, s Staged) error {
-	missing := &MissingError{}
-	parts := [][]ocispec.Descriptor{s.Blobs}
+	blobs := slices.Clone(s.Blobs)
 	for _, at := range s.Attached {
-		parts = append(parts, at.Blobs)
+		blobs = append(blobs, at.Blobs...)
 	}
-	for _, d := range slices.Concat(parts...) {
+	missing := &MissingError{}
+	for _, d := range blobs {
 		there, err := a.hasBlob(ctx, d)
 		if err != nil {
 			return err
@@ -269,18 +275,18 @@ func (a *archive) lacks(ctx context.Context, s Staged) error {
 	return nil
 }
 
-// Deferred reports whether an image is staged alone: the archive that is there has
-// none of its name, or another one, or not all that belongs to it now.
+// Deferred reports whether an image is staged and the old archive does not have it with
+// all that belongs to it now.
 func (a *archive) Deferred(i Image) bool {
 	e, staged := a.staging.Image(a.Name(i))
-	was, there := a.old.Image(a.Name(i))
+	old, there := a.old.Image(a.Name(i))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.committed[a.Name(i)] || staged && !(there && was.Digest == e.Descriptor.Digest)
+	return a.committed[a.Name(i)] || staged && !(there && old.Digest == e.Descriptor.Digest)
 }
 
-// Close removes the staging folder when there is nothing in it that the archive
-// has not. A second Close does nothing: the folder may be another process's then.
+// Close removes the staging folder if the archive has all of its content. A second Close
+// does nothing: by then the folder may be another process's.
 func (a *archive) Close() error {
 	if a.closed {
 		return nil

@@ -24,8 +24,8 @@ import (
 	"github.com/quayside/quayside/internal/ocitar"
 )
 
-// Finish writes the archive, when there is anything new for it. An image that
-// turns out to be damaged or incomplete is left out, and the rest is written.
+// Finish writes the archive if there is anything new for it. An image that proves damaged
+// or incomplete is left out, and the others are written.
 func (a *archive) Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error) {
 	if err := a.finish(ctx); err != nil {
 		return nil, fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
@@ -100,68 +100,53 @@ func (a *archive) discard(d digest.Digest) error {
 	return StagingError(a.staging.Delete(d))
 }
 
-// contents returns what the archive is to hold: the staged images, and those of
-// the old archive that no staged image replaces. A staged image that is not complete
-// is removed from the staging folder and left out. An image that the disk has no room
-// for stays staged and is left out. An image of the old archive is kept, complete or
-// not: it may be another tool's.
-func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
-	var c ocitar.Contents
+// contents returns what the new archive holds: the staged images, and the images of the
+// old archive that none of these replaces.
+//
+// A staged image is left out if it is not complete, and removed from the index of the
+// staging folder. It is left out and stays staged if the disk has no room for it. An image
+// of the old archive is kept even if it is not complete: another tool may have written it.
+func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 	if a.docker() {
 		c.Docker = map[digest.Digest]manifest.Manifest{}
 	}
 	graph := graphOf(a)
 	blobs := map[digest.Digest]ocispec.Descriptor{}
-	add := func(d ocispec.Descriptor) error {
-		parts, err := a.parts(ctx, graph, d, false)
-		if err == nil && a.docker() {
-			var m manifest.Manifest
-			if m, _, err = a.loadable(ctx, d); err == nil {
-				c.Docker[d.Digest] = m
-			}
+	add := func(d ocispec.Descriptor, parts []ocispec.Descriptor) {
+		c.Index = append(c.Index, d)
+		for _, part := range parts {
+			blobs[part.Digest] = part
 		}
-		if err == nil {
-			c.Index = append(c.Index, d)
-			for _, part := range parts {
-				blobs[part.Digest] = part
-			}
-		}
-		return err
 	}
 	newer := map[string]bool{}
 	for _, e := range a.stagedWithRoom() {
-		err := add(e.Descriptor)
+		parts, err := a.loadableParts(ctx, graph, e.Descriptor, &c)
 		if ctx.Err() != nil || IsFatal(err) {
 			return c, err
 		}
 		if err != nil {
-			a.leaveOut(e.Name, err)
-			if err := a.staging.Untag(ctx, e.Name); err != nil { // its blobs stay for the next run
+			a.leftOut[e.Name] = err
+			if err := a.staging.Untag(ctx, e.Name); err != nil { // the blobs stay for the next run
 				return c, StagingError(err)
 			}
+			continue
 		}
-		newer[e.Name] = err == nil
+		newer[e.Name] = true
+		add(e.Descriptor, parts)
 	}
 	for _, d := range a.old.Index() {
 		if newer[ocitar.Name(d)] {
 			continue
 		}
-		err := add(d)
-		if ctx.Err() != nil || IsFatal(err) {
-			return c, err
+		parts, err := a.loadableParts(ctx, graph, d, &c)
+		if err != nil && ctx.Err() == nil && !IsFatal(err) {
+			a.leftOut[ocitar.Name(d)] = err
+			parts, err = a.parts(ctx, graph, d, true)
 		}
-		if err == nil {
-			continue
-		}
-		a.leaveOut(ocitar.Name(d), err)
-		parts, err := a.parts(ctx, graph, d, true)
 		if err != nil {
 			return c, err
 		}
-		c.Index = append(c.Index, d)
-		for _, part := range parts {
-			blobs[part.Digest] = part
-		}
+		add(d, parts)
 	}
 	slices.SortStableFunc(c.Index, func(x, y ocispec.Descriptor) int {
 		return cmp.Or(strings.Compare(ocitar.Name(x), ocitar.Name(y)), cmp.Compare(x.Digest, y.Digest))
@@ -170,16 +155,28 @@ func (a *archive) contents(ctx context.Context) (ocitar.Contents, error) {
 	return c, nil
 }
 
-// stagedWithRoom returns the staged images, but for those that the disk has no room
-// for.
+// loadableParts returns all that an entry leads to. For a docker archive it adds what
+// docker loads to c.
+func (a *archive) loadableParts(ctx context.Context, graph *manifest.Graph, d ocispec.Descriptor, c *ocitar.Contents) ([]ocispec.Descriptor, error) {
+	parts, err := a.parts(ctx, graph, d, false)
+	if err != nil || !a.docker() {
+		return parts, err
+	}
+	m, _, err := a.loadable(ctx, d)
+	if err == nil {
+		c.Docker[d.Digest] = m
+	}
+	return parts, err
+}
+
+// stagedWithRoom returns the staged images that the disk has room for.
 func (a *archive) stagedWithRoom() []layout.Entry {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	return slices.DeleteFunc(a.staging.Images(), func(e layout.Entry) bool {
-		if err := a.noRoom[e.Name]; err != nil {
+		err := a.noRoom[e.Name]
+		if err != nil {
 			a.leftOut[e.Name] = err
 		}
-		return a.noRoom[e.Name] != nil
+		return err != nil
 	})
 }
 
@@ -195,25 +192,16 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	for _, e := range a.stagedWithRoom() {
 		parts, _ := a.parts(ctx, graphOf(a), e.Descriptor, true)
 		if err := a.fit(room, e, parts); err != nil {
-			a.mu.Lock()
 			a.noRoom[e.Name] = err
-			a.mu.Unlock()
 			marked = true
 		}
 	}
 	return marked
 }
 
-// leaveOut notes why an image is not in the archive as it should be.
-func (a *archive) leaveOut(name string, why error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.leftOut[name] = why
-}
-
-// parts returns all that an entry of the index leads to, itself first. What a sparse
-// index lists may be missing: it was left out on purpose. With lenient, anything may
-// be missing or unreadable, and what is there is returned.
+// parts returns all that an entry of the index leads to. What a sparse index lists may be
+// missing: it was left out on purpose. With lenient, anything may be missing or
+// unreadable.
 func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor, lenient bool) ([]ocispec.Descriptor, error) {
 	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
 	var parts []ocispec.Descriptor
@@ -230,7 +218,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 		case !lenient && !(sparse && n.Role == manifest.Child):
 			return fmt.Errorf("%s: %w", n.Digest, layout.ErrMissing)
 		}
-		// A manifest of a type that is not known here is kept as it is.
+		// A manifest of an unknown type is kept unchanged.
 		if there && n.Err != nil && (!lenient || IsFatal(n.Err)) && !errors.Is(n.Err, manifest.ErrUnsupported) {
 			return fmt.Errorf("%s: %w", n.Digest, n.Err)
 		}

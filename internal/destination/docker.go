@@ -18,30 +18,25 @@ import (
 	"github.com/quayside/quayside/internal/ocitar"
 )
 
-// ToDockerArchive copies into file, a tar that docker load, podman load and
-// skopeo's docker-archive: read, with many images and each layer once. It is
-// ToOCIArchive with manifest.json added, which is the form that docker save has
-// written since version 25: docker with containerd's store, and podman, read
-// the layout in it and keep the digests; everyone else reads manifest.json.
-// Layers are as the registry has them, compressed mostly. There is no file
-// "repositories": only docker before 1.10 needs it. Blobs are staged in the
-// folder file.quayside-docker.
+// DockerArchive returns a destination that writes a tar for docker load and podman load.
+// It is an archive of OCIArchive with manifest.json added, as docker save has written it
+// since version 25. Docker with containerd's image store, and podman, read the layout and
+// keep the digests. Other programs read manifest.json. Layers stay compressed, and each
+// is there once. There is no file "repositories", which only docker before 1.10 needs.
 //
-// The format holds less than a layout, and what it cannot hold is an error:
-//   - One platform of an image. Of an index, the one image that is staged is
-//     taken; with more, the image fails and is told what platforms there are.
-//   - Images only, with all their layers: no charts. Signatures of an image are
-//     left out, and attestations in an index; KeepsReferrers is false.
-//   - Images that docker loads: a configuration that docker reads, with a diff_id
-//     for each layer, and layers that are tars and fit their diff_ids. Docker
-//     stops at the first image that is not so, and on Linux at one for Windows:
-//     unless system is "", an image must be for that operating system.
-//   - Names that docker reads: with one that it does not, it loads none of the
-//     images that follow. An image known by digest alone has no name when it
-//     was loaded.
+// Docker load stops at the first image that it cannot load, so the following images are
+// refused:
+//   - An index of which not exactly one image was chosen.
+//   - An artifact that is not an image, and an image with layers that registries do not
+//     distribute.
+//   - An image whose configuration docker cannot read, or whose layers are not tars that
+//     match its diff_ids.
+//   - An image for another operating system than system, unless that is "".
+//   - A repository name that docker cannot read.
 //
-// An image of an index is examined again in each run, because another platform may be
-// chosen by now: two manifests are requested, and no blob.
+// Signatures and attestations are left out. An image without a tag has no name once it is
+// loaded. An image of an index is examined again in each run, because another platform
+// may be chosen by now: two manifests are requested, and no blob.
 func DockerArchive(file string, o layout.Options, system string) (Destination, error) {
 	a, err := openArchive(dockerKind, file, o)
 	if err != nil {
@@ -53,25 +48,23 @@ func DockerArchive(file string, o layout.Options, system string) (Destination, e
 // A dockerArchive is an archive that docker loads.
 type dockerArchive struct {
 	*archive
-	system string // images have to be for; "": for any that docker knows
+	system string // the operating system of images; "": any
 }
 
-// KeepsReferrers is false: there is no place for them.
+// KeepsReferrers returns false.
 func (a *dockerArchive) KeepsReferrers() bool { return false }
 
-// Check refuses what the format cannot hold.
+// Check returns an error for what docker cannot load, as far as manifests show.
 func (a *dockerArchive) Check(_ context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error {
 	_, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return manifests[d.Digest], nil })
 	return err
 }
 
-// Has looks for the image or, of an index, for the one image that was chosen. An image
-// that docker cannot load, which an earlier version has written, is not there.
+// Has looks for the image or, of an index, for the one image that was chosen. Earlier
+// versions wrote images that docker cannot load: these are not there.
 func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	if len(s.Manifests) > 0 {
-		images := slices.DeleteFunc(slices.Clone(s.Manifests), func(d ocispec.Descriptor) bool {
-			return manifest.IsIndex(d.MediaType) || d.Annotations[manifest.AttestationOf] != ""
-		})
+		images := manifest.Images(s.Manifests)
 		if len(images) != 1 {
 			return Found{}, nil // Check returns the error
 		}
@@ -92,9 +85,8 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	return f, nil
 }
 
-// Commit notes the image, or of an index the one that is staged. Before that it
-// reads all of the image as docker load does: docker loads none of the images
-// that follow one it refuses. An image that is there was read before.
+// Commit enters the image or, of an index, the one image that was chosen. First it reads
+// the whole image, as docker load does, unless the image is there already.
 func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	image, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return a.parse(ctx, d) })
 	if err != nil {
@@ -104,7 +96,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	f, err := a.archive.Has(ctx, s)
 	if err == nil && !f.Present {
 		if err = a.lacks(ctx, s); err == nil {
-			err = a.check(ctx, image, a.system)
+			err = a.check(ctx, image)
 		}
 	}
 	if err != nil {
@@ -117,26 +109,23 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifest.Manifest, error)) (ocispec.Descriptor, error) {
 	image := s.Root
 	if err := checkRepository(s.Repository); err != nil {
-		return image, fmt.Errorf("a docker archive has names that docker reads, and %w: copy it to an oci-archive", err)
+		return image, fmt.Errorf("docker cannot read the name: %w; copy it to an oci-archive", err)
 	}
 	m, err := parse(s.Root)
 	if err != nil {
 		return image, err
 	}
 	if m.IsIndex() {
-		staged := map[digest.Digest]bool{}
-		for _, d := range s.Manifests {
-			staged[d.Digest] = true
-		}
-		var images []ocispec.Descriptor
-		for _, d := range m.Children {
-			if staged[d.Digest] && !manifest.IsIndex(d.MediaType) && d.Annotations[manifest.AttestationOf] == "" {
-				delete(staged, d.Digest) // an index may list an image twice
-				images = append(images, d)
+		all := manifest.Images(m.Children)
+		images := slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool {
+			return !slices.ContainsFunc(s.Manifests, func(staged ocispec.Descriptor) bool { return staged.Digest == d.Digest })
+		})
+		if n := len(images); n != 1 {
+			if n == 0 {
+				images = all
 			}
-		}
-		if len(images) != 1 {
-			return image, severalImages(s.Image, m.Children, images)
+			return image, fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
+				n, ChoiceAdvice(s.Host+"/"+s.Repository, images))
 		}
 		image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
 		if m, err = parse(image); err != nil {
@@ -146,17 +135,7 @@ func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifes
 	return image, unloadable(ocitar.CheckManifest(m))
 }
 
-// severalImages is the error for an index of which not exactly one image was chosen.
-func severalImages(i Image, all, chosen []ocispec.Descriptor) error {
-	from := chosen
-	if len(from) == 0 {
-		from = all
-	}
-	return fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
-		len(chosen), ChoiceAdvice(i.Host+"/"+i.Repository, from))
-}
-
-// unloadable is the error of an image that docker load refuses.
+// unloadable returns the error for an image that docker load refuses.
 func unloadable(err error) error {
 	if err == nil {
 		return nil
@@ -164,21 +143,20 @@ func unloadable(err error) error {
 	return fmt.Errorf("docker cannot load this image: %w; copy it to an oci-archive", err)
 }
 
-// loadable reads the manifest and the configuration of an entry, and refuses what
-// docker does not load. Of an index, which another tool has written, docker loads
-// the one image that is there.
+// loadable returns the manifest and the configuration of an entry, or an error if docker
+// does not load it. Another tool may have written an index: docker loads the one image of
+// it that is there.
 func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifest.Manifest, c ocitar.DockerConfig, err error) {
 	if m, err = a.parse(ctx, d); err != nil {
 		return m, c, err
 	}
 	if m.IsIndex() {
 		var there []ocispec.Descriptor
-		for _, child := range m.Children {
-			if ok, err := a.hasBlob(ctx, child); err != nil {
+		for _, image := range manifest.Images(m.Children) {
+			if ok, err := a.hasBlob(ctx, image); err != nil {
 				return m, c, err
-			} else if ok && !manifest.IsIndex(child.MediaType) && child.Annotations[manifest.AttestationOf] == "" &&
-				!slices.ContainsFunc(there, func(d ocispec.Descriptor) bool { return d.Digest == child.Digest }) {
-				there = append(there, child)
+			} else if ok {
+				there = append(there, image)
 			}
 		}
 		if len(there) != 1 {
@@ -199,16 +177,15 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 	return m, c, unloadable(err)
 }
 
-// check reads all of an image as docker load does: its configuration, and each
-// layer, which is unpacked and compared with its diff_id. The image has to be for
-// an operating system, unless that is "".
-func (a *archive) check(ctx context.Context, d ocispec.Descriptor, system string) error {
+// check reads a whole image, as docker load does: its configuration, and each layer, which
+// is unpacked and compared with its diff_id.
+func (a *dockerArchive) check(ctx context.Context, d ocispec.Descriptor) error {
 	m, c, err := a.loadable(ctx, d)
 	if err != nil {
 		return err
 	}
-	if system != "" && c.OS != "" && c.OS != system {
-		return unloadable(fmt.Errorf("it is for %s, and docker on %s stops at it: choose its platform with --platform if the archive is for %s", c.OS, system, c.OS))
+	if a.system != "" && c.OS != "" && c.OS != a.system {
+		return unloadable(fmt.Errorf("it is for %s, and docker on %s stops at it: if the archive is for %s, choose its platform with --platform", c.OS, a.system, c.OS))
 	}
 	for i, layer := range m.Layers {
 		got, err := a.diffID(ctx, layer.Digest)
@@ -225,11 +202,10 @@ func (a *archive) check(ctx context.Context, d ocispec.Descriptor, system string
 	return nil
 }
 
-// diffID returns the digest of an unpacked layer. Each layer is read once, however
-// many images have it.
+// diffID returns the digest of an unpacked layer. Each layer is read once.
 func (a *archive) diffID(ctx context.Context, d digest.Digest) (digest.Digest, error) {
 	a.mu.Lock()
-	read := a.diffs[d]
+	read := a.diffIDs[d]
 	if read == nil {
 		read = sync.OnceValues(func() (digest.Digest, error) {
 			blob, err := a.open(d)
@@ -239,7 +215,7 @@ func (a *archive) diffID(ctx context.Context, d digest.Digest) (digest.Digest, e
 			defer blob.Close()
 			return ocitar.DiffID(ctx, blob)
 		})
-		a.diffs[d] = read
+		a.diffIDs[d] = read
 	}
 	a.mu.Unlock()
 	return read()
