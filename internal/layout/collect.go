@@ -123,6 +123,13 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	needed := map[digest.Digest]bool{}
 	g := f.graph()
 	for _, e := range x.entries() {
+		if e.invalid != nil {
+			if err := f.mentions(ctx, e.Descriptor.Digest, needed); err != nil {
+				return nil, fmt.Errorf("nothing was removed: what %s needs is not known, because entry %d of %s is invalid: %w; copy the image again, or remove the entry",
+					e.label(), e.place, ocispec.ImageIndexFile, errors.Join(e.invalid, err))
+			}
+			continue
+		}
 		err := g.Walk(ctx, e.Descriptor, func(n *manifest.Node) error {
 			needed[n.Digest] = true
 			missing := errors.Is(n.Err, ErrMissing)
@@ -147,10 +154,14 @@ var digestText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}`)
 })
 
-// mentions marks as needed every digest in the text of something that is whole and
-// is no manifest known here, and every digest in the texts that it leads to so: what
-// such content needs can be no other. Each text is read once, and is small.
+// mentions adds to needed every digest in the text of a blob that fits its digest and
+// is not a known manifest, and every digest in the small blobs that those digests name.
+// Such content cannot need any other blob.
 func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[digest.Digest]bool) error {
+	if err := from.Validate(); err != nil {
+		return err
+	}
+	needed[from] = true
 	seen := map[digest.Digest]bool{from: true}
 	for todo := []digest.Digest{from}; len(todo) > 0; todo = todo[1:] {
 		if err := ctx.Err(); err != nil {

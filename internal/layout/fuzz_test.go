@@ -29,7 +29,7 @@ func FuzzIndex(f *testing.F) {
 			return
 		}
 		for _, e := range x.entries() {
-			if strings.ContainsAny(string(e.Descriptor.Digest), `/\.`) || e.Descriptor.Size < 0 {
+			if e.invalid == nil && strings.ContainsAny(string(e.Descriptor.Digest), `/\.`) || e.Descriptor.Size < 0 {
 				t.Fatalf("let through %+v", e.Descriptor)
 			}
 		}

@@ -49,10 +49,13 @@ type index struct {
 	images  []entry                    // entries with a full reference, one a name, by name
 }
 
-// entry is one entry and how it is written.
+// entry is an entry of index.json with its text. An entry that cannot be read is kept
+// with its text: see invalid.
 type entry struct {
 	Entry
-	raw json.RawMessage
+	raw     json.RawMessage
+	place   int   // in the file, from 0
+	invalid error // why the descriptor cannot be used; nil for a valid entry
 }
 
 func newIndex() index {
@@ -75,7 +78,8 @@ func (f folder) readIndex() (index, error) {
 	return x, nil
 }
 
-// parseIndex reads an index, ours or another tool's. A digest that is none is refused.
+// parseIndex reads an index, ours or another tool's. An entry that is not a valid
+// descriptor is kept among the foreign entries and affects no other entry.
 func parseIndex(content []byte) (index, error) {
 	x := index{}
 	if err := json.Unmarshal(content, &x.fields); err != nil {
@@ -95,15 +99,8 @@ func parseIndex(content []byte) (index, error) {
 	}
 	delete(x.fields, "manifests")
 	for i, raw := range raws {
-		e := entry{raw: raw}
-		if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
-			return index{}, fmt.Errorf("entry %d: %w", i, manifest.JSONError(err))
-		}
-		if err := manifest.Check(e.Descriptor); err != nil {
-			return index{}, fmt.Errorf("entry %d: %w", i, err)
-		}
-		e.Name = e.Descriptor.Annotations[ocispec.AnnotationRefName]
-		if isReference(e.Name) {
+		e := parseEntry(raw, i)
+		if isReference(e.Name) && e.invalid == nil {
 			x.images = append(x.images, e)
 		} else {
 			x.foreign = append(x.foreign, e)
@@ -120,6 +117,26 @@ func parseIndex(content []byte) (index, error) {
 		}
 	}
 	return x, nil
+}
+
+// parseEntry reads one entry. Of an invalid entry it keeps the digest and the name if
+// they can be read: they name the entry in messages.
+func parseEntry(raw json.RawMessage, place int) entry {
+	e := entry{raw: raw, place: place}
+	if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
+		e.invalid = manifest.JSONError(err)
+	} else {
+		e.invalid = manifest.Check(e.Descriptor)
+	}
+	if e.invalid != nil {
+		var fields map[string]json.RawMessage
+		e.Descriptor = ocispec.Descriptor{}
+		_ = json.Unmarshal(raw, &fields)
+		_ = json.Unmarshal(fields["digest"], &e.Descriptor.Digest)
+		_ = json.Unmarshal(fields["annotations"], &e.Descriptor.Annotations)
+	}
+	e.Name = e.Descriptor.Annotations[ocispec.AnnotationRefName]
+	return e
 }
 
 // encode writes the index: others' entries as they came, then ours by name.
@@ -197,13 +214,15 @@ func newEntry(e Entry) (entry, error) {
 	return entry{Entry: e, raw: raw}, err
 }
 
-// own tells whether this package made the entry, and not another tool.
+// own reports whether this package made the entry.
 func (e entry) own() bool {
 	return isReference(e.Name) && e.Descriptor.Annotations[annotationContainerd] == e.Name
 }
 
-// label names an entry, also one of another tool.
-func (e entry) label() string { return cmp.Or(e.Name, e.Descriptor.Digest.String()) }
+// label names an entry in messages: its name, else its digest, else its place.
+func (e entry) label() string {
+	return cmp.Or(e.Name, e.Descriptor.Digest.String(), fmt.Sprintf("entry %d of %s", e.place, ocispec.ImageIndexFile))
+}
 
 // mayLack tells whether an image of a sparse index was left out on purpose.
 func (e entry) mayLack(d ocispec.Descriptor) bool {

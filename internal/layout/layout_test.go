@@ -70,11 +70,8 @@ func TestOpenRefuses(t *testing.T) {
 		"index is cut":     {map[string]string{"oci-layout": version, "index.json": empty[:20]}, false, "index.json"},
 		"index is null":    {map[string]string{"oci-layout": version, "index.json": "null"}, false, "index.json"},
 		"schema 1":         {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":1}`}, false, "schema"},
-		"path as digest":   {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":[{"digest":"sha256:../../x"}]}`}, false, "digest"},
-		"entry is null":    {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":[null]}`}, false, "digest"},
 		"no list":          {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2}`}, false, "no list of manifests"},
 		"no real list":     {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":{}}`}, false, "JSON type object, and no list"},
-		"entry is text":    {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":["x"]}`}, false, "entry 0: it is of JSON type string, and no object"},
 		"index is endless": {map[string]string{"oci-layout": version, "index.json": strings.Repeat(" ", 17<<20) + empty}, false, "larger"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -295,3 +295,37 @@ func TestUmask(t *testing.T) {
 		}
 	}
 }
+
+// TestHugeBlob: a file whose size contradicts its descriptor is not hashed if that would
+// take hours. A repair moves it away, and the blob takes its place when it comes.
+func TestHugeBlob(t *testing.T) {
+	dir := t.TempDir()
+	b := content(1, 1000)
+	d := describe("", b)
+	huge := func(at string) error { return errors.Join(os.WriteFile(at, nil, 0o644), os.Truncate(at, 1<<40)) }
+	l := open(t, dir, layout.Options{})
+	putImage(t, l, newImage(b))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, dir, d.Digest, huge)
+	for _, repair := range []bool{false, true} {
+		report := verify(t, dir, layout.VerifyOptions{Repair: repair})
+		if len(report.Damaged) != 1 || report.Damaged[0].What != "size is 1099511627776, not 1000" || report.Bytes > 1<<20 || len(report.Moved) > 0 != repair {
+			t.Errorf("repair %v: %+v", repair, report)
+		}
+	}
+	for _, check := range []bool{false, true} {
+		spoil(t, dir, d.Digest, huge)
+		l = open(t, dir, layout.Options{Check: check})
+		if there, err := l.Has(t.Context(), d); there || err != nil {
+			t.Errorf("there: %v, %v", there, err)
+		}
+		if err := errors.Join(l.Put(t.Context(), d, b), l.Close()); err != nil {
+			t.Error(err)
+		}
+		if report := verify(t, dir, layout.VerifyOptions{}); len(report.Damaged) > 0 {
+			t.Errorf("after it came again: %+v", report)
+		}
+	}
+}

@@ -43,7 +43,10 @@ type mark struct {
 	// Staging is what the whole layout is a staging folder of, such as "oci-archive:".
 	// In a layout of the user's it is empty, and only the folder .quayside is ours.
 	Staging string `json:"staging,omitempty"`
-	Made    bool   `json:"made,omitempty"` // quayside made the layout's folder, too
+	// Folder is the name of the staging folder, without its path. A copy of the folder with
+	// another name is not quayside's own: it would be removed at the end.
+	Folder string `json:"folder,omitempty"`
+	Made   bool   `json:"made,omitempty"` // quayside made the layout's folder, too
 	// Work is the name of the folder of partial and temporary files. It is random, so that
 	// nobody else's file gets there by its name.
 	Work string `json:"work"`
@@ -57,7 +60,15 @@ type own struct {
 	mark
 }
 
-func (o own) marked() bool          { return o.Work != "" }
+func (o own) marked() bool { return o.Work != "" }
+
+// stages reports whether the layout is a staging folder of that kind, with the name
+// that it was marked with. Some file systems ignore case.
+func (o own) stages(staging string) bool {
+	return o.Staging == staging && strings.EqualFold(o.Folder, o.folderName())
+}
+
+func (o own) folderName() string    { return filepath.Base(filepath.Dir(o.dir)) }
 func (o own) at(name string) string { return filepath.Join(o.dir, name) }
 
 // numbered returns the n-th name to try, from 0.
@@ -162,6 +173,9 @@ func notLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9'
 // claim marks the folder, which is locked and blank.
 func (o *own) claim(staging string, made bool) error {
 	m := mark{MadeBy: "quayside", Staging: staging, Made: made, Work: disk.Fresh("w")}
+	if staging != "" {
+		m.Folder = o.folderName()
+	}
 	content, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -301,7 +315,7 @@ func isStaging(dir, staging string) (bool, error) {
 		return false, err
 	}
 	if o.marked() {
-		return o.Staging == staging, nil
+		return o.stages(staging), nil
 	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries { // but for what a run that was killed has not marked yet

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quayside/quayside/internal/disk"
@@ -84,7 +85,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 	if err != nil {
 		return VerifyReport{}, f.failed("verify", err)
 	}
-	v := &verification{folder: f, graph: f.graph(), files: map[digest.Digest]*file{}, progress: o.Progress}
+	v := &verification{repairs: o.Repair, folder: f, graph: f.graph(), files: map[digest.Digest]*file{}, progress: o.Progress}
 	if err := v.run(ctx, x.entries()); err != nil {
 		return VerifyReport{}, f.failed("verify", err)
 	}
@@ -101,6 +102,7 @@ type verification struct {
 	folder
 	graph    *manifest.Graph
 	files    map[digest.Digest]*file
+	repairs  bool // see find
 	todo     []*file
 	total    int64
 	done     atomic.Int64
@@ -113,7 +115,8 @@ type verification struct {
 type file struct {
 	digest digest.Digest
 	size   int64  // as it is on disk
-	odd    string // what it is, if it is no file: "a pipe"
+	odd    string // what it is, if it is not a regular file: "a pipe"
+	hashed bool   // it is in todo
 	err    error  // ErrMissing, ErrCorrupt or why it cannot be read
 }
 
@@ -133,6 +136,9 @@ func existing(dir string) (folder, error) {
 // run finds the blobs and hashes them.
 func (v *verification) run(ctx context.Context, entries []entry) error {
 	for _, e := range entries {
+		if e.invalid != nil {
+			continue
+		}
 		err := v.graph.Walk(ctx, e.Descriptor, func(n *manifest.Node) error {
 			v.find(e, n.Link)
 			return nil
@@ -162,32 +168,40 @@ func (v *verification) run(ctx context.Context, entries []entry) error {
 	return err
 }
 
-// find looks whether a blob is there, once.
+// maxDoubtful is the size in bytes up to which a file is hashed although its size
+// contradicts its descriptor. If such a file fits its digest, the descriptor is wrong and
+// the file stays. A larger one, such as a sparse file of a terabyte, would take hours.
+const maxDoubtful = 1 << 30
+
+// find looks for a blob, once. It is to be hashed if its size is the one of a
+// descriptor; Repair also needs to know about other sizes, up to maxDoubtful.
 func (v *verification) find(e entry, at manifest.Link) {
-	if v.files[at.Digest] != nil {
-		return
-	}
-	f := &file{digest: at.Digest}
-	info, err := disk.Stat(v.blob(at.Digest))
-	switch {
-	case errors.Is(err, disk.ErrNotRegular):
-		f.err, f.odd = err, "not a file"
-		if named, err := os.Lstat(v.blob(at.Digest)); err == nil {
-			f.odd = disk.Kind(named)
-		}
-	case errors.Is(err, fs.ErrNotExist):
-		if excused(e, at) {
+	f := v.files[at.Digest]
+	if f == nil {
+		f = &file{digest: at.Digest}
+		info, err := disk.Stat(v.blob(at.Digest))
+		switch {
+		case errors.Is(err, disk.ErrNotRegular):
+			f.err, f.odd = err, "not a file"
+			if named, err := os.Lstat(v.blob(at.Digest)); err == nil {
+				f.odd = disk.Kind(named)
+			}
+		case errors.Is(err, fs.ErrNotExist) && excused(e, at):
 			return
+		case errors.Is(err, fs.ErrNotExist):
+			f.err = ErrMissing
+		case err != nil:
+			f.err = err
+		default:
+			f.size = info.Size()
 		}
-		f.err = ErrMissing
-	case err != nil:
-		f.err = err
-	default:
-		f.size = info.Size()
+		v.files[at.Digest] = f
+	}
+	if f.err == nil && !f.hashed && (f.size == at.Size || v.repairs && f.size <= maxDoubtful) {
+		f.hashed = true
 		v.todo = append(v.todo, f)
 		v.total += f.size
 	}
-	v.files[at.Digest] = f
 }
 
 // excused tells whether something may be missing.
@@ -220,17 +234,21 @@ func (v *verification) tell(done int64) {
 // damage lists by image what is wrong. Entries that lead to the same are looked
 // at once, and when all is well none is.
 func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, error) {
-	type sort struct { // of entries that share what is wrong
+	type target struct { // entries with the same target share what is wrong
 		digest       digest.Digest
 		mediaType    string
 		size         int64
 		sparse, kept string
 	}
-	known := map[sort][]Damage{}
+	known := map[target][]Damage{}
 	var all []Damage
 	for _, e := range entries {
+		if e.invalid != nil {
+			all = append(all, Damage{Image: e.label(), Digest: e.Descriptor.Digest, What: fmt.Sprintf("entry %d of %s is invalid: %v", e.place, ocispec.ImageIndexFile, e.invalid)})
+			continue
+		}
 		d := e.Descriptor
-		s := sort{d.Digest, d.MediaType, d.Size, d.Annotations[AnnotationIndex], d.Annotations[annotationKept]}
+		s := target{d.Digest, d.MediaType, d.Size, d.Annotations[AnnotationIndex], d.Annotations[annotationKept]}
 		if _, ok := known[s]; !ok {
 			known[s] = nil
 			err := v.graph.Walk(ctx, d, func(n *manifest.Node) error {
@@ -275,10 +293,13 @@ func (v *verification) what(e entry, n *manifest.Node) string {
 	return ""
 }
 
-// repair removes what does not fit its digest, and moves away what is no file.
+// repair removes files that do not fit their digests. What is not a regular file, and
+// a file too large to be hashed for its descriptor, is moved away instead.
 func (v *verification) repair(ours *own, report *VerifyReport) error {
 	for _, f := range v.files {
-		if f.odd == "" && !errors.Is(f.err, ErrCorrupt) {
+		damaged := errors.Is(f.err, ErrCorrupt)
+		doubtful := f.err == nil && !f.hashed
+		if f.odd == "" && !damaged && !doubtful {
 			continue
 		}
 		name := v.blob(f.digest)
@@ -286,7 +307,7 @@ func (v *verification) repair(ours *own, report *VerifyReport) error {
 		if err != nil {
 			return err
 		}
-		if info.Mode().IsRegular() {
+		if damaged && info.Mode().IsRegular() {
 			if err := os.Remove(name); err != nil {
 				return err
 			}
