@@ -42,7 +42,7 @@ func Example() {
 	// Output: 2025.1 since Mon, 14 Apr 2025 10:31:00 -0000
 }
 
-// A handler answers without a socket, by the clock it is given.
+// A handler answers without a port, by the clock it is given.
 func ExampleNewHandler() {
 	end := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	d := &quaytest.Dataset{
@@ -101,4 +101,61 @@ func ExampleReadDataset() {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/repository?namespace=harbour&public=true", nil))
 	fmt.Print(w.Body)
 	// Output: {"repositories": [{"namespace": "harbour", "name": "tug", "description": null, "is_public": true, "kind": "image", "state": "NORMAL"}]}
+}
+
+// Every other answer to a query of tags is an error, and the listing is slow.
+func ExampleWithQuirks() {
+	h, err := quaytest.NewHandler(quaytest.SampleDataset(), quaytest.WithQuirks(quaytest.Quirks{
+		HTML502: &quaytest.When{Every: 2, Path: "/api/**/tag/"},
+	}), quaytest.WithLatency(time.Millisecond))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Close()
+	for range 2 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/repository/stackfleet/nova-api/tag/", nil))
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// 200
+	// 502
+}
+
+// Two requests pass at once, the third is refused.
+func ExampleAPILimits() {
+	limits, err := quaytest.APILimits(quaytest.Rate{PerSecond: 0.1, Burst: 1}, quaytest.Rate{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := quaytest.NewHandler(quaytest.SampleDataset(), quaytest.WithLimits(limits))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Close()
+	for range 3 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/repository?namespace=stackfleet&public=true", nil))
+		fmt.Print(w.Code, " ")
+	}
+	// Output: 200 200 429
+}
+
+// Three images of a release share most of their layers.
+func ExampleRelease() {
+	d := quaytest.Release(3, quaytest.ReleaseOptions{Base: 1 << 20, Group: 1 << 16, Own: 1 << 10, Groups: 1})
+	unique, sum := d.BlobBytes()
+	fmt.Println(len(d.Repositories), unique < sum/2)
+	// Output: 3 true
+}
+
+func ExampleQuirkList() {
+	for _, q := range quaytest.QuirkList() {
+		if q.Name == "no-anonymous" {
+			fmt.Printf("%s: %s\nfact: doc/quay-api.md:%d: %s\n", q.Name, q.Help, q.Line, q.Fact)
+		}
+	}
+	// Output:
+	// no-anonymous: 401 to a caller without a token
+	// fact: doc/quay-api.md:174: FEATURE_ANONYMOUS_ACCESS=false
 }
