@@ -31,57 +31,58 @@ Usage:
            [--quirk NAME[=VALUE]]... [--stats FILE]
   quaytest --list-quirks
 
-It prints "listening on URL" as its first line of standard output, serves
-until SIGINT or SIGTERM, and then writes its statistics as JSON.
+It prints "listening on URL" as the first line of standard output, serves until
+SIGINT or SIGTERM, and then writes its statistics as JSON.
 
-What it holds:
-  --dataset FILE    a dataset as JSON; the default is a sample organization
+Content:
+  --dataset FILE    a dataset as JSON (default: a sample organization)
   --fleet N[,KEY=VALUE]...
-                    a made-up organization of N repositories, image-000000 and
-                    on. Keys: namespace (fleet), tag (2025.1), every=K: one in K
-                    carries the tag, no-live-tag=K and private=K: so many are
-                    such, token=TEXT: an owner's token
+                    a synthetic organization of N repositories, image-000000 and
+                    up. Keys: namespace (fleet), tag (2025.1), every=K: one in K
+                    has the tag, no-live-tag=K and private=K: numbers of
+                    repositories, token=TEXT: a token of an owner
   --release N[,KEY=VALUE]...
-                    a made-up organization of N images that can be pulled, and
-                    share layers. Keys: namespace (release), tag (2025.1), sizes
-                    of the layers: base (4.6MB) of all, group (3.3MB) of each of
-                    groups=K (6), own (2.81MB) of each image; one image in K:
+                    a synthetic organization of N images that can be pulled and
+                    share layers. Keys: namespace (release), tag (2025.1); sizes
+                    of layers: base (4.6MB) of all images, group (3.3MB) of each
+                    of groups=K (6), own (2.81MB) of each image; one image in K:
                     signed=K by cosign, referrers=K with an SBOM, index=K for
                     amd64 and, with a layer of arm64=BYTES (64KiB), arm64;
-                    private=K: so many are such, token=TEXT: an owner's token
-  --clock UNIX      the server's clock stands still at this time, in seconds; a
-                    recording is replayed exactly at its recorded_at. Limits,
-                    latency and bandwidth run by real time all the same
-  --object-storage  a blob is a redirect to a signed URL
+                    private=K: number of private repositories, token=TEXT: a
+                    token of an owner
+  --clock UNIX      stop the server's clock at this time, in Unix seconds; to
+                    replay a recording, use its recorded_at. Limits, latency and
+                    bandwidth still run by real time
+  --object-storage  redirect blobs to signed URLs
   --push-limit N    bytes that clients may push, such as 500MB (1GiB); they are
-                    kept in memory, and gone with the server
+                    kept in memory until the server ends
 
-Where it listens:
-  --listen ADDRESS  host:port; port 0 is any free one (127.0.0.1:0)
+Address:
+  --listen ADDRESS  host:port; port 0 is a free port (127.0.0.1:0)
   --tls             TLS and HTTP/2, with a certificate of its own authority;
-                    without it HTTP/1.1 only, as Quay's plain port
-  --ca-out FILE     write the authority's certificate, as PEM
+                    the default is HTTP/1.1 only, as on Quay's plain port
+  --ca-out FILE     write the authority's certificate as PEM
   --server-hostname NAME
-                    the name, with its port, that the registry API calls itself
+                    the host, with its port, that the registry API calls itself
                     whatever name a client uses: a Quay behind an alias
 
-How it behaves:
+Behaviour:
   --limits LIMITS   none (the default); quay.io, the published table by path and
                     protocol; or RATE/BURST by protocol, for /api/ alone
   --limit-key KEY   what shares an HTTP/2 allowance: connection (the default) or
-                    address. Over HTTP/1.1 it is always the address
+                    address. Over HTTP/1.1 the key is always the address
   --latency D       delay of every answer, such as 20ms
-  --rate-bytes N    bytes a second for all answers together: 100MB or 8MiB
+  --rate-bytes N    bytes a second of all answers together: 100MB or 8MiB
   --quirk NAME[=VALUE]
-                    a named fault or habit of real servers; may be repeated
-  --list-quirks     say which there are, and where each is known from
+                    a named fault or habit of servers; may be repeated
+  --list-quirks     list the quirks, each with the fact or invention behind it
 
-As Quay's own front end, it closes an HTTP/1.1 connection after each answer, any
-connection after 5 s idle, and sends HTTP/2 GOAWAY after 1,000 requests; --quirk
-keepalive turns that off.
+Like Quay's own front end, it closes an HTTP/1.1 connection after each answer,
+any connection after 5 s idle, and sends HTTP/2 GOAWAY after 1,000 requests;
+--quirk keepalive turns that off.
 
-What it leaves behind:
-  --stats FILE      write the statistics there instead of standard output
+Output:
+  --stats FILE      write the statistics to a file instead of standard output
 
 Exit codes: 0 done, 1 failed, 2 usage.
 
@@ -97,7 +98,7 @@ Examples:
   quaytest --release 12 --quirk outage=20:429:/v2/** --quirk retry-after=5
 `
 
-// settings is what the arguments ask for.
+// settings are the parsed arguments.
 type settings struct {
 	options            []quaytest.Option
 	make               func() *quaytest.Dataset // --fleet or --release
@@ -109,7 +110,7 @@ type settings struct {
 
 func (s *settings) add(o quaytest.Option) { s.options = append(s.options, o) }
 
-// flags gives the flags that fill s. Their help is the usage text.
+// flags returns the flags, which set s. Their help is the usage text.
 func flags(s *settings) *flag.FlagSet {
 	f := flag.NewFlagSet("quaytest", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -195,7 +196,7 @@ func parse(args []string) (*settings, error) {
 	case s.make != nil && s.dataset != "":
 		return nil, errors.New("--dataset excludes --fleet and --release")
 	}
-	// An option checks its value when it is used: try them all on nothing.
+	// An option checks its value when it is applied: apply all of them to an empty dataset.
 	h, err := quaytest.NewHandler(&quaytest.Dataset{}, s.options...)
 	if err != nil {
 		return nil, err
@@ -204,7 +205,7 @@ func parse(args []string) (*settings, error) {
 	return s, nil
 }
 
-// parseBytes reads a number of bytes such as 500, 100MB or 8MiB.
+// parseBytes parses a number of bytes such as 500, 100MB or 8MiB.
 func parseBytes(s string) (int64, error) {
 	number := strings.TrimRight(s, "BKMGi")
 	var unit float64

@@ -14,8 +14,8 @@ import (
 // fleetOwner owns the organization of a fleet or release that has a token.
 const fleetOwner = "admiral"
 
-// parseFleet reads N[,KEY=VALUE]... The dataset is made by the function it
-// gives, since a million repositories take a moment.
+// parseFleet parses N[,KEY=VALUE]... It returns a function that makes the dataset, since
+// a million repositories take a moment.
 func parseFleet(s string) (func() *quaytest.Dataset, error) {
 	items := strings.Split(s, ",")
 	n, err := strconv.Atoi(items[0])
@@ -50,8 +50,7 @@ func parseFleet(s string) (func() *quaytest.Dataset, error) {
 	return func() *quaytest.Dataset { return owned(quaytest.Fleet(n, opts), token) }, nil
 }
 
-// owned gives the dataset's organization an owner with a token, unless that is
-// "".
+// owned adds an owner with a token to the dataset's organization, unless token is "".
 func owned(d *quaytest.Dataset, token string) *quaytest.Dataset {
 	if token != "" {
 		d.Organizations[0].Owners = []string{fleetOwner}

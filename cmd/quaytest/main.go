@@ -1,8 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command quaytest is an embedded Quay as a server of its own, for tests and
-// benchmarks of anything that talks to a Quay.
+// Command quaytest runs an embedded Quay, for tests and benchmarks of clients of a Quay.
 package main
 
 import (

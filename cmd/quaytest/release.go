@@ -11,8 +11,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// parseRelease reads N[,KEY=VALUE]... The dataset is made by the function it
-// gives, since the bytes of its layers are read through for their digests.
+// parseRelease parses N[,KEY=VALUE]... It returns a function that makes the dataset, since
+// that reads all layers to compute their digests.
 func parseRelease(s string) (func() *quaytest.Dataset, error) {
 	items := strings.Split(s, ",")
 	n, err := strconv.Atoi(items[0])

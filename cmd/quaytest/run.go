@@ -24,27 +24,27 @@ const (
 	exitUsage  = 2
 )
 
-// run serves until ctx ends, and gives the exit code.
+// run serves until ctx ends, and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)
 	case err != nil:
-		complain(stderr, fmt.Errorf("%w (see quaytest --help)", err))
+		fail(stderr, fmt.Errorf("%w (see quaytest --help)", err))
 		return exitUsage
 	case s.listQuirks:
 		listQuirks(stdout)
 	default:
 		if err := s.serve(ctx, stdout); err != nil {
-			complain(stderr, err)
+			fail(stderr, err)
 			return exitFailed
 		}
 	}
 	return exitDone
 }
 
-func complain(w io.Writer, err error) {
+func fail(w io.Writer, err error) {
 	fmt.Fprintf(w, "quaytest: %s\n", strings.TrimPrefix(err.Error(), "quaytest: "))
 }
 
@@ -67,9 +67,9 @@ func listQuirks(w io.Writer) {
 		}
 	}
 	t.Flush()
-	fmt.Fprint(w, "\nWHEN is N for every N-th request, a glob of paths such as '/v2/**/blobs/*', or N:GLOB.\n"+
-		"K is the first K requests for each URL, and GLOB those URLs whose paths it matches.\n"+
-		"A fact is what the named line of the project says of real servers; no server was seen to do what is invented.\n")
+	fmt.Fprint(w, "\nWHEN is N for one request in N, a glob of paths such as '/v2/**/blobs/*', or N:GLOB.\n"+
+		"K is the first K requests for each URL; GLOB selects URLs by their path.\n"+
+		"A fact is a line of the project's document about real servers; invented means that no server was seen to do it.\n")
 }
 
 func (s *settings) serve(ctx context.Context, stdout io.Writer) (err error) {
@@ -79,7 +79,7 @@ func (s *settings) serve(ctx context.Context, stdout io.Writer) (err error) {
 	}
 	stats := stdout
 	if s.stats != "" {
-		file, err := os.Create(s.stats) // now, so that a wrong path is known before the work
+		file, err := os.Create(s.stats) // before serving, so that a wrong path fails at once
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// With this variable set the test binary is the command itself.
+// If this variable is set, the test binary runs the command.
 const beCommand = "QUAYTEST_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -37,14 +37,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A running is a command under way.
+// A running is a running command.
 type running struct {
 	url    string
 	output *bufio.Reader
 	stop   func() (code int, stderr string)
 }
 
-// start runs the command as far as its first line.
+// start runs the command up to its first line of output.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -151,14 +151,14 @@ func TestServesADatasetOverTLS(t *testing.T) {
 	}
 	begin := time.Now()
 	resp, body := get(t, connect(), r.url+list+"harbour")
-	// The pipe forgives a few milliseconds of idle time.
+	// The pipe catches up a few milliseconds of idle time.
 	if d, least := time.Since(begin), 40*time.Millisecond+time.Duration(len(body))*time.Millisecond; d < least {
 		t.Errorf("%d bytes took %v, want %v of latency and bandwidth", len(body), d, least)
 	}
 	if resp.Proto != "HTTP/2.0" || resp.Header.Get("Date") != "Mon, 23 Nov 2026 15:02:31 GMT" || !strings.Contains(body, `"plain"`) {
 		t.Errorf("%s %v %q", resp.Proto, resp.Header, body)
 	}
-	resp, body = get(t, connect(), r.url+list+"harbour") // by another connection of this address
+	resp, body = get(t, connect(), r.url+list+"harbour") // over another connection from this address
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "3" || body != "" {
 		t.Errorf("%s %v %q, want an empty refusal", resp.Status, resp.Header, body)
 	}

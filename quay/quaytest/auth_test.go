@@ -12,8 +12,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// Who may see a private repository's tags, by token
-// (doc/quay-api.md section 3, the table, and section 4, "Scopes").
+// Which tokens may see a private repository's tags (doc/quay-api.md section 3, the
+// table, and section 4, "Scopes").
 func TestRightsToRead(t *testing.T) {
 	d := recordedDataset(t)
 	for _, scope := range []string{"repo:write", "repo:create", "user:read repo:read", "super:user"} {
@@ -60,8 +60,8 @@ func TestRightsToRead(t *testing.T) {
 	}
 }
 
-// doc/quay-api.md sections 3 and 4: only one bearer token is read, anything
-// else is anonymous, and what looks like a JWT is refused.
+// doc/quay-api.md sections 3 and 4: a bearer token that looks like a JWT is refused;
+// everything but one bearer token is anonymous.
 func TestAuthorizationHeader(t *testing.T) {
 	h := recordedQuay(t)
 	segment := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

@@ -54,7 +54,7 @@
 //
 // # Compatibility
 //
-// Before version 1.0 of the module the API may change between minor versions; the
-// changelog names each change. Answers follow the real server, so they change when a
-// rule is found to be wrong.
+// The package follows semantic versioning together with its module. A minor version
+// may add functions, options, quirks and fields, and may change an answer that differs
+// from a real Quay's. It changes the meaning of nothing else.
 package quaytest

@@ -15,7 +15,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// The sample organization, asked over a socket.
+// A server of the sample organization.
 func Example() {
 	s, err := quaytest.NewServer(quaytest.SampleDataset())
 	if err != nil {
@@ -69,7 +69,7 @@ func ExampleNewHandler() {
 	// 1
 }
 
-// A thousand repositories, of which a tenth carry the tag.
+// A thousand repositories; a tenth of them have the tag.
 func ExampleFleet() {
 	d := quaytest.Fleet(1000, quaytest.FleetOptions{Namespace: "yard", Tag: "v2", Every: 10})
 	tagged := 0
@@ -156,6 +156,6 @@ func ExampleQuirkList() {
 		}
 	}
 	// Output:
-	// no-anonymous: 401 to a caller without a token
-	// fact: doc/quay-api.md:174: FEATURE_ANONYMOUS_ACCESS=false
+	// no-anonymous: 401 to callers without a token
+	// fact: doc/quay-api.md:174: FEATURE_ANONYMOUS_ACCESS=false (default true, config.py:336): anonymous → 401
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A pulled is a large and a small blob on a server, by its own name or from its
-// object storage.
+// A pulled is a server with a large and a small blob, on its own disk or in object
+// storage.
 type pulled struct {
 	*quaytest.Server
 	client       *http.Client
@@ -48,7 +48,7 @@ func newPulled(t *testing.T, opts ...quaytest.Option) *pulled {
 	return p
 }
 
-// get asks for a part, "" for the whole, and gives what came of it.
+// get requests a range of a path, "" for the whole.
 func (p *pulled) get(t *testing.T, path, part string) (*http.Response, []byte, error) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, p.URL()+path, nil)
@@ -67,8 +67,8 @@ func (p *pulled) get(t *testing.T, path, part string) (*http.Response, []byte, e
 	return resp, body, err
 }
 
-// A large blob breaks off so many times, each time at half of what was asked
-// for; small ones do not. It works wherever blobs come from.
+// A large blob breaks off the given number of times, each time at half of the
+// requested part. Small blobs do not. It makes no difference where blobs come from.
 func TestCutFirst(t *testing.T) {
 	for name, opts := range protocols() {
 		for _, more := range [][]quaytest.Option{{quaytest.WithObjectStorage()}, {quaytest.WithQuirk("blob-range", "")}} {
@@ -119,7 +119,7 @@ func TestStallFirst(t *testing.T) {
 	})
 }
 
-// Blobs that are not what they are said to be.
+// Blobs with wrong content or length.
 func TestFalseBlobs(t *testing.T) {
 	for name, opts := range protocols() {
 		t.Run(name, func(t *testing.T) {
@@ -144,13 +144,13 @@ func TestFalseBlobs(t *testing.T) {
 			if n, err := io.CopyN(io.Discard, resp.Body, 10<<20); err != nil || resp.ContentLength != -1 {
 				t.Errorf("endless: %d bytes of %d, %v", n, resp.ContentLength, err)
 			}
-			p.Close() // ends it, too
+			p.Close() // ends the blob, too
 		})
 	}
 }
 
-// A redirect to another host is followed without the credentials; with them
-// the host says so.
+// The host that a redirect leads to serves requests without credentials and refuses
+// requests with them.
 func TestRedirectAway(t *testing.T) {
 	p := newPulled(t, quaytest.WithTLS(), quaytest.WithQuirk("redirect-away", "/v2/**/blobs/*"))
 	resp, body, err := p.get(t, p.large, "bytes=0-9")

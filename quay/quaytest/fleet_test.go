@@ -69,7 +69,7 @@ func TestFleetHoldsWhatWasAskedFor(t *testing.T) {
 	}
 }
 
-// A fleet is there to be large: its repositories share what they can.
+// The repositories of a fleet share their tags, so a large fleet takes little memory.
 func TestFleetIsCheap(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 200,000 repositories")

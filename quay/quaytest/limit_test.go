@@ -16,7 +16,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// newHandler makes a handler that holds one public repository and one token.
+// newHandler returns a handler with one public repository and one token.
 func newHandler(t *testing.T, opts ...quaytest.Option) *quaytest.Handler {
 	t.Helper()
 	h, err := quaytest.NewHandler(harbour(), opts...)
@@ -47,7 +47,7 @@ const (
 	h1Address = "192.0.2.1:40000"
 )
 
-// ask sends a GET over a protocol from an address, without a socket.
+// ask sends a GET with a protocol version and a client address to a handler.
 func ask(h http.Handler, major int, address, target string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	r.ProtoMajor, r.RemoteAddr = major, address
@@ -144,7 +144,7 @@ func TestQuayLimitsByPath(t *testing.T) {
 	}
 }
 
-// Section 6: /api/, /v1/ and the catalog name the same zone.
+// Section 6: /api/, /v1/ and the catalog share a zone.
 func TestLocationsShareAZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler(t, quaytest.WithLimits(quaytest.QuayLimits()))
@@ -194,8 +194,8 @@ func TestLimitKeys(t *testing.T) {
 	}
 }
 
-// Section 6: the token endpoint's key is the Authorization header, and an
-// empty key is not limited.
+// Section 6: the token endpoint limits by Authorization header, and does not limit
+// requests without one.
 func TestTokenEndpointLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler(t, quaytest.WithLimits(quaytest.QuayLimits()))
@@ -221,8 +221,7 @@ func TestTokenEndpointLimits(t *testing.T) {
 	})
 }
 
-// A server that many addresses visit forgets those whose bucket is empty, and
-// only those.
+// The limiter drops the buckets that are empty, and no others.
 func TestLimitsHoldAmongManyAddresses(t *testing.T) {
 	limits, err := quaytest.ParseLimits("h1=0.001/2")
 	if err != nil {
@@ -243,7 +242,7 @@ func TestLimitsHoldAmongManyAddresses(t *testing.T) {
 func TestLimitsChangeInMidRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler(t, quaytest.WithQuirk("limits-after", "10s:h2=2/3"))
-		time.Sleep(time.Hour) // the run begins with its first request
+		time.Sleep(time.Hour) // the time runs from the first request
 		if got := passes(h, 500, 2, h1Address, listPath); got != 500 {
 			t.Errorf("%d of 500 passed before the limit", got)
 		}

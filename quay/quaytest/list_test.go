@@ -38,7 +38,7 @@ func (p listPage) names() []string {
 	return names
 }
 
-// listAll follows the cursor to the end.
+// listAll requests all pages of a listing.
 func listAll(t testing.TB, h http.Handler, query, token string) []string {
 	t.Helper()
 	var names []string
@@ -134,7 +134,7 @@ func TestListingParameters(t *testing.T) {
 		"namespace=alice&starred=1":         400,
 		"public=true&repo_kind=nonsense":    400,
 		"namespace=a%00b&public=true":       400,
-		"namespace=a%00b":                   200, // nothing is asked of the database
+		"namespace=a%00b":                   200, // the database is not asked
 		"public=true&repo_kind=application": 200,
 	} {
 		if w := request(h, http.MethodGet, "/api/v1/repository?"+query, ""); w.Code != want {
@@ -171,8 +171,8 @@ func TestLastModifiedFollowsTheClock(t *testing.T) {
 	}
 }
 
-// doc/quay-api.md section 1, "Paging": a cursor is bound to nothing but its
-// server and its age.
+// doc/quay-api.md section 1, "Paging": a cursor is valid on its server for some time,
+// whatever the query.
 func TestCursor(t *testing.T) {
 	now := recordedAt
 	h := recordedQuay(t, quaytest.WithClock(func() time.Time { return now }))
@@ -181,7 +181,7 @@ func TestCursor(t *testing.T) {
 		return list(t, h, query+"&next_page="+url.QueryEscape(cursor), "").names()[0]
 	}
 	const one, two = "harbourline/image-000", "harbourline/image-100"
-	// 11 is among the characters of the date: 50 seconds older, and else good.
+	// Character 11 is part of the date: the cursor is 50 seconds older and otherwise valid.
 	tampered := first.NextPage[:11] + "A" + first.NextPage[12:]
 	for _, c := range []struct {
 		what, cursor string

@@ -40,10 +40,10 @@ func TestManifestDetail(t *testing.T) {
 		t.Errorf("image: %+v", image)
 	}
 	for target, want := range map[string]int{
-		of("harbourline/read-only", "2025.1"):                     404, // the server has not its configuration
+		of("harbourline/read-only", "2025.1"):                     404, // the repository lacks the configuration
 		of("harbourline/multi-arch", "latest") + "/labels":        200,
-		of("harbourline/many-tags", "v1.7.0") + "/labels":         404, // nor this manifest
-		"/api/v1/repository/harbourline/plain/manifest/nonsense":  401, // a repository of that name
+		of("harbourline/many-tags", "v1.7.0") + "/labels":         404, // the repository lacks the manifest
+		"/api/v1/repository/harbourline/plain/manifest/nonsense":  401, // read as a repository of that name
 		"/api/v1/repository/harbourline/hidden/manifest/sha256:0": 401,
 	} {
 		if w := request(h, http.MethodGet, target, ""); w.Code != want {
@@ -58,9 +58,9 @@ func TestManifestDetail(t *testing.T) {
 	}
 }
 
-// Steps that made no layer have the empty one, a configuration counts only in
-// the repository that has it, and annotations are labels too
-// (image/oci/manifest.py of Quay's source).
+// Steps without a layer have the empty layer, a configuration counts only in the
+// repository that has it, and annotations are labels (image/oci/manifest.py of Quay's
+// source).
 func TestManifestDetailReadsTheConfiguration(t *testing.T) {
 	config := []byte(`{"history": [{"created_by": "one"}, {"created_by": "none", "empty_layer": true}, ` +
 		`{"created_by": "two", "created": "2026-01-02T03:04:05Z"}], "config": {"Labels": {"z": "{}", "a": "{", "": "no"}}}`)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// doc/quay-api.md section 5: the only way to tell a namespace without visible
-// repositories from none; section 3, "Detection", on the user route.
+// doc/quay-api.md section 5: the only way to distinguish a namespace without visible
+// repositories from a missing one. Section 3, "Detection": the user route.
 func TestNamespaces(t *testing.T) {
 	h := recordedQuay(t)
 	const nobody = `{"message": "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."}`

@@ -26,14 +26,14 @@ const (
 	layerSize   = 3164
 )
 
-// isDigest tells whether a digest is that of the bytes.
+// isDigest reports whether a digest is that of the bytes.
 func isDigest[D ~string](digest D, text []byte) bool {
 	sum := sha256.Sum256(text)
 	return string(digest) == "sha256:"+hex.EncodeToString(sum[:])
 }
 
-// A blob can be pulled from every repository that has it, though the dataset
-// spells it out for one only, and from no other: recording registry-blob.
+// A blob can be pulled from every repository that has it, though the dataset has the
+// content in one only, and from no other: recording registry-blob.
 func TestBlobs(t *testing.T) {
 	const shared = "sha256:08a9dbee35e5c8a4e299b111e46c04ead48aaa12786b36d21f5898df0f495b1c"
 	p := newPulling(t)
@@ -46,8 +46,8 @@ func TestBlobs(t *testing.T) {
 	if w := p.ask("GET", "/v2/harbourline/plain/blobs/"+shared); w.Code != 404 || errorCode(t, w) != "BLOB_UNKNOWN" {
 		t.Errorf("a blob of other repositories: %d %s", w.Code, w.Body)
 	}
-	// The headers of both modes, and the lifetimes that differ: recordings
-	// registry-blob and registry-blob-redirect.
+	// The headers of both kinds of storage: recordings registry-blob and
+	// registry-blob-redirect.
 	stored := newPulling(t, quaytest.WithObjectStorage())
 	for _, tt := range []struct {
 		p             *pulling
@@ -76,8 +76,8 @@ func TestBlobs(t *testing.T) {
 	}
 }
 
-// A synthetic blob has the digest of what is served, at any offset, and
-// survives a dataset's JSON form.
+// A synthetic blob has the digest of the served bytes, can be read from any offset, and
+// survives the file form of a dataset.
 func TestSyntheticBlob(t *testing.T) {
 	const size = 1<<20 + 7
 	blob := quaytest.SyntheticBlob("harbour/plain", size, 42)
@@ -118,9 +118,8 @@ func TestSyntheticBlob(t *testing.T) {
 	}
 }
 
-// The whole way over sockets: Quay's own client credentials stay behind when
-// a redirect leads to the storage, which is another host (doc/quay-api.md,
-// "Recorded").
+// A client follows the redirect to the storage, which is another host, without its
+// credentials (doc/quay-api.md, "Recorded").
 func TestStorageIsAnotherHost(t *testing.T) {
 	for name, opts := range protocols() {
 		t.Run(name, func(t *testing.T) {
@@ -170,8 +169,8 @@ func TestStorageIsAnotherHost(t *testing.T) {
 	}
 }
 
-// A signed URL is good for 600 s, for reading, on the storage's own host, and
-// without credentials beside the signature.
+// A signed URL is valid for 600 s, for GET, on the storage's own host, and without an
+// Authorization header.
 func TestStorageRefuses(t *testing.T) {
 	p := newPulling(t, quaytest.WithObjectStorage())
 	start := p.now
@@ -204,7 +203,7 @@ func TestStorageRefuses(t *testing.T) {
 		}
 	}
 	plain := newPulling(t)
-	if w := plain.ask("GET", signed); w.Code != 308 { // as any path that could be a repository's
+	if w := plain.ask("GET", signed); w.Code != 308 { // like any path that could be a repository's
 		t.Errorf("a server without object storage: %d, want 308", w.Code)
 	}
 }

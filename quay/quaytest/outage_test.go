@@ -13,7 +13,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// TestDatabaseRestarts: both APIs answer 500 with a page for a time, in mid run.
+// Both APIs answer 500 with a page for a time in mid run.
 func TestDatabaseRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler(t, quaytest.WithQuirk("database-restarts", "10s:2"))
@@ -35,7 +35,7 @@ func TestDatabaseRestarts(t *testing.T) {
 	})
 }
 
-// TestRefused: nobody listens for a time, in mid run, and connections break.
+// Nothing listens for a time in mid run, and connections break.
 func TestRefused(t *testing.T) {
 	for _, options := range [][]quaytest.Option{nil, {quaytest.WithTLS()}} {
 		s := newServer(t, append(options, quaytest.WithQuirk("refused", "300ms:1"))...)

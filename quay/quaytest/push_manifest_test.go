@@ -21,7 +21,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// TestPushIsSeenAtOnce: on both APIs, in the listing, and with its times.
+// A push shows at once on both APIs, in the listing, and in times.
 func TestPushIsSeenAtOnce(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p := newPushing(t, quaytest.WithClock(func() time.Time { return now }))
@@ -48,7 +48,8 @@ func TestPushIsSeenAtOnce(t *testing.T) {
 	contains(p.do("GET", "/v2/_catalog", nil).Body.String(), `destharbour/tools/new`)
 	p.want(200, one, "HEAD", "/v2/destharbour/tools/new/manifests/v1", nil, "Accept", ociManifestType)
 
-	// The tag moves: history, newest first, and no old row lives, at the same instant too.
+	// The tag moves: the history is newest first and has one live row, also for moves at the
+	// same instant.
 	two := p.image("destharbour/tools/new", "v1", "two")
 	contains(rest("/api/v1/repository/destharbour/tools/new/tag/?onlyActiveTags=true"), two)
 	if active := rest("/api/v1/repository/destharbour/tools/new/tag/?onlyActiveTags=true"); strings.Contains(active, one) {
@@ -74,7 +75,8 @@ func TestPushIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestPushByDigest: what has no tag is kept for an hour; with a subject, for good.
+// A manifest that is pushed by digest is kept for an hour, or for ever if it has a
+// subject.
 func TestPushByDigest(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p := newPushing(t, quaytest.WithClock(func() time.Time { return now }))
@@ -101,7 +103,7 @@ func TestPushByDigest(t *testing.T) {
 	p.want(200, "", "GET", "/v2/destharbour/open/manifests/"+sum(with), nil)
 }
 
-// TestManifestsThatAreRefused: with the reason where Quay puts it.
+// A refused manifest gets a reason in detail.message.
 func TestManifestsThatAreRefused(t *testing.T) {
 	p := newPushing(t)
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -152,13 +154,13 @@ func TestManifestsThatAreRefused(t *testing.T) {
 	if !strings.Contains(tags, `"is_manifest_list": true, "size": null`) || !strings.Contains(tags, `"is_sparse": false, "child_manifest_count": 1`) {
 		t.Errorf("the index: %s", tags)
 	}
-	// The index keeps its image when the image's own tag goes.
+	// The index keeps its image when the image's own tag is deleted.
 	p.want(202, "", "DELETE", "/v2/destharbour/app/manifests/v1", nil)
 	p.want(200, "", "GET", "/v2/destharbour/app/manifests/"+image, nil)
 }
 
-// TestDockerManifests: Quay looks into the configuration of a Docker image, and
-// wants a platform for each of a list (image/docker/schema2).
+// Quay checks the configuration of a Docker image, and requires a platform for each
+// manifest of a list (image/docker/schema2).
 func TestDockerManifests(t *testing.T) {
 	const single, list = "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"
 	p := newPushing(t)
@@ -194,7 +196,7 @@ func TestDockerManifests(t *testing.T) {
 	put(201, "OK", list, index(`, "platform": {"architecture": "amd64", "os": "linux"}`))
 }
 
-// FuzzPush holds that no request of a pusher makes the server fail.
+// FuzzPush checks that no request of a pusher makes the server fail.
 func FuzzPush(f *testing.F) {
 	p := newPushing(f, quaytest.WithPushLimit(1<<20))
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -225,7 +227,7 @@ func FuzzPush(f *testing.F) {
 	})
 }
 
-// TestSignaturesGoWithTheirImage: cosign's tags end with the last tag of the digest.
+// The tags that cosign names after a digest end with the last tag of the digest.
 func TestSignaturesGoWithTheirImage(t *testing.T) {
 	p := newPushing(t)
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -233,7 +235,7 @@ func TestSignaturesGoWithTheirImage(t *testing.T) {
 	signature := strings.Replace(image, ":", "-", 1) + ".sig"
 	p.image("destharbour/app", signature, "signature")
 	names := func() string { return p.do("GET", "/v2/destharbour/app/tags/list", nil).Body.String() }
-	p.image("destharbour/app", "v1", "one") // the same again
+	p.image("destharbour/app", "v1", "one") // the same image again
 	p.image("destharbour/app", "v2", "one")
 	p.want(202, "", "DELETE", "/v2/destharbour/app/manifests/v2", nil)
 	if !strings.Contains(names(), signature) {
@@ -245,7 +247,7 @@ func TestSignaturesGoWithTheirImage(t *testing.T) {
 	}
 }
 
-// TestPushWhileReading is for the race detector: many push, list and pull.
+// TestPushWhileReading is for the race detector: many clients push, list and pull.
 func TestPushWhileReading(t *testing.T) {
 	p := newPushing(t)
 	var wg sync.WaitGroup
@@ -282,7 +284,7 @@ func TestPushWhileReading(t *testing.T) {
 	}
 }
 
-// TestPushOverHTTP goes through a server, with a body in chunks.
+// TestPushOverHTTP pushes a body in chunks to a server.
 func TestPushOverHTTP(t *testing.T) {
 	s, err := quaytest.NewServer(pushDataset(), quaytest.WithTLS())
 	if err != nil {

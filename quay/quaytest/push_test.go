@@ -68,8 +68,8 @@ func newPushing(t testing.TB, opts ...quaytest.Option) *pushing {
 	return &pushing{t: t, h: h}
 }
 
-// do sends a request with the registry token that was granted last. Headers
-// are names and values in turn.
+// do sends a request with the registry token that was granted last. Headers are pairs of
+// names and values.
 func (p *pushing) do(method, target string, body []byte, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, bytes.NewReader(body))
 	r.Host, r.TLS = "quay.test:8443", &tls.ConnectionState{}
@@ -82,8 +82,8 @@ func (p *pushing) do(method, target string, body []byte, headers ...string) *htt
 	return w
 }
 
-// want sends a request, and checks the answer's status and that it has some
-// words in its body or headers.
+// want sends a request and checks that the answer has a status and, in its body or
+// headers, some words.
 func (p *pushing) want(status int, words, method, target string, body []byte, headers ...string) *httptest.ResponseRecorder {
 	p.t.Helper()
 	w := p.do(method, target, body, headers...)
@@ -93,8 +93,7 @@ func (p *pushing) want(status int, words, method, target string, body []byte, he
 	return w
 }
 
-// as gets a registry token, and returns what it grants: the actions of each
-// scope.
+// as requests a registry token and returns the actions that it grants on each scope.
 func (p *pushing) as(user, password string, scopes ...string) []string {
 	p.t.Helper()
 	target := "/v2/auth?service=quay.test:8443"
@@ -133,7 +132,7 @@ func (p *pushing) blob(repository string, b []byte) string {
 
 const ociManifestType, ociIndexType = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 
-// manifest makes a manifest of one layer.
+// manifest returns a manifest of one layer.
 func manifest(config, layer []byte, more string) []byte {
 	return fmt.Appendf(nil, `{"schemaVersion": 2, "mediaType": %q, "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": %q, "size": %d},
 	"layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": %q, "size": %d}]%s}`,
@@ -151,8 +150,8 @@ func (p *pushing) image(repository, tag, text string) string {
 	return sum(m)
 }
 
-// TestPushRecording plays recording registry-push. Its bodies are not in it, so
-// that each request gets one of the recorded kind, and digests differ.
+// TestPushRecording replays recording registry-push. The recording has no request
+// bodies: each request gets a body of the recorded kind, so digests differ.
 func TestPushRecording(t *testing.T) {
 	rec := readJSON[struct {
 		Exchanges []struct {
@@ -189,10 +188,10 @@ func TestPushRecording(t *testing.T) {
 		"an index of which one manifest is not there": sparse,
 	}
 	uploads := map[string]string{} // recorded to ours
-	var pushToken string           // of the first repository; the recorder kept it
+	var pushToken string           // of the first repository; the recording uses it to the end
 	for i, x := range rec.Exchanges {
 		target := ours.Replace(x.Request.Target)
-		// Some uploads were begun by a request that was not recorded.
+		// Requests that were not recorded began some of the uploads.
 		if at := strings.Index(target, "/blobs/uploads/"); at >= 0 {
 			id, _, _ := strings.Cut(target[at+len("/blobs/uploads/"):], "?")
 			if id != "" && uploads[id] == "" {
@@ -219,7 +218,7 @@ func TestPushRecording(t *testing.T) {
 			headers = append(headers, "Authorization", pushToken)
 		}
 		w := p.do(x.Request.Method, target, bodies[x.Note], headers...)
-		if strings.HasPrefix(x.Note, "a part that does not follow") { // it did, in part: the rest begins where it ended
+		if strings.HasPrefix(x.Note, "a part that does not follow") { // it overlapped in part: the rest begins where it ended
 			bodies["second part"] = blob[2500:]
 		}
 		got, want := w.Header(), x.Response.Headers

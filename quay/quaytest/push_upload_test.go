@@ -12,12 +12,12 @@ import (
 	"testing"
 )
 
-// TestPushRights: who may push where, as the token says.
+// The actions that a registry token grants on push, by caller.
 func TestPushRights(t *testing.T) {
 	const all = ":pull,push,*"
 	for _, c := range []struct{ user, password, scope, granted string }{
 		{pusher, "right", "destharbour/new" + all, "push,pull,*"},
-		{pusher, "right", "destharbour/open" + all, "pull"}, // a creator may make, not write
+		{pusher, "right", "destharbour/open" + all, "pull"}, // a creator may create repositories, not write to others
 		{pusher, "right", "imgharbour/new" + all, ""},
 		{pusher, "right", "alice/new" + all, ""},
 		{pusher, "right", "nobody/new" + all, ""},
@@ -26,7 +26,7 @@ func TestPushRights(t *testing.T) {
 		{"imgharbour+writer", "right", "destharbour/new" + all, ""},
 		{"alice", "right", "destharbour/new" + all, "push,pull,*"},
 		{"alice", "right", "destharbour/new:push", "push"},
-		{"alice", "right", "destharbour/new:pull", "pull"}, // and makes nothing
+		{"alice", "right", "destharbour/new:pull", "pull"}, // and creates nothing
 		{"alice", "right", "alice/a/b:push,pull", "push,pull"},
 		{"alice", "right", "destharbour/held" + all, "pull"},
 		{"$oauthtoken", reads, "destharbour/new" + all, "pull"},
@@ -56,8 +56,8 @@ func TestPushRights(t *testing.T) {
 	}
 }
 
-// TestUploads: parts, ranges, and what ends an upload (recording registry-push
-// and Quay's data/registry_model/blobuploader.py).
+// Parts, ranges, and the end of uploads (recording registry-push and Quay's
+// data/registry_model/blobuploader.py).
 func TestUploads(t *testing.T) {
 	p := newPushing(t)
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -72,7 +72,7 @@ func TestUploads(t *testing.T) {
 	p.want(400, "Invalid range header", "PATCH", at, data, "Content-Range", "bytes 0-3/13")
 	p.want(400, "Invalid range header", "PATCH", at, data, "Content-Range", "4-0")
 	p.want(202, "[0-3]", "PATCH", at, data[:4])
-	p.want(202, "[0-7]", "PATCH", at, data[2:], "Content-Range", "2-7") // what is there is not taken twice, nor what is beyond
+	p.want(202, "[0-7]", "PATCH", at, data[2:], "Content-Range", "2-7") // bytes before the part and beyond its range are ignored
 	p.want(204, "bytes=0-8", "GET", at, nil)
 	p.want(400, "Missing digest arg on monolithic upload", "PUT", at, nil)
 	p.want(201, sum(data), "PUT", at+"?digest="+sum(data), data[8:])
@@ -103,7 +103,7 @@ func TestUploads(t *testing.T) {
 	p.want(404, "BLOB_UPLOAD_UNKNOWN", "GET", strings.Replace(at, "/app/", "/other/", 1), nil)
 }
 
-// TestMounts: a blob comes from a repository that its pusher may read.
+// A blob is mounted from a repository that its pusher may read.
 func TestMounts(t *testing.T) {
 	p := newPushing(t)
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -113,7 +113,7 @@ func TestMounts(t *testing.T) {
 		p.want(status, "", "POST", "/v2/destharbour/two/blobs/uploads/?mount="+digest+"&from="+url.QueryEscape(from), nil)
 	}
 	p.as("alice", "right", "destharbour/two:pull,push")
-	mount(202, "destharbour/app") // the token does not name it
+	mount(202, "destharbour/app") // the token does not grant pull there
 	p.want(404, "BLOB_UNKNOWN", "GET", "/v2/destharbour/two/blobs/"+digest, nil)
 	p.as("alice", "right", "destharbour/two:pull,push", "destharbour/app:pull")
 	mount(202, "destharbour/none")
@@ -121,8 +121,7 @@ func TestMounts(t *testing.T) {
 	p.want(200, "", "HEAD", "/v2/destharbour/two/blobs/"+digest, nil)
 }
 
-// TestServerHostname: a Quay behind an alias names itself (doc/quay-api.md,
-// "Corrections/Uploads").
+// A Quay behind an alias uses its own name (doc/quay-api.md, "Corrections/Uploads").
 func TestServerHostname(t *testing.T) {
 	p := newPushing(t, quaytest.WithServerHostname("registry.test:5000"))
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -141,7 +140,7 @@ func TestServerHostname(t *testing.T) {
 	}
 }
 
-// TestPushLimit: what is pushed is bounded, and what is there counts once.
+// Pushed bytes are bounded, and equal blobs count once.
 func TestPushLimit(t *testing.T) {
 	p := newPushing(t, quaytest.WithPushLimit(1000))
 	p.as("alice", "right", "destharbour/app:pull,push")
@@ -153,7 +152,7 @@ func TestPushLimit(t *testing.T) {
 	at := start + p.do("POST", start, nil).Header().Get("Docker-Upload-UUID")
 	p.want(202, "", "PATCH", at, big[:300])
 	p.want(403, "DENIED", "PATCH", at, big)
-	p.want(404, "BLOB_UPLOAD_UNKNOWN", "PATCH", at, big) // the upload ended, its bytes are free
+	p.want(404, "BLOB_UPLOAD_UNKNOWN", "PATCH", at, big) // the upload ended and its bytes do not count
 	p.blob("destharbour/app", big[:400])
 	if _, err := quaytest.NewHandler(pushDataset(), quaytest.WithPushLimit(-1)); err == nil {
 		t.Error("a negative limit is taken")

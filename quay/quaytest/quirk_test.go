@@ -22,7 +22,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// statuses asks n times.
+// statuses sends n requests and returns their statuses.
 func statuses(h http.Handler, n int, target string) []int {
 	var got []int
 	for range n {
@@ -85,7 +85,7 @@ func TestOutageLastsFromTheFirstRequest(t *testing.T) {
 	})
 }
 
-// Recording outage-database: gunicorn's page.
+// Recording outage-database has gunicorn's page.
 func TestHTML500IsAsRecorded(t *testing.T) {
 	rec := readRecording(t, "outage-database")
 	h := newHandler(t, quaytest.WithQuirk("html-500", ""))
@@ -94,7 +94,7 @@ func TestHTML500IsAsRecorded(t *testing.T) {
 	}
 }
 
-// The page of a dead backend is Quay's own, as long as recorded.
+// The page of a dead backend is Quay's and has the recorded length.
 func TestHTML502IsAsRecorded(t *testing.T) {
 	w := request(newHandler(t, quaytest.WithQuirk("html-502", "")), http.MethodGet, listPath, "")
 	if w.Code != 502 || w.Body.Len() != 446 || w.Header().Get("Content-Type") != "text/html" {
@@ -257,7 +257,7 @@ func FuzzQuirk(f *testing.F) {
 		}
 		defer h.Close()
 		if name == "capacity" || name == "stall" {
-			return // which would wait
+			return // these wait
 		}
 		defer func() {
 			if r := recover(); r != nil && !errors.Is(r.(error), http.ErrAbortHandler) {

@@ -26,9 +26,9 @@ import (
 
 const recordings = "../testdata/recordings"
 
-// notAsked names the recordings, or single requests of them, that the
-// embedded server need not answer as recorded, and why.
-var notAsked = map[string]string{
+// notReplayed lists the recordings, or single requests of them, that the embedded server
+// need not answer as recorded, with the reasons.
+var notReplayed = map[string]string{
 	"outage-backend":  "an outage of the recorded machine; the quirks html-502 and outage play it",
 	"outage-database": "an outage of the recorded machine; the quirk html-500 plays it",
 	"outage-timeout":  "an outage of the recorded machine; the quirks stall and capacity play it",
@@ -66,7 +66,7 @@ func TestRecordings(t *testing.T) {
 		t.Fatalf("%d recordings, %v", len(files), err)
 	}
 	unused := map[string]bool{}
-	for name := range notAsked {
+	for name := range notReplayed {
 		unused[name] = true
 	}
 	for _, file := range files {
@@ -75,7 +75,7 @@ func TestRecordings(t *testing.T) {
 		}
 		rec := readJSON[recording](t, file)
 		delete(unused, rec.Name)
-		if notAsked[rec.Name] != "" {
+		if notReplayed[rec.Name] != "" {
 			continue
 		}
 		t.Run(rec.Name, func(t *testing.T) {
@@ -83,23 +83,23 @@ func TestRecordings(t *testing.T) {
 			for _, x := range rec.Exchanges {
 				name := rec.Name + " " + x.Request.Method + " " + x.Request.Target + " " + x.Request.Headers["Accept"]
 				delete(unused, name)
-				if notAsked[name] == "" {
+				if notReplayed[name] == "" {
 					p.play(t, x)
 				}
 			}
 		})
 	}
 	for name := range unused {
-		t.Errorf("notAsked has %q, which is not recorded", name)
+		t.Errorf("notReplayed has %q, which is not recorded", name)
 	}
 }
 
-// A player replays one recording and carries over what answers have that
-// later requests need: cursors, registry tokens, signed URLs.
+// A player replays a recording. It carries cursors, registry tokens and signed URLs from
+// answers to later requests.
 type player struct {
 	dataset *quaytest.Dataset
 	handler *quaytest.Handler
-	replace map[string]string // recorded to the embedded server's
+	replace map[string]string // recorded texts to those of the embedded server
 }
 
 func newPlayer(t *testing.T, rec recording) *player {
@@ -149,7 +149,7 @@ func (p *player) play(t *testing.T, x recorded) {
 	}
 }
 
-// ours puts the embedded server's texts in place of recorded ones.
+// ours replaces recorded texts by those of the embedded server.
 func (p *player) ours(s string) string {
 	for recorded, embedded := range p.replace {
 		s = strings.ReplaceAll(s, recorded, embedded)
@@ -160,8 +160,8 @@ func (p *player) ours(s string) string {
 	return s
 }
 
-// credentials gives "user:password" for the name that a recording has in its
-// place: see the README of the recordings.
+// credentials returns "user:password" for its placeholder in a recording: see the README
+// of the recordings.
 func (p *player) credentials(name string) string {
 	user, which, _ := strings.Cut(name, ":")
 	switch {
@@ -180,7 +180,7 @@ func (p *player) credentials(name string) string {
 	return user + ":" + which
 }
 
-// learn notes what stands for what in later requests.
+// learn records which texts to replace in later requests.
 func (p *player) learn(got *http.Response, x recorded) {
 	if to, err := url.Parse(got.Header.Get("Location")); err == nil && to.Host != "" {
 		if recorded, err := url.Parse(x.Response.Headers["location"]); err == nil {
@@ -190,7 +190,7 @@ func (p *player) learn(got *http.Response, x recorded) {
 	}
 }
 
-// header gives the part of a header that does not differ from server to server.
+// header returns the part of a header that is the same on every server.
 func (p *player) header(name, value string) string {
 	switch name {
 	case "content-type":
@@ -204,7 +204,7 @@ func (p *player) header(name, value string) string {
 		if err != nil {
 			return "broken: " + value
 		}
-		if to.Query().Has("X-Amz-Signature") { // bound to the storage's keys
+		if to.Query().Has("X-Amz-Signature") { // signed with the storage's keys
 			to.Scheme = ""
 			q := to.Query()
 			_, scope, _ := strings.Cut(q.Get("X-Amz-Credential"), "/")
@@ -221,7 +221,7 @@ func (p *player) header(name, value string) string {
 	return value
 }
 
-// body compares the bodies, and learns cursors from them.
+// body compares the bodies, and records cursors.
 func (p *player) body(got []byte, x recorded) string {
 	if x.Request.Method == http.MethodHead && len(got) > 0 {
 		return "an answer to HEAD has a body\n"
@@ -238,7 +238,7 @@ func (p *player) body(got []byte, x recorded) string {
 	default:
 		var recorded, embedded any
 		if json.Unmarshal([]byte(*want.Body), &recorded) != nil {
-			return "" // a page
+			return "" // an HTML page
 		}
 		if err := json.Unmarshal(got, &embedded); err != nil {
 			return fmt.Sprintf("body is not JSON: %v\n", err)
@@ -280,7 +280,7 @@ func checkToken(token string, x recorded) string {
 	return diff + cmp.Diff(x.Response.JWTPayload, got)
 }
 
-// neutral takes out of a body what differs from server to server: cursors,
+// neutral replaces the parts of a body that differ from server to server: cursors,
 // avatars, ids, and the host in an error's type.
 func neutral(body any) any {
 	switch v := body.(type) {

@@ -16,7 +16,7 @@ import (
 
 var linkForm = regexp.MustCompile(`^<(http://example\.com/[^>]+)>; rel="next"$`)
 
-// pages follows a listing of the registry to its end, and gives its pages.
+// pages requests all pages of a listing of the registry.
 func (p *pulling) pages(t *testing.T, target, field string, headers ...string) (pages [][]string) {
 	t.Helper()
 	for target != "" {
@@ -42,8 +42,8 @@ func (p *pulling) pages(t *testing.T, target, field string, headers ...string) (
 	return pages
 }
 
-// Tags are sorted by name, n is clamped to 0..100 and 100 without, last is
-// exclusive, and Link leads on: doc/quay-api.md section 5.
+// Tags are sorted by name, n is clamped to 0..100 with the default 100, last is
+// exclusive, and Link is the next page: doc/quay-api.md section 5.
 func TestRegistryTags(t *testing.T) {
 	p := newPulling(t)
 	const many = "/v2/harbourline/many-tags/tags/list"
@@ -88,8 +88,8 @@ func TestRegistryTags(t *testing.T) {
 	}
 }
 
-// The catalog has what the caller has rights of his own on, n is clamped to
-// 1..100, and Basic credentials are refused: section 5.
+// The catalog lists the repositories on which the caller has rights of its own, n is
+// clamped to 1..100, and Basic credentials are refused: section 5.
 func TestRegistryCatalog(t *testing.T) {
 	p := newPulling(t)
 	for _, tt := range []struct {

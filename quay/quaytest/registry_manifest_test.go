@@ -17,7 +17,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// Why a manifest is not there: doc/quay-api.md section 5.
+// The reasons of a missing manifest: doc/quay-api.md section 5.
 func TestManifestMissing(t *testing.T) {
 	p := newPulling(t)
 	for _, tt := range []struct{ target, code string }{
@@ -26,11 +26,11 @@ func TestManifestMissing(t *testing.T) {
 		{"/v2/harbourline/plain/manifests/LATEST", "MANIFEST_UNKNOWN"},
 		{"/v2/harbourline/all-deleted/manifests/2025.1", "TAG_EXPIRED"},
 		{"/v2/harbourline/all-expired/manifests/2025.1", "TAG_EXPIRED"},
-		{"/v2/harbourline/all-deleted/manifests/latest", "MANIFEST_UNKNOWN"}, // never was, beside one that has been
+		{"/v2/harbourline/all-deleted/manifests/latest", "MANIFEST_UNKNOWN"}, // this tag never existed
 		{"/v2/harbourline/hidden-tag/manifests/2025.1", "MANIFEST_UNKNOWN"},
-		// all its tags are gone
+		// all its tags have ended
 		{"/v2/harbourline/all-deleted/manifests/sha256:19c28c1f009715f8b1d8ba07b051e72666f3cb24f64c91bb5de94ad0cb88233f", "MANIFEST_UNKNOWN"},
-		// another repository's
+		// a manifest of another repository
 		{"/v2/harbourline/pushed/manifests/sha256:84e97400dc21b3778d4a624bc80c92d497f01f3a54483b95093f8e03e153525a", "MANIFEST_UNKNOWN"},
 	} {
 		w := p.ask("GET", tt.target, "Accept", anyType)
@@ -44,8 +44,7 @@ func TestManifestMissing(t *testing.T) {
 	}
 }
 
-// Every manifest comes as it was pushed: its text has its digest, by tag and
-// by digest, for GET and HEAD.
+// Every manifest is served as it was pushed, by tag and by digest, for GET and HEAD.
 func TestManifestIsExact(t *testing.T) {
 	p := newPulling(t)
 	for _, target := range []string{
@@ -69,8 +68,8 @@ func TestManifestIsExact(t *testing.T) {
 	}
 }
 
-// What is not in Accept is not served as it is: doc/quay-api.md section 5 and
-// "Recorded". Quay makes schema 1 of it, if it has the configuration.
+// A manifest whose type is not in Accept is converted to schema 1, if its repository has
+// the configuration: doc/quay-api.md section 5 and "Recorded".
 func TestManifestAccept(t *testing.T) {
 	const schema1 = "application/vnd.docker.distribution.manifest.v1+json"
 	const oci, index = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
@@ -85,7 +84,7 @@ func TestManifestAccept(t *testing.T) {
 		{"pushed", "application/vnd.docker.distribution.manifest.v2+json", schema1},
 		{"plain", "*/*", ""},
 		{"multi-arch", index, index},
-		{"multi-arch", oci, oci}, // that of linux on amd64
+		{"multi-arch", oci, oci}, // the manifest for linux/amd64
 		{"multi-arch", "application/json", schema1},
 	} {
 		w := p.ask("GET", "/v2/harbourline/"+tt.target+"/manifests/2025.1", "Accept", tt.accept)
@@ -109,8 +108,8 @@ func TestManifestAccept(t *testing.T) {
 	}
 }
 
-// A manifest whose own tags are gone can be had while an index that names it
-// has a live tag.
+// A manifest whose own tags have ended can be pulled while an index that names it has a
+// live tag.
 func TestManifestOfIndex(t *testing.T) {
 	const index, child = "sha256:aa", "sha256:bb"
 	end := time.Unix(1_750_000_000, 0)
@@ -137,8 +136,8 @@ func TestManifestOfIndex(t *testing.T) {
 	}
 }
 
-// Referrers without an artifact type have that of their configuration, and
-// those whose subject is another manifest do not count.
+// A referrer without an artifact type has the type of its configuration. A manifest with
+// another subject is not listed.
 func TestReferrers(t *testing.T) {
 	d := harbour()
 	subject := `"subject": {"digest": "sha256:` + zeros + `"}`

@@ -19,7 +19,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A pulling is a handler with the recorded dataset, and its clock.
+// A pulling is a handler of the recorded dataset with a clock.
 type pulling struct {
 	*quaytest.Handler
 	now time.Time
@@ -37,7 +37,7 @@ func newPulling(t testing.TB, opts ...quaytest.Option) *pulling {
 	return p
 }
 
-// ask sends a request without a socket. Headers are names and values by turns.
+// ask sends a request to the handler. Headers are pairs of names and values.
 func (p *pulling) ask(method, target string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -60,7 +60,7 @@ func scopes(names ...string) string {
 	return "/v2/auth?" + q.Encode()
 }
 
-// token gets a registry token, and the names that it grants pull on.
+// token requests a registry token and returns the names that it grants pull on.
 func (p *pulling) token(t *testing.T, authorization string, names ...string) (bearer string, granted []string) {
 	t.Helper()
 	var headers []string
@@ -93,7 +93,7 @@ func (p *pulling) token(t *testing.T, authorization string, names ...string) (be
 	return "Bearer " + body.Token, granted
 }
 
-// errorCode gives the code of an error in shape D.
+// errorCode returns the code of an error in shape D.
 func errorCode(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var body struct {
@@ -112,7 +112,7 @@ const (
 	password = "${password:alice}"
 )
 
-// Which credentials open what: doc/quay-api.md section 5, "/v2/auth".
+// What each kind of credentials grants: doc/quay-api.md section 5, "/v2/auth".
 func TestRegistryTokenGrants(t *testing.T) {
 	p := newPulling(t)
 	asked := []string{"harbourline/plain", "harbourline/private-one", "harbourline/private-shared", "harbourline/none", "nobody/none", "closedharbour/secret-0", "plain"}
@@ -137,7 +137,7 @@ func TestRegistryTokenGrants(t *testing.T) {
 	}
 }
 
-// One scope that is not good refuses the whole request: section 5.
+// One malformed scope refuses the whole request: section 5.
 func TestRegistryTokenRefusals(t *testing.T) {
 	p := newPulling(t)
 	good := "scope=repository:harbourline/plain:pull"
@@ -169,8 +169,8 @@ func TestRegistryTokenRefusals(t *testing.T) {
 	}
 }
 
-// Public repositories need no token, private ones one that names them:
-// section 5; "Recorded": a token for one repository reads public ones.
+// Public repositories need no token, private ones need a token that names them (section
+// 5). A token for one repository reads public ones ("Recorded").
 func TestRegistryBearer(t *testing.T) {
 	p := newPulling(t)
 	named, _ := p.token(t, basic(alice, password), "harbourline/private-one", "harbourline/gone")
@@ -187,7 +187,7 @@ func TestRegistryBearer(t *testing.T) {
 		{private, named, 200},
 		{private, other, 401},
 		{gone, "", 401},
-		{gone, named, 404}, // an owner's token is granted what there is not
+		{gone, named, 404}, // an owner's token grants pull on a missing repository
 		{gone, other, 401},
 		{plain, basic(alice, password), 401},
 		{plain, "Bearer ${alice-repo-read}", 401},
@@ -209,7 +209,7 @@ func TestRegistryBearer(t *testing.T) {
 	if w := p.ask("GET", gone, "Authorization", named); errorCode(t, w) != "NAME_UNKNOWN" {
 		t.Errorf("missing repository: %s, want NAME_UNKNOWN", w.Body)
 	}
-	// A token for another service is given, and of no use.
+	// A token for another service is issued, and refused when it is used.
 	for service, words := range map[string]string{"&service=other.example": "Audience doesn't match", "": `Token is missing the \"aud\" claim`} {
 		w := p.ask("GET", "/v2/auth?scope=repository:harbourline/plain:pull"+service)
 		var answer struct{ Token string }
@@ -226,8 +226,8 @@ func TestRegistryBearer(t *testing.T) {
 	}
 }
 
-// A token repeats its names and has to fit a header line of 8 KiB: that is
-// some fifty names of 20 characters (section 5).
+// A token repeats its names and must fit a header line of 8 KiB, which is some fifty
+// names of 20 characters (section 5).
 func TestRegistryTokenLength(t *testing.T) {
 	p := newPulling(t)
 	var names []string
@@ -242,8 +242,8 @@ func TestRegistryTokenLength(t *testing.T) {
 	}
 }
 
-// A token lives 3600 s, with 30 s of grace for clocks that differ; then it is
-// refused in shape B: sections 3 and 5.
+// A token is valid for 3600 s and 30 s of skew, and then refused in shape B: sections 3
+// and 5.
 func TestRegistryTokenLapses(t *testing.T) {
 	p := newPulling(t)
 	start := p.now
@@ -280,7 +280,7 @@ func TestRegistryQuirks(t *testing.T) {
 	}
 }
 
-// Paths that are none of the registry's, and methods it does not take.
+// Paths without a route, and methods that a route does not have.
 func TestRegistryRoutes(t *testing.T) {
 	p := newPulling(t)
 	digest := "sha256:" + zeros
@@ -293,7 +293,7 @@ func TestRegistryRoutes(t *testing.T) {
 		{"GET", "/v2", 308, "Location", "http://example.com/v2/"},
 		{"GET", "/v2/harbourline//plain/tags/list?n=1", 308, "Location", "http://example.com/v2/harbourline/plain/tags/list?n=1"},
 		{"GET", "/v2/harbourline%2Fplain/tags/list", 200, "Content-Type", "application/json"},
-		{"GET", "/v2/plain/tags/list", 401, "WWW-Authenticate", // a name of one part is the library's
+		{"GET", "/v2/plain/tags/list", 401, "WWW-Authenticate", // a name of one part is in the namespace library
 			`Bearer realm="http://example.com/v2/auth",service="example.com",scope="repository:library/plain:pull"`},
 		{"GET", "/v2/harbourline", 404, "Content-Type", "text/html; charset=utf-8"},
 		{"GET", "/v2/tags/list", 404, "Content-Type", "text/html; charset=utf-8"},
@@ -324,7 +324,7 @@ func TestRegistryRoutes(t *testing.T) {
 	}
 }
 
-// FuzzRegistry holds that no request makes the server fail.
+// FuzzRegistry checks that no request makes the server fail.
 func FuzzRegistry(f *testing.F) {
 	p := newPulling(f, quaytest.WithObjectStorage())
 	f.Add("/v2/harbourline/pushed/manifests/2025.1", "", anyType, "")

@@ -16,7 +16,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A released is a server with a release, and what was pulled from it.
+// A released is a handler with a release, and the blobs that were pulled from it.
 type released struct {
 	*pulling
 	t     *testing.T
@@ -35,7 +35,7 @@ func newReleased(t *testing.T, n int, opts quaytest.ReleaseOptions) (*released, 
 	return &released{pulling: &pulling{Handler: h}, t: t, blobs: map[string][]byte{}}, d
 }
 
-// A wireDescriptor, wireManifest: what a client reads.
+// wireDescriptor and wireManifest are the parts that a client reads.
 type wireDescriptor struct {
 	MediaType, Digest string
 	Size              int64
@@ -50,7 +50,7 @@ type wireManifest struct {
 	Subject                 wireDescriptor
 }
 
-// manifest pulls a manifest, and all the blobs it names.
+// manifest pulls a manifest and all blobs that it names.
 func (r *released) manifest(repository, reference string) (wireManifest, string) {
 	r.t.Helper()
 	w := r.ask("GET", "/v2/"+repository+"/manifests/"+reference, "Accept", anyType)
@@ -73,8 +73,7 @@ func (r *released) manifest(repository, reference string) (wireManifest, string)
 	return m, digest
 }
 
-// image checks that an image is what its manifest and configuration say, and
-// that its layers can be unpacked.
+// image checks an image against its manifest and configuration, and unpacks its layers.
 func (r *released) image(m wireManifest, architecture string) {
 	r.t.Helper()
 	var config struct {
@@ -107,8 +106,7 @@ func (r *released) image(m wireManifest, architecture string) {
 	}
 }
 
-// Every image can be pulled and unpacked, and the bytes are those that
-// BlobBytes tells.
+// Every image can be pulled and unpacked, and BlobBytes returns their bytes.
 func TestReleaseCanBePulled(t *testing.T) {
 	r, d := newReleased(t, 7, quaytest.ReleaseOptions{Base: 20_000, Group: 10_000, Groups: 3, Own: 5_000})
 	groups := map[string]int{}
@@ -132,7 +130,7 @@ func TestReleaseCanBePulled(t *testing.T) {
 	}
 }
 
-// The sets that benchmarks use are as large as they are said to be.
+// The releases that benchmarks use have the documented sizes.
 func TestReleaseSizes(t *testing.T) {
 	for _, c := range []struct {
 		n            int
@@ -150,7 +148,7 @@ func TestReleaseSizes(t *testing.T) {
 	}
 }
 
-// What is attached to images: signatures, SBOMs, and other platforms.
+// Signatures, SBOMs and other platforms of images.
 func TestReleaseAttachments(t *testing.T) {
 	r, d := newReleased(t, 4, quaytest.ReleaseOptions{Namespace: "yard", Tag: "v2", Base: 5_000, Group: 4_000, Own: 3_000,
 		Signed: 2, Referrers: 3, Index: 4})
@@ -205,7 +203,7 @@ func TestReleaseAttachments(t *testing.T) {
 	}
 }
 
-// A layer of a tar survives a dataset's JSON form, and can be read from any
+// A layer with a tar survives the file form of a dataset, and can be read from any
 // offset.
 func TestSyntheticLayer(t *testing.T) {
 	layer := quaytest.SyntheticLayer("harbour/plain", "data", 10_000, 7)

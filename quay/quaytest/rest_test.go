@@ -17,7 +17,7 @@ import (
 // recordedAt is when most of the recordings were made.
 var recordedAt = time.Unix(1795446130, 0)
 
-// recordedQuay gives a handler with the recorded server's contents and clock.
+// recordedQuay returns a handler with the recorded server's content and clock.
 func recordedQuay(t testing.TB, opts ...quaytest.Option) *quaytest.Handler {
 	t.Helper()
 	opts = append([]quaytest.Option{quaytest.WithClock(func() time.Time { return recordedAt })}, opts...)
@@ -29,7 +29,7 @@ func recordedQuay(t testing.TB, opts ...quaytest.Option) *quaytest.Handler {
 	return h
 }
 
-// request sends a request with an Authorization header, "" for none.
+// request sends a request with an Authorization header, or without one if that is "".
 func request(h http.Handler, method, target, authorization string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = "quay.test"
@@ -41,7 +41,8 @@ func request(h http.Handler, method, target, authorization string) *httptest.Res
 	return w
 }
 
-// get asks with a token of the dataset, "" for none, and decodes the answer.
+// get sends a request with a token of the dataset, or without one if that is "", and
+// decodes the answer.
 func get[T any](t testing.TB, h http.Handler, target, token string) (v T) {
 	t.Helper()
 	if token != "" {
@@ -136,7 +137,7 @@ func TestPaths(t *testing.T) {
 		{"OPTIONS", "/api/v1/repository/harbourline/plain/tag/", 200, page, ""},
 		{"DELETE", "/api/v1/repository/harbourline/plain/tag/", 405, document, ""},
 		{"POST", "/api/v1/users/alice", 405, document, ""},
-		// The web interface's pages refuse as in recording registry-blob.
+		// Pages of the web interface refuse methods as in recording registry-blob.
 		{"POST", "/api/v1/nonsense", 405, page, ""},
 		{"DELETE", "/api/v1/repository/harbourline/plain/", 405, page, ""},
 		{"OPTIONS", "/api/v1/nonsense/", 200, page, ""},
@@ -154,8 +155,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A change is refused with an application token too: the embedded server
-// stores nothing.
+// A change is refused with an application token, too: the REST API is read-only.
 func TestChangesAreRefused(t *testing.T) {
 	w := request(recordedQuay(t), http.MethodDelete, "/api/v1/repository/harbourline/plain", "Bearer ${alice-repo-admin}")
 	if w.Code != 503 || !strings.Contains(w.Body.String(), `"is_readonly": true`) {
@@ -201,7 +201,7 @@ func TestBrowsersMustShowAScript(t *testing.T) {
 	}
 }
 
-// Quirks that the REST API plays: see quaytest.Quirks for their facts.
+// Quirks of the REST API.
 func TestRESTQuirks(t *testing.T) {
 	const tags = "/api/v1/repository/harbourline/plain/tag/"
 	for _, c := range []struct {

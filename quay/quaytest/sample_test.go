@@ -65,7 +65,7 @@ func TestSampleIsWhatItSays(t *testing.T) {
 	}
 }
 
-// Whatever a tag leads to is there, under its right digest.
+// Everything that a tag leads to can be pulled and has the right digest.
 func TestSampleCanBePulled(t *testing.T) {
 	d := quaytest.SampleDataset()
 	h := sampleHandler(t)

@@ -10,16 +10,16 @@ import (
 	"testing"
 )
 
-// TestSchema1 converts images whose histories are unlike the recorded one's
-// (recording registry-manifest has the bytes of one; the rules are of
-// image/oci/manifest.py and image/oci/config.py).
+// TestSchema1 converts images with other histories than the recorded image (recording
+// registry-manifest has the bytes of that one; the rules are from image/oci/manifest.py
+// and image/oci/config.py).
 func TestSchema1(t *testing.T) {
 	layer := []byte("layer")
 	for _, c := range []struct {
 		config  string
 		layers  int // of the answer
 		leaf    string
-		message string // of a refusal
+		message string // of the error
 	}{
 		{`{"os":"linux","author":"me","history":[{"created_by":"a","author":"a"},{"created_by":"ENV é","empty_layer":true}]}`, 2,
 			`{"os": "linux", "author": "me", "id": "ID", "parent": "ID", "throwaway": true, "container_config": {"Cmd": ["ENV \u00e9"]}, "Size": 32}`, ""},

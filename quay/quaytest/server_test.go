@@ -35,12 +35,12 @@ func protocols() map[string][]quaytest.Option {
 	return map[string][]quaytest.Option{"HTTP1": nil, "HTTP2": {quaytest.WithTLS()}}
 }
 
-// address gives a server's host and port.
+// address returns a server's host and port.
 func address(s *quaytest.Server) string {
 	return s.URL()[strings.LastIndex(s.URL(), "/")+1:]
 }
 
-// read asks a server for a body that must come whole, with 200.
+// read requests a path of a server, which must answer 200 with a whole body.
 func read(t *testing.T, s *quaytest.Server, target string) string {
 	t.Helper()
 	resp, err := s.Client().Get(s.URL() + target)
@@ -158,7 +158,7 @@ func TestConnectionCarries1000Requests(t *testing.T) {
 
 func TestCloseFinishesWhatIsBeingWritten(t *testing.T) {
 	d := harbour()
-	d.Repositories[0].Description = strings.Repeat("x", 16<<20) // more than sockets hold
+	d.Repositories[0].Description = strings.Repeat("x", 16<<20) // more than socket buffers hold
 	for name, opts := range protocols() {
 		t.Run(name, func(t *testing.T) {
 			s, err := quaytest.NewServer(d, opts...)
@@ -175,7 +175,7 @@ func TestCloseFinishesWhatIsBeingWritten(t *testing.T) {
 				defer close(closed)
 				s.Close()
 			}()
-			for refused := false; !refused; { // until Close is at work
+			for refused := false; !refused; { // until Close has closed the listener
 				conn, err := net.Dial("tcp", address(s))
 				if refused = err != nil; !refused {
 					conn.Close()
@@ -189,8 +189,7 @@ func TestCloseFinishesWhatIsBeingWritten(t *testing.T) {
 	}
 }
 
-// A client that reads nothing, one that waits, one that is idle and one that
-// never asks do not hold Close up.
+// Close does not wait for clients that read nothing, wait, are idle, or send no request.
 func TestCloseIsPrompt(t *testing.T) {
 	d := harbour()
 	d.Repositories[0].Description = strings.Repeat("x", 16<<20)
@@ -217,7 +216,7 @@ func TestCloseIsPrompt(t *testing.T) {
 			if d := time.Since(start); d > 5*time.Second {
 				t.Errorf("Close took %v", d)
 			}
-			s.Close() // a second time does nothing
+			s.Close() // does nothing the second time
 		})
 	}
 }

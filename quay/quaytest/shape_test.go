@@ -21,7 +21,7 @@ func readRecording(t *testing.T, name string) recording {
 	return readJSON[recording](t, recordings+"/"+name+".json")
 }
 
-// took measures f in the bubble's time.
+// took returns how long f takes in the bubble's time.
 func took(f func()) time.Duration {
 	start := time.Now()
 	f()
@@ -57,7 +57,7 @@ func TestDateIsTheServersClock(t *testing.T) {
 	}
 }
 
-// All answers share the bandwidth: two at once take as long as two in a row.
+// Answers share the bandwidth: two at once take as long as two in a row.
 func TestByteRateIsShared(t *testing.T) {
 	d := harbour()
 	d.Repositories[0].Description = strings.Repeat("x", 200_000)
@@ -145,8 +145,8 @@ func TestTooLongIsRefusedAsRecorded(t *testing.T) {
 	}
 }
 
-// Section 6: the application server takes a request line of 4094 bytes, its
-// end not counted, on both APIs. Object storage is another host.
+// Section 6: on both APIs the application server accepts a request line of 4094 bytes
+// without the line end. Object storage is another host.
 func TestRequestLineOfTheApplicationServer(t *testing.T) {
 	h := newHandler(t, quaytest.WithObjectStorage())
 	const more = len("GET  HTTP/1.1")

@@ -117,7 +117,7 @@ func TestStatsCountsWhoLeft(t *testing.T) {
 	}
 }
 
-// A shortWriter is a connection that breaks after ten bytes of a body.
+// A shortWriter breaks after ten bytes of a body.
 type shortWriter struct{ http.ResponseWriter }
 
 func (w shortWriter) Write(p []byte) (int, error) { return min(len(p), 10), io.ErrClosedPipe }

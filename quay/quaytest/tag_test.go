@@ -48,7 +48,7 @@ func TestTagParameters(t *testing.T) {
 	h := recordedQuay(t)
 	for _, c := range []struct {
 		repository, query string
-		want              string // names; + for more to come
+		want              string // names, and + if there are more
 	}{
 		{"harbourline/plain", "", "latest 2025.1 2024.2"},
 		{"harbourline/plain", "limit=2", "latest 2025.1+"},
@@ -117,13 +117,13 @@ func TestTagParameters(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", query, w.Code, want)
 		}
 	}
-	// Rights come before the form of the query.
+	// Rights are checked before the query.
 	if w := request(h, http.MethodGet, "/api/v1/repository/harbourline/private-one/tag/?limit=x", ""); w.Code != 401 {
 		t.Errorf("private with a wrong limit: status %d", w.Code)
 	}
 }
 
-// doc/quay-api.md section 2, "Body": a tag is alive until its end.
+// doc/quay-api.md section 2, "Body": a tag is live until its end.
 func TestTagsLiveByTheClock(t *testing.T) {
 	end := time.UnixMilli(2_000_000)
 	d := &quaytest.Dataset{
@@ -173,7 +173,7 @@ func TestRepositoriesMayShareTags(t *testing.T) {
 	}
 }
 
-// doc/quay-api.md section 2, is_sparse: an index of which a child is missing.
+// doc/quay-api.md section 2, is_sparse: an index with a missing child.
 func TestSparseIndex(t *testing.T) {
 	d := recordedDataset(t)
 	for i, m := range d.Manifests {
@@ -207,8 +207,8 @@ func TestRepositoryDetailWithoutTags(t *testing.T) {
 	}
 }
 
-// doc/quay-api.md section 5: the detail shows 500 live tags at most, and says
-// what the caller may do.
+// doc/quay-api.md section 5: the detail has at most 500 live tags, and the rights of the
+// caller.
 func TestRepositoryDetail(t *testing.T) {
 	d := recordedDataset(t)
 	r := quaytest.Repository{Namespace: "alice", Name: "crowded", Public: true}
