@@ -158,7 +158,7 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 // What a run of one kind has staged when it is killed is nothing to the other
 // kind, and there for the next run of its own.
 func TestKindsOfArchivesAreStagedApart(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	index, plain := f.named("nova-compute"), f.named("keystone")
 	amd64 := f.staged(index, "amd64")
 	amd64.Sparse = true
@@ -172,7 +172,7 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "all.tar")
 			to := opened(t, test.killed, file)
-			if _, err := f.bring(t.Context(), to, test.first); err != nil {
+			if _, err := f.copyImage(t.Context(), to, test.first); err != nil {
 				t.Fatal(err)
 			}
 			if err := to.Close(); err != nil {

@@ -43,7 +43,7 @@ func needSkopeo(t *testing.T) {
 
 func TestSkopeoReadsOCIArchives(t *testing.T) {
 	needSkopeo(t)
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "some.tar")
 	images := append(f.plain()[:3], f.named("nova-compute"))
 	f.run(opened(t, destination.OCIArchive, file), images...)
@@ -67,7 +67,7 @@ func TestSkopeoReadsOCIArchives(t *testing.T) {
 
 // compressed makes an image whose layers are compressed, as nearly all are, and
 // the same otherwise.
-func (f *fleet) compressed(i mirror.Image) mirror.Image {
+func (f *imageSet) compressed(i mirror.Image) mirror.Image {
 	f.t.Helper()
 	m, err := manifest.Parse(f.manifests[i.Digest].MediaType, f.content[i.Digest])
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *fleet) compressed(i mirror.Image) mirror.Image {
 
 func TestSkopeoReadsDockerArchives(t *testing.T) {
 	needSkopeo(t)
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "some.tar")
 	images := append(f.plain()[:2], f.compressed(f.named("keystone")))
 	f.run(opened(t, toDockerArchive, file), images...)

@@ -24,7 +24,7 @@ import (
 )
 
 func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	f.run(opened(t, destination.OCIArchive, file), f.images...)
 	files := unpack(t, file)
@@ -46,7 +46,7 @@ func TestOCIArchiveIsALayoutOfAllImages(t *testing.T) {
 }
 
 func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	for name, open := range map[string]opener{"oci": destination.OCIArchive, "docker": toDockerArchive} {
 		one, two := filepath.Join(t.TempDir(), "one.tar"), filepath.Join(t.TempDir(), "two.tar")
 		images := f.plain()
@@ -61,7 +61,7 @@ func TestArchivesOfTheSameImagesAreTheSame(t *testing.T) {
 }
 
 func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	f.run(opened(t, destination.OCIArchive, file), f.images...)
 	before, err := os.Stat(file)
@@ -85,7 +85,7 @@ func TestArchiveOnceMoreFetchesNothing(t *testing.T) {
 }
 
 func TestArchiveIsAddedTo(t *testing.T) {
-	older, f := sampleFleet(t, "2024.2"), sampleFleet(t, quaytest.SampleTag)
+	older, f := newImageSet(t, "2024.2"), newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	older.run(opened(t, destination.OCIArchive, file), older.images...)
 	held := map[digest.Digest]bool{}
@@ -113,7 +113,7 @@ func TestArchiveIsAddedTo(t *testing.T) {
 // A run that fails of one image leaves an archive with the others, and its
 // staging folder, from where the next run goes on.
 func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	to := opened(t, destination.OCIArchive, file)
 	bad := f.named("keystone")
@@ -126,7 +126,7 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.bring(t.Context(), to, f.staged(f.named("glance-api"))); err != nil {
+	if _, err := f.copyImage(t.Context(), to, f.staged(f.named("glance-api"))); err != nil {
 		t.Fatal(err)
 	}
 	const complete = false
@@ -152,10 +152,10 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 
 // A run that was killed before Finish has its images in the staging folder.
 func TestArchiveGoesOnFromStaging(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	to := opened(t, destination.OCIArchive, file)
-	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+	if _, err := f.copyImage(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
 	if err := to.Close(); err != nil {
@@ -174,7 +174,7 @@ func TestArchiveGoesOnFromStaging(t *testing.T) {
 
 // Has and Wants look at what is in the archive, and not at its names alone.
 func TestDamagedArchiveIsRepaired(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	image := f.named("glance-api")
 	f.run(opened(t, destination.OCIArchive, file), image)
@@ -203,7 +203,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	}
 	to := opened(t, destination.OCIArchive, file)
 	apart := f.image(mirror.Image{Host: "quay.example", Repository: "stackfleet/apart", Tag: "1"}, f.add(ocispec.MediaTypeImageConfig, []byte(`{}`)))
-	if _, err := f.bring(t.Context(), to, f.staged(apart)); err != nil {
+	if _, err := f.copyImage(t.Context(), to, f.staged(apart)); err != nil {
 		t.Fatal(err)
 	}
 	left, err := to.Finish(t.Context(), true)
@@ -241,7 +241,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 }
 
 func TestArchiveRefusesWhatIsNone(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	dir := t.TempDir()
 	oci, docker := filepath.Join(dir, "oci.tar"), filepath.Join(dir, "docker.tar")
 	f.run(opened(t, destination.OCIArchive, oci), f.named("glance-api"))
@@ -292,10 +292,10 @@ func TestArchiveIsOneProcessAtATime(t *testing.T) {
 }
 
 func TestArchiveEndsWithItsContext(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	to := opened(t, destination.OCIArchive, file)
-	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+	if _, err := f.copyImage(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -313,10 +313,10 @@ func TestArchiveEndsWithItsContext(t *testing.T) {
 }
 
 func TestArchiveThatCannotBeReplaced(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	to := opened(t, destination.OCIArchive, file)
-	if _, err := f.bring(t.Context(), to, f.staged(f.images[0])); err != nil {
+	if _, err := f.copyImage(t.Context(), to, f.staged(f.images[0])); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Join(file, "full"), 0o755); err != nil {
@@ -332,7 +332,7 @@ func TestArchiveThatCannotBeReplaced(t *testing.T) {
 
 // A sparse index lacks images on purpose; another one must have all.
 func TestArchiveOfASparseIndex(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "one.tar")
 	image := f.named("nova-compute")
 	for name, annotations := range map[string]map[string]string{
@@ -342,7 +342,7 @@ func TestArchiveOfASparseIndex(t *testing.T) {
 		to := opened(t, destination.OCIArchive, file)
 		s := f.staged(image, "amd64")
 		s.Root.Annotations = annotations
-		_, err := f.bring(t.Context(), to, s)
+		_, err := f.copyImage(t.Context(), to, s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,8 +44,8 @@ func zstded(t *testing.T, content string) []byte {
 	return w.EncodeAll([]byte(content), nil)
 }
 
-// A berth makes one image for a docker archive.
-type berth struct {
+// A loadTest describes one image for a docker archive.
+type loadTest struct {
 	config     string // "%" stands for the diff_ids
 	configType string
 	layerType  string
@@ -54,7 +54,7 @@ type berth struct {
 	tars       []string // what the layers hold
 }
 
-func (b berth) image(f *fleet, i mirror.Image) mirror.Image {
+func (b loadTest) image(f *imageSet, i mirror.Image) mirror.Image {
 	diffs := b.diffs
 	if diffs == nil {
 		for _, content := range b.tars {
@@ -88,43 +88,43 @@ func (b berth) image(f *fleet, i mirror.Image) mirror.Image {
 // Docker load stops at the first image that it refuses, so each such image fails by
 // itself, and the archive has the others. The next run is the same.
 func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
-	f := sampleFleet(t, "2025.1")
+	f := newImageSet(t, "2025.1")
 	one, two := tarText("one"), tarText("two")
 	z := gzipped(t, one)
 	good := [][]byte{z}
 	tars := []string{one}
 	file := filepath.Join(t.TempDir(), "all.tar")
 	bad := map[string]struct {
-		berth
+		loadTest
 		want string
 	}{
-		"empty-config":  {berth{config: `{}`, layers: good, tars: tars}, "no rootfs"},
-		"no-json":       {berth{config: `plain text`, layers: good}, "no JSON"},
-		"null":          {berth{config: `null`, layers: good}, "no rootfs"},
-		"array":         {berth{config: `[]`, layers: good}, "it is of JSON type array, and no object"},
-		"other-json":    {berth{config: `{"rootfs":"layers"}`, layers: good}, "RootFS cannot be string"},
-		"created":       {berth{config: `{"created":"yesterday","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "no JSON"},
-		"freebsd":       {berth{config: `{"os":"freebsd","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "freebsd"},
-		"history":       {berth{config: `{"history":[{},{}],"rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "history"},
-		"few":           {berth{layers: [][]byte{z, gzipped(t, two)}, tars: tars}, "1 diff_ids, for 2 layers"},
-		"many":          {berth{layers: good, tars: []string{one, two}}, "2 diff_ids, for 1 layers"},
-		"wrong":         {berth{layers: good, tars: []string{two}}, "unpacks to"},
-		"no-digest":     {berth{layers: good, diffs: []string{"md5:0"}}, "SHA-256"},
-		"no-tar":        {berth{layers: [][]byte{[]byte(`{"critical":{}}`)}, tars: []string{`{"critical":{}}`}}, "tar"},
-		"no-tar-gzip":   {berth{layers: [][]byte{gzipped(t, "text")}, tars: []string{"text"}}, "tar"},
-		"half-gzip":     {berth{layers: [][]byte{z[:len(z)-12]}, tars: tars}, "unpacked"},
-		"half-tar":      {berth{layers: [][]byte{gzipped(t, one[:513])}, tars: []string{one[:513]}}, "tar"},
-		"half-zstd":     {berth{layers: [][]byte{zstded(t, one)[:20]}, tars: tars}, "unpacked"},
-		"xz":            {berth{layers: [][]byte{[]byte("\xfd7zXZ\x00rest")}, tars: tars}, "xz"},
-		"manifest":      {berth{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "no layer"},
-		"signature":     {berth{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "no layer"},
-		"no-manifest":   {berth{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "no layer"},
-		"skippable":     {berth{layers: [][]byte{[]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00")}, tars: tars}, "unpacked"},
-		"encrypted":     {berth{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
-		"octet-no-json": {berth{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
-		"wasm":          {berth{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
+		"empty-config":  {loadTest{config: `{}`, layers: good, tars: tars}, "no rootfs"},
+		"no-json":       {loadTest{config: `plain text`, layers: good}, "no JSON"},
+		"null":          {loadTest{config: `null`, layers: good}, "no rootfs"},
+		"array":         {loadTest{config: `[]`, layers: good}, "it is of JSON type array, and no object"},
+		"other-json":    {loadTest{config: `{"rootfs":"layers"}`, layers: good}, "RootFS cannot be string"},
+		"created":       {loadTest{config: `{"created":"yesterday","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "no JSON"},
+		"freebsd":       {loadTest{config: `{"os":"freebsd","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "freebsd"},
+		"history":       {loadTest{config: `{"history":[{},{}],"rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "history"},
+		"few":           {loadTest{layers: [][]byte{z, gzipped(t, two)}, tars: tars}, "1 diff_ids, for 2 layers"},
+		"many":          {loadTest{layers: good, tars: []string{one, two}}, "2 diff_ids, for 1 layers"},
+		"wrong":         {loadTest{layers: good, tars: []string{two}}, "unpacks to"},
+		"no-digest":     {loadTest{layers: good, diffs: []string{"md5:0"}}, "SHA-256"},
+		"no-tar":        {loadTest{layers: [][]byte{[]byte(`{"critical":{}}`)}, tars: []string{`{"critical":{}}`}}, "tar"},
+		"no-tar-gzip":   {loadTest{layers: [][]byte{gzipped(t, "text")}, tars: []string{"text"}}, "tar"},
+		"half-gzip":     {loadTest{layers: [][]byte{z[:len(z)-12]}, tars: tars}, "unpacked"},
+		"half-tar":      {loadTest{layers: [][]byte{gzipped(t, one[:513])}, tars: []string{one[:513]}}, "tar"},
+		"half-zstd":     {loadTest{layers: [][]byte{zstded(t, one)[:20]}, tars: tars}, "unpacked"},
+		"xz":            {loadTest{layers: [][]byte{[]byte("\xfd7zXZ\x00rest")}, tars: tars}, "xz"},
+		"manifest":      {loadTest{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "no layer"},
+		"signature":     {loadTest{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "no layer"},
+		"no-manifest":   {loadTest{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "no layer"},
+		"skippable":     {loadTest{layers: [][]byte{[]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00")}, tars: tars}, "unpacked"},
+		"encrypted":     {loadTest{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
+		"octet-no-json": {loadTest{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
+		"wasm":          {loadTest{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
 	}
-	fine := map[string]berth{
+	fine := map[string]loadTest{
 		"gzip":        {layers: good, tars: tars},
 		"zstd":        {layerType: ocispec.MediaTypeImageLayerZstd, layers: [][]byte{zstded(t, one)}, tars: tars},
 		"plain":       {layerType: ocispec.MediaTypeImageLayer, layers: [][]byte{[]byte(two)}, tars: []string{two}},
@@ -143,14 +143,14 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		to := opened(t, toDockerArchive, file)
 		for name, test := range bad {
 			i := test.image(f, mirror.Image{Host: "quay.example", Repository: "bad/" + name, Tag: "1"})
-			if _, err := f.bring(t.Context(), to, f.staged(i)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "oci-archive") {
+			if _, err := f.copyImage(t.Context(), to, f.staged(i)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "oci-archive") {
 				t.Errorf("%s: error is %v, and does not say %q and what to do", name, err, test.want)
 			}
 		}
 		var images []mirror.Image
 		for name, b := range fine {
 			i := b.image(f, mirror.Image{Host: "quay.example", Repository: "good/" + name, Tag: "1"})
-			if _, err := f.bring(t.Context(), to, f.staged(i)); err != nil {
+			if _, err := f.copyImage(t.Context(), to, f.staged(i)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			images = append(images, i)

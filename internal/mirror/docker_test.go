@@ -54,7 +54,7 @@ func loaded(t *testing.T, files map[string][]byte) []loadable {
 }
 
 func TestDockerArchiveIsLoadable(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	images := f.plain()
 	f.run(opened(t, toDockerArchive, file), images...)
@@ -83,7 +83,7 @@ func TestDockerArchiveIsLoadable(t *testing.T) {
 
 // One image with several names is there once, and one without a tag has none.
 func TestDockerArchiveNames(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	image, other, bare := f.named("glance-api"), f.named("glance-api"), f.named("keystone")
 	other.Tag = "latest"
@@ -103,7 +103,7 @@ func TestDockerArchiveNames(t *testing.T) {
 }
 
 func TestDockerArchiveOfAnIndex(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
 	image := f.named("nova-compute")
 	to := opened(t, toDockerArchive, file)
@@ -125,7 +125,7 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 	}
 	one := f.staged(image, "arm64")
 	one.Sparse = true
-	if _, err := f.bring(t.Context(), to, one); err != nil {
+	if _, err := f.copyImage(t.Context(), to, one); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(finish(t.Context(), to), to.Close()); err != nil {
@@ -151,7 +151,7 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 }
 
 func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
-	f := sampleFleet(t, quaytest.SampleTag)
+	f := newImageSet(t, quaytest.SampleTag)
 	config := f.staged(f.named("keystone")).Blobs[0]
 	name := mirror.Image{Host: "quay.example", Repository: "stackfleet/thing", Tag: "1"}
 	const helm, foreign = "application/vnd.cncf.helm.config.v1+json", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -161,7 +161,7 @@ func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "all.tar")
 		to := opened(t, toDockerArchive, file)
-		if _, err := f.bring(t.Context(), to, f.staged(image)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "oci-archive") {
+		if _, err := f.copyImage(t.Context(), to, f.staged(image)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "oci-archive") {
 			t.Errorf("error is %v, and does not say %q and what to do", err, want)
 		}
 		if err := errors.Join(finish(t.Context(), to), to.Close()); err != nil {
@@ -172,7 +172,7 @@ func TestDockerArchiveRefusesWhatIsNoImage(t *testing.T) {
 	to := opened(t, toDockerArchive, filepath.Join(t.TempDir(), "all.tar"))
 	odd := f.named("keystone")
 	odd.Repository += "-" // a name on a Quay, and none in docker
-	if _, err := f.bring(t.Context(), to, f.staged(odd)); err == nil || !strings.Contains(err.Error(), odd.Repository) {
+	if _, err := f.copyImage(t.Context(), to, f.staged(odd)); err == nil || !strings.Contains(err.Error(), odd.Repository) {
 		t.Errorf("a name that docker does not read: %v", err)
 	}
 	if to.KeepsReferrers() {

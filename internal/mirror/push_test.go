@@ -301,7 +301,7 @@ func TestPushFetchesAfterAll(t *testing.T) {
 
 // Many commits at once, of images whose blobs nobody took, upload each once.
 func TestPushUploadsOnceAmongMany(t *testing.T) {
-	p, f := newPort(t), sampleFleet(t, quaytest.SampleTag)
+	p, f := newPort(t), newImageSet(t, quaytest.SampleTag)
 	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")
 	if err != nil {
 		t.Fatal(err)

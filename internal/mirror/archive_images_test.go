@@ -27,19 +27,19 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A fleet is content to copy: that of an embedded Quay's dataset, at hand.
-type fleet struct {
+// An imageSet has the images of a dataset of the embedded Quay in memory.
+type imageSet struct {
 	t         *testing.T
 	manifests map[digest.Digest]ocispec.Descriptor
 	content   map[digest.Digest][]byte
 	images    []mirror.Image
 }
 
-// sampleFleet has the images of a tag of the sample organization.
-func sampleFleet(t *testing.T, tag string) *fleet {
+// newImageSet returns the images of a tag of the sample organization.
+func newImageSet(t *testing.T, tag string) *imageSet {
 	t.Helper()
 	data := quaytest.SampleDataset()
-	f := &fleet{t: t, manifests: map[digest.Digest]ocispec.Descriptor{}, content: map[digest.Digest][]byte{}}
+	f := &imageSet{t: t, manifests: map[digest.Digest]ocispec.Descriptor{}, content: map[digest.Digest][]byte{}}
 	for _, m := range data.Manifests {
 		f.add(m.MediaType, []byte(m.Content))
 	}
@@ -64,7 +64,7 @@ func sampleFleet(t *testing.T, tag string) *fleet {
 }
 
 // add adds a manifest, or with a media type of none a blob.
-func (f *fleet) add(mediaType string, content []byte) ocispec.Descriptor {
+func (f *imageSet) add(mediaType string, content []byte) ocispec.Descriptor {
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
 	f.content[d.Digest] = content
 	if manifest.IsManifest(mediaType) {
@@ -74,7 +74,7 @@ func (f *fleet) add(mediaType string, content []byte) ocispec.Descriptor {
 }
 
 // image makes an image with these blobs and adds it under a name.
-func (f *fleet) image(i mirror.Image, config ocispec.Descriptor, layers ...ocispec.Descriptor) mirror.Image {
+func (f *imageSet) image(i mirror.Image, config ocispec.Descriptor, layers ...ocispec.Descriptor) mirror.Image {
 	f.t.Helper()
 	content, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: layers,
@@ -87,7 +87,7 @@ func (f *fleet) image(i mirror.Image, config ocispec.Descriptor, layers ...ocisp
 }
 
 // named returns the image of a repository of the sample.
-func (f *fleet) named(name string) mirror.Image {
+func (f *imageSet) named(name string) mirror.Image {
 	f.t.Helper()
 	for _, i := range f.images {
 		if i.Repository == quaytest.SampleOrganization+"/"+name {
@@ -99,7 +99,7 @@ func (f *fleet) named(name string) mirror.Image {
 }
 
 // plain are the images that are no index.
-func (f *fleet) plain() []mirror.Image {
+func (f *imageSet) plain() []mirror.Image {
 	return slices.DeleteFunc(slices.Clone(f.images), func(i mirror.Image) bool {
 		return manifest.IsIndex(f.manifests[i.Digest].MediaType)
 	})
@@ -107,7 +107,7 @@ func (f *fleet) plain() []mirror.Image {
 
 // staged tells what an image is made of. With only, an index has just those of
 // its images.
-func (f *fleet) staged(i mirror.Image, only ...string) destination.Staged {
+func (f *imageSet) staged(i mirror.Image, only ...string) destination.Staged {
 	f.t.Helper()
 	s := destination.Staged{Image: i, Root: f.manifests[i.Digest]}
 	var walk func(d ocispec.Descriptor)
@@ -133,7 +133,7 @@ func (f *fleet) staged(i mirror.Image, only ...string) destination.Staged {
 }
 
 // parsed returns the manifests of an image.
-func (f *fleet) parsed(s destination.Staged) map[digest.Digest]manifest.Manifest {
+func (f *imageSet) parsed(s destination.Staged) map[digest.Digest]manifest.Manifest {
 	f.t.Helper()
 	all := map[digest.Digest]manifest.Manifest{}
 	for _, d := range s.Manifests {
@@ -146,9 +146,9 @@ func (f *fleet) parsed(s destination.Staged) map[digest.Digest]manifest.Manifest
 	return all
 }
 
-// bring does for an image what a copy does. It returns the bytes of blobs that
+// copyImage does for an image what a copy does. It returns the bytes of blobs that
 // had to be fetched, 0 when the image was there.
-func (f *fleet) bring(ctx context.Context, to destination.Destination, s destination.Staged) (fetched int64, err error) {
+func (f *imageSet) copyImage(ctx context.Context, to destination.Destination, s destination.Staged) (fetched int64, err error) {
 	there, err := has(ctx, to, s.Image)
 	if there || err != nil {
 		return 0, err
@@ -189,7 +189,7 @@ func (f *fleet) bring(ctx context.Context, to destination.Destination, s destina
 	return fetched, err
 }
 
-func (f *fleet) fetch(ctx context.Context, to destination.Destination, s destination.Staged, d ocispec.Descriptor) (int64, error) {
+func (f *imageSet) fetch(ctx context.Context, to destination.Destination, s destination.Staged, d ocispec.Descriptor) (int64, error) {
 	staged, err := to.Staging().Has(ctx, d)
 	if err != nil {
 		return 0, err
@@ -205,7 +205,7 @@ func (f *fleet) fetch(ctx context.Context, to destination.Destination, s destina
 }
 
 // run copies images to a destination, finishes and closes it.
-func (f *fleet) run(to destination.Destination, images ...mirror.Image) (fetched int64) {
+func (f *imageSet) run(to destination.Destination, images ...mirror.Image) (fetched int64) {
 	f.t.Helper()
 	var all []destination.Staged
 	for _, i := range images {
@@ -215,10 +215,10 @@ func (f *fleet) run(to destination.Destination, images ...mirror.Image) (fetched
 }
 
 // runStaged does the same with images some of whose platforms were chosen.
-func (f *fleet) runStaged(to destination.Destination, images ...destination.Staged) (fetched int64) {
+func (f *imageSet) runStaged(to destination.Destination, images ...destination.Staged) (fetched int64) {
 	f.t.Helper()
 	for _, s := range images {
-		n, err := f.bring(f.t.Context(), to, s)
+		n, err := f.copyImage(f.t.Context(), to, s)
 		if err != nil {
 			f.t.Fatalf("%s: %v", s.Reference(), err)
 		}
