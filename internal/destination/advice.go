@@ -17,7 +17,7 @@ import (
 const maxAdvised = 6
 
 // ChoiceAdvice says how to choose one image of an index: by a platform that no other
-// image has, or else by digest. repository is HOST/NAMESPACE/NAME.
+// image has, or else by its digest. repository is HOST/NAMESPACE/NAME.
 func ChoiceAdvice(repository string, children []ocispec.Descriptor) string {
 	var platforms, digests []string
 	images := manifest.Images(children)

@@ -1,6 +1,23 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+// Package destination stores images: in an OCI image layout, in an archive (oci-archive
+// or docker-archive), or in a registry.
+//
+// A mirror.Copier fetches blobs into the staging layout of a Destination, puts them to
+// the destination, and commits an image when all of its blobs are there. A kill at any
+// time leaves each image as it was before or as it is after, never in between. What a
+// destination has, and which referrers it got, is found out by Has.
+//
+// Every destination has the same rules:
+//
+//   - An error concerns one image, unless it is a *DiskError.
+//   - Nothing is removed, truncated or renamed that quayside has not made.
+//   - An image without a Record may lack referrers, and the next run looks for them.
+//   - Room is counted before anything is written, for a dry run and for a copy alike.
+//
+// Its neighbours: layout and ocitar keep files, registry speaks to servers, mirror
+// decides what is copied and when.
 package destination
 
 import (

@@ -10,11 +10,10 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A DiskError is an error of the disk that images are copied to: of the staging
-// layout, or of a file of the destination. It ends the whole Copy, because no
-// other image would fare better. Whoever writes to that disk marks the error at
-// once. Nothing else shows whose it is: an *fs.PathError, or a full disk, may as
-// well come from a file of credentials or from a program that supplies these.
+// A DiskError is an error of the disk that images are copied to: of the staging layout,
+// or of a file of the destination. It ends the whole Copy, because no other image would
+// succeed. The code that writes to that disk marks the error. The type of an error is not
+// enough: an *fs.PathError, or a full disk, may come from a file of credentials.
 type DiskError struct{ Err error }
 
 // Error returns the text of Err.
@@ -23,8 +22,8 @@ func (e *DiskError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// StagingError marks the error of a call to the staging layout, unless only one blob is
-// affected.
+// StagingError marks the error of a call to the staging layout as a DiskError, unless it
+// concerns one blob only.
 func StagingError(err error) error {
 	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
 		return err

@@ -15,19 +15,19 @@ import (
 
 // An Image is one image to copy, as discovery found it. A plain value.
 type Image struct {
-	// Host is that of its registry: host, or host:port.
+	// Host is the registry's host, or host:port.
 	Host string
 	// Repository is namespace/name.
 	Repository string
-	// Tag is its name there; "" when it is known by digest alone.
+	// Tag is "" if the image is known by its digest only.
 	Tag string
-	// Digest is what the tag stands for. "" asks the registry, which a Quay
+	// Digest is the digest of the tag. If it is "", the registry is asked, which a Quay
 	// counts as a pull (doc/quay-api.md section 5).
 	Digest digest.Digest
 }
 
-// Reference names the image: host/namespace/name:tag, or
-// host/namespace/name@digest when it has no tag. A layout keeps it by this name.
+// Reference returns host/namespace/name:tag, or host/namespace/name@digest for an image
+// without a tag. A layout uses it as the name of the image.
 func (i Image) Reference() string {
 	if i.Tag == "" {
 		return i.Host + "/" + i.Repository + "@" + i.Digest.String()
@@ -35,28 +35,26 @@ func (i Image) Reference() string {
 	return i.Host + "/" + i.Repository + ":" + i.Tag
 }
 
-// check refuses what cannot be an image's name, before it becomes a URL or an
-// entry of an index. What comes here was checked before; a report may have
-// been edited since.
+// Validate returns an error if the fields cannot be an image's name, before they become a
+// URL or an entry of an index. A report that is read may have been edited.
 func (i Image) Validate() error {
 	namespace, name, _ := strings.Cut(i.Repository, "/")
 	switch {
 	case i.Host == "" || strings.ContainsAny(i.Host, "/@ ") || strings.ContainsFunc(i.Host, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("image %q: %q is no registry's host", i.Reference(), i.Host)
+		return fmt.Errorf("image %q: %q is not a host", i.Reference(), i.Host)
 	case ref.ValidNamespace(namespace) != nil || ref.ValidRepository(name) != nil:
-		return fmt.Errorf("image %q: %q is no repository: want namespace/name", i.Reference(), i.Repository)
+		return fmt.Errorf("image %q: %q is not a repository: want namespace/name", i.Reference(), i.Repository)
 	case i.Tag == "" && i.Digest == "":
-		return fmt.Errorf("image %q: has neither tag nor digest", i.Reference())
+		return fmt.Errorf("image %q: it has neither tag nor digest", i.Reference())
 	case i.Tag != "" && ref.ValidTag(i.Tag) != nil:
-		return fmt.Errorf("image %q: %q is no tag", i.Reference(), i.Tag)
+		return fmt.Errorf("image %q: %q is not a tag", i.Reference(), i.Tag)
 	case i.Digest != "" && i.Digest.Validate() != nil:
-		return fmt.Errorf("image %q: %q is no digest", i.Reference(), i.Digest)
+		return fmt.Errorf("image %q: %q is not a digest", i.Reference(), i.Digest)
 	}
 	return nil
 }
 
-// parseReference reads what Reference gives. Host and repository part at the
-// first slash, whatever the host looks like.
+// ParseReference reads what Reference returns. The host ends at the first slash.
 func ParseReference(s string) (Image, error) {
 	var i Image
 	rest := ""

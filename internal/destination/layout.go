@@ -13,18 +13,17 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// ToLayout copies into an image layout that many images share: blobs are staged
-// where they stay. An image is an entry with its full reference for a name
-// (Image.Reference).
+// Layout returns a destination that is an image layout: blobs are staged where they stay.
+// The name of an image's entry is its full reference (Image.Reference).
 //
-// What is attached is an entry of its own, which keeps it from being collected:
-// host/namespace/name:sha256-....sig for what cosign keeps in a tag, as it is
-// called at the source, and host/namespace/name@sha256:... for a referrer. Tools
-// find the referrers of a layout by the subjects of what its index lists, whatever its
-// name; an index under a fallback tag, as registries have, would have to be
-// read, changed and written for each, and gives the reader nothing more.
+// A referrer gets an entry of its own, so that it is not collected:
+// host/namespace/name:sha256-....sig for what cosign keeps in a tag, and
+// host/namespace/name@sha256:... for any other. Tools find the referrers in a layout by
+// the subjects of the manifests that its index lists, whatever their names are. An index
+// under a fallback tag, as registries have, would have to be read, changed and written
+// for each referrer, and would not help those tools.
 //
-// The layout is the caller's, and Close leaves it open.
+// The layout belongs to the caller, and Close leaves it open.
 func Layout(l *layout.Layout) Destination { return layoutDestination{l: l} }
 
 type layoutDestination struct {
@@ -62,15 +61,15 @@ func (s layoutDestination) hasBlob(ctx context.Context, d ocispec.Descriptor) (b
 	return there, StagingError(err)
 }
 
-// NeedsBlob reports whether the blob is not there.
+// NeedsBlob reports whether the blob is missing.
 func (s layoutDestination) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
 	return !there, StagingError(err)
 }
 
-// Commit enters the image, after what is attached to it, and with a record of that
-// if all of it could be had: a kill in between loses neither, as an image without
-// a record is looked at again.
+// Commit adds the image to the index, after its referrers, and with a record if all
+// referrers could be copied. A kill in between loses nothing: an image without a record
+// is examined again.
 func (s layoutDestination) Commit(ctx context.Context, st Staged) error {
 	for _, a := range st.Attached {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}

@@ -9,48 +9,46 @@ import (
 	"strings"
 )
 
-// A Rename is what --map asks for: it gives the repository that an image of a
-// repository (namespace/name, at the source) has beneath the destination's
-// prefix. "" says that it has no rule for it, and the destination's own way of
-// naming holds.
+// A Rename returns the repository, beneath the destination's prefix, for the images of a
+// repository of the source (namespace/name), as --map asks for. It returns "" if it has
+// no rule.
 type Rename func(repository string) string
 
-// maxName bounds a repository name, in bytes; what registries take.
+// maxName is the maximal length of a repository name that registries accept, in bytes.
 const maxName = 255
 
-// repositoryName is what registries take for a repository: the grammar of the
-// reference in distribution, which is narrower than that of a Quay.
+// repositoryName is the grammar of repository names in distribution, which is narrower
+// than that of a Quay.
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
-// checkRepository tells what is wrong with the name of a repository.
+// checkRepository returns why registries do not accept the name of a repository.
 func checkRepository(name string) error {
 	if len(name) > maxName {
-		return fmt.Errorf("repository name %.40q... has %d characters, and registries take %d", name, len(name), maxName)
+		return fmt.Errorf("repository name %.40q... has %d characters, and registries accept %d", name, len(name), maxName)
 	}
 	if !repositoryName.MatchString(name) {
-		return fmt.Errorf("%q is no repository name: it has lower-case letters and digits, parted by \".\", \"_\", \"-\" and \"/\"", name)
+		return fmt.Errorf("%q is not a repository name: use lower-case letters and digits, separated by \".\", \"_\", \"-\" and \"/\"", name)
 	}
 	return nil
 }
 
-// ValidPrefix checks what comes before the names of repositories at a registry.
+// ValidPrefix returns an error if a prefix of repository names is not valid.
 func ValidPrefix(prefix string) error { return checkRepository(prefix) }
 
-// ParseRename reads rules of the form FROM=TO; the first that fits an image
-// wins. FROM is a repository (namespace/name), or the beginning of one and a
-// star, which stands for the rest, slashes too. TO is the name beneath the
-// destination's prefix; a star in it becomes that rest:
+// ParseRename reads rules of the form FROM=TO. The first rule that matches an image
+// applies. FROM is a repository (namespace/name), or the beginning of one and a star,
+// which matches the rest, including slashes. TO is the name beneath the destination's
+// prefix. A star in TO becomes that rest:
 //
 //	kolla/nova-api=nova               one repository
 //	kolla/*=mirror/openstack-*        kolla/nova-api becomes mirror/openstack-nova-api
 //	*=all/*                           keeps the namespace: kolla/nova-api becomes all/kolla/nova-api
 //
-// A star on one side only is refused, as many images would get one name, and so
-// are two rules without one that give two repositories one name. Each
-// TO is checked with a rest of one letter; whether it is a name with the rest
-// that an image brings is known when the image comes, and is that image's
-// error. Errors quote the rule and are errors of usage. No rules give a Rename
-// that has no rule for anything.
+// A star on one side only is refused, because many images would get the same name. Two
+// rules without a star must not give two repositories the same name. Whether TO is a
+// valid name with the rest of an image's name is checked when the image comes, and fails
+// that image. Errors quote the rule. Without rules, the Rename has no rule for any
+// repository.
 func ParseRename(rules []string) (Rename, error) {
 	parsed := make([]renameRule, 0, len(rules))
 	for _, text := range rules {
@@ -73,7 +71,7 @@ func ParseRename(rules []string) (Rename, error) {
 	}, nil
 }
 
-// shareTarget refuses two repositories that get one name.
+// shareTarget refuses two rules that give two repositories the same name.
 func shareTarget(rules []renameRule) error {
 	from := map[string]string{}
 	for _, r := range rules {
@@ -81,7 +79,7 @@ func shareTarget(rules []renameRule) error {
 			continue
 		}
 		if first, ok := from[r.to]; ok && first != r.from {
-			return fmt.Errorf("map rules %q and %q give two repositories one name: give one of them another",
+			return fmt.Errorf("map rules %q and %q give two repositories the same name: change one of them",
 				first+"="+r.to, r.from+"="+r.to)
 		}
 		from[r.to] = r.from
@@ -89,7 +87,7 @@ func shareTarget(rules []renameRule) error {
 	return nil
 }
 
-// A renameRule is one FROM=TO. With a star, from is what stands before it.
+// A renameRule is a rule FROM=TO. With a star, from is what stands before the star.
 type renameRule struct {
 	from, to string
 	star     bool
@@ -110,7 +108,7 @@ func parseRule(text string) (renameRule, error) {
 	case n == 1 && !star:
 		return renameRule{}, fmt.Errorf("%q has a star and %q has none", to, from)
 	case n == 0 && star:
-		return renameRule{}, fmt.Errorf("%q has a star and %q has none: many images would get one name", from, to)
+		return renameRule{}, fmt.Errorf("%q has a star and %q has none: many images would get the same name", from, to)
 	}
 	for _, side := range []string{from, to} {
 		if err := checkRepository(strings.Replace(side, "*", "x", 1)); err != nil {
@@ -120,7 +118,7 @@ func parseRule(text string) (renameRule, error) {
 	return renameRule{prefix, to, star}, nil
 }
 
-// apply gives the new name, if the rule is for the repository.
+// apply returns the new name, if the rule matches the repository.
 func (r renameRule) apply(repository string) (string, bool) {
 	if !r.star {
 		return r.to, repository == r.from

@@ -11,27 +11,27 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// What the index entry of an image records, in a layout and in an oci-archive.
-// Other tools pass over annotations that they do not know.
+// Annotations of the index entry of an image, in a layout and in an oci-archive. Other
+// tools ignore them.
 const (
-	// annotationAttached lists what was attached to the image when all of it was
-	// copied: names of tags, and digests of referrers, separated by spaces, or
-	// nothingAttached. An entry without it may lack signatures.
+	// annotationAttached lists the referrers that were copied with the image: names of
+	// tags, and digests, separated by spaces, or nothingAttached. An entry without this
+	// annotation may lack signatures.
 	annotationAttached = "dev.quayside.attached"
-	// annotationAttachedTo lists the manifests whose attachments were looked for, when
-	// some images of the index were left out.
+	// annotationAttachedTo lists the manifests whose referrers were looked for, if some
+	// images of the index were left out.
 	annotationAttachedTo = "dev.quayside.attached.to"
 
 	nothingAttached = "none"
 )
 
-// A record says that a run has copied all that was attached to an image. Where
-// there is none, something may be missing: signatures were lost in an outage,
-// were not wanted, or another tool or an older version has copied the image. The
-// next run looks for them again (doc/adr/0018-signatures-are-remembered.md).
+// A Record says that a run has copied all referrers of an image. Without one, some may be
+// missing: signatures were lost in an outage or were not requested, or another tool or an
+// older version copied the image. The next run looks for them again
+// (doc/adr/0018-signatures-are-remembered.md).
 type Record struct {
 	Attached []string        // names of tags, and digests of referrers
-	To       []digest.Digest // the manifests that were asked about; nil: all of the image
+	To       []digest.Digest // the manifests whose referrers were looked for; nil: all of the image
 }
 
 // Covers reports whether the referrers of all these manifests were looked for. Without
@@ -45,7 +45,7 @@ func (r *Record) Covers(manifests []ocispec.Descriptor) bool {
 	})
 }
 
-// Equal reports whether two records say the same; either may be nil.
+// Equal reports whether two records are equal; either may be nil.
 func (r *Record) Equal(other *Record) bool {
 	if r == nil || other == nil {
 		return r == other
@@ -53,7 +53,7 @@ func (r *Record) Equal(other *Record) bool {
 	return slices.Equal(r.Attached, other.Attached) && slices.Equal(r.To, other.To)
 }
 
-// annotate writes a record into annotations.
+// annotate adds a record to annotations.
 func (r *Record) annotate(annotations map[string]string) {
 	if r == nil {
 		return
@@ -71,7 +71,7 @@ func (r *Record) annotate(annotations map[string]string) {
 	}
 }
 
-// annotated reads the record of an index entry, or returns nil.
+// recordOf returns the record of an index entry, or nil.
 func recordOf(d ocispec.Descriptor) *Record {
 	attached := strings.Fields(d.Annotations[annotationAttached])
 	if len(attached) == 0 {
@@ -90,7 +90,8 @@ func recordOf(d ocispec.Descriptor) *Record {
 	return r
 }
 
-// images are what a record lists, by the names that they have beside the image.
+// images returns the referrers that a record lists, by the names that they have in a
+// layout.
 func (r *Record) images(of Image) (all []Image) {
 	for _, name := range r.Attached {
 		i := Image{Host: of.Host, Repository: of.Repository, Tag: name}

@@ -19,22 +19,21 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// maxRecords bounds a file of records, in bytes: some 50,000 images.
+// maxRecords is the maximal size of a file of records, in bytes: about 50,000 images.
 const maxRecords = 16 << 20
 
-// records are the records of a registry, which has no place for them: a file of
-// the user's. An image that is not in it is looked at again, so that a file that
-// is lost or cannot be read costs requests, and no signature. Safe for concurrent
-// use.
+// records are the records of the images in a registry, which has no place for them: a
+// file of the user's. An image that is not in the file is examined again, so that a file
+// that is lost or unreadable costs requests, and no signature. Safe for concurrent use.
 type records struct {
-	file string // "": they last as long as this process
+	file string // "": none
 
 	mu      sync.Mutex
 	all     map[string]recordJSON  // by the image's name at the registry
 	changed map[string]*recordJSON // in this run; nil: removed
 }
 
-// recordJSON is one of them in the file.
+// recordJSON is a record in the file.
 type recordJSON struct {
 	Digest   digest.Digest   `json:"digest"` // of the image at the registry
 	From     string          `json:"from"`   // reference at the source
@@ -44,21 +43,21 @@ type recordJSON struct {
 
 // recordsJSON is the whole file.
 type recordsJSON struct {
-	MadeBy string                `json:"made_by"` // madeByUs, or the file is somebody else's
+	MadeBy string                `json:"made_by"` // madeByUs: nobody else's file is replaced
 	Images map[string]recordJSON `json:"images"`
 }
 
 const madeByUs = "quayside"
 
-// openRecords reads the file. What is no file of records counts as none.
+// openRecords reads the file. A file that is not a file of records counts as empty.
 func openRecords(file string) *records {
 	r := &records{file: file, changed: map[string]*recordJSON{}}
 	r.all, _ = r.read()
 	return r
 }
 
-// read returns what the file has, and whether it may be written: only quayside's
-// own file is replaced (decision 16).
+// read returns the content of the file, and whether the file may be written: only
+// quayside's own file is replaced (decision 16).
 func (r *records) read() (all map[string]recordJSON, own bool) {
 	all = map[string]recordJSON{}
 	if r.file == "" {
@@ -94,7 +93,7 @@ func (r *records) get(name string, s Staged) *Record {
 	return &Record{Attached: one.Attached, To: one.To}
 }
 
-// set enters the record of an image, or removes what was there for it.
+// set stores the record of an image, or removes the one that was there.
 func (r *records) set(name string, s Staged) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,8 +107,8 @@ func (r *records) set(name string, s Staged) {
 	r.changed[name] = &one
 }
 
-// save writes what has changed, together with what another process may have
-// written meanwhile.
+// save writes what has changed, merged with what another process may have written
+// meanwhile.
 func (r *records) save() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +128,7 @@ func (r *records) save() error {
 		return nil
 	}
 	text, err := json.Marshal(recordsJSON{madeByUs, all})
-	if err == nil && len(text) > maxRecords { // the rest is of images that may be gone
+	if err == nil && len(text) > maxRecords { // the others may be records of images that are gone
 		all = map[string]recordJSON{}
 		for name, one := range r.changed {
 			if one != nil {

@@ -22,30 +22,29 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// ToRegistry pushes to repositories of a registry, beneath a prefix. Blobs are
-// staged in a layout, which is the caller's, and all of them are kept there
-// until the caller clears it: a registry that takes nothing over from another
-// repository gets a shared layer once for each. Close leaves both open.
+// Registry returns a destination that pushes to repositories of a registry, beneath a
+// prefix. Blobs are staged in a layout, which belongs to the caller, and stay there until
+// the caller removes them: a registry that mounts no blobs gets a shared layer once for
+// each repository. Close closes neither.
 //
-// An image is called HOST/PREFIX/NAME:TAG. NAME is what rename gives for its
-// repository, and without a rule (or with a nil rename) the repository without
-// its namespace, so that PREFIX stands where the namespace did. With an empty
-// prefix there is no such place: an image without a rule has no name, and fails
-// before anything of it is sent.
+// An image is called HOST/PREFIX/NAME:TAG. NAME is what rename returns for its
+// repository. Without a rule, or with a nil rename, NAME is the repository without its
+// namespace: PREFIX stands in its place. With an empty prefix, an image without a rule
+// has no name, and fails before anything of it is sent.
 //
-// Every blob goes over the wire once. It is uploaded as soon as it is staged,
-// into the repository of the image that asked for it first, and mounted from
-// there into the others; what a repository has is found out by HEAD. Manifests
-// are pushed when all blobs are in, children before their index, then what is
-// attached, and the tag last: at any instant a tag stands for a whole image.
+// Every blob is uploaded once, as soon as it is staged, to the repository of the image
+// that needed it first, and mounted from there into the others. HEAD requests find out
+// what a repository has. Manifests are pushed when all blobs are there, children before
+// their index, then the referrers, and the tag last: at any time a tag stands for a whole
+// image.
 //
-// Where writing is denied, the error meets registry.ErrDenied and says what to
-// do. Prepare finds it out before a blob is fetched.
+// If writing is denied, the error meets registry.ErrDenied and says what to do. Prepare
+// finds out before a blob is fetched.
 //
 // recordFile records which images have all their referrers, because a registry has no
-// place for that: these images are not examined again while they do not change. The
-// file is made, with its folder, when there is something to record, and is written by
-// Close. With "", and for an image that is not in the file, each run asks the source for
+// place for that: these images are not examined again while they do not change. The file
+// is made, with its folder, when there is something to record, and is written by Close.
+// With "", and for an image that is not in the file, each run asks the source for
 // referrers.
 func Registry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename, recordFile string) (Destination, error) {
 	prefix = strings.Trim(prefix, "/")
@@ -64,7 +63,7 @@ func Registry(r *registry.Registry, prefix string, staging *layout.Layout, renam
 	return p, nil
 }
 
-// A push is a Destination that is a registry. Safe for concurrent use.
+// A registryDestination is a Destination that is a registry. Safe for concurrent use.
 type registryDestination struct {
 	Base
 	registry *registry.Registry
@@ -81,7 +80,7 @@ type registryDestination struct {
 	blobs      map[digest.Digest]*blobLocations
 	namespaces map[string]*namespace // by namespace
 	noMounts   bool                  // mounting is not tried any more
-	busy       int                   // mounts in a row that were refused with 429
+	busy       int                   // number of mounts in a row that were refused with 429
 }
 
 // A namespace of a registry. Its first repository is asked alone: what that finds out
@@ -95,24 +94,25 @@ type namespace struct {
 // A target is a repository that is pushed to.
 type target struct {
 	*registry.Repository
-	try    sync.Once // whether it can be written to, or for a Plan whether we are known there
-	denied error     // no
+	try    sync.Once // checks push access or, for a dry run, the credentials
+	denied error     // why it cannot be pushed to
 }
 
-// String gives docker://HOST/PREFIX.
+// String returns docker://HOST/PREFIX.
 func (p *registryDestination) String() string {
 	return "docker://" + path.Join(p.registry.Host(), p.prefix)
 }
 
-// Staging is the caller's layout.
+// Staging returns the caller's layout.
 func (p *registryDestination) Staging() *layout.Layout { return p.staging }
 
-// Sent counts the bytes of blobs; manifests are not among them.
+// Sent counts the bytes of blobs, not of manifests.
 func (p *registryDestination) Sent() (uploaded, mounted int64) {
 	return p.uploaded.Load(), p.mounted.Load()
 }
 
-// repository is where an image goes; "" when nothing says where.
+// repository returns the repository that an image goes to, or "" if neither a rule nor a
+// prefix names it.
 func (p *registryDestination) repository(i Image) string {
 	name := p.rename(i.Repository)
 	if p.prefix == "" {
@@ -122,7 +122,7 @@ func (p *registryDestination) repository(i Image) string {
 	return p.prefix + "/" + cmp.Or(name, own)
 }
 
-// Name is HOST/PREFIX/NAME:TAG, or @DIGEST of an image without a tag.
+// Name returns HOST/PREFIX/NAME:TAG, or @DIGEST for an image without a tag.
 func (p *registryDestination) Name(i Image) string {
 	repository := p.repository(i)
 	if repository == "" {
@@ -144,7 +144,7 @@ func (p *registryDestination) target(i Image) (*target, error) {
 		return t, nil
 	}
 	if name == "" {
-		return nil, fmt.Errorf("no --map rule fits the image, and %s has no prefix to put it under: give a rule that fits it, or a prefix", p)
+		return nil, fmt.Errorf("no --map rule matches the image, and %s has no prefix: add a rule that matches, or a prefix", p)
 	}
 	if err := checkRepository(name); err != nil {
 		return nil, fmt.Errorf("destination: %w; choose another name with --map", err)
@@ -205,8 +205,8 @@ func (p *registryDestination) resolve(ctx context.Context, t *target, s Staged) 
 	return d, d.Digest == s.Root.Digest, nil
 }
 
-// unlessRefused drops the error of a question that the registry does not answer,
-// to us or to anyone: whether it takes a push, the push will tell.
+// ignoreRefusal drops the error of a question that the registry refuses to answer. The
+// push finds out whether it is accepted.
 func ignoreRefusal(err error) error {
 	answer, ok := errors.AsType[*registry.Error](err)
 	switch {
@@ -278,7 +278,7 @@ func (p *registryDestination) try(i Image, ask func(*target) error) error {
 	return t.denied
 }
 
-// space returns the namespace of a repository.
+// namespace returns the namespace of a repository.
 func (p *registryDestination) namespace(t *target) *namespace {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	p.mu.Lock()
@@ -291,8 +291,7 @@ func (p *registryDestination) namespace(t *target) *namespace {
 	return s
 }
 
-// isFinal tells whether the answer to an upload will be the same for the next
-// one: a refusal, and no trouble of the moment.
+// isRefusal reports whether the next attempt to push will get the same answer.
 func isRefusal(err error) bool {
 	if errors.Is(err, registry.ErrDenied) || errors.Is(err, registry.ErrRedirect) {
 		return true
@@ -304,18 +303,18 @@ func isRefusal(err error) bool {
 	switch code := answer.Status; code {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
-	case http.StatusNotFound: // a page is no answer of a registry
+	case http.StatusNotFound: // an HTML page is not the answer of a registry
 		return errors.Is(err, registry.ErrNotFound)
 	default:
 		return code >= 400 && code < 500 || code == http.StatusNotImplemented
 	}
 }
 
-// failed says where a push failed.
+// failed adds the repository to the error of a push.
 func (p *registryDestination) failed(t *target, err error) error { return &pushError{t.String(), err} }
 
-// A pushError is the error of a push to a repository. What the registry package says
-// of a push that could not begin names the repository already: that is said once.
+// A pushError is the error of a push to a repository. Some errors of package registry
+// name the repository already: then it is not repeated.
 type pushError struct {
 	to  string
 	err error
@@ -328,8 +327,8 @@ func (e *pushError) Error() string {
 
 func (e *pushError) Unwrap() error { return e.err }
 
-// Close writes the records. That it cannot is no failure of the copy: the next
-// run asks the source again.
+// Close writes the records. If it cannot, the copy does not fail: the next run asks the
+// source again.
 func (p *registryDestination) Close() error {
 	_ = p.records.save()
 	return nil

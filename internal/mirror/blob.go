@@ -11,52 +11,51 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxSources is how many repositories are remembered for a blob that many have.
+// maxSources is how many repositories a blob may be fetched from.
 const maxSources = 16
 
-// A blob is wanted by one part or more.
+// A blob is needed by one part or more.
 type blob struct {
 	ocispec.Descriptor
 	state     blobState
-	needed    bool  // the destination wants it
-	counted   bool  // among what has to be fetched
-	recheck   bool  // the destination changed its mind: it may be staged
+	needed    bool  // by the destination
+	counted   bool  // in the bytes to fetch
+	recheck   bool  // it may be staged by now
 	remaining int64 // bytes still to be written
-	// reserved says that rest is counted as coming.
-	reserved  bool
+	reserved  bool  // remaining is reserved on the disk
 	waiting   []*part
 	conflicts []sizeConflict
 	sources   []*source
 	first     *item
 
 	// Written by the goroutine that fetches it.
-	sourceIndex    int   // index of the source
-	corrupt        int   // contents thrown away
-	fromEarlierRun int64 // bytes in its partial file that came in an earlier run, at most
+	sourceIndex    int   // of the source in use
+	corrupt        int   // number of contents discarded
+	fromEarlierRun int64 // bytes of its partial file that an earlier run fetched, at most
 	err            error
 }
 
 type blobState uint8
 
 const (
-	stateChecking blobState = iota // whether the destination wants it
-	stateWaiting                   // to be fetched once there is room for what needs it
+	stateChecking blobState = iota // the destination is asked whether it needs the blob
+	stateWaiting                   // to be fetched once the disk has room for a part that needs it
 	stateQueued
-	stateActive // fetched, or taken by the destination
-	stateDone   // staged and taken, or not wanted
-	stateLost   // no source has it; or nobody waited for it any more
+	stateActive // being fetched or stored
+	stateDone   // staged and stored, or not needed
+	stateLost   // no source has it, or no image needs it any more
 )
 
-// A rival says that a blob has another size. One of the two is wrong, and
-// which one shows when the first is in.
+// A sizeConflict is a part whose manifest gives a blob another size. One of the two sizes
+// is wrong, which shows when the blob has been fetched.
 type sizeConflict struct {
 	part *part
 	desc ocispec.Descriptor
 	from *source
 }
 
-// need says that a part needs a blob, which a repository has. When nobody did
-// before, the caller gets the blob and asks whether it has to be fetched.
+// addBlob records that a part needs a blob, and a repository that has it. For the first
+// part, it returns the blob: the caller finds out whether the blob must be fetched.
 func (l *scheduler) addBlob(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -74,14 +73,14 @@ func (l *scheduler) addBlob(p *part, d ocispec.Descriptor, from *source) (ask *b
 	return nil
 }
 
-// want makes a part wait for a blob that is known.
+// addWaiter makes a part wait for a blob that is known.
 func (l *scheduler) addWaiter(b *blob, p *part, d ocispec.Descriptor, from *source) {
 	if d.Size != b.Size {
 		switch b.state {
 		case stateDone:
 			l.failPart(p, fmt.Errorf("blob %s has %d bytes, and not %d as the manifest says", d.Digest, b.Size, d.Size))
 			return
-		case stateLost: // what it was said to be before was perhaps wrong
+		case stateLost: // perhaps the size was wrong
 			l.bytes += d.Size - b.Size
 			b.Descriptor, b.sources, b.sourceIndex, b.corrupt, b.remaining = d, nil, 0, 0, d.Size
 			b.recheck = true // it may be staged, with this size
@@ -115,7 +114,7 @@ func (l *scheduler) addWaiter(b *blob, p *part, d ocispec.Descriptor, from *sour
 	p.item.waits++
 }
 
-// enqueue puts a blob in the line that its size belongs to.
+// enqueue queues a blob to be fetched.
 func (l *scheduler) enqueue(b *blob) {
 	b.state = stateQueued
 	l.reserve(b)
@@ -126,8 +125,7 @@ func (l *scheduler) enqueue(b *blob) {
 	l.fetches.push(b.sources[b.sourceIndex].pulse, b)
 }
 
-// asked enters what came of asking: whether the destination wants the blob, and
-// whether it is staged.
+// checked records whether the destination needs a blob, and whether the blob is staged.
 func (l *scheduler) checked(b *blob, need blobNeed) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -146,7 +144,8 @@ func (l *scheduler) checked(b *blob, need blobNeed) {
 	}
 }
 
-// start begins a blob's fetch. It is false when no image waits for it any more.
+// startBlob begins the fetch of a blob. It returns false if no image needs the blob any
+// more.
 func (l *scheduler) startBlob(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -155,19 +154,19 @@ func (l *scheduler) startBlob(b *blob) bool {
 		return true
 	}
 	l.resolve(b, fmt.Errorf("not fetched: nothing needed it"))
-	b.err = nil // it may be wanted yet
+	b.err = nil // another image may need it later
 	return false
 }
 
-// source returns the repository to ask for a blob.
+// source returns the repository to fetch a blob from.
 func (l *scheduler) source(b *blob) *source {
 	l.mu.Lock()
 	defer l.unlock()
 	return b.sources[b.sourceIndex]
 }
 
-// elsewhere turns to the next repository that has a blob. It is false when
-// there is none.
+// nextSource turns to the next repository that has a blob. It returns false if there is
+// none.
 func (l *scheduler) nextSource(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -178,15 +177,15 @@ func (l *scheduler) nextSource(b *blob) bool {
 	return true
 }
 
-// requeue puts a blob back whose content was wrong.
+// requeue queues a blob again whose content was wrong.
 func (l *scheduler) requeue(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.enqueue(b)
 }
 
-// heir returns the first image that waits for a blob and can still come to a
-// good end: the destination takes the blob for it. nil when there is none.
+// firstWaiter returns the first part that waits for a blob and can still be copied, or
+// nil. The destination stores the blob for its image.
 func (l *scheduler) firstWaiter(b *blob) *part {
 	l.mu.Lock()
 	defer l.unlock()
@@ -196,22 +195,21 @@ func (l *scheduler) firstWaiter(b *blob) *part {
 	return nil
 }
 
-// fetched counts what came of a blob over the wire for the image that needed it
-// first.
+// fetched counts the fetched bytes of a blob for the image that needed it first.
 func (l *scheduler) fetched(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
 	b.first.fetched += b.Size - b.fromEarlierRun
 }
 
-// finishBlob ends a blob: it is in, or with an error it cannot be had.
+// finishBlob ends a blob, with the error if it cannot be fetched.
 func (l *scheduler) finishBlob(b *blob, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.resolve(b, err)
 }
 
-// resolve tells everyone who waits for a blob.
+// resolve is finishBlob for callers with the lock.
 func (l *scheduler) resolve(b *blob, err error) {
 	b.state, b.err = stateDone, err
 	l.unreserve(b)
@@ -236,8 +234,8 @@ func (l *scheduler) resolve(b *blob, err error) {
 	}
 }
 
-// fetchAfterAll makes an image that was ready wait for blobs again, which its
-// destination turned out to need. It is false when they are not blobs of it.
+// fetchAfterAll makes an image that was ready wait for blobs again that its destination
+// turned out to need. It returns false if these are not blobs of the image.
 func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -249,7 +247,7 @@ func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 		}
 		all = append(all, b)
 	}
-	it.waits++ // until all are entered
+	it.waits++ // until all are added
 	for _, b := range all {
 		if b.state == stateDone {
 			b.needed, b.recheck, b.counted, b.remaining = true, true, false, b.Size
@@ -263,8 +261,8 @@ func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	return true
 }
 
-// needing returns the parts of an image that a blob is of; the image itself
-// when it is of none. What is attached can be missing, and the image cannot.
+// needing returns the parts of an image that have a blob, or the image itself if none
+// has: the image cannot do without it.
 func (it *item) needing(d digest.Digest) []*part {
 	var parts []*part
 	for _, p := range it.parts {

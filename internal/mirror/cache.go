@@ -20,21 +20,21 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A shelf gives manifests and configurations: from the staging layout when they
-// are there, else from their repository, once. Safe for concurrent use.
+// A manifestCache returns manifests and configurations: from the staging layout if they
+// are there, else from their repository. It fetches each once. Safe for concurrent use.
 type manifestCache struct {
-	staging      *layout.Layout // nil: there is none
-	dry          bool           // do not put there what was fetched
+	staging      *layout.Layout // nil: none
+	dry          bool           // do not stage what was fetched
 	flights      *singleflight.Group
-	fetchedBytes *atomic.Int64 // bytes fetched
+	fetchedBytes *atomic.Int64 // from repositories
 }
 
 func newManifestCache(staging *layout.Layout, dry bool) manifestCache {
 	return manifestCache{staging, dry, new(singleflight.Group), new(atomic.Int64)}
 }
 
-// manifest returns a manifest by its digest, checked against it and, when want
-// has one, against its size. fetched tells whether it came over the wire.
+// manifest returns a manifest by its digest, checked against the digest and, if want has
+// a size, against that. fetched reports whether this call fetched it.
 func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.Descriptor) (desc ocispec.Descriptor, content []byte, fetched bool, err error) {
 	type answer struct {
 		desc    ocispec.Descriptor
@@ -43,13 +43,13 @@ func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.
 	if desc, content, err = s.staged(ctx, want.Digest); content == nil && err == nil {
 		var got any
 		got, err, _ = s.flights.Do(from.name+"@"+want.Digest.String(), func() (any, error) {
-			fetched = true // by this caller, and no other that waits for the same
+			fetched = true // by this caller, and by no other that waits for the same
 			desc, content, err := from.manifest(ctx, want.Digest)
 			if err != nil {
 				return nil, fmt.Errorf("manifest %s: %w", want.Digest, err)
 			}
 			s.fetchedBytes.Add(int64(len(content)))
-			// As of what is staged, its own word counts, whatever it was served as.
+			// The manifest's own media type counts, whatever it was served as.
 			if own := manifest.MediaType(content); own != "" {
 				desc.MediaType = own
 			}
@@ -62,7 +62,7 @@ func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.
 	if err != nil {
 		return want, nil, false, err
 	}
-	if want.MediaType != "" { // an index has told
+	if want.MediaType != "" { // listed by an index
 		if want.Size != int64(len(content)) {
 			return want, nil, false, fmt.Errorf("manifest %s has %d bytes, and not %d as the index says", want.Digest, len(content), want.Size)
 		}
@@ -71,8 +71,8 @@ func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.
 	return ocispec.Descriptor{MediaType: desc.MediaType, Digest: want.Digest, Size: int64(len(content))}, content, fetched, nil
 }
 
-// kept returns a manifest of the staging layout; no content when it is not there,
-// or not as it should be.
+// staged returns a manifest of the staging layout, or no content if it is missing or
+// damaged.
 func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Descriptor, []byte, error) {
 	desc := ocispec.Descriptor{Digest: d}
 	if s.staging == nil {
@@ -85,7 +85,7 @@ func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Des
 	if err != nil {
 		return desc, nil, destination.StagingError(err)
 	}
-	_ = file.Close() // only its size was asked
+	_ = file.Close() // only its size is needed
 	if size > manifest.MaxSize {
 		return desc, nil, nil
 	}
@@ -101,7 +101,7 @@ func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Des
 	return desc, content, destination.StagingError(err)
 }
 
-// put puts a small blob into the staging layout, unless nothing is to be written.
+// put stages a small blob, unless nothing is to be written.
 func (s manifestCache) put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if s.staging == nil || s.dry {
 		return nil
@@ -142,7 +142,7 @@ func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descr
 		if own || ctx.Err() != nil {
 			return nil, err
 		}
-		// Another repository was asked, and that one's trouble is not this one's.
+		// Another caller asked another repository, whose trouble is not this one's.
 	}
 }
 

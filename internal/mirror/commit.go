@@ -10,10 +10,10 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// commit gives a destination an image all of which is in.
+// commit stores an image whose blobs are all staged.
 func (r *copying) commit(it *item) {
-	// The entry of a sparse index in a layout tells which of its images were
-	// chosen; a registry has no such entry.
+	// A sparse index is committed even if it is present: the entry in a layout records
+	// which of its images were chosen.
 	if it.found.Present && len(it.parts) == 1 && it.newRecord().Equal(it.found.Record) && (it.found.MaybePartial || !it.tree.sparse) {
 		r.finishPresent(it, Present)
 		return
@@ -42,7 +42,7 @@ func (r *copying) commit(it *item) {
 	}
 }
 
-// there ends an image that the destination has, or will have with the others.
+// finishPresent ends an image that the destination has, or will have after Finish.
 func (r *copying) finishPresent(it *item, s Status) {
 	it.deferred = r.to.Deferred(it.Image)
 	r.scheduler.finish(it, s, nil)
@@ -56,11 +56,11 @@ func (r *copying) finishDeferred(leftOut map[string]error, err error) {
 	}
 }
 
-// maxRounds is how often a destination may find that something is missing.
+// maxRounds is how often a destination may find that blobs are missing.
 const maxRounds = 2
 
-// platformsOf reads the platform of an image without an index from its
-// configuration, when that is at hand.
+// platformsOf reads the platform of an image without an index from its configuration, if
+// that is staged.
 func (r *copying) platformsOf(it *item) []string {
 	for _, d := range it.parts[0].tree.blobs {
 		if !manifest.IsImageConfig(d.MediaType) || d.Size > maxConfig {

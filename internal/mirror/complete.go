@@ -11,15 +11,15 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A parcel is a blob all of whose bytes came, in its partial file. Without one
-// it was staged before.
+// A completedBlob is a blob all of whose bytes are in its partial file. Without a partial
+// file, the blob was staged before.
 type completedBlob struct {
 	blob    *blob
 	partial *layout.Partial
 }
 
-// settle gives a blob its place in the staging layout, once it has the right
-// digest and is on disk, and then gives it to the destination.
+// complete installs a blob in the staging layout, once its digest is right and it is on
+// disk, and then puts it to the destination.
 func (r *copying) complete(p completedBlob) {
 	b := p.blob
 	if p.partial != nil && !r.install(b, p.partial) {
@@ -31,7 +31,7 @@ func (r *copying) complete(p completedBlob) {
 				if r.stopIfFatal(err) {
 					return
 				}
-				// It is staged: others who need it can have it yet.
+				// It is staged: other images can still use it.
 				r.scheduler.failPartNow(part, fmt.Errorf("blob %s: %w", b.Digest, err))
 			}
 		}
@@ -39,8 +39,8 @@ func (r *copying) complete(p completedBlob) {
 	r.scheduler.finishBlob(b, nil)
 }
 
-// place commits a partial file. What has the wrong digest is thrown away, and
-// fetched once more; then another repository is asked.
+// install commits a partial file. Content with a wrong digest is discarded and fetched
+// once more, and then from another repository.
 func (r *copying) install(b *blob, p *layout.Partial) bool {
 	err := p.Commit()
 	if err2 := p.Close(); err == nil {

@@ -13,18 +13,18 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// maxConfig bounds a configuration that is read, in bytes.
+// maxConfig is the maximal size of a configuration, in bytes.
 const maxConfig = 8 << 20
 
-// A config is what of an image's configuration is asked for.
+// A config is what is used of an image's configuration.
 type config struct {
 	Platform ocispec.Platform
-	Created  time.Time // zero: it does not say, or not as a time
+	Created  time.Time // zero: unknown
 	Labels   map[string]string
 }
 
-// parseConfig reads a configuration. What is no image's, such as that of a
-// chart or a signature, says nothing of platforms, and is no error.
+// parseConfig reads a configuration. A configuration of another kind, such as that of a
+// chart or a signature, names no platform and is not an error.
 func parseConfig(mediaType string, content []byte) (config, error) {
 	if !manifest.IsImageConfig(mediaType) {
 		return config{}, nil
@@ -42,7 +42,7 @@ func parseConfig(mediaType string, content []byte) (config, error) {
 	if err := json.Unmarshal(content, &wire); err != nil && mediaType == manifest.OctetStream {
 		return config{}, nil // another tool's
 	} else if err != nil {
-		return config{}, fmt.Errorf("it is no JSON of its kind: %w", manifest.JSONError(err))
+		return config{}, fmt.Errorf("it is not valid JSON of its kind: %w", manifest.JSONError(err))
 	}
 	created, _ := time.Parse(time.RFC3339, wire.Created)
 	return config{

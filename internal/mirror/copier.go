@@ -14,8 +14,8 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// A Copier copies images to one destination. It is for one run: one Plan or one
-// Copy. Progress may be called meanwhile, from any goroutine.
+// A Copier copies images to one destination. It is for one run: one Plan or one Copy.
+// Progress may be called meanwhile, from any goroutine.
 type Copier struct {
 	to        destination.Destination
 	o         Options
@@ -25,26 +25,26 @@ type Copier struct {
 	copy      atomic.Pointer[copying]
 }
 
-// New makes a Copier. Nothing is sent, and nothing is written. Options that
-// contradict themselves are the error of Plan and Copy.
+// New makes a Copier. It sends and writes nothing. Plan and Copy return an error if the
+// options are not valid.
 func New(to destination.Destination, o Options) *Copier {
 	return &Copier{to: to, o: o.withDefaults(), invalid: o.withDefaults().check(), sources: newSources(o.Registry)}
 }
 
-// Copy copies the images of a sequence that may still be growing. Planning,
-// fetching and committing overlap: the first blob is asked for as soon as the
-// manifests of the first image are in, and an image is committed as soon as its blobs are. A
-// name that comes twice counts once.
+// Copy copies images from a sequence that may still be growing. Examining, fetching and
+// committing overlap: the first blob is requested as soon as the manifests of its image
+// are known, and an image is committed as soon as its blobs are staged. A reference that
+// comes twice counts once.
 //
-// What one image fails of is in the Report, and the rest goes on. The error is
-// of the whole: the context's, a disk with no room for anything, a staging layout that fails, a
-// destination that cannot be finished. The Report tells what was done in any
-// case. Images that were not finished when the whole ended are in it as pending;
-// those of a destination that could not be finished have failed.
+// The trouble of one image is in the Report, and the others are copied. The error
+// concerns the whole run: the context, a full disk, a staging layout that fails, or a
+// destination that cannot be finished. The Report says what was done in any case. Images
+// that were unfinished when the run ended are pending in it. If the destination cannot be
+// finished, the images that need that have failed.
 //
-// Copy returns when all its goroutines have ended. It ranges over images in the
-// calling goroutine, and cannot break off a sequence that waits: one that does
-// should end with the same context.
+// Copy returns when all its goroutines have ended. It ranges over images in the calling
+// goroutine, and cannot interrupt a sequence that waits: such a sequence should end with
+// the same context.
 func (c *Copier) Copy(ctx context.Context, images iter.Seq[Image]) (Report, error) {
 	if c.invalid != nil {
 		return Report{}, fmt.Errorf("copy: %w", c.invalid)

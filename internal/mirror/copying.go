@@ -19,18 +19,19 @@ import (
 
 // A copying is one run of Copy: its goroutines and what they share.
 //
-//	add -> look -> fetch -> settle -> commit
-//	        \-> attached -^
+//	add -> examine -> fetch -> complete -> commit
+//	           \-> find referrers -^
 //
-// Jobs goroutines look at images and at what is attached to them; twice
-// Transfers fetch at once, half of them small blobs alone, and some more wait for
-// an answer that takes its time; Transfers settle, which is
-// where a disk is waited for; and a few commit. The ledger knows who is next.
+// Options.Jobs goroutines examine images and find their referrers. For each host,
+// Transfers large and Transfers small blobs are fetched at once, by more goroutines than
+// that, because an answer that takes its time yields its permit. Transfers goroutines
+// complete blobs, which waits for the disk, and a few commit images. The scheduler
+// decides what is next.
 type copying struct {
 	*Copier
 	ctx         context.Context
-	stop        context.CancelCauseFunc // with what ends the whole
-	fetchCtx    context.Context         // of fetches: ends when nobody waits for a blob any more
+	stop        context.CancelCauseFunc // with the error that ends the run
+	fetchCtx    context.Context         // ends when no image needs a blob any more
 	stopFetches context.CancelFunc
 	workers     sync.WaitGroup
 	began       time.Time
@@ -39,17 +40,17 @@ type copying struct {
 	cache     manifestCache
 	tasks     *queue[task]
 	scheduler *scheduler
-	openFiles chan struct{} // an entry for each partial file that is open
+	openFiles chan struct{} // a token for each open partial file
 	running   runningTransfers
 
-	fetchedBytes atomic.Int64 // bytes of blobs that came
-	wastedBytes  atomic.Int64 // of these, for nothing
+	fetchedBytes atomic.Int64 // of blobs
+	wastedBytes  atomic.Int64 // fetched and discarded
 	retries      atomic.Int64
-	localBytes   atomic.Int64 // bytes of blobs that had to be fetched, and are here
+	localBytes   atomic.Int64 // of the blobs to fetch, those that are staged
 }
 
-// commits is how many images are committed at once. A layout shares one write
-// between those that wait.
+// commits is how many images are committed at once. A layout writes its index once for
+// all that wait.
 const commits = 8
 
 func newCopying(outer context.Context, c *Copier) (*copying, error) {
@@ -57,7 +58,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 		Copier:  c,
 		began:   time.Now(),
 		staging: c.to.Staging(),
-		// Manifests go before signatures: they are what keeps the link busy.
+		// Images go before referrers: their layers keep the link busy.
 		tasks:     newQueue(func(a, b task) bool { return !a.referrers && b.referrers }),
 		scheduler: newScheduler(),
 		openFiles: make(chan struct{}, (2*workersPerPermit+4)*c.o.Transfers),
@@ -73,8 +74,8 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	return r, nil
 }
 
-// start sets the goroutines to work. They all end when every image had its
-// turn, or soon after the context has ended.
+// start starts the goroutines. They end when every image has a final status, or soon
+// after the context has ended.
 func (r *copying) start() {
 	crew := func(n int, work func()) {
 		for range n {
@@ -91,21 +92,21 @@ func (r *copying) start() {
 	crew(commits, func() { drain(r.scheduler.ready, r.commit) })
 }
 
-// drain works on what a queue gives until it is closed.
+// drain calls work for each value of a queue until the queue is closed.
 func drain[T any](q *queue[T], work func(T)) {
 	for v, ok := q.pop(); ok; v, ok = q.pop() {
 		work(v)
 	}
 }
 
-// home sends everyone home. A blob of an image that failed may still be on its way.
+// shutdown ends the goroutines. A blob of an image that failed may still be on its way.
 func (r *copying) shutdown() {
 	r.stopFetches()
 	r.tasks.close()
 	r.scheduler.close()
 }
 
-// add enters an image.
+// addImage adds an image.
 func (r *copying) addImage(i Image) {
 	if it := r.scheduler.add(i, r.to.Name(i)); it != nil {
 		r.sources.willPull(i)
@@ -115,7 +116,7 @@ func (r *copying) addImage(i Image) {
 	}
 }
 
-// fed says that no image is to come.
+// inputEnded is called after the last image was added.
 func (r *copying) inputEnded() {
 	if r.o.CheckNamesFirst {
 		r.scheduler.markNameConflicts()
@@ -128,8 +129,8 @@ func (r *copying) inputEnded() {
 	}
 }
 
-// fail ends an image, and the whole when the error is of that. After the end of
-// the context, images are pending: see halt.
+// fail ends an image, and the whole run if the error is fatal. After the context has
+// ended, the image stays unfinished: see finishPending.
 func (r *copying) fail(it *item, err error) {
 	if whole := r.ctx.Err() == nil && destination.IsFatal(err); r.stopIfFatal(err) && !whole {
 		return
@@ -137,8 +138,7 @@ func (r *copying) fail(it *item, err error) {
 	r.scheduler.finish(it, Failed, err)
 }
 
-// ends tells whether an error is of the whole, and ends that. After the end of
-// the context everything is: halt names the images that had no turn.
+// stopIfFatal ends the run if an error is fatal. It reports whether the run has ended.
 func (r *copying) stopIfFatal(err error) bool {
 	if destination.IsFatal(err) {
 		r.stop(err)
@@ -146,12 +146,12 @@ func (r *copying) stopIfFatal(err error) bool {
 	return r.ctx.Err() != nil
 }
 
-// halt ends what was not finished when the whole was ended: these images are
-// pending. What is there of a blob stays for another run.
+// finishPending ends the images that were unfinished when the run ended: they are
+// pending. Partial files stay for the next run.
 func (r *copying) finishPending() {
 	for _, p := range r.scheduler.completed.rest() {
 		if p.partial != nil {
-			_ = p.partial.Close() // nothing was promised
+			_ = p.partial.Close() // nothing was lost
 		}
 	}
 	for _, it := range r.scheduler.unfinished() {
@@ -159,13 +159,12 @@ func (r *copying) finishPending() {
 	}
 }
 
-// planned is called once, when all images were looked at, and logs what is known
-// then. The room is asked for first: what is written meanwhile takes none of it
-// twice.
+// planned is called once, when all images were examined, and logs what is known then.
+// Free space is measured first, so that what is written meanwhile is not counted twice.
 func (r *copying) planned() {
 	free, err := r.staging.Free()
 	if err != nil {
-		return // not known
+		return // unknown
 	}
 	images, coming := r.scheduler.planned()
 	var missing int64
@@ -175,11 +174,10 @@ func (r *copying) planned() {
 	r.o.Logger.InfoContext(r.ctx, "planned", "images", images, "missing_bytes", missing, "free_bytes", free)
 }
 
-// rest is how many bytes of a blob are still to be written: not what its partial
-// file has, whether that was opened yet or not, and nothing when it is staged.
+// missingBytes returns how many bytes of a blob still have to be written.
 func (r *copying) missingBytes(d ocispec.Descriptor) int64 {
 	begun := r.staging.Begun(d)
-	if begun == 0 { // or it has got its name by now
+	if begun == 0 { // or it is complete by now
 		if there, err := r.staging.Has(r.ctx, d); there || err != nil {
 			return 0
 		}

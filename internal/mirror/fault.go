@@ -17,16 +17,16 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A remedy is what can be done about a request that failed.
+// A remedy says what to do about a request that failed.
 type remedy uint8
 
 const (
-	resumeSame  remedy = iota // ask again, from where it is
-	restart                   // throw away what is there, and ask again
+	resumeSame  remedy = iota // ask again, from the same offset
+	restart                   // discard what came, and ask again
 	otherSource               // ask another repository
 )
 
-// remedyFor says what to do about an error of a registry, or of what it sent.
+// remedyFor returns the remedy for an error of a registry, or of what it sent.
 func remedyFor(err error) remedy {
 	switch {
 	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect),
@@ -39,17 +39,17 @@ func remedyFor(err error) remedy {
 }
 
 const (
-	// maxBarren is how many attempts in a row may bring no new byte of a blob,
-	// or no manifest or list. The transport has its own retries before the
-	// header of an answer.
+	// maxNoProgress is how many attempts in a row may bring no new byte of a blob, or no
+	// manifest or list. Before the header of an answer, the transport has its own
+	// retries.
 	maxNoProgress = 5
 
 	minPause = 100 * time.Millisecond
 	maxPause = 3200 * time.Millisecond
 )
 
-// pause waits before the n-th attempt after the first: some 100 ms, and twice
-// as long each time, up to some 3 s. It ends with the context.
+// pause waits before the n-th attempt after the first: about 100 ms, doubled each time up
+// to about 3 s. It ends with the context.
 func pause(ctx context.Context, n int) error {
 	d := min(minPause<<min(max(n-1, 0), 10), maxPause)
 	timer := time.NewTimer(d/2 + rand.N(d/2+1))
@@ -62,9 +62,9 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// insist calls f until it succeeds, or fails for good. Tried again is what the
-// transport does not see: a body that broke off or does not fit. While the host
-// brings nothing to anybody, that is as long as its pulse allows; it may be nil.
+// retry calls f until it succeeds or fails permanently. It repeats what the transport
+// does not see: a body that broke off or does not match. While the host sends nothing to
+// anybody, that is as long as its pulse allows; p may be nil.
 func retry(ctx context.Context, p *pulse, f func() error) error {
 	var since time.Time
 	for n := 1; ; n++ {
@@ -81,8 +81,8 @@ func retry(ctx context.Context, p *pulse, f func() error) error {
 	}
 }
 
-// final tells whether the transport has tried all there is to try: there was an
-// answer, or nobody to give one. A 404 that is a page is no answer of a registry.
+// isFinal reports whether the transport has tried everything: there was an answer, or
+// nobody to answer. A 404 that is an HTML page is not the answer of a registry.
 func isFinal(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError

@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	heavyBuffer = 128 << 10 // of each worker, reused from blob to blob
-	lightBuffer = 32 << 10  // what fits into it is a small blob
+	heavyBuffer = 128 << 10 // of each worker
+	lightBuffer = 32 << 10  // a blob that fits into it is small
 
-	// brisk is how much an attempt has to bring for the next to follow at once.
+	// minProgress is how many bytes an attempt must bring for the next to follow at once.
 	minProgress = 64 << 10
 )
 
-// errStalled is the cause of the end of an attempt that brought no byte.
+// errStalled is the cause of the end of an attempt that brought no byte for too long.
 var errStalled = errors.New("no byte")
 
-// noAnswer is the error of an attempt that ended before the content began. It
-// counts twice: the transport has tried several times by then.
+// noAnswer is the error of an attempt that ended before the content began. It counts
+// twice, because the transport has tried several times by then.
 type noAnswer struct{ error }
 
 func (e noAnswer) Unwrap() error { return e.error }
 
-// fetching is a worker: it fetches the blobs of a queue, one after another,
-// each when it is its turn.
+// fetchQueue is a worker: it fetches the blobs of a queue one after another, each with a
+// permit.
 func (r *copying) fetchQueue(q *queue[*blob], turns chan struct{}, buffer int) {
 	buf := make([]byte, buffer)
 	drain(q, func(b *blob) {
@@ -45,8 +45,8 @@ func (r *copying) fetchQueue(q *queue[*blob], turns chan struct{}, buffer int) {
 	})
 }
 
-// fetch brings a blob into its partial file, and leaves the rest to settle, so
-// that no connection waits for a disk.
+// fetch writes a blob into its partial file. Completing the blob is left to another
+// goroutine, so that no connection waits for a disk.
 func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 	if b.recheck {
 		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.stopIfFatal(destination.StagingError(err)) {
@@ -74,11 +74,11 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 		if r.scheduler.completed.push(completedBlob{b, p}) {
 			return
 		}
-		err = context.Cause(r.fetchCtx) // everyone was sent home
+		err = context.Cause(r.fetchCtx) // the run is over
 	}
 	r.localBytes.Add(-p.Size())
 	outgrown := destination.IsFatal(err) && isDiskFull(err)
-	if outgrown && r.scheduler.othersUnfinished(b) { // what came makes room for them
+	if outgrown && r.scheduler.othersUnfinished(b) { // discarding makes room for them
 		r.discard(b, p.Size())
 		r.localBytes.Add(p.Size())
 		err = errors.Join(err, destination.StagingError(p.Reset()))
@@ -96,9 +96,8 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 	}
 }
 
-// fill asks for a blob until its partial file has all of it. As long as attempts
-// bring something they go on, from where the last one ended; then other
-// repositories are asked.
+// fill requests a blob until its partial file has all of it. Attempts go on from the end
+// of the last one as long as they bring something. Then other repositories are tried.
 func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) error {
 	from := r.scheduler.source(b)
 	t := r.running.begin(b, from.name, p.Size())
@@ -123,7 +122,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 		}
 		what := remedyFor(err)
 		if err == nil || p.Size() == b.Size && what == resumeSame {
-			break // how it ended does not matter: Commit looks at all of it
+			break // how it ended does not matter: the digest decides
 		}
 		switch barren++; {
 		case isStalled(err) && p.Size()-before < leastBytes:
@@ -149,7 +148,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 		}
 		r.countRetry(b, err)
 		if p.Size()-before >= minProgress {
-			continue // it goes on well, in pieces
+			continue // the connection breaks often, and still makes progress
 		}
 		if err := pause(r.fetchCtx, barren); err != nil {
 			return err
@@ -158,35 +157,35 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 	return nil
 }
 
-// retry counts an attempt that failed, and tells of it.
+// countRetry counts and reports an attempt that failed.
 func (r *copying) countRetry(b *blob, err error) {
 	r.retries.Add(1)
 	r.o.Logger.DebugContext(r.ctx, "blob is asked for again", "digest", b.Digest, "error", err)
 	r.emit(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
 }
 
-// reset throws away what is there of a blob.
+// reset discards what came of a blob.
 func (r *copying) reset(b *blob, p *layout.Partial) error {
 	r.discard(b, p.Size())
 	return destination.StagingError(p.Reset())
 }
 
-// wasted counts what is thrown away of a blob. What came in an earlier run was
-// not fetched in this one.
+// discard counts bytes of a blob that are discarded. Those of an earlier run were not
+// fetched in this one.
 func (r *copying) discard(b *blob, size int64) {
 	r.wastedBytes.Add(size - b.fromEarlierRun)
 	r.localBytes.Add(-size)
 	b.fromEarlierRun = 0
 }
 
-// attempt asks for a blob once, from where its partial file ends, and writes
-// what comes. It ends when nothing came for Options.Stall.
+// attempt requests a blob once, from the end of its partial file, and writes what comes.
+// It ends if nothing comes for Options.Stall.
 func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *permit, buf []byte) (err error) {
 	begun, err := from.pulse.start(from.name)
 	if err != nil {
 		return err
 	}
-	fresh := p.Size() == 0 // the last bytes of what came in pieces say little
+	fresh := p.Size() == 0 // the end of a resumed blob is no sign of life
 	defer func() { from.pulse.done(begun, err, fresh) }()
 	ctx, cancel := context.WithCancelCause(r.fetchCtx)
 	defer cancel(nil)
@@ -201,7 +200,7 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 	defer body.Close()
 	back()
 	if start < 0 || start > offset {
-		return fmt.Errorf("%w: it begins at byte %d, and %d was asked for", registry.ErrMalformed, start, offset)
+		return fmt.Errorf("%w: the content begins at byte %d, not at %d", registry.ErrMalformed, start, offset)
 	}
 	guard := time.AfterFunc(r.o.Stall, func() { cancel(errStalled) })
 	defer guard.Stop()
@@ -209,7 +208,7 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		n, err := body.Read(buf)
 		chunk := buf[:n]
 		if n > 0 {
-			guard.Stop() // the disk may take its time
+			guard.Stop() // writing to the disk does not count
 			from.pulse.beat(n)
 			r.fetchedBytes.Add(int64(n))
 			known := min(skip, int64(n))

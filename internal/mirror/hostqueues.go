@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// Lines hold the queues of blobs to be fetched, two for each host, with workers of
-// their own: those of a host that does not answer all wait for it, and the
+// A hostQueues holds the blobs to fetch, in two queues for each host. Each queue has its
+// own workers: those of a host that does not answer all wait for that host, and the
 // others go on. Safe for concurrent use.
 type hostQueues struct {
-	startWorkers func(heavy, light *queue[*blob]) // sets workers to a host's queues
+	startWorkers func(heavy, light *queue[*blob]) // for the queues of a host
 
 	mu     sync.Mutex
 	hosts  map[*pulse][2]*queue[*blob]
 	closed bool
 }
 
-// push puts a blob in the line of its host that its size belongs to.
+// push adds a blob to the queue of its host and size.
 func (l *hostQueues) push(host *pulse, b *blob) {
 	l.mu.Lock()
 	pair, known := l.hosts[host]

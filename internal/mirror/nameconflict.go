@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// maxClashing is how many images are named of those that would get one name.
+// maxConflictNames is how many images an error names that have the same name.
 const maxConflictNames = 3
 
-// claims are the references of images, by the names they get at the destination.
+// claims are the references of images, by the names that they get at the destination.
 type claims map[string][]string
 
-// add enters an image. Without a name it claims none.
+// add adds an image. An image without a name claims none.
 func (c claims) add(name, reference string) {
 	if name != "" {
 		c[name] = append(c[name], reference)
 	}
 }
 
-// clash is the error of each image of a name that several have, or nil.
+// conflict returns the error of each image of a name that several images have, or nil.
 func (c claims) conflict(name string) error {
 	if len(c[name]) < 2 {
 		return nil
@@ -32,5 +32,5 @@ func (c claims) conflict(name string) error {
 	if more := len(references) - maxConflictNames; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Errorf("%s would be the name of %s: give each another with --map", name, named)
+	return fmt.Errorf("%s is the name of %s at the destination: give each another with --map", name, named)
 }

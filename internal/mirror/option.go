@@ -19,47 +19,46 @@ const (
 	defaultStall = 30 * time.Second
 )
 
-// SignatureMode says when signatures, attestations and lists of parts are
-// looked for.
+// SignatureMode says when signatures, attestations and SBOMs are looked for.
 type SignatureMode string
 
-// The modes. A look costs a few requests for each manifest of an image.
+// The modes. Looking costs a few requests for each manifest of an image.
 const (
 	SignaturesNew    SignatureMode = "new"    // the default: for images that are new or changed, or may lack some
 	SignaturesAlways SignatureMode = "always" // for unchanged images too
 	SignaturesNever  SignatureMode = "never"
 )
 
-// Options set up a Copier.
+// Options configure a Copier.
 type Options struct {
-	// Registry gives the registry of a host. It is called once a host, and
-	// has to be set.
+	// Registry returns the registry of a host. It is called once for each host, and
+	// must be set.
 	Registry func(host string) (*registry.Registry, error)
 
 	Platforms  Platforms
 	Signatures SignatureMode // "" is SignaturesNew
 
-	// AllFirst looks at no image before all are known. Then all images that would
-	// have one name at the destination fail; else the later ones of them do.
+	// CheckNamesFirst examines no image before all are known. Then all images that would
+	// have the same name at the destination fail. Otherwise the first of them is copied.
 	CheckNamesFirst bool
 
 	// Transfers is how many large blobs are fetched at once; 0 is
-	// DefaultTransfers. As many blobs that fit into one buffer go beside them:
-	// they cost a round trip and no bandwidth, and would leave the link idle.
+	// DefaultTransfers. As many small blobs are fetched beside them: these cost a round
+	// trip and hardly any bandwidth.
 	Transfers int
-	// Jobs is how many images are looked at, at once; 0 is DefaultJobs.
+	// Jobs is how many images are examined at once; 0 is DefaultJobs.
 	Jobs int
-	// Stall is how long a blob may bring no byte before it is asked for again;
-	// 0 is 30 s. The wait for the header of an answer is the transport's.
+	// Stall is how long a blob may bring no byte before it is requested again; 0 is
+	// 30 s. The transport limits the wait for the header of an answer.
 	Stall time.Duration
 
 	Logger *slog.Logger // nil is silent
-	// Observe is told of what happens, from many goroutines, one call at a
-	// time. It must not wait for the Copier.
+	// Observe is called for each event, from many goroutines, one call at a time. It
+	// must not wait for the Copier.
 	Observe func(Event)
 }
 
-// withDefaults fills in what was left out.
+// withDefaults fills in the defaults.
 func (o Options) withDefaults() Options {
 	if o.Signatures == "" {
 		o.Signatures = SignaturesNew
@@ -82,13 +81,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// check refuses options that contradict themselves.
+// check refuses options that contradict each other.
 func (o Options) check() error {
 	switch o.Platforms.Index {
 	case SparseIndex, RewrittenIndex:
 	case "":
 		if len(o.Platforms.Only) > 0 {
-			return fmt.Errorf("platforms are chosen, and not whether an index with some left out is %q or %q", SparseIndex, RewrittenIndex)
+			return fmt.Errorf("platforms are chosen without an index mode: want %q or %q", SparseIndex, RewrittenIndex)
 		}
 	default:
 		return fmt.Errorf("index mode %q: want %q or %q", o.Platforms.Index, SparseIndex, RewrittenIndex)

@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// lendAfter is how long an answer may take until another blob is asked for
-	// meanwhile: a server may have told us to come back later.
+	// yieldAfter is how long an answer may take before another blob is requested
+	// meanwhile: the server may have asked us to come back later.
 	yieldAfter = 300 * time.Millisecond
-	// lent is how many workers there are for each turn.
+	// workersPerPermit is how many workers share a permit.
 	workersPerPermit = 4
 )
 
-// A turn is the leave to fetch a blob, of so many that there are at once. For one
-// goroutine.
+// A permit allows a goroutine to fetch a blob. There are as many permits as blobs may be
+// fetched at once. For one goroutine.
 type permit struct {
 	of   chan struct{}
 	held bool
 }
 
-// take waits for a turn. It is false when the context ends.
+// acquire waits for a permit. It returns false if the context ends first.
 func (t *permit) acquire(ctx context.Context) bool {
 	select {
 	case t.of <- struct{}{}:
@@ -33,7 +33,7 @@ func (t *permit) acquire(ctx context.Context) bool {
 	return t.held
 }
 
-// give gives it back.
+// release returns the permit.
 func (t *permit) release() {
 	if t.held {
 		<-t.of
@@ -41,8 +41,8 @@ func (t *permit) release() {
 	}
 }
 
-// lend lends the turn to another when an answer takes its time. back waits until
-// it is there again, or the context ends.
+// yield releases the permit while the caller waits more than 300 ms for an answer. back
+// reacquires it, or waits until the context ends.
 func (t *permit) yield(ctx context.Context) (back func()) {
 	timer := time.AfterFunc(yieldAfter, func() { <-t.of }) // holds one: never waits
 	return func() {

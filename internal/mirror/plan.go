@@ -17,16 +17,16 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// A Plan is what a copy would do. Sizes are in bytes. What is attached to the
-// images, such as signatures, is not in it.
+// A Plan is what a copy would do. Sizes are in bytes. Referrers of the images, such as
+// signatures, are not included.
 type Plan struct {
-	Images  []PlannedImage // in the order of the references
+	Images  []PlannedImage // sorted by reference
 	Blobs   int            // unique layers and configurations
 	Bytes   int64          // of these, and of unique manifests
-	Present int64          // of Bytes: at the destination, or staged for it, if only in part of a blob
-	Missing int64          // of Bytes: to be fetched
-	Shared  int64          // what images would take one by one, less Bytes
-	Free    int64          // of the staging disk; -1: not known
+	Present int64          // of Bytes: at the destination or staged, including partial blobs
+	Missing int64          // of Bytes: to fetch
+	Shared  int64          // what the images would take one by one, less Bytes
+	Free    int64          // of the staging disk; -1: unknown
 }
 
 // A PlannedImage is an image of a Plan.
@@ -34,13 +34,13 @@ type PlannedImage struct {
 	Image
 	Name      string             // at the destination
 	Digest    digest.Digest      // of the image at its source
-	Platforms []ocispec.Platform // that an index tells; of a single image only when platforms were chosen
+	Platforms []ocispec.Platform // as an index lists them; of a single image only if platforms were chosen
 	Blobs     int                // unique within the image
 	Bytes     int64              // of these and of its manifests
-	Missing   int64              // of Bytes; what several images miss counts for each
+	Missing   int64              // of Bytes; a blob that several images miss counts for each
 	Present   bool               // nothing of it has to be fetched
-	Unsigned  bool               // it is present, and a copy looks for its signatures again
-	Err       error              // why it cannot be planned; ErrNoRoom: it does not fit after those before it
+	Unsigned  bool               // it is present, and a copy looks for its signatures
+	Err       error              // why it would fail; ErrNoRoom: it does not fit beside the images before it
 
 	manifests, layers []destination.Piece
 }
@@ -54,16 +54,16 @@ type planning struct {
 
 	mu        sync.Mutex
 	plan      Plan
-	manifests map[digest.Digest]int64 // bytes that are missing
+	manifests map[digest.Digest]int64 // bytes to fetch
 	blobs     map[digest.Digest]func() (int64, error)
 }
 
-// Plan finds out what a copy would take, and writes nothing: manifests are
-// fetched and, when platforms were chosen, configurations of images that are no
-// index. Images come from a sequence that may still be growing.
+// Plan finds out what a copy would do, and writes nothing. It fetches manifests and, if
+// platforms were chosen, the configurations of images that are not an index. The sequence
+// of images may still be growing.
 //
-// An image that cannot be planned has its error in the Plan, and the rest goes
-// on. The error is of the whole, as that of Copy.
+// An image that would fail has its error in the Plan. The error of Plan concerns the
+// whole run, as that of Copy does.
 func (c *Copier) Plan(ctx context.Context, images iter.Seq[Image]) (Plan, error) {
 	if c.invalid != nil {
 		return Plan{}, fmt.Errorf("plan: %w", c.invalid)
@@ -145,8 +145,8 @@ func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	return nil
 }
 
-// manifest returns how many bytes of a manifest are missing: all of them if the
-// first image that has it fetched it.
+// manifest returns how many bytes of a manifest are missing: all of them if the first
+// image that has the manifest fetched it.
 func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) {
 	if fetched {
 		missing = d.Size
@@ -160,7 +160,7 @@ func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) 
 	return missing
 }
 
-// blob returns how many bytes of a blob are missing, which is asked once.
+// blob returns how many bytes of a blob are missing. It finds out once for each blob.
 func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	p.mu.Lock()
 	ask, known := p.blobs[d.Digest]
@@ -172,7 +172,7 @@ func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descript
 	return ask()
 }
 
-// missing asks how much of a blob has to be fetched.
+// missing finds out how many bytes of a blob have to be fetched.
 func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	if i.Present {
 		return 0, nil
@@ -181,7 +181,7 @@ func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descr
 	return need.remaining, err
 }
 
-// clashing fails the images that would have one name, as a Copy does.
+// markNameConflicts fails the images that would have the same name, as a Copy does.
 func (p *planning) markNameConflicts() {
 	all := claims{}
 	for _, i := range p.plan.Images {
@@ -194,8 +194,8 @@ func (p *planning) markNameConflicts() {
 	}
 }
 
-// done gives the finished plan. Images that fail, and those for which there is no
-// room after those before them, are not in its sums.
+// done returns the finished plan. Images that fail, or that have no room beside the
+// images before them, do not count in its sums.
 func (p *planning) done() Plan {
 	p.markNameConflicts()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })

@@ -12,29 +12,28 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Progress is a snapshot of a Copy. It is cheap enough to be taken for every
-// frame of a terminal.
+// Progress is a snapshot of a Copy. It is cheap enough for every frame of a terminal.
 type Progress struct {
-	// Planning tells that Images and Bytes may still grow.
+	// Planning is set while Images and Bytes may still grow.
 	Planning bool
-	// Images are those that came so far; Done were copied or there already.
+	// Images counts all images so far. Done were copied or present already.
 	Images, Done, Failed int
-	// Bytes are those of the blobs that have to be fetched, and Fetched those
-	// of them that are here, with what an earlier run had left. Fetched falls
-	// when something turns out to be wrong and is thrown away.
+	// Bytes are those of the blobs to fetch. Fetched are those of them that are
+	// staged, including what an earlier run left. Fetched falls when content is wrong
+	// and is discarded.
 	Bytes, Fetched int64
 	Running        []Transfer // in the order of their start
 	Elapsed        time.Duration
 }
 
-// A Transfer is one blob on its way, in bytes.
+// A Transfer is one blob that is being fetched, in bytes.
 type Transfer struct {
 	Digest     digest.Digest
-	Repository string // it comes from: host/namespace/name
+	Repository string // host/namespace/name
 	Size, Done int64
 }
 
-// Progress tells how far a Copy is. Before Copy it is the zero Progress.
+// Progress returns the progress of a Copy; zero before Copy.
 func (c *Copier) Progress() Progress {
 	r := c.copy.Load()
 	if r == nil {
@@ -58,20 +57,20 @@ func (l *scheduler) progress(p *Progress) {
 	p.Images, p.Done, p.Failed = len(l.items), l.done, l.failed
 }
 
-// running holds the blobs on their way. Safe for concurrent use.
+// runningTransfers are the blobs that are being fetched. Safe for concurrent use.
 type runningTransfers struct {
 	mu        sync.Mutex
 	transfers []*transfer
 }
 
-// A transfer is a blob on its way. One goroutine writes done.
+// A transfer is a blob that is being fetched. One goroutine writes done.
 type transfer struct {
 	blob       *blob
 	done       atomic.Int64
 	repository atomic.Pointer[string]
 }
 
-// move says that it comes from another repository.
+// move records that the blob comes from another repository.
 func (t *transfer) move(repository string) { t.repository.Store(&repository) }
 
 func (r *runningTransfers) begin(b *blob, repository string, done int64) *transfer {

@@ -8,9 +8,8 @@ import (
 	"sync"
 )
 
-// A queue hands out what was put into it, in its order, and what is equal in
-// that order first in, first out. Whoever puts never waits; whoever takes does.
-// Safe for concurrent use.
+// A queue returns values in an order, and values that are equal in that order first in,
+// first out. push never waits; pop does. Safe for concurrent use.
 type queue[T any] struct {
 	mu      sync.Mutex
 	filled  sync.Cond
@@ -20,15 +19,15 @@ type queue[T any] struct {
 	closed  bool
 }
 
-// newQueue makes a queue. before tells whether a goes before b; nil keeps the
-// order of arrival.
+// newQueue makes a queue. before reports whether a goes before b; nil keeps the order of
+// arrival.
 func newQueue[T any](before func(a, b T) bool) *queue[T] {
 	q := &queue[T]{waiting: ordered[T]{before: before}}
 	q.filled.L = &q.mu
 	return q
 }
 
-// push puts v in. It is false when the queue is closed: v was dropped.
+// push adds v. It returns false if the queue is closed.
 func (q *queue[T]) push(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -41,8 +40,8 @@ func (q *queue[T]) push(v T) bool {
 	return true
 }
 
-// pop waits for what is next. It is false once the queue is closed, whatever
-// is left in it, and once it is empty and nothing more is to come.
+// pop waits for the next value. It returns false once the queue is closed, and once it is
+// empty and ended.
 func (q *queue[T]) pop() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -55,7 +54,7 @@ func (q *queue[T]) pop() (v T, ok bool) {
 	return heap.Pop(&q.waiting).(entry[T]).value, true
 }
 
-// rest takes out what is left, in no order.
+// rest removes and returns what is left, in no order.
 func (q *queue[T]) rest() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -67,7 +66,7 @@ func (q *queue[T]) rest() []T {
 	return left
 }
 
-// end says that nothing more is to come.
+// end records that no more values are added.
 func (q *queue[T]) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,7 +114,7 @@ func (o *ordered[T]) Less(i, j int) bool {
 func (o *ordered[T]) Pop() any {
 	last := len(o.entries) - 1
 	v := o.entries[last]
-	o.entries[last] = entry[T]{} // let go of it
+	o.entries[last] = entry[T]{} // for the garbage collector
 	o.entries = o.entries[:last]
 	return v
 }

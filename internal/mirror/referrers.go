@@ -5,6 +5,7 @@ package mirror
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -13,20 +14,21 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Bounds on what is attached to one image.
+// Limits of the referrers of one image.
 const (
 	maxAttached = 100 // to one manifest
 	maxParts    = 500 // to all of its manifests
 )
 
-// lookAround finds what is attached to an image: to its root, and to each image
-// of an index, for both are signed. None of it makes the image fail.
+// findReferrers finds the signatures, attestations and SBOMs of an image: of its root,
+// and of each image of an index, because both are signed. Trouble with them does not fail
+// the image.
 //
-// An index that was rewritten is no longer what was signed. What was attached
-// to it is counted as found, and left; its images are what they were.
+// A rewritten index is not what was signed. Its own referrers are counted as found and
+// left behind. Those of its images are copied.
 //
-// An image of which something is missing is committed without a record, so that
-// the next run looks again.
+// An image of which some are missing is committed without a record, so that the next run
+// looks again.
 func (r *copying) findReferrers(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten() {
@@ -35,10 +37,10 @@ func (r *copying) findReferrers(it *item) {
 			return
 		}
 		if err != nil {
-			it.note("what is attached to %s is not known: %v", it.root, err)
+			it.note("the referrers of %s are not known: %v", it.root, err)
 			it.unreadLists++
 		} else if len(list) > 0 {
-			it.note("left behind: %d attached to %s, which the index was before it was rewritten", len(list), it.root)
+			it.note("%d referrers of %s were not copied: they belong to the index before it was rewritten", len(list), it.root)
 			it.leftBehind = len(list)
 		}
 	}
@@ -53,18 +55,18 @@ func (r *copying) findReferrers(it *item) {
 	it.searched = r.ctx.Err() == nil
 }
 
-// follow finds what is attached to a manifest and, for once, what is attached to
-// that: a list of parts may be signed in turn.
+// findReferrersOf finds the referrers of a manifest, and their own referrers: an SBOM may
+// be signed.
 func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]bool, depth int) {
 	if r.ctx.Err() != nil {
 		return
 	}
 	list, err := it.from.attachments(r.ctx, d)
 	if r.ctx.Err() != nil {
-		return // the image is not finished, and whether it has any is not known
+		return // the image stays unfinished
 	}
 	if err != nil {
-		it.note("what is attached to %s is not known: %v", d, err)
+		it.note("the referrers of %s are not known: %v", d, err)
 		it.unreadLists++
 		return
 	}
@@ -74,7 +76,7 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 			continue
 		}
 		if len(seen) == maxParts {
-			it.note("more than %d are attached", maxParts)
+			it.note("it has more than %d referrers", maxParts)
 			it.unreadLists++
 			return
 		}
@@ -105,7 +107,7 @@ func (it *item) note(format string, a ...any) {
 	it.notes = append(it.notes, fmt.Sprintf(format, a...))
 }
 
-// staged is an item as its destination gets it.
+// staged returns an item in the form that a destination expects.
 func (it *item) staged() destination.Staged {
 	s := it.parts[0].tree.staged(it.Image)
 	s.Present, s.Record = it.found.Present, it.newRecord()
@@ -115,4 +117,35 @@ func (it *item) staged() destination.Staged {
 		}
 	}
 	return s
+}
+
+// newRecord returns the record to commit an image with: a new one if all referrers were
+// found and copied, none if some are missing, and the old one if nobody has looked for
+// them.
+func (it *item) newRecord() *destination.Record {
+	if !it.searched {
+		return it.found.Record
+	}
+	if it.unreadLists > 0 {
+		return nil
+	}
+	r := &destination.Record{}
+	for _, p := range it.parts[1:] {
+		if p.err != nil {
+			return nil
+		}
+		name := p.tag
+		if name == "" {
+			name = p.tree.root.Digest.String()
+		}
+		r.Attached = append(r.Attached, name)
+	}
+	slices.Sort(r.Attached)
+	if it.parts[0].tree.sparse {
+		for _, d := range it.parts[0].tree.manifests {
+			r.To = append(r.To, d.Digest)
+		}
+		slices.Sort(r.To)
+	}
+	return r
 }

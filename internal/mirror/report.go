@@ -14,33 +14,33 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// A Report is what a Copy did. It marshals to the JSON of doc/copy.md, and back.
-// Sizes are in bytes. It holds no secret.
+// A Report is what a Copy did. It marshals to the JSON of doc/copy.md, and back. Sizes
+// are in bytes. It contains no secret.
 type Report struct {
 	Destination string // the name that the user wrote
-	// Complete reports whether every image that was meant is at the destination
-	// with its signatures: none failed, is pending or absent, no signature is
-	// missing, nothing is unknown, and images came to its end.
+	// Complete reports whether every requested image is at the destination with its
+	// signatures: none failed, is pending or absent, no signature is missing, nothing is
+	// unknown, and the sequence of images came to its end.
 	Complete bool
 	Error    string          // why the run ended early, or failed as a whole
-	Images   []ImageReport   // in the order of the references
+	Images   []ImageReport   // sorted by reference
 	Unknown  []UnknownReport // for the caller to fill in
 
-	// What the servers of the sources made of the caller's token, and the host it is
-	// for if it was not sent to all of them; for the caller to fill in.
+	// Token is what the servers of the sources made of the caller's token, and TokenHost
+	// the host of the token if it was not sent to all of them. The caller fills them in.
 	Token, TokenHost string
 
-	// How many images have which status.
+	// Numbers of images by status.
 	Copied, Present, Failed, Pending, Absent int
 
-	Blobs    int   // unique layers and configurations, of images and of what is attached to them
-	Bytes    int64 // of these, and of unique manifests. Images that were there already are not in either
-	Fetched  int64 // over the wire, with what was fetched twice
-	Saved    int64 // what the images that are there would have taken one by one, less Fetched; 0 at least
-	Retried  int64 // of Fetched, in vain
-	Retries  int   // times that a blob was asked for again
+	Blobs    int   // unique layers and configurations, of images and their referrers
+	Bytes    int64 // of these, and of unique manifests. Images that were present do not count in either
+	Fetched  int64 // over the network, including what was fetched twice
+	Saved    int64 // what the images would have taken one by one, less Fetched; at least 0
+	Retried  int64 // of Fetched, wasted
+	Retries  int   // how often a blob was requested again
 	Uploaded int64 // to a registry
-	Mounted  int64 // that a registry took over from another of its repositories
+	Mounted  int64 // that a registry mounted from another of its repositories
 
 	SignaturesFound, SignaturesCopied, SignaturesMissing int // sums of the images'
 
@@ -48,39 +48,36 @@ type Report struct {
 	Elapsed time.Duration
 }
 
-// An ImageReport is what became of one image.
+// An ImageReport is the result for one image.
 type ImageReport struct {
 	Reference   string // Image.Reference
 	Destination string // its name there
 	Status      Status
-	Digest      digest.Digest // at the source; "" when it was not found out
-	As          digest.Digest // at the destination, when rewriting changed it; else ""
+	Digest      digest.Digest // at the source; "" if unknown
+	As          digest.Digest // at the destination, if rewriting changed it; else ""
 	Error       string        // why it failed
 	Cause       error         // the same, for errors.Is; nil in a report that was read
-	Notes       []string      // what else is to be known: why signatures are missing, or were left
-	Platforms   []string      // as ParsePlatform reads them; those that were taken
-	Bytes       int64         // of its manifests and unique blobs; 0 when it was there already
-	Fetched     int64         // of these, and of what is attached: what came for this image first
+	Notes       []string      // why signatures are missing or were not copied
+	Platforms   []string      // those that were copied, as ParsePlatform reads them
+	Bytes       int64         // of its manifests and unique blobs; 0 if it was present
+	Fetched     int64         // of these and of its referrers, what was fetched for this image first
 	Signatures  Signatures
 }
 
-// Signatures counts what is attached to an image: signatures, attestations and
-// lists of parts. Copied are at the destination now, with the image. Missing
-// could not be had: Notes say why, the Report is not complete, and the next run
-// looks for them again. An image that is there with all that was attached to it
-// is not looked at again, but with SignaturesAlways. Those
-// that are found and neither were left, since the index they are attached to
-// was rewritten.
+// Signatures counts the referrers of an image: signatures, attestations and SBOMs. Copied
+// are at the destination with the image. Missing could not be copied: Notes say why, the
+// Report is not complete, and the next run looks for them again. Referrers that are found
+// and neither copied nor missing belong to an index that was rewritten. If an image is
+// present with all its referrers, they are not looked for, except with SignaturesAlways.
 type Signatures struct{ Found, Copied, Missing int }
 
-// Status says what became of an image.
+// Status is the result for an image.
 type Status string
 
-// The statuses. An image is pending when the run ended before the image was
-// finished: nothing is wrong with the image, and Report.Error says why the run
-// ended. An image is absent when the user named it and its server does not have
-// it: a Copy finds that out of an image that has a digest and no tag, and a search
-// of the others, see AddAbsent.
+// The statuses. An image is pending if the run ended before the image was finished:
+// nothing is wrong with the image, and Report.Error says why the run ended. An image is
+// absent if the user named it and its server does not have it. Copy finds that out for
+// an image with a digest and no tag, and a search for the others: see AddAbsent.
 const (
 	Copied  Status = "copied"
 	Present Status = "already there"
@@ -91,19 +88,18 @@ const (
 
 func statuses() []Status { return []Status{Copied, Present, Failed, Pending, Absent} }
 
-// undone reports whether an image of this status is not at the destination.
+// isMissing reports whether an image of this status is not at the destination.
 func (s Status) isMissing() bool { return s != Copied && s != Present }
 
-// An UnknownReport names what a search could not tell.
+// An UnknownReport names an image of which a search could not find out whether it exists.
 type UnknownReport struct {
 	Reference string
-	Reason    string // in a few words
+	Reason    string // a code
 	Error     string // the cause, for people
 }
 
-// AddAbsent enters an image that the user named and that its server does not
-// have. It counts once, however often it was named. Nothing is entered for an
-// image that the report has already.
+// AddAbsent adds an image that the user named and that its server does not have. It does
+// nothing if the report has the image already.
 func (r *Report) AddAbsent(reference, why string) {
 	at, there := slices.BinarySearchFunc(r.Images, reference, func(i ImageReport, reference string) int {
 		return cmp.Compare(i.Reference, reference)
@@ -116,10 +112,9 @@ func (r *Report) AddAbsent(reference, why string) {
 	r.Complete = false
 }
 
-// FailedImages returns the images of a report that another run is to look at
-// again: those that failed, are pending or absent, those that were copied without
-// all their signatures, and those that are unknown as far as they have a name.
-// Each is in the list once, with its digest when that is known.
+// FailedImages returns the images that another run should try again: those that failed,
+// are pending or absent, those that lack signatures, and those that are unknown and have
+// a name. Each is in the list once, with its digest if that is known.
 func (r Report) FailedImages() []Image {
 	var failed []Image
 	seen := map[string]bool{}
@@ -143,7 +138,7 @@ func (r Report) FailedImages() []Image {
 	return failed
 }
 
-// report tells what was done. All goroutines have ended.
+// report returns the report of a run whose goroutines have all ended.
 func (r *copying) report(err error) Report {
 	l := r.scheduler
 	s := Report{
@@ -189,7 +184,7 @@ func (r *copying) report(err error) Report {
 	return s
 }
 
-// report tells what became of an image.
+// report returns the result for an image.
 func (it *item) report() ImageReport {
 	i := ImageReport{
 		Reference: it.reference, Destination: it.name, Status: it.status, Digest: cmp.Or(it.root, it.Digest),
@@ -208,12 +203,12 @@ func (it *item) report() ImageReport {
 	i.Signatures.Missing = it.unreadLists
 	for _, p := range it.parts[1:] {
 		switch {
-		case it.status.isMissing(): // it went with its image
+		case it.status.isMissing(): // the referrers went with their image
 		case p.err == nil:
 			i.Signatures.Copied++
 		default:
 			i.Signatures.Missing++
-			i.Notes = append(i.Notes, fmt.Sprintf("attached %s could not be copied: %v", cmp.Or(p.tag, string(p.tree.root.Digest)), p.err))
+			i.Notes = append(i.Notes, fmt.Sprintf("referrer %s could not be copied: %v", cmp.Or(p.tag, string(p.tree.root.Digest)), p.err))
 		}
 	}
 	return i

@@ -14,9 +14,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// The JSON of a report. Every key is always there; what there is nothing to say
-// of is null. Times are RFC 3339 in UTC with whole seconds, sizes are bytes,
-// durations seconds with three decimals.
+// The JSON of a report. Every key is always present; an unknown value is null. Times are
+// RFC 3339 in UTC with whole seconds, sizes are bytes, durations are seconds with three
+// decimals.
 type (
 	reportJSON struct {
 		Destination string         `json:"destination"`
@@ -68,12 +68,11 @@ type (
 	}
 )
 
-// MaxReport bounds a report that is read, in bytes: some 100,000 images.
+// MaxReport is the maximal size of a report that is read, in bytes: about 100,000 images.
 const MaxReport = 64 << 20
 
-// ReadReport reads a report's JSON, to run again what failed. Keys it does not
-// know are passed over: they may be a later version's. Names of images are
-// checked by FailedImages.
+// ReadReport reads a report's JSON, to run again what failed. Unknown keys are ignored:
+// they may be a later version's. FailedImages checks the names of images.
 func ReadReport(from io.Reader) (Report, error) {
 	text, err := io.ReadAll(io.LimitReader(from, MaxReport+1))
 	if err != nil {
@@ -84,7 +83,7 @@ func ReadReport(from io.Reader) (Report, error) {
 	}
 	var r Report
 	if err := json.Unmarshal(text, &r); err != nil {
-		return Report{}, fmt.Errorf("this is no report of quayside copy: %w", err)
+		return Report{}, fmt.Errorf("this is not a report of quayside copy: %w", err)
 	}
 	return r, nil
 }
@@ -115,7 +114,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	return marshalPlain(w)
 }
 
-// UnmarshalJSON reads the report. It refuses what is none.
+// UnmarshalJSON reads the report. It refuses JSON that is not a report.
 func (r *Report) UnmarshalJSON(data []byte) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(data, &keys); err != nil {
@@ -158,7 +157,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// text is s, or null when it says nothing.
+// text returns s, or nil if s is empty.
 func text(s string) *string {
 	if s == "" {
 		return nil

@@ -13,10 +13,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// rewrite makes an index of those entries that are not nil, and puts it on the
-// shelf. All that the index and its entries say besides is kept as it was,
-// annotations and unknown keys too. The same index and the same choice give
-// the same digest every time.
+// rewrite makes an index of the entries that are not nil, and stages it. Everything else
+// that the index and its entries contain is kept, including annotations and unknown keys.
+// The same index and the same choice give the same digest every time.
 func (w *walker) rewrite(ctx context.Context, was ocispec.Descriptor, content []byte, children []*ocispec.Descriptor) (ocispec.Descriptor, error) {
 	text, err := rewritten(content, children)
 	if err != nil {
@@ -26,7 +25,7 @@ func (w *walker) rewrite(ctx context.Context, was ocispec.Descriptor, content []
 	return desc, w.cache.put(ctx, desc, text)
 }
 
-// rewritten is the text of such an index.
+// rewritten returns the content of a rewritten index.
 func rewritten(content []byte, children []*ocispec.Descriptor) ([]byte, error) {
 	var index map[string]json.RawMessage
 	if err := json.Unmarshal(content, &index); err != nil {
@@ -55,7 +54,7 @@ func rewritten(content []byte, children []*ocispec.Descriptor) ([]byte, error) {
 	return marshalPlain(index)
 }
 
-// plain is json.Marshal without its care for HTML. Keys come sorted.
+// marshalPlain is json.Marshal without escaping for HTML. Keys are sorted.
 func marshalPlain(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

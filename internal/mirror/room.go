@@ -13,9 +13,9 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// admit lets a part in when the disk has room for it, and has its blobs fetched.
-// A part that has to wait for others holds its image back; one that cannot fit
-// fails. A part that is at the destination already takes nothing.
+// admit accepts a part if the disk has room for it, and has its blobs fetched. A part
+// that must wait for others holds its image back; a part that can never fit fails. A part
+// that is present needs no room.
 func (l *scheduler) admit(p *part, there bool) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -30,8 +30,8 @@ func (l *scheduler) admit(p *part, there bool) {
 	}
 }
 
-// pieces are the blobs and manifests of a part. known is false while it is being
-// asked whether a blob is needed.
+// pieces returns the blobs and manifests of a part. known is false while the destination
+// is asked whether it needs one of the blobs.
 func (p *part) pieces() (pieces []destination.Piece, known bool) {
 	known = true
 	pieces = append(pieces, p.manifests...)
@@ -48,7 +48,7 @@ func (p *part) pieces() (pieces []destination.Piece, known bool) {
 	return pieces, known
 }
 
-// decide lets a part in or fails it. It is false when that is not known yet.
+// tryAdmit accepts a part or fails it. It returns false if that is not decided yet.
 func (l *scheduler) tryAdmit(p *part) bool {
 	pieces, known := p.pieces()
 	if !known {
@@ -66,7 +66,7 @@ func (l *scheduler) tryAdmit(p *part) bool {
 	return true
 }
 
-// letIn has the blobs of a part fetched.
+// accept has the blobs of a part fetched.
 func (l *scheduler) accept(p *part) {
 	p.admitted = true
 	p.promised, _ = p.pieces()
@@ -78,8 +78,8 @@ func (l *scheduler) accept(p *part) {
 	}
 }
 
-// putOut takes back what was promised to a part that cannot be had, and ends the
-// blobs that only this part would have had fetched.
+// withdraw takes back what was promised to a part that cannot be copied, and ends the
+// blobs that only this part needed.
 func (l *scheduler) withdraw(p *part, why error) {
 	l.dirty = true
 	l.room.Withdraw(p.promised)
@@ -87,13 +87,13 @@ func (l *scheduler) withdraw(p *part, why error) {
 	for _, b := range p.needs {
 		if b.state == stateWaiting && !slices.ContainsFunc(b.waiting, (*part).alive) {
 			l.resolve(b, why)
-			b.err = nil // it may be wanted yet
+			b.err = nil // another image may need it later
 		}
 	}
 }
 
-// reconsider looks again at the parts that wait for room, the smallest first,
-// after something has ended.
+// retryWaiting tries to admit the parts that wait for room, the smallest first, after
+// something has ended.
 func (l *scheduler) retryWaiting() {
 	for l.dirty && len(l.waitingForRoom) > 0 {
 		l.dirty = false
@@ -123,7 +123,7 @@ func (l *scheduler) reserve(b *blob) {
 	}
 }
 
-// release ends that: what was written is no longer free, and the rest is.
+// unreserve takes the reservation back: what was written is no longer free space.
 func (l *scheduler) unreserve(b *blob) {
 	if b.reserved {
 		b.reserved = false
@@ -132,16 +132,16 @@ func (l *scheduler) unreserve(b *blob) {
 	l.dirty = true
 }
 
-// noUse is so little room that nothing of use fits into it, in bytes.
+// minFree is so little free space that nothing useful fits into it, in bytes.
 const minFree = 1 << 20
 
-// full reports whether an error says that the disk is full, or the share of it
-// that may be used.
+// isDiskFull reports whether an error says that the disk, or the user's share of it, is
+// full.
 func isDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
-// outgrown ends a blob for which the disk turned out to have no room: something
-// else has written to the disk, or it keeps less than it says. The images that
-// need the blob fail. A disk that has no room for anything ends the whole.
+// failForSpace ends a blob that did not fit on the disk although the sums said so,
+// because something else writes to the disk. The images that need the blob fail. A disk
+// without any room ends the run.
 func (r *copying) failForSpace(b *blob, why error) {
 	if r.ctx.Err() != nil {
 		return
@@ -153,7 +153,7 @@ func (r *copying) failForSpace(b *blob, why error) {
 	r.scheduler.finishBlob(b, fmt.Errorf("blob %s: %w: %w", b.Digest, destination.ErrNoRoom, why))
 }
 
-// othersGoOn tells whether an image that does not wait for a blob is unfinished.
+// othersUnfinished reports whether an image that does not need the blob is unfinished.
 func (l *scheduler) othersUnfinished(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()

@@ -15,11 +15,11 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// A ledger is who waits for what: which blobs there are, once each, and which
-// images each of them holds back. It is the one place where goroutines of a run
-// meet. Nothing in it waits for anything but its lock.
+// A scheduler records which blobs a run needs, once each, and which images wait for each
+// blob. It is the only place where the goroutines of a run meet. Its methods wait for
+// nothing but its lock.
 type scheduler struct {
-	fetches   hostQueues // blobs to be fetched
+	fetches   hostQueues // blobs to fetch
 	completed *queue[completedBlob]
 	ready     *queue[*item] // to be committed
 
@@ -29,26 +29,26 @@ type scheduler struct {
 	claims           claims
 	blobs            map[digest.Digest]*blob
 	manifests        map[digest.Digest]bool
-	inputEnded       bool  // no image is to come
-	unexamined       int   // images that were not looked at to the end
-	unfinishedImages int   // images whose turn is not over
+	inputEnded       bool  // all images were added
+	unexamined       int   // images whose examination has not ended
+	unfinishedImages int   // images without a final status
 	bytes            int64 // unique, of blobs and manifests
 	wanted           int64 // of blobs that have to be fetched, fetched ones too
 	done             int   // images copied or present
 	failed           int
 	pending          int
-	unreported       []Event // ends of images that nobody was told of
-	deferred         []*item // images that are there if the destination can be finished
+	unreported       []Event // ends of images that were not reported yet
+	deferred         []*item // images that exist once the destination is finished
 
-	room           *destination.Room // nil: nobody looks
-	waitingForRoom []*part           // that wait for room
-	dirty          bool              // something has ended since they were looked at
+	room           *destination.Room
+	waitingForRoom []*part
+	dirty          bool // something has ended since waitingForRoom was tried
 
-	shutdown func()      // called when every image had its turn
-	report   func(Event) // told of the end of each image, without the lock
+	shutdown func()      // called when every image has a final status
+	report   func(Event) // called for the end of each image, without the lock
 }
 
-// unlock ends a turn with the lock, and tells what has ended meanwhile.
+// unlock releases the lock and reports the images that have ended.
 func (l *scheduler) unlock() {
 	l.retryWaiting()
 	ended := l.unreported
@@ -71,50 +71,49 @@ func newScheduler() *scheduler {
 	}
 }
 
-// An item is an image and how far it is.
+// An item is an image and its progress.
 type item struct {
 	examination
 	reference string
 	name      string // at the destination
 
-	// Written by the one goroutine that has the item in its turn: it looks at
-	// it, and later another commits it.
-	nameConflict error // another image has its name at the destination
-	deferred     bool  // the destination's Finish
-	searched     bool  // what is attached was looked for, to the end
+	// Written by one goroutine at a time: the one that examines the image, and later the
+	// one that commits it.
+	nameConflict error // another image has the same name at the destination
+	deferred     bool  // exists only after the destination's Finish
+	searched     bool  // all referrers were looked for
 	platforms    []string
 	rounds       int // of commits that found something missing
-	leftBehind   int // attached, and left behind
-	unreadLists  int // lists of what is attached that could not be read
+	leftBehind   int // referrers that are not copied, because the index was rewritten
+	unreadLists  int // lists of referrers that could not be read
 	notes        []string
 
-	// Under the ledger's lock.
-	parts      []*part // the image, and what is attached to it
-	waits      int     // blobs it waits for, and one for whoever has it in turn
+	// Guarded by the scheduler's lock.
+	parts      []*part // the image, and then its referrers
+	waits      int     // blobs that it waits for, and 1 while it is examined
 	ended      bool
 	status     Status
 	err        error
 	size       int64
-	standalone int64 // bytes of blobs and manifests, were it copied alone
+	standalone int64 // bytes of blobs and manifests if it were copied alone
 	fetched    int64
 }
 
-// A part is an image or something attached to it: what has to be in before it
-// counts.
+// A part is an image or one of its referrers: what is copied whole or not at all.
 type part struct {
 	item *item
-	tag  string // of an attachment
+	tag  string // of a referrer that cosign keeps in a tag
 	tree tree
-	err  error // why it cannot be had
+	err  error // why it cannot be copied
 
-	// Under the ledger's lock.
+	// Guarded by the scheduler's lock.
 	needs     []*blob
 	manifests []destination.Piece
-	admitted  bool                // there is room for it
-	promised  []destination.Piece // in the tar
+	admitted  bool                // the disk has room for it
+	promised  []destination.Piece // room promised in the tar
 }
 
-// add enters an image; nil when its name was there before.
+// add adds an image. It returns nil if the image was added before.
 func (l *scheduler) add(i Image, name string) *item {
 	l.mu.Lock()
 	defer l.unlock()
@@ -132,7 +131,8 @@ func (l *scheduler) add(i Image, name string) *item {
 	return it
 }
 
-// clashing takes its name from each of several that have the same one.
+// markNameConflicts marks all images that have the same name at the destination as
+// another.
 func (l *scheduler) markNameConflicts() {
 	l.mu.Lock()
 	defer l.unlock()
@@ -141,7 +141,7 @@ func (l *scheduler) markNameConflicts() {
 	}
 }
 
-// attach enters something attached to an image.
+// attach adds a referrer of an image.
 func (l *scheduler) attach(it *item, tag string) *part {
 	l.mu.Lock()
 	defer l.unlock()
@@ -150,7 +150,7 @@ func (l *scheduler) attach(it *item, tag string) *part {
 	return p
 }
 
-// count enters a manifest of a part. fetched tells whether it came over the wire.
+// count counts a manifest of a part. fetched: it was not in the staging layout.
 func (l *scheduler) count(p *part, d ocispec.Descriptor, fetched bool) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -165,7 +165,7 @@ func (l *scheduler) count(p *part, d ocispec.Descriptor, fetched bool) {
 	}
 }
 
-// measure enters the size of an image. It is false when the image has ended.
+// measure records the size of an image. It reports whether the image is unfinished.
 func (l *scheduler) measure(it *item, size int64) (going bool) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -173,24 +173,24 @@ func (l *scheduler) measure(it *item, size int64) (going bool) {
 	return !it.ended
 }
 
-// alive tells whether a part can still come to a good end.
+// alive reports whether a part can still be copied.
 func (p *part) alive() bool { return p.err == nil && !p.item.ended }
 
-// going tells whether an image has not ended.
+// going reports whether an image is unfinished.
 func (l *scheduler) going(it *item) bool {
 	l.mu.Lock()
 	defer l.unlock()
 	return !it.ended
 }
 
-// drop marks a part that cannot be had.
+// failPartNow is failPart for callers without the lock.
 func (l *scheduler) failPartNow(p *part, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.failPart(p, err)
 }
 
-// dropAttached marks all that is attached to an image: it cannot be had.
+// failReferrers fails all referrers of an image.
 func (l *scheduler) failReferrers(it *item, err error) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -199,8 +199,7 @@ func (l *scheduler) failReferrers(it *item, err error) {
 	}
 }
 
-// spoil marks a part that cannot be had. When it is the image itself, that is
-// the image's end.
+// failPart fails a part. If the part is the image itself, the image fails.
 func (l *scheduler) failPart(p *part, err error) {
 	if p.err == nil {
 		p.err = err
@@ -211,7 +210,8 @@ func (l *scheduler) failPart(p *part, err error) {
 	}
 }
 
-// lower takes off one of the things an item waits for.
+// release takes off one of the things that an item waits for. When nothing is left, the
+// image is ready to be committed.
 func (l *scheduler) release(it *item) {
 	it.waits--
 	if it.waits == 0 && !it.ended {
@@ -219,14 +219,14 @@ func (l *scheduler) release(it *item) {
 	}
 }
 
-// finish ends an image.
+// finish gives an image its final status.
 func (l *scheduler) finish(it *item, s Status, err error) {
 	l.mu.Lock()
 	defer l.unlock()
 	l.end(it, s, err)
 }
 
-// end ends an image, once.
+// end is finish for callers with the lock. Only the first call counts.
 func (l *scheduler) end(it *item, s Status, err error) {
 	if it.ended {
 		return
@@ -240,7 +240,7 @@ func (l *scheduler) end(it *item, s Status, err error) {
 		}
 	case Pending:
 		l.pending++
-	case Absent: // there is nothing to do
+	case Absent:
 	default:
 		l.done++
 	}
@@ -253,10 +253,10 @@ func (l *scheduler) end(it *item, s Status, err error) {
 	l.closeWhenDone()
 }
 
-// finished ends the images that waited for the destination's Finish, which gave
-// err. With an error the images failed, or are pending when the run ended before
-// their destination's turn. Those that Finish left out failed. It returns the
-// names that were left out and are of no image of this run.
+// finishDeferred ends the images that waited for the destination's Finish, which returned
+// err and leftOut. After an error the images failed, or are pending if the run ended
+// before Finish. Images that were left out failed. It returns the names that were left
+// out and belong to no image of this run.
 func (l *scheduler) finishDeferred(err error, ended bool, leftOut map[string]error) (others []string) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -278,7 +278,7 @@ func (l *scheduler) finishDeferred(err error, ended bool, leftOut map[string]err
 	l.deferred = nil
 	for _, it := range l.items {
 		named[it.name] = true
-		if leftOut[it.name] != nil && !waited[it] && it.status != Failed { // it was there, and is damaged
+		if leftOut[it.name] != nil && !waited[it] && it.status != Failed { // it was present, and is damaged
 			l.fail(it, leftOut[it.name])
 			l.unreported = append(l.unreported, it.endEvent())
 		}
@@ -298,7 +298,7 @@ func (l *scheduler) fail(it *item, why error) {
 	l.failed++
 }
 
-// ending tells of the end of an image.
+// endEvent returns the event for the end of an image.
 func (it *item) endEvent() Event {
 	e := Event{Image: it.reference, Digest: it.root, Bytes: it.size}
 	switch it.status {
@@ -316,14 +316,14 @@ func (it *item) endEvent() Event {
 	return e
 }
 
-// closeWhenDone sends everyone home when every image had its turn.
+// closeWhenDone ends all goroutines of the run when every image has a final status.
 func (l *scheduler) closeWhenDone() {
 	if l.inputEnded && l.unfinishedImages == 0 && l.unexamined == 0 {
 		l.shutdown()
 	}
 }
 
-// endFeed says that no image is to come. It tells whether all were looked at.
+// endInput records that all images were added. It reports whether all were examined.
 func (l *scheduler) endInput() bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -332,7 +332,7 @@ func (l *scheduler) endInput() bool {
 	return l.unexamined == 0
 }
 
-// looked ends the look at an image. It tells whether that was the last one.
+// examined ends the examination of an image. It reports whether it was the last one.
 func (l *scheduler) examined(it *item) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -342,8 +342,8 @@ func (l *scheduler) examined(it *item) bool {
 	return l.inputEnded && l.unexamined == 0
 }
 
-// planned returns how many images there are, and the blobs that are still on
-// their way to one that can come to a good end.
+// planned returns the number of images, and the blobs that still have to be fetched for
+// an image that can succeed.
 func (l *scheduler) planned() (images int, coming []ocispec.Descriptor) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -362,7 +362,7 @@ func (l *scheduler) complete() bool {
 	return l.failed == 0 && l.pending == 0
 }
 
-// unfinished returns the images that had no turn.
+// unfinished returns the images without a final status.
 func (l *scheduler) unfinished() []*item {
 	l.mu.Lock()
 	defer l.unlock()

@@ -52,7 +52,7 @@ func newSources(open func(string) (*registry.Registry, error)) *sources {
 	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}, alive: map[string]*pulse{}}
 }
 
-// registry returns the registry of a host, which is asked for once.
+// registry returns the registry of a host. Options.Registry is called once for each host.
 func (s *sources) registry(host string) (*registry.Registry, error) {
 	s.mu.Lock()
 	open := s.hosts[host]
@@ -64,7 +64,7 @@ func (s *sources) registry(host string) (*registry.Registry, error) {
 	return open()
 }
 
-// expect tells an image's registry that it is going to be pulled from.
+// willPull announces to an image's registry that its repository will be pulled from.
 func (s *sources) willPull(i Image) {
 	if r, err := s.registry(i.Host); err == nil {
 		r.WillPull(i.Repository)
@@ -95,8 +95,8 @@ func (s *sources) of(i Image) (*source, error) {
 	return from, nil
 }
 
-// find returns the repository of an image, and its digest, which the registry is asked
-// for if it is not known.
+// find returns the repository and the digest of an image. If the digest is not known, the
+// registry is asked for it.
 func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Digest, err error) {
 	if err := i.Validate(); err != nil {
 		return nil, "", err
@@ -110,7 +110,7 @@ func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Dig
 	return from, d, nil
 }
 
-// resolve asks what an image's tag stands for.
+// resolve asks for the digest of a tag.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
 	err = retry(ctx, s.pulse, func() error {
 		return s.watch(ctx, false, func(ctx context.Context) error {
@@ -133,7 +133,7 @@ func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.De
 	return desc, content, err
 }
 
-// attachments lists what is attached to a manifest, and no more than is sane.
+// attachments lists the referrers of a manifest. More than maxAttached are an error.
 func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
 	err = retry(ctx, s.pulse, func() error {
 		return s.watch(ctx, false, func(ctx context.Context) error {
@@ -142,7 +142,7 @@ func (s *source) attachments(ctx context.Context, d digest.Digest) (list []regis
 		})
 	})
 	if err == nil && len(list) > maxAttached {
-		err = fmt.Errorf("%d things are attached to %s, and %d is the limit", len(list), d, maxAttached)
+		err = fmt.Errorf("%s has %d referrers, and %d is the limit", d, len(list), maxAttached)
 	}
 	return list, err
 }
