@@ -9,48 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
-
-// A plan is what --dry-run writes as JSON.
-type plan struct {
-	Destination string            `json:"destination"`
-	Complete    bool              `json:"complete"`
-	Images      []plannedImage    `json:"images"`
-	Blobs       int               `json:"blobs"`
-	Bytes       int64             `json:"bytes"`
-	Present     int64             `json:"present"`
-	Missing     int64             `json:"missing"`
-	Shared      int64             `json:"shared"`
-	Free        *int64            `json:"free"`
-	Error       *string           `json:"error"`
-	Unknown     []report.Gap      `json:"unknown"`
-	Absent      []report.Gap      `json:"absent"` // that the user named
-	Token       report.TokenState `json:"token"`
-	TokenHost   *string           `json:"token_host"`
-}
-
-type plannedImage struct {
-	Reference    string   `json:"reference"`
-	Destination  string   `json:"destination"`
-	Digest       *string  `json:"digest"`
-	Platforms    []string `json:"platforms"`
-	Blobs        int      `json:"blobs"`
-	Bytes        int64    `json:"bytes"`
-	Missing      int64    `json:"missing"`
-	AlreadyThere bool     `json:"already_there"`
-	Unsigned     bool     `json:"looks_for_signatures"` // though it is there
-	Error        *string  `json:"error"`
-}
 
 // plan prints what a copy would do. It ends as a copy would that cannot be done.
 func (c *copying) plan(ctx context.Context) error {
@@ -93,11 +58,8 @@ func (c *copying) plan(ctx context.Context) error {
 		why = fmt.Sprintf("the disk is too small for %d of %d images: %s are free in %s", noRoom, len(found.Images), report.Bytes(found.Free), staging)
 	}
 	why = c.a.console.Redactor.Text(why)
-	if err := c.printPlan(found, code, why); err != nil {
+	if err := c.a.writeDocument(c.flags.output, c.planned(found, code, why)); err != nil || c.a.out.Flush() != nil {
 		return err
-	}
-	if c.a.out.Flush() != nil {
-		return nil
 	}
 	c.search.tell()
 	c.search.printTraffic()
@@ -129,92 +91,33 @@ func (c *copying) activities() []string {
 	return c.search.activities()
 }
 
-func (c *copying) printPlan(p mirror.Plan, code exitCode, why string) error {
-	if c.flags.output == "json" {
-		out := plan{
-			Destination: c.to.text, Complete: code.complete() && c.search.complete(), Images: []plannedImage{},
-			Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
-			Unknown: c.search.summary.Gaps, Absent: append([]report.Gap{}, c.search.absent...),
-		}
-		out.Token, out.TokenHost = c.search.token()
-		if why != "" {
-			out.Error = &why
-		}
-		if p.Free >= 0 {
-			out.Free = &p.Free
-		}
-		for _, i := range p.Images {
-			out.Images = append(out.Images, c.planned(i))
-		}
-		if err := printJSON(c.a.out, out); err != nil && c.a.out.err == nil {
-			return err
-		}
-		return nil
+// planned converts a plan.
+func (c *copying) planned(p mirror.Plan, code exitCode, why string) report.Plan {
+	out := report.Plan{
+		Destination: c.to.text, Complete: code.complete() && c.search.complete(), Images: []report.PlannedImage{},
+		Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
+		Unknown: c.search.summary.Gaps, Absent: append([]report.Gap{}, c.search.absent...),
 	}
-	rows := c.a.newRows()
-	if len(p.Images) > 0 {
-		rows.add("BLOBS", "SIZE", "MISSING", "IMAGE")
+	out.Token, out.TokenHost = c.search.token()
+	if why != "" {
+		out.Error = &why
+	}
+	if p.Free >= 0 {
+		out.Free = &p.Free
 	}
 	for _, i := range p.Images {
-		missing, notes := report.Bytes(i.Missing), platforms(i.Platforms)
-		switch {
-		case i.Err != nil:
-			missing, notes = "", []string{c.a.hidden(i.Err)}
-		case i.Present && i.Unsigned:
-			notes = append(notes, "already there; its signatures are looked for")
-		case i.Present:
-			notes = append(notes, "already there")
-		case len(c.flags.maps) > 0:
-			notes = append(notes, "as "+i.Name)
+		image := report.PlannedImage{
+			Reference: i.Reference(), Destination: i.Name, Platforms: report.Platforms(i.Platforms), Blobs: i.Blobs, Bytes: i.Bytes,
+			Missing: i.Missing, AlreadyThere: i.Present, Unsigned: i.Unsigned, Mapped: len(c.flags.maps) > 0,
 		}
-		rows.add(fmt.Sprint(i.Blobs), report.Bytes(i.Bytes), missing, i.Reference(), strings.Join(notes, ", "))
+		if d := i.Digest.String(); d != "" {
+			image.Digest = &d
+		}
+		if i.Err != nil {
+			why := c.a.hidden(i.Err)
+			image.Error = &why
+		}
+		out.Images = append(out.Images, image)
 	}
-	for _, gap := range c.search.absent {
-		rows.add("", "", "", gap.Reference, "absent: "+gap.Error)
-	}
-	rows.flush()
-	absent := ""
-	if n := len(c.search.absent); n > 0 {
-		absent = fmt.Sprintf("%d absent, ", n)
-	}
-	fmt.Fprintf(c.a.out, "%s to %s, %s%d unknown: %s in %s, of which %s are missing; sharing saves %s",
-		quantity(len(p.Images), "image"), redact.Escape(c.to.text), absent, len(c.search.summary.Gaps), report.Bytes(p.Bytes), quantity(p.Blobs, "blob"),
-		report.Bytes(p.Missing), report.Bytes(p.Shared))
-	if p.Free >= 0 {
-		fmt.Fprintf(c.a.out, "; %s free", report.Bytes(p.Free))
-	}
-	fmt.Fprintln(c.a.out)
-	return nil
-}
-
-func (c *copying) planned(i mirror.PlannedImage) plannedImage {
-	p := plannedImage{
-		Reference: i.Reference(), Destination: i.Name, Platforms: platforms(i.Platforms),
-		Blobs: i.Blobs, Bytes: i.Bytes, Missing: i.Missing, AlreadyThere: i.Present, Unsigned: i.Unsigned,
-	}
-	if d := i.Digest.String(); d != "" {
-		p.Digest = &d
-	}
-	if i.Err != nil {
-		why := c.a.hidden(i.Err)
-		p.Error = &why
-	}
-	return p
-}
-
-// platforms writes platforms as --platform takes them.
-func platforms(list []ocispec.Platform) []string {
-	texts := []string{}
-	for _, p := range list {
-		texts = append(texts, platform(p))
-	}
-	return texts
-}
-
-func platform(p ocispec.Platform) string {
-	text := p.OS + "/" + p.Architecture
-	if p.Variant != "" {
-		text += "/" + p.Variant
-	}
-	return text
+	return out
 }

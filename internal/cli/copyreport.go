@@ -7,15 +7,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/quayside/quayside/internal/mirror"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/ref"
@@ -39,90 +36,31 @@ func finished(r mirror.Report, unknown, absent []report.Gap, code exitCode, why 
 	return r
 }
 
-// printJSON writes a document for machines, and for people who look at it.
-func printJSON(w io.Writer, v any) error {
-	text, err := report.Marshal(v)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, text, "", " "); err != nil {
-		return err
-	}
-	b.WriteByte('\n')
-	_, err = b.WriteTo(w)
-	return err
+// A written is the report of a copy: mirror's as JSON, and for people that of package report.
+type written struct {
+	mirror.Report
+	report.Copy
 }
 
-// print writes the report to standard output. Its own errors are told at the
-// end of the command.
-func (c *copying) print(r mirror.Report) error {
-	if c.flags.output == "json" {
-		if err := printJSON(c.a.out, r); err != nil && c.a.out.err == nil {
-			return err
-		}
-		return nil
+// MarshalJSON writes mirror's report.
+func (w written) MarshalJSON() ([]byte, error) { return report.Marshal(w.Report) }
+
+// written converts the report of a copy for people.
+func (c *copying) written(r mirror.Report) written {
+	text := report.Copy{
+		Destination: c.to.text, Registry: c.to.transport == dockerRegistry, Verbose: c.a.console.Verbose(), Elapsed: r.Elapsed,
+		Copied: r.Copied, Present: r.Present, Failed: r.Failed, Pending: r.Pending, Absent: r.Absent,
+		SignaturesFound: r.SignaturesFound, SignaturesCopied: r.SignaturesCopied, SignaturesMissing: r.SignaturesMissing,
+		Blobs: r.Blobs, Retries: r.Retries, Bytes: r.Bytes, Fetched: r.Fetched, Saved: r.Saved, Retried: r.Retried,
+		Uploaded: r.Uploaded, Mounted: r.Mounted,
 	}
-	rows := c.a.newRows()
 	for _, i := range r.Images {
-		size := ""
-		if i.Bytes > 0 { // it was looked into
-			size = report.Bytes(i.Bytes)
-		}
-		rows.add(string(i.Status), size, i.Reference, remark(i, r.Error))
+		text.Images = append(text.Images, report.CopiedImage{Status: string(i.Status), Bytes: i.Bytes, Reference: i.Reference, Remark: remark(i, r.Error)})
 	}
-	for _, gap := range r.Unknown {
-		rows.add("unknown", "", gap.Reference, gap.Reason+": "+gap.Error)
+	for _, u := range r.Unknown {
+		text.Unknown = append(text.Unknown, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
 	}
-	rows.flush()
-	if alone := len(r.Images)+len(r.Unknown) == 1 && r.Copied+r.Present == 1; !alone || c.a.console.Verbose() {
-		fetched, missing := "", ""
-		if r.Fetched > 0 {
-			fetched = ", " + report.Bytes(r.Fetched) + " fetched"
-		}
-		if n := r.SignaturesMissing; n > 0 {
-			missing = "; " + quantity(n, "signature") + " missing"
-		}
-		fmt.Fprintf(c.a.out, "%s to %s in %s%s: %s%s\n", quantity(len(r.Images)+len(r.Unknown), "image"),
-			redact.Escape(c.to.text), report.Seconds(r.Elapsed), fetched, outcomes(r), missing)
-	}
-	if c.a.console.Verbose() {
-		c.printAccounts(r)
-	}
-	return nil
-}
-
-// printAccounts writes what a copy cost, line by line.
-func (c *copying) printAccounts(r mirror.Report) {
-	if r.Fetched == 0 {
-		fmt.Fprint(c.a.out, "nothing was fetched")
-	} else {
-		rate := int64(float64(r.Fetched) / max(r.Elapsed.Seconds(), 0.001))
-		fmt.Fprintf(c.a.out, "%s in %s; fetched %s (%s/s), saved %s", report.Bytes(r.Bytes), quantity(r.Blobs, "blob"),
-			report.Bytes(r.Fetched), report.Bytes(rate), report.Bytes(r.Saved))
-	}
-	if r.Retries > 0 {
-		fmt.Fprintf(c.a.out, "; repeated %s for a blob, %s wasted", quantity(r.Retries, "request"), report.Bytes(r.Retried))
-	}
-	if c.to.transport == dockerRegistry {
-		fmt.Fprintf(c.a.out, "; uploaded %s, mounted %s", report.Bytes(r.Uploaded), report.Bytes(r.Mounted))
-	}
-	fmt.Fprintf(c.a.out, "\nsignatures: %d found, %d copied, %d missing\n", r.SignaturesFound, r.SignaturesCopied, r.SignaturesMissing)
-}
-
-// outcomes counts the images by what became of them. What is rare is left out when
-// there is none of it.
-func outcomes(r mirror.Report) string {
-	parts := []string{
-		fmt.Sprintf("%d copied", r.Copied), fmt.Sprintf("%d already there", r.Present), fmt.Sprintf("%d failed", r.Failed),
-	}
-	if r.Pending > 0 {
-		parts = append(parts, fmt.Sprintf("%d pending", r.Pending))
-	}
-	if r.Absent > 0 {
-		parts = append(parts, fmt.Sprintf("%d absent", r.Absent))
-	}
-	return strings.Join(append(parts, fmt.Sprintf("%d unknown", len(r.Unknown))), ", ")
+	return written{r, text}
 }
 
 // remark is what is special about an image's copy, but for why the whole ended.

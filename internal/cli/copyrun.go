@@ -88,7 +88,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	}
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.DefaultPlatform; one.OS != "" {
-		a.console.Note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", platform(one))
+		a.console.Note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", report.Platform(one))
 	}
 	if to.transport == dockerArchive && options.Signatures != mirror.SignaturesNever {
 		a.console.Note("signatures are not copied: a docker-archive: has no place for them, and an oci-archive: has")
@@ -213,10 +213,11 @@ func (c *copying) copy(ctx context.Context) error {
 		c.a.console.Fail("report: %v", err)
 		code = max(code, exitFailed)
 	}
-	if err := c.print(result); err != nil {
+	answer := c.written(result)
+	if err := c.a.writeDocument(c.flags.output, answer); err != nil {
 		return err
 	}
-	c.tell(result, why, err == nil)
+	c.tell(answer, why, err == nil)
 	return code.error()
 }
 
@@ -229,7 +230,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 			before = append(before, describe(*s))
 		}
 	}
-	before = append(before, fmt.Sprintf("%d of %s%s", p.Done, quantity(p.Images, "image"), of))
+	before = append(before, fmt.Sprintf("%d of %s%s", p.Done, report.Quantity(p.Images, "image"), of))
 	if p.Failed > 0 {
 		before = append(before, fmt.Sprintf("%d failed", p.Failed))
 	}
@@ -276,7 +277,8 @@ func causes(r mirror.Report) (all []error) {
 // tell says on standard error what is to be said: what failed, by name, unless
 // the report has just said so on the same screen, or it is all that was not
 // finished when the whole was ended.
-func (c *copying) tell(r mirror.Report, why string, ended bool) {
+func (c *copying) tell(answer written, why string, ended bool) {
+	r := answer.Report
 	t := c.a.console
 	if c.a.out.Flush() != nil {
 		return // told at the end of the command
@@ -300,7 +302,7 @@ func (c *copying) tell(r mirror.Report, why string, ended bool) {
 		t.Note("%s", c.nothing())
 	}
 	if t.JSON {
-		t.Print(console.Summary, quantity(len(r.Images)+len(r.Unknown), "image")+": "+outcomes(r), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
+		t.Print(console.Summary, report.Quantity(len(r.Images)+len(r.Unknown), "image")+": "+answer.Outcomes(), slog.Int("copied", r.Copied), slog.Int("present", r.Present),
 			slog.Int("failed", r.Failed), slog.Int("pending", r.Pending), slog.Int("absent", r.Absent), slog.Int("unknown", len(r.Unknown)),
 			slog.Int64("fetched", r.Fetched), slog.Int("signatures_missing", r.SignaturesMissing),
 			slog.Float64("elapsed_seconds", r.Elapsed.Round(time.Millisecond).Seconds()))
@@ -346,7 +348,7 @@ func counted(r mirror.Report) string {
 			undone++
 		}
 	}
-	all := quantity(len(r.Images), "image")
+	all := report.Quantity(len(r.Images), "image")
 	if n := r.Failed - undone; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s failed", n, all))
 	}

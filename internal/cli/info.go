@@ -6,18 +6,15 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/mirror"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -96,14 +93,7 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	stop()
 	slices.SortFunc(infos, func(x, y mirror.Info) int { return strings.Compare(x.Reference, y.Reference) })
 	slices.SortFunc(failed, func(x, y looked) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
-	if output == "json" {
-		err = printJSON(a.out, described(infos, h))
-	} else {
-		a.describeImages(infos)
-	}
-	if a.out.Flush() != nil {
-		return nil
-	} else if err != nil {
+	if err := a.writeDocument(output, described(infos, h)); err != nil || a.out.Flush() != nil {
 		return err
 	}
 	if missing > 0 {
@@ -142,84 +132,30 @@ func (a *app) afterInfo(ctx context.Context, h *search, told int, failed []looke
 	return code.error()
 }
 
-// describeImages writes one block of lines an image.
-func (a *app) describeImages(infos []mirror.Info) {
-	for n, i := range infos {
-		if n > 0 {
-			fmt.Fprintln(a.out)
-		}
-		fmt.Fprintln(a.out, redact.Escape(i.Reference))
-		rows := a.newRows()
-		rows.add("  digest", i.Digest.String())
-		rows.add("  type", i.MediaType)
-		rows.flush()
-		for _, p := range i.Images {
-			fmt.Fprintf(a.out, "  %s\n", redact.Escape(platform(p.Platform)))
-			rows := a.newRows()
-			rows.add("    digest", p.Digest.String())
-			if !p.Created.IsZero() {
-				rows.add("    created", p.Created.UTC().Format(time.RFC3339))
-			}
-			rows.add("    size", report.Bytes(p.Size)+" in "+quantity(len(p.Layers), "layer"))
-			for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
-				rows.add("    label", key+"="+p.Labels[key])
-			}
-			for _, l := range p.Layers {
-				rows.add("    layer", l.Digest.String()+" "+report.Bytes(l.Size))
-			}
-			rows.flush()
-		}
-	}
-}
-
-// An imageInfo is an image in JSON, also one that is absent although it was named,
-// or unknown: then its digest is null and its error says why.
-type imageInfo struct {
-	Reference string         `json:"reference"`
-	Verdict   string         `json:"verdict"`
-	Digest    *string        `json:"digest"`
-	MediaType *string        `json:"media_type"`
-	Images    []platformInfo `json:"images"`
-	Error     *string        `json:"error"`
-}
-
-type platformInfo struct {
-	Platform string            `json:"platform"`
-	Digest   string            `json:"digest"`
-	Created  *time.Time        `json:"created"`
-	Size     int64             `json:"size"`
-	Labels   map[string]string `json:"labels"`
-	Layers   []layerInfo       `json:"layers"`
-}
-
-type layerInfo struct {
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
-	MediaType string `json:"media_type"`
-}
-
-// described lists what was asked for, by name: what was found, and then what was not.
-func described(infos []mirror.Info, h *search) []imageInfo {
-	all := []imageInfo{}
+// described converts what was found, in the order of the names, and then what was not found.
+func described(infos []mirror.Info, h *search) report.Infos {
+	all := report.Infos{}
 	for _, i := range infos {
 		named := i.Digest.String()
-		one := imageInfo{i.Reference, report.Present, &named, &i.MediaType, []platformInfo{}, nil}
+		one := report.Info{Reference: i.Reference, Verdict: report.Present, Digest: &named, MediaType: &i.MediaType, Images: []report.PlatformInfo{}}
 		for _, p := range i.Images {
-			into := platformInfo{platform(p.Platform), p.Digest.String(), nil, p.Size, map[string]string{}, []layerInfo{}}
+			image := report.PlatformInfo{
+				Platform: report.Platform(p.Platform), Digest: p.Digest.String(), Size: p.Size, Labels: map[string]string{}, Layers: []report.Layer{},
+			}
 			if !p.Created.IsZero() {
 				created := p.Created.UTC()
-				into.Created = &created
+				image.Created = &created
 			}
-			maps.Copy(into.Labels, p.Labels)
+			maps.Copy(image.Labels, p.Labels)
 			for _, l := range p.Layers {
-				into.Layers = append(into.Layers, layerInfo{l.Digest.String(), l.Size, l.MediaType})
+				image.Layers = append(image.Layers, report.Layer{Digest: l.Digest.String(), Size: l.Size, MediaType: l.MediaType})
 			}
-			one.Images = append(one.Images, into)
+			one.Images = append(one.Images, image)
 		}
 		all = append(all, one)
 	}
 	lacks := func(reference, verdict, why string) {
-		all = append(all, imageInfo{Reference: reference, Verdict: verdict, Images: []platformInfo{}, Error: &why})
+		all = append(all, report.Info{Reference: reference, Verdict: verdict, Images: []report.PlatformInfo{}, Error: &why})
 	}
 	for _, gap := range h.absent {
 		lacks(gap.Reference, report.Absent, gap.Error)

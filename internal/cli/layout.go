@@ -5,7 +5,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -46,16 +45,6 @@ image needs, because a manifest is damaged or missing.`,
 	return cmd
 }
 
-// A collection is what gc writes as JSON.
-type collection struct {
-	Layout   string   `json:"layout"`
-	DryRun   bool     `json:"dry_run"`
-	Removed  []string `json:"removed"`
-	Partials int      `json:"partials"`
-	Bytes    int64    `json:"bytes"`
-	Kept     int      `json:"kept"`
-}
-
 func (a *app) collect(ctx context.Context, arg string, dry bool, output string) error {
 	dir, err := layoutFolder(arg)
 	if err != nil {
@@ -65,24 +54,9 @@ func (a *app) collect(ctx context.Context, arg string, dry bool, output string) 
 	if err != nil {
 		return err
 	}
-	c := collection{dir, dry, []string{}, found.Partials, found.Bytes, found.Kept}
+	c := report.Collection{Layout: dir, DryRun: dry, Removed: []string{}, Partials: found.Partials, Bytes: found.Bytes, Kept: found.Kept}
 	for _, d := range found.Blobs {
 		c.Removed = append(c.Removed, d.String())
 	}
-	if output == "json" {
-		if err := printJSON(a.out, c); err != nil && a.out.err == nil {
-			return err
-		}
-		return nil
-	}
-	for _, d := range c.Removed {
-		fmt.Fprintln(a.out, d)
-	}
-	verb := "removed"
-	if dry {
-		verb = "would be removed"
-	}
-	fmt.Fprintf(a.out, "%s and %s %s, %s; %s %s kept\n", quantity(len(c.Removed), "blob"), quantity(c.Partials, "partial file"), verb,
-		report.Bytes(c.Bytes), quantity(c.Kept, "blob"), be(c.Kept))
-	return nil
+	return a.writeDocument(output, c)
 }

@@ -96,3 +96,21 @@ func stream[R report.Record](a *app, r R) bool {
 	err := report.Write(a.out, r)
 	return err == nil && a.out.Flush() == nil
 }
+
+// writeDocument writes an answer that is not a list of records: for people, or as JSON.
+func (a *app) writeDocument(output string, d report.Document) error {
+	err := error(nil)
+	if output == "json" {
+		err = report.WriteJSON(a.out, d)
+	} else {
+		width := 0
+		if a.stdoutTTY && a.columns != nil {
+			width = a.columns()
+		}
+		err = report.WriteDocument(a.out, d, width)
+	}
+	if a.out.err != nil {
+		return nil // reported at the end of the command
+	}
+	return err
+}

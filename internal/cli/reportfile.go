@@ -15,6 +15,7 @@ import (
 
 	"github.com/quayside/quayside/internal/disk"
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
 )
 
@@ -127,7 +128,7 @@ func (f *reportFile) write(ctx context.Context, r mirror.Report) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(printJSON(to, r), to.Close())
+		return errors.Join(report.WriteJSON(to, r), to.Close())
 	}
 	const attempts = 3 // see removeLeftovers
 	var err error
@@ -146,7 +147,7 @@ func (f *reportFile) replace(r mirror.Report) error {
 		return err
 	}
 	defer f.forget(temp.Name())
-	if err := printJSON(temp, r); err != nil {
+	if err := report.WriteJSON(temp, r); err != nil {
 		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
 	}
 	return disk.Install(temp, f.name)

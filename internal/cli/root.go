@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
 	"github.com/quayside/quayside/quay"
 )
@@ -92,7 +93,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 			return usagef("%s takes no arguments, and got %q%s", cmd.CommandPath(), args[0], didYouMean(cmd))
 		}
 		return usagef("%s needs %s, and got %s%s", cmd.CommandPath(), strings.Join(names, " and "),
-			quantity(len(args), "argument"), didYouMean(cmd))
+			report.Quantity(len(args), "argument"), didYouMean(cmd))
 	}
 }
 

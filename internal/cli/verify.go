@@ -15,7 +15,6 @@ import (
 
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/mirror"
-	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
 )
 
@@ -66,33 +65,6 @@ func layoutFolder(arg string) (string, error) {
 	return dir, nil
 }
 
-// A verification is what verify writes as JSON.
-type verification struct {
-	Layout  string         `json:"layout"`
-	Whole   bool           `json:"whole"`
-	Entries int            `json:"entries"`
-	Blobs   int            `json:"blobs"`
-	Bytes   int64          `json:"bytes"`
-	Damaged []damaged      `json:"damaged"`
-	Removed []string       `json:"removed"`
-	Moved   []moved        `json:"moved"`
-	Elapsed report.Elapsed `json:"elapsed_seconds"`
-}
-
-// moved is what was no file in the place of a blob, and where it is now.
-type moved struct {
-	Digest string `json:"digest"`
-	What   string `json:"what"`
-	To     string `json:"to"`
-}
-
-type damaged struct {
-	Image  string `json:"image"`
-	Digest string `json:"digest"`
-	Size   int64  `json:"size"`
-	What   string `json:"what"`
-}
-
 func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, output string) error {
 	dir, err := layoutFolder(arg)
 	if err != nil {
@@ -116,27 +88,20 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	if err != nil {
 		return err
 	}
-	v := verification{
+	v := report.Verification{
 		Layout: dir, Whole: len(found.Damaged) == 0, Entries: found.Images, Blobs: found.Blobs, Bytes: found.Bytes,
-		Damaged: []damaged{}, Removed: []string{}, Moved: []moved{}, Elapsed: report.Elapsed(found.Elapsed),
+		Damaged: []report.Damaged{}, Removed: []string{}, Moved: []report.Moved{}, Elapsed: report.Elapsed(found.Elapsed),
 	}
 	for _, d := range found.Damaged {
-		v.Damaged = append(v.Damaged, damaged{d.Image, d.Digest.String(), d.Size, d.What})
+		v.Damaged = append(v.Damaged, report.Damaged{Image: d.Image, Digest: d.Digest.String(), Size: d.Size, What: d.What})
 	}
 	for _, d := range found.Removed {
 		v.Removed = append(v.Removed, d.String())
 	}
 	for _, m := range found.Moved {
-		v.Moved = append(v.Moved, moved{m.Digest.String(), m.What, m.To})
+		v.Moved = append(v.Moved, report.Moved{Digest: m.Digest.String(), What: m.What, To: m.To})
 	}
-	if output == "json" {
-		err = printJSON(a.out, v)
-	} else {
-		a.printVerification(v)
-	}
-	if a.out.Flush() != nil {
-		return nil
-	} else if err != nil {
+	if err := a.writeDocument(output, v); err != nil || a.out.Flush() != nil {
 		return err
 	}
 	switch {
@@ -152,29 +117,4 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	}
 	a.console.Note("%s is not whole; %s", dir, hint)
 	return &status{code: exitPart}
-}
-
-func (a *app) printVerification(v verification) {
-	rows := a.newRows()
-	for _, d := range v.Damaged {
-		rows.add(d.Image, d.Digest, d.What)
-	}
-	rows.flush()
-	for _, m := range v.Moved {
-		fmt.Fprintf(a.out, "%s in the place of %s was moved to %s\n", m.What, m.Digest, redact.Escape(m.To))
-	}
-	state := "whole"
-	if !v.Whole {
-		blobs, images := map[string]bool{}, map[string]bool{}
-		for _, d := range v.Damaged {
-			blobs[d.Digest], images[d.Image] = true, true
-		}
-		state = fmt.Sprintf("%s damaged or missing, in %s", quantity(len(blobs), "blob"), quantity(len(images), "image"))
-	}
-	fmt.Fprintf(a.out, "%s, %s in %s, in %s: %s", quantity(v.Entries, "entry"), report.Bytes(v.Bytes), quantity(v.Blobs, "blob"),
-		time.Duration(v.Elapsed).Round(time.Millisecond), state)
-	if n := len(v.Removed); n > 0 {
-		fmt.Fprintf(a.out, "; %s removed", quantity(n, "blob"))
-	}
-	fmt.Fprintln(a.out)
 }

@@ -5,14 +5,7 @@ package report
 
 import (
 	"slices"
-	"unicode/utf8"
 )
-
-// gap is how far columns are apart.
-const gap = 2
-
-// dropped is the width of a column that there is no room for.
-const dropped = -1
 
 // names are the columns that are cut last, and never dropped.
 func names() []string { return []string{"repository", "image", "tag"} }
@@ -70,17 +63,4 @@ func fit(heads []string, widths []int, width, ellipsis int) {
 			}
 		}
 	}
-}
-
-// Cut makes a text at most so many characters long; the last of them are an
-// ellipsis if some were cut.
-func Cut(text string, width int, ellipsis string) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	runes, end := []rune(text), []rune(ellipsis)
-	if len(end) >= width {
-		return string(runes[:max(width, 0)])
-	}
-	return string(runes[:width-len(end)]) + ellipsis
 }

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -66,7 +67,7 @@ func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) e
 	if o.Format != Table {
 		o.Width = 0
 	}
-	return table(w, records, show, o)
+	return aligned(w, records, show, o)
 }
 
 // ParseTemplate reads the text of a Go template for one kind of record, and
@@ -177,47 +178,23 @@ func commaSeparated[R Record](w io.Writer, records iter.Seq[R]) error {
 	return out.Error()
 }
 
-// table writes aligned columns, two spaces apart, with a header unless the
-// layout is the plain one. An answer without records is no table at all.
-func table[R Record](w io.Writer, records iter.Seq[R], show layout, o Options) error {
-	shown := func(c cell) string {
-		if c.text == "" {
-			return "-"
-		}
-		return redact.Escape(c.text)
-	}
+// aligned writes aligned columns, with a header unless the layout is the plain one.
+func aligned[R Record](w io.Writer, records iter.Seq[R], show layout, o Options) error {
 	var zero R
-	header := row(zero, show, func(c cell) string { return strings.ToUpper(strings.ReplaceAll(c.head, "_", " ")) })
-	widths := make([]int, len(header))
-	widen := func(row []string) {
-		for i, text := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
-		}
-	}
+	names := row(zero, show, func(c cell) string { return c.head })
+	t := table{width: o.Width, ellipsis: o.Ellipsis, narrow: func(widths []int) {
+		fit(names, widths, o.Width, utf8.RuneCountInString(o.Ellipsis))
+	}}
 	if show&inPlain == 0 {
-		widen(header)
+		t.heads = row(zero, show, func(c cell) string { return strings.ToUpper(strings.ReplaceAll(c.head, "_", " ")) })
 	}
-	any := false
-	for r := range records {
-		any = true
-		widen(row(r, show, shown))
-	}
-	if !any {
-		return nil
-	}
-	p := &printer{w: w, ellipsis: o.Ellipsis}
-	if o.Width > 0 {
-		fit(row(zero, show, func(c cell) string { return c.head }), widths, o.Width, utf8.RuneCountInString(o.Ellipsis))
-	}
-	if show&inPlain == 0 {
-		p.aligned(header, widths)
-	}
-	for r := range records {
-		if p.err == nil {
-			p.aligned(row(r, show, shown), widths)
+	return t.write(w, func(yield func([]string) bool) {
+		for r := range records {
+			if !yield(row(r, show, func(c cell) string { return redact.Escape(cmp.Or(c.text, "-")) })) {
+				return
+			}
 		}
-	}
-	return p.err
+	})
 }
 
 // row picks the cells of a layout.
@@ -229,33 +206,4 @@ func row[R Record](r R, show layout, text func(cell) string) []string {
 		}
 	}
 	return row
-}
-
-// A printer writes until the first error and keeps it.
-type printer struct {
-	w        io.Writer
-	ellipsis string
-	err      error
-}
-
-func (p *printer) print(parts ...string) {
-	for _, s := range parts {
-		if p.err == nil {
-			_, p.err = io.WriteString(p.w, s)
-		}
-	}
-}
-
-func (p *printer) aligned(row []string, widths []int) {
-	var b strings.Builder
-	space := 0
-	for i, text := range row {
-		if widths[i] == dropped {
-			continue
-		}
-		text = Cut(text, widths[i], p.ellipsis)
-		b.WriteString(strings.Repeat(" ", space) + text)
-		space = widths[i] - utf8.RuneCountInString(text) + gap
-	}
-	p.print(b.String(), "\n")
 }

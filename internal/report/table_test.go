@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package report
 
 import (
 	"bytes"
@@ -15,13 +15,8 @@ func TestRowsFitATerminal(t *testing.T) {
 		24: "copied  1.0MB\n    quay.io/org/app:1\nfailed\n    quay.io/org/other:1\n    the server said no,\n    and no again\n",
 	} {
 		var out bytes.Buffer
-		a := newApp(nil, &out, nil, noEnvironment)
-		a.stdoutTTY, a.columns = true, func() int { return width }
-		r := a.newRows()
-		r.add("copied", "1.0MB", "quay.io/org/app:1", "")
-		r.add("failed", "", "quay.io/org/other:1", "the server said no, and no again")
-		r.flush()
-		_ = a.out.Flush()
+		p := &printer{w: &out, width: width}
+		p.rows([][]string{{"copied", "1.0MB", "quay.io/org/app:1", ""}, {"failed", "", "quay.io/org/other:1", "the server said no, and no again"}})
 		if got := out.String(); got != want {
 			t.Errorf("width %d: got\n%s\nwant\n%s", width, got, want)
 		}
