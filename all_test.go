@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	},
 	"internal/docgen":    {"internal/cli", "github.com/spf13/cobra"},
 	"internal/redact":    {},
-	"internal/report":    {"internal/redact", "github.com/opencontainers/go-digest"},
+	"internal/report":    {"internal/redact", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec"},
 	"internal/pace":      {"internal/transport"},
 	"internal/transport": {},
 	"internal/manifest":  {"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec"},

@@ -75,8 +75,8 @@ func (t table) write(w io.Writer, rows iter.Seq[[]string]) error {
 // line returns a row as one line, or as several if it does not fit and nothing may be cut.
 func (t table) line(row []string, widths []int) string {
 	const indent = "    "
-	var b strings.Builder
-	column, space := 0, 0
+	var lines []string
+	line, space := "", 0
 	for i, cell := range row {
 		last := i == len(row)-1
 		if t.narrow != nil {
@@ -84,21 +84,19 @@ func (t table) line(row []string, widths []int) string {
 				continue
 			}
 			cell = Cut(cell, widths[i], t.ellipsis)
-		} else if t.width > 0 && column > 0 && column+space+utf8.RuneCountInString(cell) > t.width {
-			b.WriteString("\n" + indent)
-			column, space = len(indent), 0
+		} else if t.width > 0 && i > 0 && utf8.RuneCountInString(line)+space+utf8.RuneCountInString(cell) > t.width {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line, space = indent, 0
 			if last {
 				cell = strings.Join(breakLines(cell, t.width-len(indent)), "\n"+indent)
 			}
 		}
-		b.WriteString(strings.Repeat(" ", space) + cell)
-		length := utf8.RuneCountInString(cell)
-		column += space + length
+		line += strings.Repeat(" ", space) + cell
 		if !last {
-			space = widths[i] - length + gap
+			space = widths[i] - utf8.RuneCountInString(cell) + gap
 		}
 	}
-	return b.String() + "\n"
+	return strings.Join(append(lines, line), "\n") + "\n"
 }
 
 // breakLines breaks a text between words into lines that fit a width. A longer word has a
