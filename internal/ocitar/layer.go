@@ -27,7 +27,7 @@ const maxZstdWindow = 256 << 20
 // that docker load cannot unpack is an error. layout.ErrUnreadable is an error of r;
 // if the context ends, the error is its cause.
 func DiffID(ctx context.Context, r io.Reader) (digest.Digest, error) {
-	from := &errorReader{r: &contextReader{ctx, r}}
+	from := &source{ctx: ctx, r: r}
 	d, err := diffID(bufio.NewReaderSize(from, 64<<10))
 	switch {
 	case ctx.Err() != nil:

@@ -267,7 +267,7 @@ func (r *Reader) Verify(ctx context.Context, d digest.Digest) error {
 		return err
 	}
 	v := d.Verifier()
-	if _, err := io.Copy(v, &contextReader{ctx, blob}); err != nil {
+	if _, err := io.Copy(v, &source{ctx: ctx, r: blob}); err != nil {
 		return err
 	}
 	if !v.Verified() {
@@ -299,15 +299,21 @@ func blobName(d digest.Digest) string {
 	return path.Join(ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
 }
 
-// A contextReader reads until its context ends.
-type contextReader struct {
+// A source reads until its context ends. It remembers the error of the reader beneath
+// it, which a reader or a writer above it may hide.
+type source struct {
 	ctx context.Context
 	r   io.Reader
+	err error
 }
 
-func (c *contextReader) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
+func (s *source) Read(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.r.Read(b)
+	n, err := s.r.Read(b)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }

@@ -129,8 +129,8 @@ func writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor, open f
 		return err
 	}
 	v := d.Digest.Verifier()
-	from := &errorReader{r: io.LimitReader(blob, d.Size)}
-	_, err = io.Copy(io.MultiWriter(tw, v), &contextReader{ctx, from})
+	from := &source{ctx: ctx, r: io.LimitReader(blob, d.Size)}
+	_, err = io.Copy(io.MultiWriter(tw, v), from)
 	switch {
 	case from.err != nil:
 		return &BlobError{d.Digest, from.err}
@@ -140,19 +140,4 @@ func writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor, open f
 		return &BlobError{d.Digest, layout.ErrCorrupt}
 	}
 	return nil
-}
-
-// An errorReader remembers the error of the reader beneath it, which a reader or a
-// writer above it may hide.
-type errorReader struct {
-	r   io.Reader
-	err error
-}
-
-func (e *errorReader) Read(b []byte) (int, error) {
-	n, err := e.r.Read(b)
-	if err != nil && err != io.EOF {
-		e.err = err
-	}
-	return n, err
 }
