@@ -311,7 +311,7 @@ func (o *opened) close(t *console.Console, whole bool) error {
 	err := o.destination.Close()
 	switch {
 	case o.layout == nil:
-	case whole && staged, !whole && (o.layout.Made() || staged) && o.layout.Bare():
+	case whole && staged, !whole && (o.layout.Made() || staged) && o.layout.Empty():
 		err = errors.Join(err, o.layout.Remove())
 	default:
 		err = errors.Join(err, o.layout.Close())

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -147,8 +148,5 @@ func (f *reportFile) replace(r mirror.Report) error {
 		return err
 	}
 	defer f.forget(temp.Name())
-	if err := report.WriteJSON(temp, r); err != nil {
-		return errors.Join(err, temp.Close(), os.Remove(temp.Name()))
-	}
-	return disk.Install(temp, f.name)
+	return disk.Fill(temp, f.name, func(w io.Writer) error { return report.WriteJSON(w, r) })
 }

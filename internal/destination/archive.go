@@ -293,7 +293,7 @@ func (a *archive) Close() error {
 	}
 	a.closed = true
 	err := a.old.Close()
-	if !a.readOnly && (a.finished || a.staging.Bare()) {
+	if !a.readOnly && (a.finished || a.staging.Empty()) {
 		return errors.Join(err, a.staging.Remove())
 	}
 	return errors.Join(err, a.staging.Close())

@@ -138,7 +138,13 @@ func (r *records) save() error {
 		text, err = json.Marshal(recordsJSON{madeByUs, all})
 	}
 	if err == nil {
-		err = replaceFile(r.file, text)
+		err = os.MkdirAll(filepath.Dir(r.file), disk.FolderMode)
+	}
+	if err == nil {
+		err = disk.Replace(r.file, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("record which signatures %s has: %w", r.file, err)
@@ -152,20 +158,4 @@ func sameRecords(a, b map[string]recordJSON) bool {
 		of := func(j recordJSON) *Record { return &Record{Attached: j.Attached, To: j.To} }
 		return x.Digest == y.Digest && x.From == y.From && of(x).Equal(of(y))
 	})
-}
-
-// replaceOwn writes a small file of our own, whole or not at all.
-func replaceFile(name string, content []byte) error {
-	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, disk.FolderMode); err != nil {
-		return err
-	}
-	f, err := disk.Create(dir, filepath.Base(name)+".")
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(content); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	return disk.Install(f, name)
 }

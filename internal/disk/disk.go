@@ -1,15 +1,16 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package disk makes, opens and replaces files so that nothing else is touched.
-// A new file gets a name that no file had. A pipe or a device is never opened.
-// A symbolic link is followed, and stays. Modes follow the umask.
+// Package disk creates, opens and replaces files without touching anything else.
+// A new file gets a name that no file has. A pipe or a device is never opened. A
+// symbolic link is followed and stays. Modes follow the umask.
 package disk
 
 import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 )
 
 // ErrNotRegular is the error for a folder, a pipe, a device or a link to one of
-// them, in the place of a regular file.
+// them in place of a regular file.
 var ErrNotRegular = errors.New("not a regular file")
 
 // The modes of new folders and files, before the system applies the umask.
@@ -26,11 +27,11 @@ const (
 	FileMode   fs.FileMode = 0o666
 )
 
-// maxLinks is how many symbolic links lead to a file at most, as in Linux.
+// maxLinks is the number of symbolic links that Follow follows, as in Linux.
 const maxLinks = 40
 
-// Stat describes a regular file, or the one that a symbolic link leads to. The error
-// for anything else, and for a link that leads to none, is ErrNotRegular.
+// Stat describes a regular file, or the regular file that a symbolic link leads to.
+// The error for anything else, and for a broken link, is ErrNotRegular.
 func Stat(name string) (fs.FileInfo, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -45,8 +46,8 @@ func Stat(name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// Open opens a regular file for reading, as Stat describes it. It does not wait for a
-// pipe or a device.
+// Open opens a regular file for reading: see Stat. It never waits for a pipe or a
+// device.
 func Open(name string) (*os.File, fs.FileInfo, error) {
 	if _, err := Stat(name); err != nil {
 		return nil, nil, err
@@ -69,7 +70,7 @@ func notRegular(name string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is %s: %w", name, Kind(info), ErrNotRegular)
 }
 
-// Kind says in words what a file is.
+// Kind returns what a file is, as words for a message.
 func Kind(info fs.FileInfo) string {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -88,12 +89,12 @@ func Kind(info fs.FileInfo) string {
 	return "a special file"
 }
 
-// Alone reports whether something is a regular file that has no other name. A
-// file with a second name (a hard link) may be somebody else's under that name.
+// Alone reports whether info describes a regular file with a single name. A file with a
+// second name (a hard link) may belong to somebody else.
 func Alone(info fs.FileInfo) bool { return info.Mode().IsRegular() && names(info) <= 1 }
 
-// Follow returns the name that a chain of symbolic links ends with, whether a
-// file has that name or not. Without a link that is the name itself.
+// Follow returns the name that a chain of symbolic links ends with, even if no file
+// has that name. Without a link it returns name.
 func Follow(name string) (string, error) {
 	for range maxLinks {
 		info, err := os.Lstat(name)
@@ -116,18 +117,31 @@ func Follow(name string) (string, error) {
 	return "", fmt.Errorf("%s: too many symbolic links", name)
 }
 
-// Fresh returns a name that no file has: begin and a random part.
+// Fresh returns begin with a random part appended: a name that no file has.
 func Fresh(begin string) string { return begin + strings.ToLower(rand.Text()) }
 
-// Create makes a file in a folder, with a name that begins with begin and that no
-// file had.
-func Create(dir, begin string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, Fresh(begin)), os.O_RDWR|os.O_CREATE|os.O_EXCL, FileMode)
+// Replace writes a file whole and gives it its name atomically, so that the file has
+// either its old or its new content. A failed Replace leaves no temporary file.
+func Replace(name string, write func(io.Writer) error) error {
+	temp := filepath.Join(filepath.Dir(name), Fresh(filepath.Base(name)+"."))
+	file, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, FileMode)
+	if err != nil {
+		return err
+	}
+	return Fill(file, name, write)
 }
 
-// Install writes a new file through to the disk, closes it, and gives it a name.
-// A regular file of that name is replaced atomically, and its mode is kept. If
-// Install fails, the new file is removed.
+// Fill writes a new temporary file and installs it: see Install.
+func Fill(file *os.File, name string, write func(io.Writer) error) error {
+	if err := write(file); err != nil {
+		return errors.Join(err, file.Close(), os.Remove(file.Name()))
+	}
+	return Install(file, name)
+}
+
+// Install syncs a new file, closes it, and gives it a name. It replaces a regular
+// file of that name atomically and keeps its mode. If Install fails, it removes the
+// new file.
 func Install(file *os.File, name string) error {
 	err := keepMode(file, name)
 	if err == nil {
@@ -142,11 +156,11 @@ func Install(file *os.File, name string) error {
 	return nil
 }
 
-// keepMode gives a file the mode of the one it will replace.
+// keepMode gives a file the mode of the regular file that it will replace, if any.
 func keepMode(file *os.File, name string) error {
 	old, err := os.Lstat(name)
 	if err != nil || !old.Mode().IsRegular() {
-		return nil // there is none
+		return nil
 	}
 	now, err := file.Stat()
 	if err != nil || now.Mode().Perm() == old.Mode().Perm() {

@@ -25,9 +25,8 @@ func names(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// SyncFolder writes the names in a folder through to the disk, if that can be
-// done: a folder may be closed to reading, and some network file systems have no
-// such call and answer EINVAL.
+// SyncFolder syncs the names in a folder to disk. It is no error if that is impossible:
+// the folder may not be readable, and some network file systems answer EINVAL.
 func SyncFolder(dir string) error {
 	file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|NoWait, 0)
 	if errors.Is(err, fs.ErrPermission) {

@@ -9,9 +9,9 @@ import "io/fs"
 // Windows has no pipes among files.
 const NoWait = 0
 
-// names returns how many names a file has, as far as that is known.
+// names returns 1: the number of names is not in fs.FileInfo on Windows.
 func names(fs.FileInfo) uint64 { return 1 }
 
-// SyncFolder does nothing: NTFS keeps names in its journal, and there is no
-// call to wait for it.
+// SyncFolder does nothing: NTFS journals names, and Windows has no call that waits for
+// its journal.
 func SyncFolder(string) error { return nil }

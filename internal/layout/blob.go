@@ -41,7 +41,7 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if info.Size() != d.Size && info.Size() > maxDoubtful {
 		return false, nil // whatever fits the digest and the size replaces the file
 	}
-	l.distrust(d.Digest, info.Size())
+	l.dropStaleCheck(d.Digest, info.Size())
 	size, err := l.checked(ctx, d.Digest)
 	if errors.Is(err, ErrMissing) || errors.Is(err, ErrCorrupt) {
 		return false, nil
@@ -165,7 +165,7 @@ func (l *Layout) putFile(d ocispec.Descriptor, content []byte) error {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = l.settle(file.Name(), d)
+		err = l.install(file.Name(), d)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
@@ -182,7 +182,7 @@ func (f folder) same(d digest.Digest, content []byte) bool {
 // settle gives a file that was hashed and synced its final name. The name is
 // synced later, with others, before an index can lead to it. Nothing gets a name
 // after Close, when the lock may be another process's.
-func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
+func (l *Layout) install(temp string, d ocispec.Descriptor) error {
 	l.removal.Lock()
 	defer l.removal.Unlock()
 	if err := l.usable(context.Background()); err != nil {
@@ -192,13 +192,13 @@ func (l *Layout) settle(temp string, d ocispec.Descriptor) error {
 	if _, err := l.makeFolder(filepath.Dir(final)); err != nil {
 		return err
 	}
-	if err := l.clear(d.Digest); err != nil {
+	if err := l.moveObstacle(d.Digest); err != nil {
 		return err
 	}
 	if err := l.rename(temp, final); err != nil {
 		return err
 	}
-	l.known(d.Digest, d.Size)
+	l.markChecked(d.Digest, d.Size)
 	return nil
 }
 
@@ -215,14 +215,14 @@ func (l *Layout) rename(temp, final string) error {
 }
 
 // clear moves what is no file out of a blob's place. The lock removal is held.
-func (l *Layout) clear(d digest.Digest) error {
+func (l *Layout) moveObstacle(d digest.Digest) error {
 	info, err := os.Lstat(l.blob(d))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	to, err := l.ours.moveAside(l.blob(d), partialName(d))
+	to, err := l.control.moveAside(l.blob(d), partialName(d))
 	if err != nil {
 		return err
 	}
@@ -240,8 +240,8 @@ func (l *Layout) Delete(d digest.Digest) error {
 	}
 	l.removal.Lock()
 	defer l.removal.Unlock()
-	l.forget(d)
-	err := l.clear(d)
+	l.dropCheck(d)
+	err := l.moveObstacle(d)
 	if err == nil {
 		err = os.Remove(l.blob(d))
 	}

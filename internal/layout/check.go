@@ -39,7 +39,7 @@ func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 		if !begun {
 			c.size, c.err = l.repair(ctx, d)
 			if c.err != nil {
-				l.drop(d, c) // whoever asks next looks again
+				l.dropFailedCheck(d, c) // whoever asks next looks again
 			}
 			close(c.done)
 			return c.size, c.err
@@ -56,7 +56,7 @@ func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 }
 
 // drop forgets a check, unless another has taken its place.
-func (l *Layout) drop(d digest.Digest, c *check) {
+func (l *Layout) dropFailedCheck(d digest.Digest, c *check) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.checks[d] == c {
@@ -65,7 +65,7 @@ func (l *Layout) drop(d digest.Digest, c *check) {
 }
 
 // distrust forgets a check of a blob that has another size by now.
-func (l *Layout) distrust(d digest.Digest, size int64) {
+func (l *Layout) dropStaleCheck(d digest.Digest, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.checks[d]
@@ -82,14 +82,14 @@ func (l *Layout) distrust(d digest.Digest, size int64) {
 }
 
 // forget makes the next Has of a blob look at it again.
-func (l *Layout) forget(d digest.Digest) {
+func (l *Layout) dropCheck(d digest.Digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.checks, d)
 }
 
 // known notes that this process has hashed a blob before it gave it its name.
-func (l *Layout) known(d digest.Digest, size int64) {
+func (l *Layout) markChecked(d digest.Digest, size int64) {
 	c := &check{done: make(chan struct{}), size: size}
 	close(c.done)
 	l.mu.Lock()
@@ -107,7 +107,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	}
 	damaged, err := file.Stat()
 	if err == nil {
-		err = l.unreadable(d, fits(ctx, file, d, make([]byte, chunk), nil))
+		err = l.unreadable(d, verifyContent(ctx, file, d, make([]byte, chunk), nil))
 	}
 	if err := errors.Join(err, file.Close()); !errors.Is(err, ErrCorrupt) || l.readOnly {
 		return size, err
@@ -123,7 +123,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 		return now.Size(), nil
 	}
 	if named, err := os.Lstat(l.blob(d)); err == nil && !named.Mode().IsRegular() { // a link to it
-		return size, errors.Join(ErrCorrupt, l.clear(d))
+		return size, errors.Join(ErrCorrupt, l.moveObstacle(d))
 	}
 	if err := os.Remove(l.blob(d)); err != nil {
 		return 0, err
@@ -136,7 +136,7 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 
 // fits hashes what is left of r, and returns ErrCorrupt when it is not what the
 // digest says. Each piece read is told to count, if there is one.
-func fits(ctx context.Context, r io.Reader, d digest.Digest, buffer []byte, count func(int)) error {
+func verifyContent(ctx context.Context, r io.Reader, d digest.Digest, buffer []byte, count func(int)) error {
 	h := d.Algorithm().Hash()
 	for {
 		if err := ctx.Err(); err != nil {

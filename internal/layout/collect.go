@@ -40,7 +40,7 @@ type Collected struct {
 // known here, every blob is kept whose digest the content mentions. Not there is fine for an image that was left out of an index on purpose, and in an
 // index that another tool wrote, where nothing tells purpose from loss.
 func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
-	f, err := existing(dir)
+	f, err := openExisting(dir)
 	if err != nil {
 		return Collected{}, err
 	}
@@ -133,7 +133,7 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 		err := g.Walk(ctx, e.Descriptor, func(n *manifest.Node) error {
 			needed[n.Digest] = true
 			missing := errors.Is(n.Err, ErrMissing)
-			if n.Err == nil || missing && n.Role == manifest.Child && (!e.own() || e.mayLack(n.Descriptor)) {
+			if n.Err == nil || missing && n.Role == manifest.Child && (!e.ours() || e.mayLack(n.Descriptor)) {
 				return nil
 			}
 			if !missing && !errors.Is(n.Err, ErrCorrupt) && f.mentions(ctx, n.Digest, needed) == nil {

@@ -96,7 +96,7 @@ func (f folder) state() (state, error) {
 		names[e.Name()] = true
 	}
 	for n := range maxFolders {
-		delete(names, numbered(ownFolder, n))
+		delete(names, numbered(controlName, n))
 	}
 	if len(names) == 0 {
 		return nothing, nil
@@ -136,10 +136,10 @@ func (l *Layout) replace(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.Write(content); err != nil {
-		return errors.Join(err, file.Close(), os.Remove(file.Name()))
-	}
-	return disk.Install(file, l.path(name))
+	return disk.Fill(file, l.path(name), func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
 }
 
 // errTooLarge is the error of readFile for a file that exceeds the limit.

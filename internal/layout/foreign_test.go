@@ -152,7 +152,7 @@ func TestForeignFilesAmongOurs(t *testing.T) {
 		writeFile(t, filepath.Join(work, "new-folder", "letter.txt"), []byte("dear"))
 		before, outer := tree(t, work), tree(t, outside)
 		l := open(t, dir, layout.Options{})
-		if n := l.Begun(describe("", b)); n != 0 {
+		if n := l.PartialSize(describe("", b)); n != 0 {
 			t.Errorf("%s: %d bytes of the blob are there", what, n)
 		}
 		p := begin(t, l, describe("", b), 0)

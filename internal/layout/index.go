@@ -215,7 +215,7 @@ func newEntry(e Entry) (entry, error) {
 }
 
 // own reports whether this package made the entry.
-func (e entry) own() bool {
+func (e entry) ours() bool {
 	return isReference(e.Name) && e.Descriptor.Annotations[annotationContainerd] == e.Name
 }
 

@@ -65,7 +65,7 @@ type Layout struct {
 	removed  func(digest.Digest) // told of damaged blobs
 	moved    func(digest.Digest, string)
 	made     []string       // folders that this Layout made: its own is the first
-	ours     own            // the folder of ours in it
+	control  control        // the folder of ours in it
 	work     *os.Root       // for partial and temporary files; nil: there are none
 	lock     *os.File       // nil: read only
 	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
@@ -130,7 +130,7 @@ func Open(dir string, o Options) (*Layout, error) {
 		return nil, l.failed("open", err)
 	}
 	if l.readOnly {
-		if err := l.look(); err != nil {
+		if err := l.openReadOnly(); err != nil {
 			return nil, l.failed("open", err)
 		}
 		return l, nil
@@ -140,12 +140,12 @@ func Open(dir string, o Options) (*Layout, error) {
 		return nil, l.failed("make", err)
 	}
 	if l.Made() { // at once: a kill leaves what begun knows for ours
-		_ = os.Mkdir(l.path(ownFolder), disk.FolderMode)
+		_ = os.Mkdir(l.path(controlName), disk.FolderMode)
 	}
-	begun := l.Made() || l.begun()
-	if l.ours, l.lock, err = l.acquire(); err != nil {
+	begun := l.Made() || l.leftByKill()
+	if l.control, l.lock, err = l.acquire(); err != nil {
 		if l.Made() { // what another process has locked is not empty, and stays
-			removeEmpty(append([]string{l.path(ownFolder)}, l.made...))
+			removeEmpty(append([]string{l.path(controlName)}, l.made...))
 		}
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func Open(dir string, o Options) (*Layout, error) {
 }
 
 // look reads the index of a layout that is only read.
-func (l *Layout) look() (err error) {
+func (l *Layout) openReadOnly() (err error) {
 	l.index, err = l.readIndex()
 	if errors.Is(err, fs.ErrNotExist) {
 		l.index, err = newIndex(), nil
@@ -168,8 +168,8 @@ func (l *Layout) look() (err error) {
 	if err != nil {
 		return err
 	}
-	if l.ours, err = l.own(); err == nil {
-		l.work, err = l.ours.openWork()
+	if l.control, err = l.findControl(); err == nil {
+		l.work, err = l.control.openWork()
 	}
 	if errors.Is(err, fs.ErrPermission) { // nothing of ours for this user
 		err = nil
@@ -178,7 +178,7 @@ func (l *Layout) look() (err error) {
 }
 
 // Missing lists a folder and those above it that are not there, the lowest first.
-func Missing(dir string) (all []string) {
+func missingFolders(dir string) (all []string) {
 	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -214,16 +214,16 @@ func (l *Layout) prepare(staging string, made bool) error {
 	if err != nil {
 		return err
 	}
-	if l.ours.marked() && l.ours.Staging != staging {
-		return fmt.Errorf("%w: it is a folder of quayside's own, for %q: choose another", ErrNotLayout, l.ours.Staging)
+	if l.control.marked() && l.control.Staging != staging {
+		return fmt.Errorf("%w: it is a folder of quayside's own, for %q: choose another", ErrNotLayout, l.control.Staging)
 	}
-	if !l.ours.marked() {
-		if err := l.ours.claim(staging, made); err != nil {
+	if !l.control.marked() {
+		if err := l.control.claim(staging, made); err != nil {
 			return err
 		}
-		l.ours.sign(l.lock)
+		l.control.writePID(l.lock)
 	}
-	if l.work, err = l.ours.makeWork(); err != nil {
+	if l.work, err = l.control.makeWork(); err != nil {
 		return err
 	}
 	err = workFiles(l.work, func(info fs.FileInfo) error { // a kill has left these
@@ -240,21 +240,21 @@ func (l *Layout) prepare(staging string, made bool) error {
 			return err
 		}
 	}
-	l.distrustNames()
+	l.markAllUnsynced()
 	l.index, err = l.readIndex()
 	return err
 }
 
-// distrustNames has all folders synced before the first write of the index: a run
+// markAllUnsynced has all folders synced before the first write of the index: a run
 // that was killed may have left names in them that are not on disk yet, and their
 // blobs count as there.
-func (l *Layout) distrustNames() {
-	l.renamed(filepath.Dir(string(l.folder)))
-	l.renamed(string(l.folder))
+func (l *Layout) markAllUnsynced() {
+	l.markUnsynced(filepath.Dir(string(l.folder)))
+	l.markUnsynced(string(l.folder))
 	blobs := l.path(ocispec.ImageBlobsDir)
 	for _, dir := range []string{blobs, filepath.Join(blobs, "sha256"), filepath.Join(blobs, "sha384"), filepath.Join(blobs, "sha512")} {
 		if _, err := os.Stat(dir); err == nil {
-			l.renamed(dir)
+			l.markUnsynced(dir)
 		}
 	}
 }
@@ -308,7 +308,7 @@ func (l *Layout) Dir() string { return string(l.folder) }
 // users, or the one where it would be made. A quota may leave less.
 func (l *Layout) Free() (int64, error) {
 	dir := string(l.folder)
-	if absent := Missing(dir); len(absent) > 0 {
+	if absent := missingFolders(dir); len(absent) > 0 {
 		dir = filepath.Dir(absent[len(absent)-1])
 	}
 	free, err := freeBytes(dir)
@@ -336,7 +336,7 @@ func (l *Layout) usable(ctx context.Context) error {
 // makeFolder makes a folder and those above it, and returns those that it made,
 // the lowest first.
 func (l *Layout) makeFolder(dir string) (made []string, err error) {
-	for _, one := range slices.Backward(Missing(dir)) {
+	for _, one := range slices.Backward(missingFolders(dir)) {
 		if err = os.Mkdir(one, disk.FolderMode); errors.Is(err, fs.ErrExist) {
 			err = nil // by another process, just now
 			continue
@@ -344,13 +344,13 @@ func (l *Layout) makeFolder(dir string) (made []string, err error) {
 			break
 		}
 		made = slices.Insert(made, 0, one)
-		l.renamed(filepath.Dir(one))
+		l.markUnsynced(filepath.Dir(one))
 	}
 	return made, err
 }
 
 // renamed notes that a folder has a name that is not synced yet.
-func (l *Layout) renamed(dir string) {
+func (l *Layout) markUnsynced(dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsynced[dir] = true
@@ -366,7 +366,7 @@ func (l *Layout) syncFolders() error {
 	for i, dir := range dirs {
 		if err := disk.SyncFolder(dir); err != nil {
 			for _, dir := range dirs[i:] {
-				l.renamed(dir)
+				l.markUnsynced(dir)
 			}
 			return err
 		}

@@ -20,14 +20,14 @@ var errHeld = errors.New("held")
 // acquire takes the layout for this process, at once or not at all, and finds the folder of
 // ours in it, which may be new and not marked yet. release lets go of it, and so does the end of
 // the process, however it ends. The lock file stays until the layout is removed.
-func (f folder) acquire() (own, *os.File, error) {
+func (f folder) acquire() (control, *os.File, error) {
 	for range maxRaces {
 		o, file, err := f.tryAcquire()
 		if err != nil || file != nil {
 			return o, file, err
 		}
 	}
-	return own{}, nil, f.inUse("another process")
+	return control{}, nil, f.inUse("another process")
 }
 
 // maxRaces is how often another process may take or remove the folder of ours in
@@ -36,8 +36,8 @@ const maxRaces = 20
 
 // tryAcquire is one attempt of acquire. It returns no file if another process was
 // in between.
-func (f folder) tryAcquire() (own, *os.File, error) {
-	o, err := f.own()
+func (f folder) tryAcquire() (control, *os.File, error) {
+	o, err := f.findControl()
 	if err != nil {
 		return o, nil, f.failed("cannot be written to", err)
 	}
@@ -59,16 +59,16 @@ func (f folder) tryAcquire() (own, *os.File, error) {
 	}
 	err = tryLock(file)
 	if errors.Is(err, errHeld) {
-		return o, nil, errors.Join(f.inUse(holder(file)), file.Close())
+		return o, nil, errors.Join(f.inUse(lockHolder(file)), file.Close())
 	} else if err != nil {
 		return o, nil, errors.Join(f.failed("lock", err), file.Close())
 	}
 	// Whoever had the lock before may have marked the folder, or removed it.
-	now, err := f.own()
+	now, err := f.findControl()
 	if err != nil || now.dir != o.dir || !isNamed(file, o.at(lockFile)) {
 		return o, nil, errors.Join(err, release(file))
 	}
-	now.sign(file)
+	now.writePID(file)
 	return now, file, nil
 }
 
@@ -100,7 +100,7 @@ func isNamed(file *os.File, name string) bool {
 
 // sign writes the number of this process into the lock of a marked folder. It helps
 // a reader of ErrLocked. On a full disk there is none, and the lock is as good.
-func (o own) sign(file *os.File) {
+func (o control) writePID(file *os.File) {
 	if !o.marked() {
 		return
 	}
@@ -113,8 +113,8 @@ func (o own) sign(file *os.File) {
 // nothing, and where it cannot lock it gives nil, which is no error: a folder
 // that has no lock file yet, one that is closed to this user, a file system
 // without locks. The error meets ErrLocked.
-func (f folder) share() (own, *os.File, error) {
-	o, err := f.own()
+func (f folder) share() (control, *os.File, error) {
+	o, err := f.findControl()
 	var file *os.File
 	if err == nil {
 		file, err = openLock(o.at(lockFile), os.O_RDONLY)
@@ -126,7 +126,7 @@ func (f folder) share() (own, *os.File, error) {
 	}
 	err = tryShare(file)
 	if errors.Is(err, errHeld) {
-		return o, nil, errors.Join(f.inUse(writer(file)), file.Close())
+		return o, nil, errors.Join(f.inUse(lockWriter(file)), file.Close())
 	} else if err != nil {
 		return o, nil, file.Close()
 	}
@@ -159,16 +159,16 @@ func (f folder) inUse(by string) error {
 }
 
 // holder tells who has locked a file: where it can be shared, somebody who reads.
-func holder(file *os.File) string {
+func lockHolder(file *os.File) string {
 	if tryShare(file) == nil {
 		_ = unlock(file)
 		return "a process that only reads it"
 	}
-	return writer(file)
+	return lockWriter(file)
 }
 
 // writer tells who has locked a file to write, as far as it says so.
-func writer(file *os.File) string {
+func lockWriter(file *os.File) string {
 	b := make([]byte, 20)
 	n, _ := file.ReadAt(b, 0)
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {

@@ -50,14 +50,14 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 	}
 	p := &Partial{l: l, want: d}
 	if err := p.open(ctx); err != nil {
-		return nil, p.failed("begin", errors.Join(err, p.letGo()))
+		return nil, p.failed("begin", errors.Join(err, p.release()))
 	}
 	return p, nil
 }
 
 // Begun returns how many bytes of a blob are in its partial file, open or not.
 // Whether they fit is not known.
-func (l *Layout) Begun(d ocispec.Descriptor) int64 {
+func (l *Layout) PartialSize(d ocispec.Descriptor) int64 {
 	if manifest.Check(d) != nil {
 		return 0
 	}
@@ -183,9 +183,9 @@ func (p *Partial) Commit() error {
 	p.file = nil // Windows renames only what is closed
 	err := file.Close()
 	if err == nil {
-		err = p.l.settle(file.Name(), p.want)
+		err = p.l.install(file.Name(), p.want)
 	}
-	return p.failed("commit", errors.Join(err, p.letGo()))
+	return p.failed("commit", errors.Join(err, p.release()))
 }
 
 // Close keeps what is there for another attempt. After Commit it does nothing.
@@ -193,11 +193,11 @@ func (p *Partial) Close() error {
 	if p.file == nil {
 		return nil
 	}
-	return p.failed("close", p.letGo())
+	return p.failed("close", p.release())
 }
 
 // letGo closes the file and lets others have the blob. An empty file is no use.
-func (p *Partial) letGo() error {
+func (p *Partial) release() error {
 	var err error
 	if p.file != nil {
 		info, statErr := p.file.Stat()

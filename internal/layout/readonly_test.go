@@ -31,7 +31,7 @@ func TestReadOnlyBesideAWriter(t *testing.T) {
 	for size, want := range map[int64]int64{1000: 300, 299: 0} {
 		d := describe("", part)
 		d.Size = size
-		if n := r.Begun(d); n != want {
+		if n := r.PartialSize(d); n != want {
 			t.Errorf("of %d bytes %d are there, not %d", size, n, want)
 		}
 	}

@@ -31,7 +31,7 @@ func (l *Layout) Remove() error {
 	if err := l.writable(context.Background()); err != nil {
 		return l.failed("remove", err)
 	}
-	if !l.Made() && l.ours.Staging == "" {
+	if !l.Made() && l.control.Staging == "" {
 		return l.failed("remove", errors.New("it was there before this run, and is not quayside's own"))
 	}
 	l.writer.Wait()
@@ -39,12 +39,12 @@ func (l *Layout) Remove() error {
 	l.mu.Lock()
 	clear(l.unsynced)
 	l.mu.Unlock()
-	lock := l.ours.at(lockFile)
+	lock := l.control.at(lockFile)
 	if gone {
 		// Without content and mark the folder is nobody's. The lock's name goes while it is held:
 		// who opens it later finds out that it has none. Windows removes no open file.
 		_ = l.lock.Truncate(0)
-		err = errors.Join(err, removeFile(l.ours.at(markFile)))
+		err = errors.Join(err, removeFile(l.control.at(markFile)))
 		_ = os.Remove(lock)
 	}
 	err = errors.Join(err, l.Close())
@@ -58,7 +58,7 @@ func (l *Layout) Remove() error {
 
 // removeContent removes all but the lock and the mark. gone reports that nothing else is left.
 func (l *Layout) removeContent() (gone bool, err error) {
-	if l.ours.Staging != "" && l.work != nil {
+	if l.control.Staging != "" && l.work != nil {
 		if err := l.replace(ocispec.ImageIndexFile, newIndex().encode()); err != nil {
 			return false, err
 		}
@@ -81,8 +81,8 @@ func (l *Layout) removeContent() (gone bool, err error) {
 	if err := errors.Join(removeFile(l.path(ocispec.ImageIndexFile)), removeFile(l.path(ocispec.ImageLayoutFile)), l.closeWork()); err != nil {
 		return false, err
 	}
-	if l.ours.marked() {
-		_ = removeFolder(l.ours.at(l.ours.Work)) // if nothing is left in it
+	if l.control.marked() {
+		_ = removeFolder(l.control.at(l.control.Work)) // if nothing is left in it
 	}
 	return true, nil
 }
@@ -91,13 +91,13 @@ func (l *Layout) removeContent() (gone bool, err error) {
 // made, unless there is anything in them.
 func (l *Layout) removeFolders() {
 	dirs := l.made
-	if l.ours.Staging != "" { // the folders above are for all that is staged
+	if l.control.Staging != "" { // the folders above are for all that is staged
 		dirs = nil
-		if l.Made() || l.ours.Made {
+		if l.Made() || l.control.Made {
 			dirs = []string{string(l.folder)}
 		}
 	}
-	removeEmpty(append([]string{l.ours.dir}, dirs...))
+	removeEmpty(append([]string{l.control.dir}, dirs...))
 }
 
 // removeFile removes a regular file, if there is one.
@@ -113,7 +113,7 @@ func removeFile(name string) error {
 }
 
 // Bare tells whether the layout has nothing in it, not even a part of a blob.
-func (l *Layout) Bare() bool {
+func (l *Layout) Empty() bool {
 	bare := true
 	known := []string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, lockFile, markFile}
 	err := filepath.WalkDir(string(l.folder), func(_ string, f fs.DirEntry, err error) error {

@@ -18,7 +18,7 @@ func TestRemove(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !l.Bare() {
+		if !l.Empty() {
 			t.Error("a new layout is not bare")
 		}
 		b := content(1, 10)
@@ -27,7 +27,7 @@ func TestRemove(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if l.Bare() {
+		if l.Empty() {
 			t.Error("with a part of a blob it is bare")
 		}
 		if err := l.Remove(); err != nil {

@@ -33,7 +33,7 @@ func (l *Layout) Images() []Entry {
 	defer l.mu.Unlock()
 	entries := make([]Entry, len(l.index.images))
 	for i, e := range l.index.images {
-		entries[i] = e.copy()
+		entries[i] = e.clone()
 	}
 	return entries
 }
@@ -46,11 +46,11 @@ func (l *Layout) Image(name string) (Entry, bool) {
 	if !there {
 		return Entry{}, false
 	}
-	return l.index.images[at].copy(), true
+	return l.index.images[at].clone(), true
 }
 
 // copy returns an entry that its caller may write to.
-func (e entry) copy() Entry {
+func (e entry) clone() Entry {
 	e.Descriptor.Annotations = maps.Clone(e.Descriptor.Annotations)
 	return e.Entry
 }

@@ -68,11 +68,11 @@ type Damage struct {
 // blob is damage that no repair can mend.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, error) {
 	begin := time.Now()
-	f, err := existing(dir)
+	f, err := openExisting(dir)
 	if err != nil {
 		return VerifyReport{}, err
 	}
-	var ours own
+	var ours control
 	if o.Repair {
 		var lock *os.File
 		ours, lock, err = f.acquire()
@@ -121,7 +121,7 @@ type file struct {
 }
 
 // existing returns the folder of a layout that is there.
-func existing(dir string) (folder, error) {
+func openExisting(dir string) (folder, error) {
 	f, err := folderAt(dir)
 	if err != nil {
 		return f, folder(dir).failed("open", err)
@@ -186,7 +186,7 @@ func (v *verification) find(e entry, at manifest.Link) {
 			if named, err := os.Lstat(v.blob(at.Digest)); err == nil {
 				f.odd = disk.Kind(named)
 			}
-		case errors.Is(err, fs.ErrNotExist) && excused(e, at):
+		case errors.Is(err, fs.ErrNotExist) && mayBeMissing(e, at):
 			return
 		case errors.Is(err, fs.ErrNotExist):
 			f.err = ErrMissing
@@ -205,7 +205,7 @@ func (v *verification) find(e entry, at manifest.Link) {
 }
 
 // excused tells whether something may be missing.
-func excused(e entry, at manifest.Link) bool {
+func mayBeMissing(e entry, at manifest.Link) bool {
 	return at.External || at.Role == manifest.Child && e.mayLack(at.Descriptor)
 }
 
@@ -216,7 +216,7 @@ func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
 		return
 	}
 	defer content.Close()
-	f.err = fits(ctx, content, f.digest, buffer, func(n int) { v.tell(v.done.Add(int64(n))) })
+	f.err = verifyContent(ctx, content, f.digest, buffer, func(n int) { v.tell(v.done.Add(int64(n))) })
 }
 
 // tell tells of progress ten times a second at most.
@@ -275,7 +275,7 @@ func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, e
 func (v *verification) what(e entry, n *manifest.Node) string {
 	f := v.files[n.Digest]
 	switch {
-	case f == nil || errors.Is(f.err, ErrMissing) && excused(e, n.Link):
+	case f == nil || errors.Is(f.err, ErrMissing) && mayBeMissing(e, n.Link):
 		return ""
 	case f.odd != "":
 		return "unreadable: it is " + f.odd + ", not a file"
@@ -295,7 +295,7 @@ func (v *verification) what(e entry, n *manifest.Node) string {
 
 // repair removes files that do not fit their digests. What is not a regular file, and
 // a file too large to be hashed for its descriptor, is moved away instead.
-func (v *verification) repair(ours *own, report *VerifyReport) error {
+func (v *verification) repair(ours *control, report *VerifyReport) error {
 	for _, f := range v.files {
 		damaged := errors.Is(f.err, ErrCorrupt)
 		doubtful := f.err == nil && !f.hashed

@@ -176,7 +176,7 @@ func (r *copying) planned() {
 
 // missingBytes returns how many bytes of a blob still have to be written.
 func (r *copying) missingBytes(d ocispec.Descriptor) int64 {
-	begun := r.staging.Begun(d)
+	begun := r.staging.PartialSize(d)
 	if begun == 0 { // or it is complete by now
 		if there, err := r.staging.Has(r.ctx, d); there || err != nil {
 			return 0

@@ -228,7 +228,7 @@ func (c *Copier) blobNeed(ctx context.Context, i Image, d ocispec.Descriptor) (n
 		return n, nil
 	}
 	if n.staged, err = c.to.Staging().Has(ctx, d); err == nil && !n.staged {
-		n.remaining = d.Size - c.to.Staging().Begun(d)
+		n.remaining = d.Size - c.to.Staging().PartialSize(d)
 	}
 	return n, destination.StagingError(err)
 }

@@ -19,11 +19,11 @@ import (
 
 // The folder of ours in a layout, and what is in it.
 const (
-	ownFolder = ".quayside"
-	lockFile  = "lock"
-	markFile  = "mark.json"
-	aside     = "aside-" // begins the name of a folder for what is in the way
-	temporary = "new-"   // begins the name of a file that is to be renamed
+	controlName = ".quayside"
+	lockFile    = "lock"
+	markFile    = "mark.json"
+	aside       = "aside-" // begins the name of a folder for what is in the way
+	temporary   = "new-"   // begins the name of a file that is to be renamed
 
 	maxMark    = 4 << 10 // bytes of a mark
 	maxFolders = 9       // names that are tried where others have the first
@@ -55,21 +55,21 @@ type mark struct {
 // own is the folder .quayside of a layout: the lock, the mark, and the files that
 // have no final name yet. If somebody else has that name, .quayside-2 is ours,
 // and so on.
-type own struct {
+type control struct {
 	dir string
 	mark
 }
 
-func (o own) marked() bool { return o.Work != "" }
+func (o control) marked() bool { return o.Work != "" }
 
 // stages reports whether the layout is a staging folder of that kind, with the name
 // that it was marked with. Some file systems ignore case.
-func (o own) stages(staging string) bool {
+func (o control) stages(staging string) bool {
 	return o.Staging == staging && strings.EqualFold(o.Folder, o.folderName())
 }
 
-func (o own) folderName() string    { return filepath.Base(filepath.Dir(o.dir)) }
-func (o own) at(name string) string { return filepath.Join(o.dir, name) }
+func (o control) folderName() string    { return filepath.Base(filepath.Dir(o.dir)) }
+func (o control) at(name string) string { return filepath.Join(o.dir, name) }
 
 // numbered returns the n-th name to try, from 0.
 func numbered(name string, n int) string {
@@ -81,36 +81,36 @@ func numbered(name string, n int) string {
 
 // own finds the folder of ours: the first that is marked, and else the first name
 // that is free.
-func (f folder) own() (own, error) {
-	free := own{}
+func (f folder) findControl() (control, error) {
+	free := control{}
 	for n := range maxFolders {
-		dir := f.path(numbered(ownFolder, n))
+		dir := f.path(numbered(controlName, n))
 		m, err := readMark(dir)
 		switch {
 		case err == nil:
-			return own{dir, m}, nil
+			return control{dir, m}, nil
 		case errors.Is(err, errBlank):
 			if free.dir == "" {
 				free.dir = dir
 			}
 		case !errors.Is(err, errForeign):
-			return own{}, err
+			return control{}, err
 		}
 	}
 	if free.dir == "" {
-		return own{}, fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", f.path(ownFolder), maxFolders-1)
+		return control{}, fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", f.path(controlName), maxFolders-1)
 	}
 	return free, nil
 }
 
 // begun reports whether a folder has nothing in it but what is made there first. Then
 // a run made the folder and was killed.
-func (f folder) begun() bool {
+func (f folder) leftByKill() bool {
 	entries, err := os.ReadDir(string(f))
-	if err != nil || len(entries) != 1 || entries[0].Name() != ownFolder || !entries[0].IsDir() {
+	if err != nil || len(entries) != 1 || entries[0].Name() != controlName || !entries[0].IsDir() {
 		return false
 	}
-	_, err = readMark(f.path(ownFolder))
+	_, err = readMark(f.path(controlName))
 	return errors.Is(err, errBlank)
 }
 
@@ -171,7 +171,7 @@ func readMark(dir string) (mark, error) {
 func notLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // claim marks the folder, which is locked and blank.
-func (o *own) claim(staging string, made bool) error {
+func (o *control) claim(staging string, made bool) error {
 	m := mark{MadeBy: "quayside", Staging: staging, Made: made, Work: disk.Fresh("w")}
 	if staging != "" {
 		m.Folder = o.folderName()
@@ -200,7 +200,7 @@ func (o *own) claim(staging string, made bool) error {
 }
 
 // makeWork makes the folder of partial and temporary files if it is not there, and opens it.
-func (o own) makeWork() (*os.Root, error) {
+func (o control) makeWork() (*os.Root, error) {
 	if err := os.Mkdir(o.at(o.Work), disk.FolderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (o own) makeWork() (*os.Root, error) {
 }
 
 // openWork opens the folder of partial and temporary files, or returns nil when there is none.
-func (o own) openWork() (*os.Root, error) {
+func (o control) openWork() (*os.Root, error) {
 	if !o.marked() {
 		return nil, nil
 	}
@@ -266,7 +266,7 @@ func (l *Layout) Temporary() (*os.File, error) {
 
 // moveAside moves what is in a blob's place, and is not a file, out of the way. It
 // may be somebody's, and is never removed. It returns the new name.
-func (o *own) moveAside(name string, as string) (string, error) {
+func (o *control) moveAside(name string, as string) (string, error) {
 	if !o.marked() {
 		if err := o.claim("", false); err != nil {
 			return "", err
@@ -308,7 +308,7 @@ func isStaging(dir, staging string) (bool, error) {
 		return false, err
 	}
 	f := folder(dir)
-	o, err := f.own()
+	o, err := f.findControl()
 	if errors.Is(err, fs.ErrPermission) { // closed to this user: somebody else's
 		return false, nil
 	} else if err != nil {
