@@ -38,7 +38,7 @@ const fleetVariants = 256
 
 // Fleet returns an organization of n repositories, image-000000 and up, for benchmarks
 // of discovery. Repositories whose numbers are equal modulo 256 share their tags and
-// digests, so a million of them take some 200 MB in a server. No image can be pulled.
+// digests, so a million of them take some 160 MB in a server. No image can be pulled.
 // The same arguments return the same fleet. Fleet panics if n is negative.
 func Fleet(n int, opts FleetOptions) *Dataset {
 	namespace, tag := cmp.Or(opts.Namespace, "fleet"), cmp.Or(opts.Tag, "2025.1")

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quayside/quayside/quay/quaytest/internal/store"
 	"github.com/quayside/quayside/quay/quaytest/internal/wire"
 )
 
@@ -40,7 +41,42 @@ type claims struct {
 	Context   struct {
 		Roots map[string]string `json:"com.apostille.roots"`
 		Root  string            `json:"com.apostille.root"`
+		*Holder
 	} `json:"context"`
+}
+
+// A Holder is the account of a registry token (auth/auth_context_type.py). Anonymous
+// callers have none. Its lengths are those of recording registry-auth.
+type Holder struct {
+	Version         int    `json:"version"`
+	EntityKind      string `json:"entity_kind"`
+	EntityReference string `json:"entity_reference"`
+	Kind            string `json:"kind"`
+	OAuth           string `json:"oauth,omitempty"`
+	User            string `json:"user"`
+}
+
+// holderOf returns the holder of a caller's token, or nil.
+func holderOf(c store.Caller) *Holder {
+	h := &Holder{Version: 2, Kind: "user", User: c.Name()}
+	switch {
+	case !c.Known():
+		return nil
+	case c.Robot != "":
+		h.EntityKind, h.EntityReference = "robot", c.Robot
+	case c.OAuth:
+		h.EntityKind, h.EntityReference = "oauthtoken", uuidOf("token of "+c.User)
+		h.Kind, h.OAuth = "oauth", h.EntityReference
+	default:
+		h.EntityKind, h.EntityReference = "user", uuidOf(c.User)
+	}
+	return h
+}
+
+// uuidOf returns the same UUID for the same text.
+func uuidOf(text string) string {
+	s := sha256.Sum256([]byte(text))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])
 }
 
 // access is what a token grants on one repository, "namespace/name". A token may
@@ -74,9 +110,13 @@ func newSigner() func() *signer {
 }
 
 // sign returns a token that is valid for an hour from now (doc/quay-api.md section 5).
-func (s *signer) sign(service, subject string, granted []access, now time.Time) (string, error) {
-	c := claims{Issuer: tokenIssuer, Audience: service, Subject: subject, Access: granted,
+func (s *signer) sign(service string, caller store.Caller, granted []access, now time.Time) (string, error) {
+	c := claims{Issuer: tokenIssuer, Audience: service, Subject: anonymous, Access: granted,
 		NotBefore: now.Unix(), IssuedAt: now.Unix(), Expires: now.Add(tokenLifetime).Unix()}
+	if caller.Known() {
+		c.Subject = caller.Name()
+	}
+	c.Context.Holder = holderOf(caller)
 	c.Context.Roots, c.Context.Root = map[string]string{}, "$disabled"
 	for _, a := range granted {
 		c.Context.Roots[a.Name] = "$disabled"

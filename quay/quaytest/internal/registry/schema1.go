@@ -30,17 +30,16 @@ var errNoSchema1 = errors.New("manifest unknown")
 // registry-manifest; image/oci/manifest.py, image/docker/schema1.py). The digest of
 // the result depends on the tag. The text of an error is Quay's.
 func (a *API) schema1(m *store.Manifest, tag string) (*store.Manifest, error) {
-	var of image
-	if store.IsIndex(m.MediaType) || json.Unmarshal([]byte(m.Content), &of) != nil || !isImage(m, of) ||
-		slices.ContainsFunc(of.Layers, func(l layer) bool { return store.IsRemoteLayer(l.MediaType) }) {
+	of, ok := m.Image()
+	if !ok || of.Artifact || slices.ContainsFunc(of.Layers, store.Layer.Remote) {
 		return nil, errNoSchema1
 	}
-	blob := a.Store.Content(of.Config.Digest)
-	if blob == nil || blob.Data == nil || !a.Store.HasBlob(m.Repository, of.Config.Digest) {
+	text := a.Store.Config(m.Repository, of)
+	if text == nil {
 		return nil, invalidf("Could not load config blob for manifest")
 	}
-	config, err := members(blob.Data)
-	if err != nil && json.Valid(blob.Data) {
+	config, err := members(text)
+	if err != nil && json.Valid(text) {
 		err = errors.New("config data does not match schema")
 	} else if err != nil {
 		err = fmt.Errorf("malformed config data: %w", err)
@@ -88,7 +87,7 @@ type schema1Layer struct {
 // schema1Layers returns the layers from the base up. The top layer has the
 // configuration without history and root file system; the others have their ids and
 // the steps that made them.
-func schema1Layers(of image, config []member) ([]schema1Layer, error) {
+func schema1Layers(of store.Image, config []member) ([]schema1Layer, error) {
 	steps, err := schema1Steps(of, config)
 	if err != nil {
 		return nil, err
@@ -133,7 +132,7 @@ func schema1Layers(of image, config []member) ([]schema1Layer, error) {
 
 // A schema1Step is a step of an image's history with its layer.
 type schema1Step struct {
-	layer   layer
+	layer   store.Layer
 	history []member // nil: unknown
 	raw     []byte   // the step as Python writes it; nil if the configuration has no history
 	empty   bool
@@ -150,7 +149,7 @@ func (s schema1Step) chain(sum hash.Hash, i int) string {
 
 // schema1Steps returns the steps of the history with their layers. Without a history
 // each layer is a step, and only the last step is known.
-func schema1Steps(of image, config []member) ([]schema1Step, error) {
+func schema1Steps(of store.Image, config []member) ([]schema1Step, error) {
 	var history []json.RawMessage
 	if text := lookup(config, "history"); text != nil && json.Unmarshal(text, &history) != nil {
 		return nil, errors.New("config data does not match schema")
@@ -186,7 +185,7 @@ func schema1Steps(of image, config []member) ([]schema1Step, error) {
 		s := schema1Step{history: entry, raw: appendPython(nil, text), empty: string(lookup(entry, "empty_layer")) == "true"}
 		switch {
 		case s.empty:
-			s.layer = layer{Digest: store.EmptyLayer, Size: 32}
+			s.layer = store.Layer{Digest: store.EmptyLayer, Size: 32}
 		case len(rest) == 0:
 			return nil, invalidf("Missing history entry #%d", len(of.Layers))
 		default:
@@ -245,28 +244,6 @@ func set(of []member, key string, value json.RawMessage) []member {
 		}
 	}
 	return append(of, member{key, value})
-}
-
-// An image is the part of an image's manifest that schema 1 is made of.
-type image struct {
-	Config struct {
-		MediaType string        `json:"mediaType"`
-		Digest    digest.Digest `json:"digest"`
-	} `json:"config"`
-	Layers []layer `json:"layers"`
-}
-
-// A layer is a layer of a manifest.
-type layer struct {
-	MediaType string        `json:"mediaType"`
-	Digest    digest.Digest `json:"digest"`
-	Size      int64         `json:"size"`
-}
-
-// isImage reports whether a manifest is an image's. An OCI manifest with another type
-// of configuration is an artifact's.
-func isImage(m *store.Manifest, of image) bool {
-	return m.MediaType != store.OCIManifest || of.Config.MediaType == store.OCIConfig
 }
 
 func quoted(text string) json.RawMessage { return wire.AppendString(nil, text) }

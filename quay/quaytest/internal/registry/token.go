@@ -50,13 +50,9 @@ func (a *API) serveToken(w http.ResponseWriter, r *http.Request, _, _ string) {
 		}
 		granted = append(granted, g)
 	}
-	subject := anonymous
-	if c.Known() {
-		subject = c.Name()
-	}
 	// The audience is the service that was asked for, whatever that is (recording
 	// registry-auth).
-	token, err := a.signer().sign(query.Get("service"), subject, granted, a.Now())
+	token, err := a.signer().sign(query.Get("service"), c, granted, a.Now())
 	if err != nil {
 		wire.SendCrash(w, r)
 		return

@@ -39,27 +39,6 @@ type imageStep struct {
 	command json.RawMessage // in place of CreatedBy
 }
 
-// A wireLayer is a layer of a manifest.
-type wireLayer struct {
-	MediaType string        `json:"mediaType"`
-	Digest    digest.Digest `json:"digest"`
-	Size      int64         `json:"size"`
-	URLs      []string      `json:"urls"`
-}
-
-// remote reports whether a layer is fetched from another server and never pushed.
-func (l wireLayer) remote() bool { return store.IsRemoteLayer(l.MediaType) }
-
-// An image is the content of a manifest that is not an index.
-type image struct {
-	Config struct {
-		MediaType string        `json:"mediaType"`
-		Digest    digest.Digest `json:"digest"`
-	} `json:"config"`
-	Layers      []wireLayer     `json:"layers"`
-	Annotations json.RawMessage `json:"annotations"`
-}
-
 // tagged reports whether a live tag names a manifest, or an index that names it.
 // The REST API shows no other manifest by digest.
 func (a *API) tagged(repository *store.Repository, d digest.Digest) bool {
@@ -84,21 +63,11 @@ func (a *API) manifestOf(q call) *store.Manifest {
 	return m
 }
 
-// isImage reports whether a manifest is an image's. An OCI manifest with another
-// type of configuration is an artifact's.
-func isImage(m *store.Manifest, of image) bool {
-	return m.MediaType != store.OCIManifest || of.Config.MediaType == store.OCIConfig
-}
-
 // config returns the configuration of an image. It returns nil if the manifest is
 // not an image's or its repository lacks the configuration.
-func (a *API) config(m *store.Manifest, of image) *imageConfig {
-	if !isImage(m, of) {
-		return nil
-	}
-	blob := a.Store.Content(of.Config.Digest)
+func (a *API) config(m *store.Manifest, of store.Image) *imageConfig {
 	var c imageConfig
-	if blob == nil || blob.Data == nil || !a.Store.HasBlob(m.Repository, of.Config.Digest) || json.Unmarshal(blob.Data, &c) != nil {
+	if of.Artifact || json.Unmarshal(a.Store.Config(m.Repository, of), &c) != nil {
 		return nil
 	}
 	return &c
@@ -106,7 +75,7 @@ func (a *API) config(m *store.Manifest, of image) *imageConfig {
 
 // A shownLayer is a layer as the REST API shows it.
 type shownLayer struct {
-	wireLayer
+	store.Layer
 	step imageStep
 }
 
@@ -114,17 +83,17 @@ type shownLayer struct {
 // if Quay does not know them: the repository lacks the configuration or a layer, or
 // the history does not fit the layers. Steps that changed no file have the empty
 // layer. The layers of an artifact have no steps (image/oci/manifest.py).
-func (a *API) layers(m *store.Manifest, of image) (layers []shownLayer, ok bool) {
+func (a *API) layers(m *store.Manifest, of store.Image) (layers []shownLayer, ok bool) {
 	for _, l := range of.Layers {
-		if !l.remote() && !a.Store.HasBlob(m.Repository, l.Digest) {
+		if !l.Remote() && !a.Store.HasBlob(m.Repository, l.Digest) {
 			return nil, false
 		}
-		layers = append(layers, shownLayer{wireLayer: l})
+		layers = append(layers, shownLayer{Layer: l})
 	}
 	c := a.config(m, of)
 	switch {
 	case c == nil:
-		return layers, !isImage(m, of)
+		return layers, of.Artifact
 	case len(c.History) == 0: // the last layer gets everything
 		if len(layers) > 0 {
 			layers[len(layers)-1].step = imageStep{Created: c.Created, Author: c.Author, command: c.Config.Cmd}
@@ -136,11 +105,11 @@ func (a *API) layers(m *store.Manifest, of image) (layers []shownLayer, ok bool)
 	for _, step := range c.History {
 		switch {
 		case step.EmptyLayer:
-			layers = append(layers, shownLayer{wireLayer{Digest: store.EmptyLayer, Size: 32}, step})
+			layers = append(layers, shownLayer{store.Layer{Digest: store.EmptyLayer, Size: 32}, step})
 		case len(made) == 0:
 			return nil, false
 		default:
-			layers = append(layers, shownLayer{made[0].wireLayer, step})
+			layers = append(layers, shownLayer{made[0].Layer, step})
 			made = made[1:]
 		}
 	}
@@ -154,14 +123,14 @@ type label struct{ key, value string }
 // manifest's annotations, which replace labels of the same name. Quay reads the
 // labels when a manifest is pushed; a manifest that it could not read has none.
 func (a *API) labels(m *store.Manifest) []label {
-	var of image
-	if store.IsIndex(m.MediaType) || json.Unmarshal([]byte(m.Content), &of) != nil {
+	of, ok := m.Image()
+	if !ok {
 		return nil
 	}
 	var labels []label
 	if c := a.config(m, of); c != nil {
 		labels = inOrder(c.Config.Labels)
-	} else if isImage(m, of) {
+	} else if !of.Artifact {
 		return nil
 	}
 	if m.MediaType == store.DockerManifest {
@@ -207,7 +176,7 @@ func labelID(d digest.Digest, key string) string {
 func appendLayer(b []byte, index int, l shownLayer) []byte {
 	b = wire.AppendInt(append(b, `{"index": `...), int64(index), `, "compressed_size": `)
 	b = wire.AppendInt(b, l.Size, `, "is_remote": `)
-	b = wire.AppendBool(b, l.remote())
+	b = wire.AppendBool(b, l.Remote())
 	urls := "null"
 	if len(l.URLs) > 0 {
 		text, _ := json.Marshal(l.URLs) // strings always have a JSON form

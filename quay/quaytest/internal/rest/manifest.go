@@ -19,11 +19,10 @@ func (a *API) serveManifestDetail(q call) {
 	if m == nil {
 		return
 	}
-	var of image
 	var layers []shownLayer
 	index := store.IsIndex(m.MediaType)
+	of, ok := m.Image()
 	if !index {
-		ok := json.Unmarshal([]byte(m.Content), &of) == nil
 		if ok {
 			layers, ok = a.layers(m, of)
 		}

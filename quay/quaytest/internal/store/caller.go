@@ -15,7 +15,7 @@ type Caller struct {
 	Robot    string // "organization+name" if the caller is a robot
 	BadScope bool   // the token's scope has a word that Quay does not know: each check of rights is a 500
 
-	oauth  bool     // an application token, whose scopes bound the account's rights
+	OAuth  bool     // an application token, whose scopes bound the account's rights
 	scopes []string // of that token
 }
 
@@ -27,7 +27,7 @@ func (c Caller) Name() string { return c.User + c.Robot }
 
 // Has reports whether the caller's token has a scope. A caller without an
 // application token is not bound by scopes.
-func (c Caller) Has(scope string) bool { return !c.oauth || slices.Contains(c.scopes, scope) }
+func (c Caller) Has(scope string) bool { return !c.OAuth || slices.Contains(c.scopes, scope) }
 
 // A Role is what an account may do with a repository.
 type Role uint8
@@ -68,7 +68,7 @@ var knownScopes = map[string]Role{
 
 // limit reduces a role to the highest that the caller's scopes allow.
 func (c Caller) limit(r Role) Role {
-	if !c.oauth {
+	if !c.OAuth {
 		return r
 	}
 	most := RoleNone
@@ -114,7 +114,7 @@ func (s *Store) IsAdmin(c Caller, namespace string) bool {
 // (doc/quay-api.md, "Corrections/Pushing").
 func (s *Store) CanCreate(c Caller, namespace string) bool {
 	n := s.namespaces[namespace]
-	if n == nil || c.oauth && !c.Has("repo:create") && !c.Has("org:admin") {
+	if n == nil || c.OAuth && !c.Has("repo:create") && !c.Has("org:admin") {
 		return false
 	}
 	return n.OwnedBy(c.User) || slices.Contains(n.Creators, c.Name())
@@ -154,7 +154,7 @@ func (s *Store) AddToken(t Token) {
 	if u := s.users[t.User]; t.Expired || u == nil || !u.Enabled {
 		return
 	}
-	c := Caller{User: t.User, oauth: true, scopes: strings.Fields(t.Scope)}
+	c := Caller{User: t.User, OAuth: true, scopes: strings.Fields(t.Scope)}
 	for _, word := range c.scopes {
 		if _, ok := knownScopes[word]; !ok {
 			c.BadScope = true

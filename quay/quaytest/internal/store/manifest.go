@@ -35,6 +35,51 @@ func IsRemoteLayer(mediaType string) bool {
 	return strings.Contains(mediaType, "nondistributable") || strings.Contains(mediaType, ".foreign.")
 }
 
+// A Layer is a layer in a manifest.
+type Layer struct {
+	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
+	URLs      []string      `json:"urls"`
+}
+
+// Remote reports whether the layer is fetched from another server and never pushed.
+func (l Layer) Remote() bool { return IsRemoteLayer(l.MediaType) }
+
+// An Image is the content of a manifest that is not an index.
+type Image struct {
+	Config struct {
+		MediaType string        `json:"mediaType"`
+		Digest    digest.Digest `json:"digest"`
+	} `json:"config"`
+	Layers      []Layer         `json:"layers"`
+	Annotations json.RawMessage `json:"annotations"`
+
+	// Artifact means that the manifest is not an image's: it is an OCI manifest with
+	// another type of configuration.
+	Artifact bool `json:"-"`
+}
+
+// Image returns the content of a manifest that is not an index. It reports false for
+// an index and for text that is not JSON.
+func (m *Manifest) Image() (i Image, ok bool) {
+	if IsIndex(m.MediaType) || json.Unmarshal([]byte(m.Content), &i) != nil {
+		return Image{}, false
+	}
+	i.Artifact = m.MediaType == OCIManifest && i.Config.MediaType != OCIConfig
+	return i, true
+}
+
+// Config returns the configuration of an image, or nil if the repository lacks it or
+// its content is synthetic.
+func (s *Store) Config(repository string, i Image) []byte {
+	blob := s.Content(i.Config.Digest)
+	if blob == nil || !s.HasBlob(repository, i.Config.Digest) {
+		return nil
+	}
+	return blob.Data
+}
+
 // A Manifest is the exact text that a digest names.
 type Manifest struct {
 	Repository string // "namespace/name"
