@@ -247,7 +247,11 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	f.run(opened(t, destination.OCIArchive, oci), f.named("glance-api"))
 	f.run(opened(t, toDockerArchive, docker), f.named("glance-api"))
 	text, half := filepath.Join(dir, "notes.txt"), filepath.Join(dir, "half.tar")
-	for name, content := range map[string][]byte{text: []byte("dear diary"), half: read(t, oci)[:20000]} {
+	twice := filepath.Join(dir, "twice.tar")
+	whole := read(t, oci)
+	for name, content := range map[string][]byte{
+		text: []byte("dear diary"), half: whole[:20000], twice: slices.Concat(whole[:len(whole)-1024], whole),
+	} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -258,6 +262,7 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	}{
 		"a text":          {destination.OCIArchive, text, "complete tar"},
 		"half a tar":      {destination.OCIArchive, half, "half.tar"},
+		"two indexes":     {destination.OCIArchive, twice, "is there twice"},
 		"a folder":        {destination.OCIArchive, dir, "is a folder: not a regular file; name another file"},
 		"the other kind":  {destination.OCIArchive, docker, "of the other kind"},
 		"the other kind ": {toDockerArchive, oci, "of the other kind"},
