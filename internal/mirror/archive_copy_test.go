@@ -73,11 +73,10 @@ func TestCopyToArchives(t *testing.T) {
 	gone(t, docker+".quayside-docker")
 }
 
-// Of an index a docker archive takes the image for the platform that goes without
-// saying, when one was said to, and asks for no other. What comes alone is taken
-// whatever it is for.
+// Of an index, a docker archive takes the image for the default platform, and requests no
+// other. An image without other platforms is taken whatever its platform.
 func TestDockerArchiveOfOnePlatform(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	_, children := y.multi()
 	y.tag("alone", "v1", y.index("alone", y.image("alone", "linux/s390x", "alone")))
 	y.tag("single", "v1", y.image("single", "linux/s390x", "single"))
@@ -115,10 +114,10 @@ func TestDockerArchiveOfOnePlatform(t *testing.T) {
 	}
 }
 
-// Docker on Linux stops at an image for Windows: it fails by name when no platform
-// was chosen, alone or as the only one of its index, and is taken when it was.
+// Docker on Linux stops at an image for Windows. Without --platform, such an image fails by
+// name, alone or as the only one of its index. With --platform windows/amd64 it is copied.
 func TestDockerArchiveOfAnotherSystem(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.tag("linux", "v1", y.image("linux", "linux/amd64", "l"))
 	y.tag("window", "v1", y.image("window", "windows/amd64", "w"))
 	y.tag("windows", "v1", y.index("windows", y.image("windows", "windows/amd64", "ww")))
@@ -148,9 +147,9 @@ func TestDockerArchiveOfAnotherSystem(t *testing.T) {
 	}
 }
 
-// An index may list one image twice: it is one image.
+// An index may list an image twice: it is still one image.
 func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	d := y.image("twice", "linux/amd64", "l")
 	y.tag("twice", "v1", y.index("twice", d, d))
 	s := newSite(t, y.data)
@@ -165,10 +164,10 @@ func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
 	}
 }
 
-// Attestations in an index have no place in a docker archive, and are not
-// fetched for it. What is there is found, with a platform chosen and without.
+// A docker archive cannot hold the attestations of an index, so they are not fetched. The
+// next run finds the images, with a chosen platform and without.
 func TestDockerArchiveWithoutAttestations(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.multi()
 	amd64 := y.image("one", "linux/amd64", "layer of one")
 	attestation := y.image("one", "unknown/unknown", "attestation of one")

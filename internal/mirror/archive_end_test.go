@@ -21,8 +21,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// ends collects the last events of images, by their kind.
-func IsFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
+// countEnds counts the final events of images, by kind.
+func countEnds(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]int {
 	kinds := map[mirror.EventKind]int{}
 	o.Observe = func(e mirror.Event) {
 		switch e.Kind {
@@ -34,9 +34,8 @@ func IsFatal(o *mirror.Options, when func(mirror.Event)) map[mirror.EventKind]in
 	return kinds
 }
 
-// Images that are staged for an archive which cannot be written have failed,
-// and are in the archive after a run for what failed, which fetches nothing.
-// Those of the archive that is there stay.
+// If the archive cannot be written, the staged images have failed, and the images of the
+// old archive stay. A run for the failed images then writes them and fetches nothing.
 func TestArchiveThatCannotBeWritten(t *testing.T) {
 	for kind, open := range map[string]opener{".quayside": destination.OCIArchive, ".quayside-docker": toDockerArchive} {
 		t.Run(kind, func(t *testing.T) {
@@ -48,7 +47,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			before := read(t, file)
 
 			const why = "the archive cannot be written: rename "
-			kinds := IsFatal(&o, func(e mirror.Event) {
+			kinds := countEnds(&o, func(e mirror.Event) {
 				if e.Kind == mirror.ImageFailed && !strings.Contains(e.Error, why) {
 					t.Errorf("event %+v", e)
 				}
@@ -77,7 +76,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 			}
 
 			fetched := s.blobBytes()
-			kinds = IsFatal(&o, func(mirror.Event) {
+			kinds = countEnds(&o, func(mirror.Event) {
 				if slices.Equal(read(t, file), before) {
 					t.Error("an image is told of before the archive is there")
 				}
@@ -94,7 +93,7 @@ func TestArchiveThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// A gathered destination ends the run when an image was committed.
+// This destination ends the run once an image is committed.
 type deferring struct {
 	destination.Destination
 	committed func()
@@ -128,15 +127,14 @@ func stage(t *testing.T, to destination.Destination, s *site) {
 	}
 }
 
-// Nor is an image copied when the run was interrupted before the archive was
-// written.
+// An image is not copied either if the run is interrupted before the archive is written.
 func TestArchiveThatIsNotComeTo(t *testing.T) {
 	s := newSite(t, small())
 	file := filepath.Join(t.TempDir(), "all.tar")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := s.options()
-	kinds := IsFatal(&o, func(mirror.Event) {})
+	kinds := countEnds(&o, func(mirror.Event) {})
 	to := opened(t, destination.OCIArchive, file)
 	images := s.images("2025.1")
 	r, err := mirror.New(deferring{to, cancel}, o).Copy(ctx, slices.Values(images))
@@ -155,8 +153,8 @@ func TestArchiveThatIsNotComeTo(t *testing.T) {
 	}
 }
 
-// What a run of one kind has staged when it is killed is nothing to the other
-// kind, and there for the next run of its own.
+// What a killed run has staged for an archive of one kind is not used for the other kind,
+// and is there for the next run of its own kind.
 func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	index, plain := f.named("nova-compute"), f.named("keystone")
@@ -196,7 +194,7 @@ func TestKindsOfArchivesAreStagedApart(t *testing.T) {
 	}
 }
 
-// One process at a time makes an archive, of whichever kind.
+// One process at a time writes an archive, of either kind.
 func TestKindsOfArchivesKeepEachOtherOut(t *testing.T) {
 	kinds := []opener{destination.OCIArchive, toDockerArchive}
 	for i, open := range kinds {

@@ -24,7 +24,7 @@ import (
 // archiveKinds are the endings of the staging folders of archives.
 var archiveKinds = map[string]opener{".quayside": destination.OCIArchive, ".quayside-docker": toDockerArchive}
 
-// content is what is in a folder, with the content of files.
+// content returns the files of a folder with their content, and the modes of others.
 func content(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -44,8 +44,8 @@ func content(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// What has the name of an archive's staging folder and was not made for that is left as
-// it is, in runs that succeed and in runs that fail, and no run fails of it.
+// A foreign file or folder with the name of the staging folder stays unchanged, in runs
+// that succeed and in runs that fail, and it makes no run fail.
 func TestForeignStagingFolder(t *testing.T) {
 	s := newSite(t, quaytest.Release(3, quaytest.ReleaseOptions{Base: 40_000, Own: 5_000}))
 	images := s.images("2025.1")
@@ -92,8 +92,8 @@ func TestForeignStagingFolder(t *testing.T) {
 	}
 }
 
-// A link to an archive is followed, also to where none is yet, and stays. The archive keeps
-// its mode, and a new one has what the umask leaves.
+// A link to an archive is followed and stays, even if its target does not exist yet. A
+// replaced archive keeps its mode, and a new one has the mode that the umask leaves.
 func TestLinkedArchive(t *testing.T) {
 	s := newSite(t, quaytest.Release(2, quaytest.ReleaseOptions{Base: 40_000, Own: 5_000}))
 	images := s.images("2025.1")
@@ -142,7 +142,7 @@ func TestLinkedArchive(t *testing.T) {
 	}
 }
 
-// A copy into a layout whose blobs are no files heals it.
+// A copy repairs a layout that has folders in the places of its blobs.
 func TestLayoutWithFoldersForBlobs(t *testing.T) {
 	s := newSite(t, quaytest.Release(2, quaytest.ReleaseOptions{Base: 40_000, Own: 5_000}))
 	images := s.images("2025.1")

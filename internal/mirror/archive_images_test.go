@@ -63,7 +63,7 @@ func newImageSet(t *testing.T, tag string) *imageSet {
 	return f
 }
 
-// add adds a manifest, or with a media type of none a blob.
+// add adds a manifest or, with any other media type, a blob.
 func (f *imageSet) add(mediaType string, content []byte) ocispec.Descriptor {
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
 	f.content[d.Digest] = content
@@ -98,15 +98,15 @@ func (f *imageSet) named(name string) mirror.Image {
 	return mirror.Image{}
 }
 
-// plain are the images that are no index.
+// plain returns the images that are not indexes.
 func (f *imageSet) plain() []mirror.Image {
 	return slices.DeleteFunc(slices.Clone(f.images), func(i mirror.Image) bool {
 		return manifest.IsIndex(f.manifests[i.Digest].MediaType)
 	})
 }
 
-// staged tells what an image is made of. With only, an index has just those of
-// its images.
+// staged returns the manifests and blobs of an image. With only, an index has just the
+// images of these architectures.
 func (f *imageSet) staged(i mirror.Image, only ...string) destination.Staged {
 	f.t.Helper()
 	s := destination.Staged{Image: i, Root: f.manifests[i.Digest]}
@@ -146,8 +146,8 @@ func (f *imageSet) parsed(s destination.Staged) map[digest.Digest]manifest.Manif
 	return all
 }
 
-// copyImage does for an image what a copy does. It returns the bytes of blobs that
-// had to be fetched, 0 when the image was there.
+// copyImage copies an image as a Copier does. It returns how many bytes of blobs were
+// fetched: 0 if the image was there.
 func (f *imageSet) copyImage(ctx context.Context, to destination.Destination, s destination.Staged) (fetched int64, err error) {
 	there, err := has(ctx, to, s.Image)
 	if there || err != nil {
@@ -260,7 +260,7 @@ func opened(t *testing.T, open opener, file string) destination.Destination {
 	return to
 }
 
-// unpack reads a tar whole, and holds each blob in it to its name.
+// unpack reads a tar and compares each blob in it with its name.
 func unpack(t *testing.T, file string) map[string][]byte {
 	t.Helper()
 	f, err := os.Open(file)
@@ -289,7 +289,7 @@ func unpack(t *testing.T, file string) map[string][]byte {
 	}
 }
 
-// without gives a tar that lacks the entries whose names end like this.
+// without returns a tar without the entries whose names have this ending.
 func without(t *testing.T, whole []byte, ending string) []byte {
 	t.Helper()
 	var out bytes.Buffer

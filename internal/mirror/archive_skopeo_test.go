@@ -22,7 +22,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// skopeo runs the tool, which shares no code with us, and gives what it prints.
+// skopeo runs the tool, which shares no code with quayside, and returns its output.
 func skopeo(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "skopeo", append([]string{"--insecure-policy"}, args...)...)

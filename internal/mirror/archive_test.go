@@ -110,8 +110,8 @@ func TestArchiveIsAddedTo(t *testing.T) {
 	}
 }
 
-// A run that fails of one image leaves an archive with the others, and its
-// staging folder, from where the next run goes on.
+// If one image fails, the archive has the others, and the next run continues from the
+// staging folder.
 func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
@@ -150,7 +150,7 @@ func TestArchiveKeepsStagingForWhatFailed(t *testing.T) {
 	gone(t, file+".quayside")
 }
 
-// A run that was killed before Finish has its images in the staging folder.
+// The images of a run that was killed before Finish are in the staging folder.
 func TestArchiveGoesOnFromStaging(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
@@ -172,7 +172,7 @@ func TestArchiveGoesOnFromStaging(t *testing.T) {
 	}
 }
 
-// Has and Wants look at what is in the archive, and not at its names alone.
+// Has and NeedsBlob look at the content of the archive, not only at names.
 func TestDamagedArchiveIsRepaired(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
@@ -184,7 +184,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	damaged := slices.Clone(whole)
 	damaged[at+100] ^= 1
 
-	// The image changed, and shares the layer that is damaged.
+	// The image changed, and still has the damaged layer.
 	if err := os.WriteFile(file, damaged, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +196,8 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 		t.Errorf("index is not that of both images (-want +got):\n%s", diff)
 	}
 
-	// Nothing changed that needs the layer: the image that needs it is named, and
-	// whole again after the next run.
+	// No image that has the layer changed: the damaged image is named, and complete again
+	// after the next run.
 	if err := os.WriteFile(file, damaged, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestDamagedArchiveIsRepaired(t *testing.T) {
 	}
 	gone(t, file+".quayside")
 
-	// A layer that is not there at all is noticed without hashing.
+	// A missing layer is found without hashing.
 	if err := os.WriteFile(file, without(t, whole, layer.Digest.Encoded()), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func TestArchiveThatCannotBeReplaced(t *testing.T) {
 	}
 }
 
-// A sparse index lacks images on purpose; another one must have all.
+// A sparse index may lack images. Any other index must have all of them.
 func TestArchiveOfASparseIndex(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "one.tar")

@@ -20,7 +20,7 @@ import (
 // selects that image alone: its platform, or else its digest. Following the advice
 // copies the image.
 func TestAdviceForSeveralImagesOfOnePlatformCanBeFollowed(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	image := func(repository, platform, layer string) ocispec.Descriptor {
 		return y.image(repository, platform, layer)
 	}

@@ -115,7 +115,7 @@ func TestCommitThatFindsSomethingMissing(t *testing.T) {
 
 // What is attached and turns out to be missing is not the image's failure.
 func TestCommitThatLacksASignature(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	root := y.image("app", "linux/amd64", "a")
 	y.tag("app", "v1", root)
 	y.tag("app", cosign(root, ".sig"), y.artifact("app", nil, "signature"))

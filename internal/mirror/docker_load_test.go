@@ -85,8 +85,8 @@ func (b loadTest) image(f *imageSet, i mirror.Image) mirror.Image {
 	return f.image(i, f.add(or(b.configType, ocispec.MediaTypeImageConfig), []byte(strings.Replace(config, "%", string(list), 1))), layers...)
 }
 
-// Docker load stops at the first image that it refuses, so each such image fails by
-// itself, and the archive has the others. The next run is the same.
+// Docker load stops at the first image that it refuses. Each such image fails alone and by
+// name, and the archive has the others. The next run reports the same.
 func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 	f := newImageSet(t, "2025.1")
 	one, two := tarText("one"), tarText("two")

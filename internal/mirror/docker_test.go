@@ -81,7 +81,7 @@ func TestDockerArchiveIsLoadable(t *testing.T) {
 	}
 }
 
-// One image with several names is there once, and one without a tag has none.
+// An image with several names is written once. An image without a tag has no name.
 func TestDockerArchiveNames(t *testing.T) {
 	f := newImageSet(t, quaytest.SampleTag)
 	file := filepath.Join(t.TempDir(), "all.tar")
@@ -139,7 +139,7 @@ func TestDockerArchiveOfAnIndex(t *testing.T) {
 		t.Errorf("name stands for %s, not for the image of arm64", got)
 	}
 
-	// Another platform is another image, and the same one is not fetched again.
+	// The same image is not fetched again. Another platform is another image.
 	if n := f.runStaged(opened(t, toDockerArchive, file), one); n != 0 {
 		t.Errorf("%d bytes were fetched once more", n)
 	}

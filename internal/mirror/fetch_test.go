@@ -130,7 +130,7 @@ func TestAnotherRepositoryHasTheBlob(t *testing.T) {
 	for _, quirk := range []string{"wrong-bytes", "html-404", "outage"} {
 		t.Run(quirk, func(t *testing.T) {
 			t.Parallel()
-			y := newYard(t)
+			y := newDataset(t)
 			shared := strings.Repeat("shared ", 20_000)
 			y.tag("one", "v1", y.image("one", "linux/amd64", shared))
 			y.tag("two", "v1", y.image("two", "linux/amd64", shared))
@@ -175,7 +175,7 @@ func TestSizesThatContradict(t *testing.T) {
 	for _, first := range []string{"honest", "liar"} {
 		t.Run(first+" first", func(t *testing.T) {
 			t.Parallel()
-			y := newYard(t)
+			y := newDataset(t)
 			layer := strings.Repeat("layer ", 10_000)
 			honest := y.image("honest", "linux/amd64", layer)
 			y.tag("honest", "v1", honest)
@@ -221,7 +221,7 @@ func TestSizesThatContradict(t *testing.T) {
 
 // When an image has failed, nobody waits for its other blobs.
 func TestFailedImageHoldsNothingUp(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	slow, gone := strings.Repeat("slow ", 50_000), "gone"
 	y.tag("app", "v1", y.image("app", "linux/amd64", slow, gone))
 	at := func(content string) string { return "/v2/yard/app/blobs/" + digest.FromString(content).String() }
@@ -242,7 +242,7 @@ func TestEarlierBytesAreNotCounted(t *testing.T) {
 	for name, earlier := range map[string]string{"good": layer[:50_000], "bad": wrong, "bad beginning": wrong[:50_000]} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			y := newYard(t)
+			y := newDataset(t)
 			y.tag("app", "v1", y.image("app", "linux/amd64", layer))
 			s := newSite(t, y.data, quirks("blob-range", "")...)
 			l := newLayout(t, t.TempDir())
@@ -299,7 +299,7 @@ func (h stateWaiting) options(s *site) mirror.Options {
 
 // An image is said to be planned before any of its blobs can fail it.
 func TestFailedIsTheLastEvent(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	amd64, arm64 := y.image("app", "linux/amd64", "gone"), y.image("app", "linux/arm64", "layer")
 	y.tag("app", "v1", y.index("app", amd64, arm64))
 	at := "/v2/yard/app/blobs/" + digest.FromString("gone").String()
@@ -320,7 +320,7 @@ func TestFailedIsTheLastEvent(t *testing.T) {
 // Two images have one configuration, and are looked at together. One repository
 // refuses it, which is nothing to the other.
 func TestConfigurationOfTwoRepositories(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	for _, name := range []string{"one", "two"} {
 		y.tag(name, "v1", y.artifact(name, nil, name))
 	}
@@ -355,7 +355,7 @@ func TestConfigurationOfTwoRepositories(t *testing.T) {
 
 // Who is refused is not asked again.
 func TestRefusedTokenIsAskedForOnce(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	y.tag("app", "v1", y.image("app", "linux/amd64", "a"))
 	s := newSite(t, y.data)
 	images := s.images("v1")

@@ -64,7 +64,7 @@ func TestInspectTellsWhatAnImageIsMadeOf(t *testing.T) {
 }
 
 func TestInspectChecksWhatItReads(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	y.tag("app", "v1", y.image("app", "linux/amd64", "a"))
 	s := newSite(t, y.data, quaytest.WithQuirk("wrong-bytes", "/v2/**/blobs/*"))
 	image := mirror.Image{Host: s.host, Repository: "yard/app", Tag: "v1"}

@@ -21,7 +21,7 @@ import (
 )
 
 // odd makes an image with these layers besides a good one.
-func (y *yard) odd(repository string, layers ...ocispec.Descriptor) ocispec.Descriptor {
+func (y *dataset) odd(repository string, layers ...ocispec.Descriptor) ocispec.Descriptor {
 	y.t.Helper()
 	return y.manifest(repository, ocispec.MediaTypeImageManifest, map[string]any{
 		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
@@ -30,16 +30,16 @@ func (y *yard) odd(repository string, layers ...ocispec.Descriptor) ocispec.Desc
 	})
 }
 
-// sized says another size of a descriptor.
+// sized returns a descriptor with another size.
 func sized(d ocispec.Descriptor, size int64) ocispec.Descriptor {
 	d.Size = size
 	return d
 }
 
-// What is odd about one image fails that image, by name, and no other: not in this
-// run nor in the next one, whatever the destination.
+// An odd image fails by name, and no other image fails with it: in the first run and in the
+// next one, at each kind of destination.
 func TestOddImagesFailAlone(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.tag("good", "v1", y.image("good", "linux/amd64", "layer", "good"))
 	y.tag("other", "v1", y.image("other", "linux/amd64", "layer", "other"))
 	shared := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: digest.FromString(tarText("layer")), Size: int64(len(tarText("layer")))}
@@ -121,10 +121,10 @@ type closing struct {
 
 func (c closing) Close() error { return errors.Join(c.Destination.Close(), c.l.Close()) }
 
-// A layer, a configuration or an attachment that carries the media type of a
-// manifest is a blob, whatever is in it.
+// A layer or a configuration is a blob, even if its media type is that of a manifest, in
+// images and in attachments.
 func TestBlobsAreNoManifests(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	good := y.image("good", "linux/amd64", "layer")
 	y.tag("good", "v1", good)
 	for i, mediaType := range manifest.Accept() {
@@ -152,9 +152,9 @@ func TestBlobsAreNoManifests(t *testing.T) {
 	gone(t, file+".quayside")
 }
 
-// Of an empty index no platform can be taken. Without a choice it is copied as it is.
+// An empty index has no platform to choose. Without --platform it is copied unchanged.
 func TestEmptyIndex(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	y.tag("empty", "v1", y.index("empty"))
 	y.tag("nested", "v1", y.index("nested", y.index("nested")))
 	s := newSite(t, y.data)
@@ -172,10 +172,10 @@ func TestEmptyIndex(t *testing.T) {
 	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 2)
 }
 
-// What a manifest says of itself counts, whatever it is served as: in the first run,
-// which fetches it, as in the next one.
+// The media type in a manifest counts, and not the one that it was served with: in the run
+// that fetches it, and in the next one.
 func TestManifestServedAsAnotherType(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	d := y.image("app", "linux/amd64", "layer")
 	y.data.Manifests[len(y.data.Manifests)-1].MediaType = ocispec.MediaTypeImageIndex
 	y.tag("app", "v1", d)

@@ -122,7 +122,7 @@ func (a asked) NeedsBlob(ctx context.Context, i mirror.Image, d ocispec.Descript
 // A plan and a copy refuse the same images: a docker archive has no place for an image
 // of several platforms, a chart, or a layer that is not one.
 func TestPlanRefusesWhatACopyRefuses(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.tag("good", "v1", y.image("good", "linux/amd64", "good"))
 	y.tag("multi", "v1", y.index("multi", y.image("multi", "linux/amd64", "amd64"), y.image("multi", "linux/arm64", "arm64")))
 	y.tag("chart", "v1", y.artifact("chart", nil, "chart"))

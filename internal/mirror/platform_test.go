@@ -32,16 +32,16 @@ func platforms(t *testing.T, mode mirror.IndexMode, list string) mirror.Platform
 	return p
 }
 
-// multi is a yard with one index of three images and an attestation of each
+// multi returns a dataset with one index of three images and an attestation of each
 // of two of them.
-func multi(t *testing.T) (y *yard, index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
-	y = newYard(t)
+func multi(t *testing.T) (y *dataset, index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
+	y = newDataset(t)
 	index, children = y.multi()
 	return y, index, children
 }
 
 // multi makes an index of three platforms, with attestations of two.
-func (y *yard) multi() (index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
+func (y *dataset) multi() (index ocispec.Descriptor, children map[string]ocispec.Descriptor) {
 	children = map[string]ocispec.Descriptor{}
 	var list []ocispec.Descriptor
 	for _, p := range []string{"linux/amd64", "linux/arm64/v8", "linux/arm/v7"} {
@@ -146,7 +146,7 @@ func TestIndexOfWhichAllIsChosenStaysAsItIs(t *testing.T) {
 }
 
 func TestNestedIndex(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	inner := y.index("deep", y.image("deep", "linux/amd64", "a"), y.image("deep", "windows/amd64", "w"))
 	other := y.index("deep", y.image("deep", "windows/arm64", "x"))
 	y.tag("deep", "v1", y.index("deep", inner, other))
@@ -179,9 +179,9 @@ func TestRewrittenIndexThatFails(t *testing.T) {
 	}
 }
 
-// An index that another lists twice is rewritten for both places.
+// An index that another index lists twice is rewritten in both places.
 func TestIndexListedTwice(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	inner := y.index("deep", y.image("deep", "linux/amd64", "a"), y.image("deep", "windows/amd64", "w"))
 	y.tag("deep", "v1", y.index("deep", inner, inner))
 	s := newSite(t, y.data)
@@ -191,9 +191,9 @@ func TestIndexListedTwice(t *testing.T) {
 	whole(t, l, copyTo(t, l, o, s.images("v1")), 1)
 }
 
-// A manifest that is a layer elsewhere in the image is read all the same.
+// A manifest that is also a layer of the image is still read.
 func TestManifestThatIsALayerToo(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	arm64 := y.image("app", "linux/arm64", "a")
 	amd64 := y.image("app", "linux/amd64", y.data.Manifests[0].Content)
 	y.tag("app", "v1", y.index("app", amd64, arm64))
@@ -202,9 +202,9 @@ func TestManifestThatIsALayerToo(t *testing.T) {
 	whole(t, l, copyTo(t, l, s.options(), s.images("v1")), 1)
 }
 
-// Manifests are bounded, and layers do not count as such.
+// The number of manifests is limited. Layers do not count.
 func TestManifestsAreBounded(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	var layers []string
 	for i := range 1200 {
 		layers = append(layers, strings.Repeat("l", i+1))
@@ -222,7 +222,7 @@ func TestManifestsAreBounded(t *testing.T) {
 	}
 }
 
-// A destination that has all of an index keeps it, whatever is chosen later.
+// A destination that has a complete index keeps it, whatever platforms are chosen later.
 func TestWholeIndexStaysAsItIs(t *testing.T) {
 	y, index, _ := multi(t)
 	y.tag("multi", cosign(index, ".sig"), y.artifact("multi", nil, "signature"))
@@ -244,7 +244,7 @@ func TestWholeIndexStaysAsItIs(t *testing.T) {
 }
 
 func TestIndexesNestedTooDeepAreRefused(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	d := y.image("deep", "linux/amd64", "a")
 	d.Platform = nil
 	for range 5 {
@@ -259,7 +259,7 @@ func TestIndexesNestedTooDeepAreRefused(t *testing.T) {
 }
 
 func TestIndexThatTellsAnotherSizeIsRefused(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	d := y.image("app", "linux/amd64", "a")
 	d.Size++
 	y.tag("app", "v1", y.index("app", d))

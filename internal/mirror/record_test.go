@@ -167,10 +167,10 @@ func keepers(t *testing.T) map[string]keeper {
 	}
 }
 
-// signed is a yard with an image that has a signature in a tag and a referrer, and
+// signed returns a dataset with an image that has a signature in a tag and a referrer, and
 // what these are called.
-func signed(t *testing.T) (y *yard, attached []string, signature ocispec.Descriptor) {
-	y = newYard(t)
+func signed(t *testing.T) (y *dataset, attached []string, signature ocispec.Descriptor) {
+	y = newDataset(t)
 	root := y.image("app", "linux/amd64", "a")
 	y.tag("app", "v1", root)
 	signature = y.artifact("app", nil, "signature")

@@ -29,7 +29,7 @@ func names(l *layout.Layout) []string {
 }
 
 func TestSignaturesTravelWithTheirImage(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	amd64, arm64 := y.image("app", "linux/amd64", "a"), y.image("app", "linux/arm64", "b")
 	root := y.index("app", amd64, arm64)
 	y.tag("app", "v1", root)
@@ -69,7 +69,7 @@ func TestSignaturesTravelWithTheirImage(t *testing.T) {
 }
 
 func TestSignaturesOfUnchangedImages(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	root := y.image("app", "linux/amd64", "a")
 	y.tag("app", "v1", root)
 	y.tag("app", cosign(root, ".sig"), y.artifact("app", nil, "signed later"))
@@ -101,7 +101,7 @@ func TestMissingSignatureDoesNotFailItsImage(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			y := newYard(t)
+			y := newDataset(t)
 			root := y.image("app", "linux/amd64", "a")
 			y.tag("app", "v1", root)
 			signature := y.artifact("app", nil, "signature")

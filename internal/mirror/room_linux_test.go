@@ -57,7 +57,7 @@ func TestDiskForSomeImages(t *testing.T) {
 // what becomes of it, or it for them.
 func TestClaimsOfRoomEnd(t *testing.T) {
 	const disk = 40 << 20
-	y := newYard(t)
+	y := newDataset(t)
 	for _, name := range []string{"a", "b", "y", "z"} {
 		y.tag(name, "v1", y.image(name, "linux/amd64", strings.Repeat(name, 2<<20)))
 	}
@@ -79,7 +79,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 	for name, left := range map[string]int64{"some": 4 << 20, "none": 0} {
 		t.Run(name, func(t *testing.T) {
 			const disk = 40 << 20
-			y := newYard(t)
+			y := newDataset(t)
 			y.tag("large", "v1", y.image("large", "linux/amd64", strings.Repeat("large", 4<<20)))
 			y.tag("small", "v1", y.image("small", "linux/amd64", strings.Repeat("small", 100_000)))
 			s := newSite(t, y.data)

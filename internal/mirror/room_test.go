@@ -26,7 +26,7 @@ import (
 // An image for which the disk has no room fails by name, before any of it is
 // fetched, and the rest goes on. A plan says the same.
 func TestNoRoomForOneImage(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
 	y.tag("huge", "v1", y.huge())
 	y.tag("other", "v1", y.image("other", "linux/amd64", "another layer"))
@@ -77,7 +77,7 @@ const huge = 1 << 40
 var hugeLayer = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromString("huge"), Size: huge}
 
 // huge makes an image with a layer that the server only tells of.
-func (y *yard) huge() ocispec.Descriptor {
+func (y *dataset) huge() ocispec.Descriptor {
 	return y.manifest("huge", ocispec.MediaTypeImageManifest, map[string]any{
 		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
 		"config": y.blob("huge", ocispec.MediaTypeImageConfig, "{}"), "layers": []ocispec.Descriptor{hugeLayer},
@@ -107,7 +107,7 @@ func (p planned) Handle(_ context.Context, r slog.Record) error {
 // What a partial file has needs no room, whether it was opened yet or not.
 func TestPartialFilesNeedNoRoom(t *testing.T) {
 	const left = 1000
-	y := newYard(t)
+	y := newDataset(t)
 	y.tag("huge", "v1", y.huge())
 	s := newSite(t, y.data)
 	l := newLayout(t, t.TempDir())
@@ -149,7 +149,7 @@ func TestPartialFilesNeedNoRoom(t *testing.T) {
 
 // What nobody waits for any more needs no room.
 func TestFailedImagesNeedNoRoom(t *testing.T) {
-	y := newYard(t)
+	y := newDataset(t)
 	gone := y.image("huge", "linux/arm64", "never asked for")
 	y.tag("huge", "v1", y.index("huge", y.huge(), gone))
 	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:/v2/yard/huge/manifests/"+gone.Digest.String()))

@@ -27,7 +27,7 @@ import (
 // A manifest of the destination that cannot be read fails its image, by name, or is
 // replaced. The rest of the copy, and the plan, go on.
 func TestUnreadableManifestFailsItsImageAlone(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	child := y.image("bad", "linux/amd64", "bad")
 	bad := y.index("bad", child)
 	y.tag("bad", "v1", bad)

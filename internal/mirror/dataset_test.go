@@ -19,27 +19,27 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A yard builds a dataset by hand: the organization "yard".
-type yard struct {
+// A dataset builds the images of an organization, "yard", one by one.
+type dataset struct {
 	t     *testing.T
 	data  *quaytest.Dataset
-	plain bool // layers are texts, and no tars
+	plain bool // layers are texts and not tars
 }
 
-// newYard makes images of layers that are texts.
-func newYard(t *testing.T) *yard {
-	return &yard{t, &quaytest.Dataset{Organizations: []quaytest.Organization{{Name: "yard", Enabled: true}}}, true}
+// newDataset returns an empty dataset. Layers of its images are texts.
+func newDataset(t *testing.T) *dataset {
+	return &dataset{t, &quaytest.Dataset{Organizations: []quaytest.Organization{{Name: "yard", Enabled: true}}}, true}
 }
 
-// newDock makes images that docker loads.
-func newDock(t *testing.T) *yard {
-	y := newYard(t)
+// newTarDataset returns an empty dataset whose images docker can load.
+func newTarDataset(t *testing.T) *dataset {
+	y := newDataset(t)
 	y.plain = false
 	return y
 }
 
-// repository makes sure that there is one, and returns its full name.
-func (y *yard) repository(name string) (*quaytest.Repository, string) {
+// repository adds a repository unless it exists, and returns its full name.
+func (y *dataset) repository(name string) (*quaytest.Repository, string) {
 	i := slices.IndexFunc(y.data.Repositories, func(r quaytest.Repository) bool { return r.Name == name })
 	if i < 0 {
 		i = len(y.data.Repositories)
@@ -49,7 +49,7 @@ func (y *yard) repository(name string) (*quaytest.Repository, string) {
 }
 
 // blob puts content into a repository.
-func (y *yard) blob(repository, mediaType, content string) ocispec.Descriptor {
+func (y *dataset) blob(repository, mediaType, content string) ocispec.Descriptor {
 	_, full := y.repository(repository)
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromString(content), Size: int64(len(content))}
 	for _, b := range y.data.Blobs {
@@ -62,7 +62,7 @@ func (y *yard) blob(repository, mediaType, content string) ocispec.Descriptor {
 }
 
 // manifest puts a manifest into a repository.
-func (y *yard) manifest(repository, mediaType string, m any) ocispec.Descriptor {
+func (y *dataset) manifest(repository, mediaType string, m any) ocispec.Descriptor {
 	y.t.Helper()
 	_, full := y.repository(repository)
 	text, err := json.Marshal(m)
@@ -75,7 +75,7 @@ func (y *yard) manifest(repository, mediaType string, m any) ocispec.Descriptor 
 }
 
 // layer is a tar of one file with this content, or the content alone.
-func (y *yard) layer(content string) string {
+func (y *dataset) layer(content string) string {
 	if y.plain {
 		return content
 	}
@@ -93,7 +93,7 @@ func tarText(content string) string {
 }
 
 // image makes an image for a platform with layers of these contents.
-func (y *yard) image(repository, platform string, layers ...string) ocispec.Descriptor {
+func (y *dataset) image(repository, platform string, layers ...string) ocispec.Descriptor {
 	y.t.Helper()
 	os, rest, _ := strings.Cut(platform, "/")
 	architecture, variant, _ := strings.Cut(rest, "/")
@@ -123,7 +123,7 @@ func (y *yard) image(repository, platform string, layers ...string) ocispec.Desc
 }
 
 // index makes an index.
-func (y *yard) index(repository string, children ...ocispec.Descriptor) ocispec.Descriptor {
+func (y *dataset) index(repository string, children ...ocispec.Descriptor) ocispec.Descriptor {
 	y.t.Helper()
 	return y.manifest(repository, ocispec.MediaTypeImageIndex, ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
@@ -132,7 +132,7 @@ func (y *yard) index(repository string, children ...ocispec.Descriptor) ocispec.
 }
 
 // artifact makes something that is attached to a subject, which nil leaves to a tag.
-func (y *yard) artifact(repository string, subject *ocispec.Descriptor, content string) ocispec.Descriptor {
+func (y *dataset) artifact(repository string, subject *ocispec.Descriptor, content string) ocispec.Descriptor {
 	y.t.Helper()
 	if subject != nil {
 		subject = &ocispec.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size}
@@ -146,7 +146,7 @@ func (y *yard) artifact(repository string, subject *ocispec.Descriptor, content 
 }
 
 // tag names a manifest.
-func (y *yard) tag(repository, tag string, d ocispec.Descriptor) {
+func (y *dataset) tag(repository, tag string, d ocispec.Descriptor) {
 	r, _ := y.repository(repository)
 	r.Tags = append(r.Tags, quaytest.Tag{Name: tag, Digest: d.Digest, Start: time.Unix(1, 0)})
 }
