@@ -24,18 +24,17 @@ import (
 
 const (
 	maxReferrerPages = 20
-	maxAttached      = 1000 // signatures and the like of one image
-	cosignPage       = 16   // tags asked for, to find three
+	maxAttached      = 1000 // attachments of one image
+	cosignPage       = 16   // tags requested, to find three
 	maxTagList       = 1 << 20
 )
 
-// cosignKinds are the endings of cosign's tags: signature, attestation, and
-// list of parts.
+// cosignKinds are the endings of cosign's tags: signature, attestation and SBOM.
 var cosignKinds = []string{".sig", ".att", ".sbom"}
 
-// IsAttachmentTag reports whether a tag is made of an image's digest: what cosign
-// calls the things it attaches to the image, or the list of the image's referrers
-// in a registry without the referrers API.
+// IsAttachmentTag reports whether a tag is made from an image's digest: a tag of cosign
+// for a signature, an attestation or an SBOM, or the fallback tag of a registry without
+// the referrers API.
 func IsAttachmentTag(tag string) bool {
 	algorithm, encoded, ok := strings.Cut(tag, "-")
 	for _, kind := range cosignKinds {
@@ -47,23 +46,22 @@ func IsAttachmentTag(tag string) bool {
 	return ok && digest.NewDigestFromEncoded(digest.Algorithm(algorithm), encoded).Validate() == nil
 }
 
-// An Attachment is a signature, an attestation or a list of parts of an image.
+// An Attachment is a signature, an attestation or an SBOM of an image.
 type Attachment struct {
-	Tag        string // cosign's name for it (sha256-....sig); "" for a referrer
+	Tag        string // of cosign (sha256-....sig); "" for a referrer
 	Descriptor ocispec.Descriptor
 }
 
-// opAttached is what is attempted, in errors.
+// opAttached is the operation in errors.
 const opAttached = "list what is attached to"
 
-// Attachments lists what is attached to a manifest: its referrers, by the API or
-// by the fallback tag (oras does both), and what has a cosign tag, in the order
-// .sig, .att, .sbom. Nothing attached is an empty list and no error. What
-// is attached to the attached is not in it. More than a thousand are
-// refused, as [ErrMalformed].
+// Attachments lists the attachments of a manifest: its referrers, by the API or by the
+// fallback tag, and the manifests with a tag of cosign, in the order .sig, .att, .sbom.
+// It does not list attachments of attachments. More than a thousand are an
+// [ErrMalformed].
 //
-// That is one request for the referrers and one for the tags, at the same time,
-// and one for each tag.
+// Attachments sends one request for the referrers and one for the tags, at the same
+// time, and one for each tag of cosign.
 func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attachment, error) {
 	if err := d.Validate(); err != nil {
 		return nil, &Error{Op: opAttached, Subject: fmt.Sprintf("%s@%.100q", r, d), Err: err}
@@ -84,7 +82,7 @@ func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attach
 	return append(referrers, tagged...), nil
 }
 
-// referrers lists what says itself that it is attached to a manifest.
+// referrers lists the manifests whose subject is a manifest.
 func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
 	add := func(referrers []ocispec.Descriptor) error {
 		for _, one := range referrers {
@@ -111,7 +109,7 @@ func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []At
 	return found, nil
 }
 
-// cosigned lists what has a tag of cosign's for a manifest.
+// cosigned lists the manifests with a tag of cosign for a manifest.
 func (r *Repository) cosigned(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
 	tags, err := r.cosignTags(ctx, d)
 	if err != nil {
@@ -130,26 +128,25 @@ func (r *Repository) cosigned(ctx context.Context, d digest.Digest) (found []Att
 	return found, nil
 }
 
-// holdsNone tells whether a listing of referrers failed because the repository
-// does not have the manifest, so that nothing can refer to it: a Quay answers
-// 400 MANIFEST_INVALID (recording registry-referrers).
+// holdsNone reports whether a listing of referrers failed because the repository does
+// not have the manifest: a Quay answers 400 MANIFEST_INVALID (recording
+// registry-referrers).
 func (r *Repository) holdsNone(err error) bool {
 	made := r.registry.failed("", "", err)
 	var e *Error
 	return errors.As(made, &e) && e.Status == http.StatusBadRequest && e.Code == "MANIFEST_INVALID"
 }
 
-// cosignTags gives those tags of cosign that a manifest may have: by a listing
-// those that it has, and all three when the registry has no listing that can be
-// relied on.
+// cosignTags returns the tags of cosign that a manifest has, by a listing, or all three
+// that it may have if the registry's listing is not reliable.
 func (r *Repository) cosignTags(ctx context.Context, d digest.Digest) ([]string, error) {
 	name := d.Algorithm().String() + "-" + d.Encoded()
 	var tags []string
 	for _, kind := range cosignKinds {
 		tags = append(tags, name+kind)
 	}
-	// Tags are listed by name, those after "last": the name without its last
-	// digit comes right before it (doc/quay-api.md section 5).
+	// Tags are listed by name, after "last". The name without its last digit is right
+	// before the tags of cosign (doc/quay-api.md section 5).
 	last := name[:len(name)-1]
 	query := url.Values{"n": {strconv.Itoa(cosignPage)}, "last": {last}}
 	resp, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)
@@ -172,8 +169,8 @@ func (r *Repository) cosignTags(ctx context.Context, d digest.Digest) ([]string,
 	return slices.DeleteFunc(tags, func(tag string) bool { return !slices.Contains(list.Tags, tag) }), nil
 }
 
-// follows tells whether a page of tags is what comes after a name, in order. A
-// server that does not know the parameter begins elsewhere.
+// follows reports whether a page of tags is sorted and begins after a name. A server
+// that ignores the parameter begins elsewhere.
 func follows(tags []string, last string) bool {
 	return slices.IsSorted(tags) && (len(tags) == 0 || tags[0] > last)
 }

@@ -24,28 +24,29 @@ import (
 	"time"
 )
 
-// StoredCredentials finds the credentials that docker login and podman login
-// have stored. env looks up an environment variable. The files are, in this
-// order, and as containers-auth.json(5) and docker have it:
+// StoredCredentials returns the credentials that docker login and podman login have
+// stored. env looks up an environment variable. The files are those of docker and of
+// containers-auth.json(5), in this order:
 //
-//   - $REGISTRY_AUTH_FILE, and then no other;
+//   - $REGISTRY_AUTH_FILE, and no other if it is set;
 //   - containers/auth.json in $XDG_RUNTIME_DIR (on Linux in /run/containers/UID
 //     without one), and in $XDG_CONFIG_HOME or ~/.config;
 //   - config.json in $DOCKER_CONFIG or ~/.docker.
 //
-// In a file the longest key that fits wins: host/org/repo before host/org before
-// host. For the whole host its program is asked (credHelpers, credsStore) before the
-// file's own entry; an empty name in credHelpers is no program. The first file that has something decides.
+// In a file the longest matching key wins: host/org/repo before host/org before host.
+// For a host the credential helper (credHelpers, credsStore) comes before the file's
+// own entry. An empty name in credHelpers means no helper. The first file with a
+// matching credential decides.
 //
-// Nothing is read before the first question. A file that is broken is an error
-// that names it, and none of its content.
+// Files are read when the first credential is looked up. The error of a broken file or
+// entry names the file, and none of its content. A broken entry affects no other entry.
 func StoredCredentials(env func(string) (string, bool)) Credentials {
 	return &authFiles{paths: authPaths(env)}
 }
 
 type authPath struct {
 	path  string
-	named string // the variable that names the file itself; then it has to be there
+	named string // the variable that names the file, which then has to exist
 }
 
 func authPaths(env func(string) (string, bool)) []authPath {
@@ -91,12 +92,12 @@ func authPaths(env func(string) (string, bool)) []authPath {
 	return paths
 }
 
-// authFiles are the files of a user, read when they are needed.
+// authFiles reads the files of a user when they are needed.
 type authFiles struct {
 	paths []authPath
 
 	mu   sync.Mutex
-	read map[string]*authFile // by path; nil: there is none
+	read map[string]*authFile // by path; nil if the file does not exist
 }
 
 // Credential implements [Credentials].
@@ -138,7 +139,7 @@ func (s *authFiles) file(p authPath) (*authFile, error) {
 	return f, nil
 }
 
-// An authFile is one file, in the form that docker and podman share.
+// An authFile is a file in the form of docker and podman.
 type authFile struct {
 	path    string
 	auths   map[string]json.RawMessage // authEntry
@@ -159,12 +160,12 @@ const (
 )
 
 func readAuthFile(path string) (*authFile, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for a writer
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO would wait for a writer
 	if err != nil {
 		return nil, err // names the path
 	}
 	defer file.Close()
-	_ = file.SetReadDeadline(time.Now().Add(authFileTime)) // a regular file has none, and needs none
+	_ = file.SetReadDeadline(time.Now().Add(authFileTime)) // fails for a regular file, which needs none
 	content, err := io.ReadAll(io.LimitReader(file, maxAuthFile+1))
 	if err != nil {
 		return nil, err
@@ -182,9 +183,9 @@ func readAuthFile(path string) (*authFile, error) {
 		if err := json.Unmarshal([]byte(text), &wire); err != nil {
 			var syntax *json.SyntaxError
 			if errors.As(err, &syntax) {
-				return nil, fmt.Errorf("%s: no JSON at byte %d; repair it, or log in anew", path, syntax.Offset)
+				return nil, fmt.Errorf("%s: not JSON at byte %d; repair the file, or log in again", path, syntax.Offset)
 			}
-			return nil, fmt.Errorf("%s: not in the form of docker's config.json; repair it, or log in anew", path)
+			return nil, fmt.Errorf("%s: not in the form of docker's config.json; repair the file, or log in again", path)
 		}
 	}
 	f := &authFile{path: path, auths: wire.Auths, helpers: map[string]*helper{}}
@@ -195,8 +196,8 @@ func readAuthFile(path string) (*authFile, error) {
 	return f, nil
 }
 
-// find looks for the longest key first. A broken entry of the host is an error only if
-// no other entry of the host serves.
+// find returns the credential of the longest matching key. A broken entry of the host
+// is an error only if the host has no other credential.
 func (f *authFile) find(ctx context.Context, host, repository string) (Credential, error) {
 	for name := repository; name != ""; {
 		if c, err := f.entry(host + "/" + name); err != nil || !c.IsZero() {
@@ -224,8 +225,8 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 		return c, nil
 	}
 	broken = cmp.Or(broken, err)
-	// Docker has stored whole addresses, and does so for its own registry. It reads
-	// them without a scheme, too.
+	// Docker stores the address of its own registry, and reads addresses of others, with
+	// or without a scheme.
 	for _, key := range slices.Sorted(maps.Keys(f.auths)) {
 		_, rest, isURL := strings.Cut(key, "://")
 		if !isURL {
@@ -243,7 +244,7 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 	return Credential{}, broken
 }
 
-// sameRegistry compares hosts. Docker's own has three names.
+// sameRegistry compares hosts. Docker's own registry has three names.
 func sameRegistry(a, b string) bool { return plainHost(a) == plainHost(b) }
 
 func plainHost(host string) string {
@@ -254,12 +255,12 @@ func plainHost(host string) string {
 	return host
 }
 
-// entry reads the entry of a key. None, and an empty one, is no error.
+// entry decodes the entry of a key. A missing or empty entry is no error.
 func (f *authFile) entry(key string) (Credential, error) {
 	var e authEntry
 	content, there := f.auths[key]
 	if there && json.Unmarshal(content, &e) != nil {
-		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not in the form of docker's config.json; log in to it anew", f.path, key)
+		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not in the form of docker's config.json; log in again", f.path, key)
 	}
 	switch {
 	case e.IdentityToken != "":
@@ -270,7 +271,7 @@ func (f *authFile) entry(key string) (Credential, error) {
 	text, err := base64.StdEncoding.DecodeString(e.Auth)
 	user, secret, ok := strings.Cut(string(text), ":")
 	if err != nil || !ok || user == "" { // docker's own check
-		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q is not that of a user and a password; log in to it anew", f.path, key)
+		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q has no user and password; log in again", f.path, key)
 	}
 	return NewCredential(user, strings.TrimRight(secret, "\x00")), nil
 }

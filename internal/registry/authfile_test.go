@@ -125,14 +125,14 @@ func TestWhichFile(t *testing.T) {
 
 func TestBrokenFile(t *testing.T) {
 	for name, test := range map[string][2]string{
-		"no JSON":     {`{"auths":{"quay.io":{"auth":"hu5h"`, "config.json: no JSON"},
+		"no JSON":     {`{"auths":{"quay.io":{"auth":"hu5h"`, "config.json: not JSON"},
 		"not base64":  {`{"auths":{"quay.io":{"auth":"hu5h&"}}}`, `config.json: entry for "quay.io"`},
 		"no colon":    {`{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("hu5h")) + `"}}}`, `config.json: entry for "quay.io"`},
 		"other form":  {`{"auths":{"quay.io":{"auth":123456}}}`, `config.json: entry for "quay.io" is not in the form`},
 		"a list":      {`{"auths":[123456]}`, "config.json: not in the form"},
 		"odd helper":  {`{"credHelpers":{"quay.io":{"name":"hu5h"}}}`, "config.json: credHelpers, \"quay.io\""},
 		"odd store":   {`{"credsStore":123456}`, "config.json: credsStore"},
-		"evil helper": {`{"credHelpers":{"quay.io":"../../hu5h"}}`, "no name of a credential helper"},
+		"evil helper": {`{"credHelpers":{"quay.io":"../../hu5h"}}`, "credential helper"},
 		"no helper":   {`{"credsStore":"none-of-that-name"}`, "docker-credential-none-of-that-name, which is not installed"},
 	} {
 		_, _, err := asks(t, home(t, map[string]string{".docker/config.json": test[0]}), "quay.io", "org/repo")

@@ -17,17 +17,15 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Blob opens a blob at an offset, in bytes. start is where the content begins:
-// at offset, or at 0 when the server does not know ranges, and the caller skips
-// what it has. A Quay with local storage does not, and one with object storage
-// redirects to it, which does (doc/quay-api.md, "Recorded").
+// Blob opens a blob at an offset, in bytes. The content begins at start, which is
+// offset, or 0 if the server does not support ranges; then the caller skips what it
+// has. A Quay supports no ranges with local storage, and redirects to object storage,
+// which does (doc/quay-api.md, "Recorded").
 //
-// Content is what the server sends, not hashed. It ends with io.EOF after
-// exactly d.Size-start bytes; an end before that is io.ErrUnexpectedEOF, and one
-// byte more an error that meets [ErrMalformed]. A length that contradicts d.Size is
-// found before the first byte. With offset == d.Size there is nothing to
-// ask for, and nothing is sent. The caller closes content; ctx has to live as
-// long as it is read.
+// The content is not verified. It ends with io.EOF after exactly d.Size-start bytes. An
+// earlier end is io.ErrUnexpectedEOF, and more content an [ErrMalformed]. A length that
+// contradicts d.Size is an error before the first byte. If offset is d.Size, nothing is
+// sent. The caller closes the content, and keeps ctx alive while reading.
 func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (content io.ReadCloser, start int64, err error) {
 	const op = "fetch blob"
 	subject := r.at(d.Digest)
@@ -35,7 +33,7 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 		return nil, 0, &Error{Op: op, Subject: r.String(), Err: err}
 	}
 	if offset < 0 || offset > d.Size {
-		return nil, 0, &Error{Op: op, Subject: subject, Err: fmt.Errorf("offset %d is not within its %d bytes", offset, d.Size)}
+		return nil, 0, &Error{Op: op, Subject: subject, Err: fmt.Errorf("offset %d is not within %d bytes", offset, d.Size)}
 	}
 	if offset == d.Size {
 		return http.NoBody, offset, nil
@@ -52,12 +50,12 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 		resp, crossOrigin := answer.Response, answer.crossOrigin
 		switch {
 		case crossOrigin && resp.StatusCode == http.StatusForbidden && asked == 1:
-			// The address that the registry gave has lapsed: it gives another.
+			// The signed address has expired: the registry sends another.
 			closeBody(resp)
 			continue
 		case crossOrigin && resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
 			e := r.registry.refused(op, subject, answer)
-			e.Hint = "the storage that the registry points to refuses it, not the registry"
+			e.Hint = "refused by the storage that the registry redirects to"
 			_ = resp.Body.Close()
 			return nil, 0, e
 		case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent:
@@ -79,27 +77,25 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 	}
 }
 
-// checkPart tells where the content of an answer begins, when it is that of a
-// blob of so many bytes.
+// checkPart returns where the content of an answer begins in a blob of so many bytes.
 func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start int64, err error) {
-	// A Content-Encoding is no reason to refuse: registries label layers with the
-	// coding that they have by themselves. The bytes are taken as they come, and
-	// their number and digest decide.
+	// A Content-Encoding is ignored: registries label compressed layers so. The number
+	// of bytes and the digest decide.
 	last := size - 1
 	if resp.StatusCode == http.StatusPartialContent {
 		said := resp.Header.Get("Content-Range")
 		var total int64
 		if start, last, total, err = parseRange(said); err != nil || start != offset || last >= size || total >= 0 && total != size {
-			return 0, fmt.Errorf("content range %q, where byte %d of %d was asked for", r.registry.hide.Line(said), offset, size)
+			return 0, fmt.Errorf("content range %q, but the request was for byte %d of %d", r.registry.hide.Line(said), offset, size)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != last-start+1 {
-		return 0, fmt.Errorf("content of %d bytes%s, where %d were announced", resp.ContentLength, r.coding(resp), last-start+1)
+		return 0, fmt.Errorf("content of %d bytes%s, but the descriptor says %d", resp.ContentLength, r.coding(resp), last-start+1)
 	}
 	return start, nil
 }
 
-// coding names the coding of an answer, if it says one.
+// coding describes the Content-Encoding of an answer, or returns "".
 func (r *Repository) coding(resp *http.Response) string {
 	if coding := r.registry.hide.Line(resp.Header.Get("Content-Encoding")); coding != "" {
 		return fmt.Sprintf(" in the coding %q", coding)
@@ -107,8 +103,8 @@ func (r *Repository) coding(resp *http.Response) string {
 	return ""
 }
 
-// parseRange reads a Content-Range header: bytes FIRST-LAST/TOTAL. A total that
-// is not known is -1.
+// parseRange parses a Content-Range header, bytes FIRST-LAST/TOTAL. An unknown total is
+// -1.
 func parseRange(s string) (first, last, total int64, err error) {
 	s, ok := strings.CutPrefix(strings.TrimSpace(s), "bytes ")
 	span, whole, okTotal := strings.Cut(s, "/")
@@ -129,22 +125,22 @@ func parseRange(s string) (first, last, total int64, err error) {
 	return first, last, total, nil
 }
 
-// number reads digits, without a sign.
+// number parses digits without a sign.
 func number(s string) (int64, error) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return int64(n), err
 }
 
-// A part is the content of a blob from somewhere to its end.
+// A part is the content of a blob from an offset to its end.
 type part struct {
 	body   io.ReadCloser
 	left   int64
-	longer error // what it means when there is more
+	longer error // returned if there is more content
 }
 
-// Read reads no more than there should be, and says so when there is more.
+// Read reads at most what is left, and fails if there is more.
 func (p *part) Read(b []byte) (int, error) {
-	if p.left == 0 { // one byte more would be too many
+	if p.left == 0 {
 		var one [1]byte
 		n, err := p.body.Read(one[:])
 		if n > 0 {
@@ -163,12 +159,12 @@ func (p *part) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close lets go of the connection.
+// Close closes the body.
 func (p *part) Close() error { return p.body.Close() }
 
-// HasBlob asks whether the repository has a blob, by a HEAD. A repository that
-// is not there has none. A HEAD that is refused, and a blob of another length or
-// digest, is a no: to send the blob again does no harm.
+// HasBlob reports whether the repository has a blob, by a HEAD request. It returns
+// false for a repository that does not exist, a HEAD that is refused, and a blob of
+// another length or digest: sending the blob again does no harm.
 func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	const op = "look for blob"
 	if err := manifest.Check(d); err != nil {
@@ -181,7 +177,7 @@ func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, e
 	defer closeBody(answer.Response)
 	switch code := answer.StatusCode; {
 	case answer.crossOrigin && code == http.StatusForbidden:
-		return true, nil // a signed address is for GET; that there is one says enough
+		return true, nil // a signed address is valid for GET only, and shows that the blob exists
 	case code == http.StatusNotFound && !isPage(answer.Response), saysNothing(answer.Response):
 		return false, nil
 	case !isSuccess(answer.Response):

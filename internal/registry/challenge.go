@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// A challenge is one way that a server offers to authenticate: a scheme in
-// lower case, and its parameters with their names in lower case (RFC 9110,
-// section 11.6.1).
+// A challenge is an authentication scheme that a server offers, and its parameters (RFC
+// 9110, section 11.6.1). The scheme and the names are in lower case.
 type challenge struct {
 	scheme     string
 	parameters map[string]string
@@ -37,8 +36,8 @@ func challenges(h http.Header) (all []challenge) {
 	return all
 }
 
-// read reads the parameters of a challenge from the text after its scheme. It
-// returns what follows them.
+// read parses the parameters of a challenge from the text after its scheme, and returns
+// the rest of the text.
 func (c challenge) read(text string) (rest string) {
 	text = strings.TrimLeft(text, " \t")
 	if strings.HasPrefix(text, ",") {
@@ -61,8 +60,8 @@ func (c challenge) read(text string) (rest string) {
 	}
 }
 
-// skipToken68 skips a token68 (RFC 9110, section 11.2), which some schemes have
-// in place of parameters. Anything else is another challenge, and stays.
+// skipToken68 skips a token68 (RFC 9110, section 11.2), which some schemes have in
+// place of parameters. Any other text is another challenge.
 func skipToken68(s string) (rest string) {
 	end := strings.IndexFunc(s, func(c rune) bool { return !isTokenRune(c) && c != '/' && c != '=' })
 	if end < 0 {
@@ -87,8 +86,8 @@ func isTokenRune(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)
 }
 
-// cutValue cuts a value off the beginning: a quoted string, or what is before
-// the next comma or space.
+// cutValue cuts a value off the beginning: a quoted string, or the text before the next
+// comma or space.
 func cutValue(s string) (value, rest string) {
 	if !strings.HasPrefix(s, `"`) {
 		end := strings.IndexAny(s, ", \t")

@@ -53,7 +53,7 @@ func TestEveryChallengeIsRead(t *testing.T) {
 		"a realm that is no good": {[]string{`Bearer realm="ftp://HOST/token"`, bearer}, "", ""},
 		"after forty others":      {append(slices.Repeat([]string{`Negotiate`, `Digest realm="x", nonce="y"`}, 20), bearer), "", ""},
 		"in a line of hundreds":   {[]string{strings.Repeat(`Odd a=b, `, 500) + bearer}, "", ""},
-		"hundreds of others":      {[]string{strings.Repeat(`Odd, `, 500)}, "wants odd, and", "wants odd, and"},
+		"hundreds of others":      {[]string{strings.Repeat(`Odd, `, 500)}, "wants odd; ", "wants odd; "},
 		"negotiate and basic":     {[]string{"Negotiate", `Basic realm="x"`}, "docker login", ""},
 		"basic without realm":     {[]string{"Basic"}, "docker login", ""},
 		"BASIC":                   {[]string{`BASIC realm=x`}, "docker login", ""},
@@ -294,7 +294,7 @@ func TestRealmThatIsLessSafe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := at.CheckPush(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "it asks for a token") {
+		if err := at.CheckPush(t.Context()); !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "asks for a token") {
 			t.Errorf("%s: %v", realm, err)
 		}
 	}

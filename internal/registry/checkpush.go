@@ -3,15 +3,12 @@
 
 package registry
 
-import (
-	"context"
-)
+import "context"
 
-// CheckPush finds out whether the repository can be pushed to: it opens an upload
-// session and ends it. [ErrDenied] says that we may not, [ErrLogin] among them
-// that the credentials are the trouble, and [ErrRedirect] that uploads are to go
-// where they cannot. A registry that makes repositories when they are pushed to
-// may make this one.
+// CheckPush reports whether uploads to the repository are possible: it opens an upload
+// session and cancels it. The error is [ErrDenied] if we may not push, [ErrLogin] if
+// the credentials are the cause, and [ErrRedirect] if uploads lead to another host. The
+// registry may create the repository.
 func (r *Repository) CheckPush(ctx context.Context) error {
 	const op = "begin to push to"
 	answer, err := r.session(ctx, scope{repository: r.name, push: true})

@@ -12,9 +12,8 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// do sends a request to the registry with the rights it needs, and follows its
-// redirects. Whatever goes to another host goes without a credential. The
-// caller closes the answer's body.
+// do sends a request to the registry with a token for a scope, and follows redirects.
+// Requests to another origin carry no credential. The caller closes the answer's body.
 func (r *Registry) do(req *http.Request, want scope) (*reply, error) {
 	send := func(req *http.Request, crossOrigin bool) (*reply, error) {
 		if !crossOrigin {
@@ -30,8 +29,8 @@ func (r *Registry) do(req *http.Request, want scope) (*reply, error) {
 	return r.follow(req, answer, r.origin, send)
 }
 
-// sendAnonymous sends a request as it is, without adding a credential. A mount that
-// meets trouble is not sent again: an upload does the same.
+// sendAnonymous sends a request without adding a credential. A mount is not repeated
+// after an error, because an upload can replace it.
 func (r *Registry) sendAnonymous(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", r.userAgent)
 	if req.URL.Query().Has(mountQuery) {
@@ -40,21 +39,20 @@ func (r *Registry) sendAnonymous(req *http.Request) (*http.Response, error) {
 	return r.transport.RoundTrip(req)
 }
 
-// isSuccess tells whether an answer has a status of success. Registries differ
-// in which: 200, 201, 202 and 204 are all in use for one thing.
+// isSuccess reports whether the status is a success. Registries answer the same request
+// with 200, 201, 202 or 204.
 func isSuccess(resp *http.Response) bool { return resp.StatusCode >= 200 && resp.StatusCode < 300 }
 
-// orasClient lets oras' repository send its requests this way.
+// orasClient sends the requests of an oras repository.
 type orasClient struct {
 	registry   *Registry
 	repository string
 }
 
-// Do implements remote.Client. oras has addresses in its errors: of one elsewhere,
-// which can be a signed one, it gets to see no parameters. It is given no answer
-// that it would misread: a 404 that is a page, a success of another number, a
-// refusal whose reason it would drop, or a digest that is none or is by another
-// algorithm.
+// Do implements remote.Client. It changes what oras would misread: an HTML page with
+// 404, a success other than 201, a refusal whose reason oras drops, an invalid digest
+// or one of another algorithm. Because oras shows the address of an answer in its
+// errors, Do removes the query of an address on another origin, which may be signed.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	want := scope{repository: c.repository}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
@@ -64,7 +62,7 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.registry.failed("", "", err)
 	}
-	// Where there is no list of referrers, a page may well be what says so.
+	// A registry without the referrers API may answer with a page.
 	isReferrers := strings.Contains(req.URL.Path, "/referrers/")
 	page := answer.StatusCode == http.StatusNotFound && isPage(answer.Response) && !isReferrers
 	if page || want.push && !isSuccess(answer.Response) {
@@ -86,7 +84,7 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	return answer.Response, nil
 }
 
-// isOf tells whether a digest is that of a request's body.
+// isOf reports whether a digest is that of a request's body.
 func isOf(d digest.Digest, req *http.Request) bool {
 	if req.GetBody == nil {
 		return false

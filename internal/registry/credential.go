@@ -10,15 +10,13 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// A Credential is a user name and its secret: a password, a robot's token, or
-// an application token, whose user is "$oauthtoken" on a Quay (doc/quay-api.md
-// section 4). The user "<token>" says that the secret is an identity token, as
-// docker's files and helpers have it. The zero value is none.
-//
-// It does not print: not by any verb, not as JSON, not in a log.
+// A Credential is a user name and a secret: a password, a robot's token, or an
+// application token, whose user is "$oauthtoken" on a Quay (doc/quay-api.md section 4).
+// The secret of the user "<token>" is an identity token, as in docker's files and
+// helpers. The zero value is no credential. A Credential does not print.
 type Credential struct {
 	pair    redact.Secret // user:secret, as Basic authentication has them
-	ownHost bool          // it is for the registry's own host alone
+	ownHost bool          // only for the registry's own host
 }
 
 // identityUser marks an identity token.
@@ -32,10 +30,9 @@ func NewCredential(user, secret string) Credential {
 	return Credential{pair: redact.NewSecret(user + ":" + secret)}
 }
 
-// OwnHost returns the credential for use with the registry's own host alone: it
-// is not sent to a token server on another host. What docker login has stored
-// goes to the token server that a registry names, as everywhere; the token of an
-// API does not, since a Quay is its own token server.
+// OwnHost returns the credential limited to the registry's own host. It is not sent to
+// a token server on another host. Credentials of docker login are sent there, as by
+// every client. The token of an API is not, because a Quay is its own token server.
 func (c Credential) OwnHost() Credential {
 	c.ownHost = true
 	return c
@@ -50,21 +47,20 @@ func (c Credential) parts() (user, secret string) {
 	return user, secret
 }
 
-// isPassword reports whether it can be sent by Basic authentication.
+// isPassword reports whether the credential can be sent by Basic authentication.
 func (c Credential) isPassword() bool {
 	user, secret := c.parts()
 	return user != "" && user != identityUser && secret != ""
 }
 
-// Credentials find the credential for a repository (namespace/name) of a host
-// (host or host:port). The zero Credential is none, and no error. They are
-// asked after a 401, from many goroutines.
+// Credentials return the credential for a repository (namespace/name) of a host (host
+// or host:port), or the zero Credential. Credential is called after a 401, from many
+// goroutines.
 type Credentials interface {
 	Credential(ctx context.Context, host, repository string) (Credential, error)
 }
 
-// Chain asks several Credentials in order, and takes the first that is not
-// zero. An error ends it.
+// Chain returns the first credential that is not zero. An error ends the search.
 type Chain []Credentials
 
 // Credential implements [Credentials].
@@ -77,8 +73,8 @@ func (c Chain) Credential(ctx context.Context, host, repository string) (Credent
 	return Credential{}, nil
 }
 
-// ForHost gives one credential for all repositories of one host, as given to
-// [New], and none for any other.
+// ForHost returns Credentials with one credential for all repositories of a host, named
+// as in [New].
 func ForHost(host string, c Credential) Credentials { return hostCredential{host, c} }
 
 type hostCredential struct {

@@ -10,10 +10,10 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
-// CheckCredentials finds out whether the registry takes the credentials that there are for
-// the repository, or lets push without. [ErrLogin] says no. It changes nothing,
-// and so does not tell whether the credentials may push: a Quay makes the
-// repository when somebody asks that (doc/quay-api.md section 5).
+// CheckCredentials reports whether the registry accepts the credentials for the
+// repository, or lets anonymous clients push. The error is [ErrLogin] if it does not.
+// Nothing is changed: the check does not ask for the right to push, because a Quay
+// creates the repository when it is asked for that (doc/quay-api.md section 5).
 func (r *Repository) CheckCredentials(ctx context.Context) error {
 	who, lookup := r.registry.credential(ctx, r.name)
 	want := scope{repository: r.name, push: who.IsZero()}
@@ -25,22 +25,22 @@ func (r *Repository) CheckCredentials(ctx context.Context) error {
 	case lookup != nil:
 		return r.registry.failed(opLogin, r.registry.host, lookup)
 	}
-	return &Error{Op: opLogin, Subject: r.registry.host, Message: "nobody may push without credentials, and there are none", Hint: login(r.registry.host), kind: ErrLogin}
+	return &Error{Op: opLogin, Subject: r.registry.host, Message: "pushing needs credentials, and none are stored", Hint: login(r.registry.host), kind: ErrLogin}
 }
 
-// CheckLogin finds out whether the registry takes the credentials that there are for
-// the repository. Without credentials nothing is asked. [ErrLogin] says no.
+// CheckLogin reports whether the registry accepts the credentials for the repository.
+// Without credentials nothing is sent. The error is [ErrLogin] if they are refused.
 func (r *Repository) CheckLogin(ctx context.Context) error {
 	who, err := r.registry.credential(ctx, r.name)
 	if err != nil || who.IsZero() {
-		return nil // whether they are needed is not known
+		return nil // the repository may be public
 	}
 	return r.login(ctx, scope{repository: r.name}, who)
 }
 
 const opLogin = "log in to"
 
-// login asks for the registry's root, with the rights that a need has to have.
+// login requests the registry's root, with the token of a scope.
 func (r *Repository) login(ctx context.Context, want scope, who Credential) error {
 	host := r.registry.host
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.registry.base+"/v2/", nil)
@@ -61,7 +61,7 @@ func (r *Repository) login(ctx context.Context, want scope, who Credential) erro
 	}
 	refused := r.registry.refused(opLogin, host, answer)
 	if !who.IsZero() && answer.StatusCode == http.StatusUnauthorized && !answer.crossOrigin && t != nil && t.scheme == auth.SchemeBasic {
-		refused.Hint, refused.kind = "it does not take the credentials: log in to it again, with "+login(host), ErrLogin
+		refused.Hint, refused.kind = "the credentials are refused; log in again: "+login(host), ErrLogin
 	}
 	return refused
 }

@@ -21,34 +21,33 @@ import (
 
 // The kinds of errors, for errors.Is.
 var (
-	// ErrNotFound: the registry says there is no such tag, manifest or blob, or
-	// no such repository.
+	// ErrNotFound: the tag, manifest, blob or repository does not exist.
 	ErrNotFound = errors.New("registry: not found")
-	// ErrDenied: 401 or 403. A Quay says so of repositories that are private
-	// and of ones that are not there, alike (doc/quay-api.md section 5).
+	// ErrDenied: 401 or 403. A Quay answers so for repositories that are private and
+	// for those that do not exist (doc/quay-api.md section 5).
 	ErrDenied = errors.New("registry: access denied")
-	// ErrLogin: an ErrDenied, too, because there are no credentials or the
-	// registry does not take them. With what is asked for it has nothing to do.
+	// ErrLogin: credentials are missing or refused, whatever was requested. Such an
+	// error is also an ErrDenied.
 	ErrLogin = errors.New("registry: credentials missing or refused")
-	// ErrMalformed: the answer does not match what was asked for.
+	// ErrMalformed: the answer does not match the request.
 	ErrMalformed = errors.New("registry: malformed answer")
 	// ErrRedirect: a redirect was not followed.
 	ErrRedirect = errors.New("registry: redirect refused")
 )
 
-// Error is the error of every request. It holds no secret: of the server's
-// words only what was shortened and rid of the secrets it was told.
+// Error is the error of every request. It holds no secret: the server's text is
+// shortened, and redacted.
 type Error struct {
-	Op      string // what was tried, such as "fetch manifest"
+	Op      string // what was attempted, such as "fetch manifest"
 	Subject string // on what: host/namespace/name with a :tag or an @digest
-	Status  int    // HTTP status of the answer; 0 when there was none, or a good one
-	Code    string // the registry's own word for it, such as "MANIFEST_UNKNOWN"; may be ""
-	Message string // what the registry said, in one line; may be ""
-	Hint    string // what to do about it, or what it can mean; may be ""
-	Err     error  // the cause when it is not the answer's status
+	Status  int    // HTTP status of the answer; 0 if there was none, or it was a success
+	Code    string // the registry's error code, such as "MANIFEST_UNKNOWN", or ""
+	Message string // the registry's text, in one line, or ""
+	Hint    string // what to do, or what the error can mean, or ""
+	Err     error  // the cause if it is not the answer's status
 
 	kind  error           // one of the sentinels, or nil
-	named []digest.Digest // in what the registry said
+	named []digest.Digest // in the registry's text
 }
 
 // Error returns operation, subject, status, cause and hint, in one line.
@@ -76,22 +75,22 @@ func (e *Error) Error() string {
 // Unwrap returns the cause: errors.Is finds context.Canceled in it.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is tells whether target is the sentinel of e's kind.
+// Is reports whether target is the sentinel of e's kind.
 func (e *Error) Is(target error) bool {
 	return e.kind != nil && (target == e.kind || e.kind == ErrLogin && target == ErrDenied)
 }
 
-// On returns the error for another subject, of which the same is known.
+// On returns the same error for another subject.
 func (e *Error) On(subject string) *Error {
 	other := *e
 	other.Subject = subject
 	return &other
 }
 
-// LacksBlobs tells whether a registry has refused a manifest because it does not
-// have a blob, and which digests it has named. Registries answer BLOB_UNKNOWN or
-// MANIFEST_BLOB_UNKNOWN (distribution specification, "Error Codes"), and a Quay
-// answers MANIFEST_INVALID with the blob in the text (doc/quay-api.md, "Pushing").
+// LacksBlobs reports whether a registry refused a manifest because it lacks a blob, and
+// returns the digests in its text. Registries answer BLOB_UNKNOWN or
+// MANIFEST_BLOB_UNKNOWN (distribution specification, "Error Codes"). A Quay answers
+// MANIFEST_INVALID with the blob in the text (doc/quay-api.md, "Pushing").
 func (e *Error) LacksBlobs() (named []digest.Digest, lacks bool) {
 	switch e.Code {
 	case "BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN":
@@ -102,15 +101,15 @@ func (e *Error) LacksBlobs() (named []digest.Digest, lacks bool) {
 	return nil, false
 }
 
-// malformed makes the error for an answer that is not what was asked for.
+// malformed returns the error for an answer that does not match the request.
 func (r *Registry) malformed(op, subject string, err error) *Error {
 	return &Error{Op: op, Subject: subject, Err: r.cause(err), kind: ErrMalformed}
 }
 
-const maxErrorBody = 64 << 10 // bytes read of an answer that is an error
+const maxErrorBody = 64 << 10 // bytes read of an error answer
 
-// refused makes the error for an answer with a status that is not the one
-// wanted, and reads its body.
+// refused returns the error for an answer whose status is not a success. It reads the
+// body, and leaves closing it to the caller.
 func (r *Registry) refused(op, subject string, answer *reply) *Error {
 	e := &Error{Op: op, Subject: subject}
 	e.status(answer.StatusCode, isPage(answer.Response))
@@ -120,7 +119,7 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 			e.kind = answer.kind
 		}
 		if answer.crossOrigin {
-			r.deniedElsewhere(e, answer)
+			r.deniedByOther(e, answer)
 		}
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxErrorBody))
@@ -133,27 +132,26 @@ func (r *Registry) refused(op, subject string, answer *reply) *Error {
 	return e
 }
 
-// deniedElsewhere says what is known when another host denies access.
-func (r *Registry) deniedElsewhere(e *Error, answer *reply) {
+// deniedByOther explains that another host denied access.
+func (r *Registry) deniedByOther(e *Error, answer *reply) {
 	host := r.hide.Line(answer.Request.URL.Host)
-	e.Hint = fmt.Sprintf("%s leads to %q, where its credentials are not sent; if that is another name of this registry, use that name", r.host, host)
+	e.Hint = fmt.Sprintf("%s redirects to %q, where its credentials are not sent; if that is another name of this registry, use that name", r.host, host)
 	if method := answer.Request.Method; method != http.MethodGet && method != http.MethodHead {
 		e.kind = ErrRedirect
 	}
 }
 
-// status fills in what a status means.
+// status sets the status, and the kind and hint that follow from it.
 func (e *Error) status(status int, page bool) {
 	e.Status = status
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		e.kind = ErrDenied
 	case status == http.StatusProxyAuthRequired:
-		e.Hint = "the proxy of HTTP_PROXY says so, and not the registry: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
+		e.Hint = "the proxy of HTTP_PROXY answered, not the registry: it wants a user and a password, as in http://USER:PASSWORD@HOST:PORT"
 	case status == http.StatusNotFound && page:
-		// Older Quays answer so when their backend is gone (doc/quay-api.md
-		// section 3): nothing follows from it.
-		e.Hint = "an HTML page: not a registry's answer"
+		// Older Quays answer so if their backend is down (doc/quay-api.md section 3).
+		e.Hint = "an HTML page, not a registry's answer"
 	case status == http.StatusNotFound:
 		e.kind = ErrNotFound
 	case status >= 300 && status < 400:
@@ -161,13 +159,13 @@ func (e *Error) status(status int, page bool) {
 	}
 }
 
-// failed makes the error for a request that got no answer, or none to the end.
+// failed returns the error for a request without a complete answer.
 func (r *Registry) failed(op, subject string, err error) error {
 	if e := new(Error); errors.As(err, &e) {
 		if e.Op != "" { // of a token
 			return &Error{Op: op, Subject: subject, Err: e}
 		}
-		own := *e // others may have been given the same
+		own := *e // other callers may hold the same error
 		own.Op, own.Subject = op, subject
 		return &own
 	}
@@ -182,8 +180,8 @@ func (r *Registry) failed(op, subject string, err error) error {
 	return &Error{Op: op, Subject: subject, Err: r.cause(err)}
 }
 
-// failedInOras does so for a request that oras made. What is neither an answer
-// nor a network's error is oras finding fault with an answer.
+// failedInOras returns the error for a request that oras made. An error that is neither
+// an answer's nor the network's says that oras rejected the answer.
 func (r *Registry) failedInOras(op, subject string, err error) error {
 	made := r.failed(op, subject, err)
 	var e *Error
@@ -193,8 +191,8 @@ func (r *Registry) failedInOras(op, subject string, err error) error {
 	return made
 }
 
-// cause is the error that a request failed with, fit to be shown: without the
-// URL, which can be a signed one, and without secrets.
+// cause returns the cause of a failed request without the URL, which may be signed, and
+// without secrets.
 func (r *Registry) cause(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return context.Canceled
@@ -203,18 +201,17 @@ func (r *Registry) cause(err error) error {
 		err = of.Err
 	}
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		if inner == context.DeadlineExceeded { // itself: errors.Is takes a network's timeout for it
+		if inner == context.DeadlineExceeded { // not errors.Is, which holds for a timeout of the network too
 			return inner
 		}
 		if r.hide.Shows(fmt.Sprintf("%v %+v", inner, inner)) {
-			return errors.New("the server repeats a secret, and what it said is left out")
+			return errors.New("the server's answer repeats a secret, and is not shown")
 		}
 	}
 	return err
 }
 
-// isNetwork tells whether an error is the network's, the context's, or one that
-// is an Error already.
+// isNetwork reports whether an error is the network's, the context's, or an Error.
 func isNetwork(err error) bool {
 	var of *url.Error
 	var dial *net.OpError
@@ -224,14 +221,14 @@ func isNetwork(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// isPage tells whether an answer is an HTML page.
+// isPage reports whether an answer is an HTML page.
 func isPage(resp *http.Response) bool {
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	return mediaType == "text/html"
 }
 
-// closeBody reads the little that may be left, so that the connection can be
-// used again.
+// closeBody closes a body. It reads the last few bytes first, so that the connection
+// can be reused.
 func closeBody(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	_ = resp.Body.Close()

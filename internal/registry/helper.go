@@ -15,13 +15,13 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// A helper is a program that keeps credentials, docker-credential-NAME. It is run
-// once at a time, and what it said holds for a while: many repositories ask it
-// the same. Safe for concurrent use.
+// A helper runs a credential helper, docker-credential-NAME. It runs one process at a
+// time and caches the answers, because many repositories need the same credential.
+// Safe for concurrent use.
 type helper struct {
 	file, name string
 	broken     error         // why name is none
-	turn       chan struct{} // holds one: who may run it
+	turn       chan struct{} // of capacity one: full while the program runs
 	said       map[string]answer
 }
 
@@ -32,19 +32,19 @@ type answer struct {
 }
 
 const (
-	// helperHolds is how long an answer holds. Some are good for hours, and some
-	// are made for the moment.
+	// helperHolds is how long an answer is cached. Some credentials are valid for hours,
+	// others for minutes.
 	helperHolds = time.Minute
-	// helperLinger is how long a program's children may keep its output open. What
-	// the program itself has written is read then.
+	// helperLinger is how long a program's children may keep its output open after the
+	// program has ended.
 	helperLinger = 2 * time.Second
-	// helperPatience is how long a program may take, which may ask its user.
+	// helperPatience is how long a program may run. It may ask its user.
 	helperPatience = 2 * time.Minute
-	maxHelper      = 256 << 10 // bytes kept of what a program writes as its answer
-	maxComplaint   = 4 << 10   // and of what it writes on standard error
+	maxHelper      = 256 << 10 // bytes of the answer
+	maxComplaint   = 4 << 10   // bytes of standard error
 )
 
-// A helper's name becomes part of a command's, and must not lead elsewhere.
+// A helper's name is part of the name of a program, and must not lead to another.
 var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // newHelper returns the helper that a member of a file names, or nil if the name is
@@ -56,14 +56,14 @@ func newHelper(file, member string, content json.RawMessage) *helper {
 	}
 	var broken error
 	if name == "" {
-		broken = fmt.Errorf("read credentials: %s: %s is not the name of a credential helper; log in anew", file, member)
+		broken = fmt.Errorf("read credentials: %s: %s is not the name of a credential helper; log in again", file, member)
 	} else if !helperForm().MatchString(name) {
-		broken = fmt.Errorf("read credentials: %s: %s: %.60q is no name of a credential helper", file, member, name)
+		broken = fmt.Errorf("read credentials: %s: %s: %.60q is not the name of a credential helper", file, member, name)
 	}
 	return &helper{file: file, name: name, broken: broken, turn: make(chan struct{}, 1), said: map[string]answer{}}
 }
 
-// credential asks for that of a host.
+// credential returns the credential of a host.
 func (h *helper) credential(ctx context.Context, host string) (Credential, error) {
 	select {
 	case h.turn <- struct{}{}:
@@ -83,7 +83,7 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 	case ctx.Err() != nil:
 		return Credential{}, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
-		err = fmt.Errorf("read credentials: %s wants docker-credential-%s, which is not installed: install it, or take its name out of the file", h.file, h.name)
+		err = fmt.Errorf("read credentials: %s names docker-credential-%s, which is not installed: install it, or remove its name from the file", h.file, h.name)
 	case err != nil:
 		err = fmt.Errorf("read credentials: docker-credential-%s, which %s names, failed for %s: %w", h.name, h.file, host, err)
 	}
@@ -91,9 +91,9 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 	return c, err
 }
 
-// run asks the program, by docker's protocol: the server on standard input, JSON
-// on standard output. What it writes on standard error is shown when it fails,
-// and never on standard output, which may be a secret.
+// run runs the program by docker's protocol: the server on standard input, JSON on
+// standard output. The error shows what the program wrote on standard error, and never
+// its standard output, which may be a secret.
 func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	program, err := exec.LookPath("docker-credential-" + h.name)
 	if err != nil {
@@ -106,17 +106,17 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = strings.NewReader(server), &out, &complaint, helperLinger
 	err = cmd.Run()
 	switch {
-	case errors.Is(err, exec.ErrWaitDelay): // the program itself has ended well
+	case errors.Is(err, exec.ErrWaitDelay): // the program succeeded, and its children go on
 		err = nil
 	case limited.Err() != nil && ctx.Err() == nil:
-		err = fmt.Errorf("it has not answered for %v", helperPatience)
+		err = fmt.Errorf("no answer within %v", helperPatience)
 	}
 	if err != nil && strings.TrimSpace(string(out.kept)) == "credentials not found in native keychain" {
 		return Credential{}, nil
 	}
 	var wire struct{ Username, Secret string }
 	if err == nil && json.Unmarshal(out.kept, &wire) != nil {
-		err = errors.New("its answer is no JSON of a credential")
+		err = errors.New("the answer is not JSON with a credential")
 	}
 	if err != nil {
 		if text := (*redact.Redactor)(nil).Line(redact.Foreign(string(complaint.kept))); text != "" {
@@ -127,8 +127,8 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	return NewCredential(wire.Username, wire.Secret), nil
 }
 
-// A bounded buffer drops what does not fit in. It has no ReadFrom, which io.Copy
-// would call in place of Write.
+// A bounded buffer drops what does not fit. It has no ReadFrom, which io.Copy would
+// call instead of Write.
 type bounded struct {
 	kept []byte
 	left int

@@ -6,7 +6,7 @@ package registry
 import (
 	"bytes"
 	"context"
-	_ "crypto/sha256" // digests may be of either
+	_ "crypto/sha256" // for go-digest
 	_ "crypto/sha512"
 	"errors"
 	"fmt"
@@ -20,10 +20,10 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Manifest fetches a manifest or an index by its digest, checked against it, up
-// to [manifest.MaxSize] bytes. The descriptor has its media type and size. All
-// of manifest.Accept is asked for: a Quay converts what is not
-// (doc/quay-api.md, "Recorded").
+// Manifest fetches a manifest or an index by its digest, of up to [manifest.MaxSize]
+// bytes, and verifies the digest. The descriptor has the media type and size. The
+// request accepts all types of manifest.Accept: a Quay converts manifests of other
+// types (doc/quay-api.md, "Recorded").
 func (r *Repository) Manifest(ctx context.Context, d digest.Digest) (ocispec.Descriptor, []byte, error) {
 	const op = "fetch manifest"
 	subject := r.at(d)
@@ -41,8 +41,8 @@ func (r *Repository) Manifest(ctx context.Context, d digest.Digest) (ocispec.Des
 	return got, content, nil
 }
 
-// fetch gets a manifest by digest or tag. The descriptor's digest is that of
-// the content: the one that the registry names, if it fits, or in SHA-256.
+// fetch fetches a manifest by digest or tag. The descriptor's digest is computed from
+// the content: by the algorithm that the registry names, or by SHA-256.
 func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (ocispec.Descriptor, []byte, error) {
 	none := ocispec.Descriptor{}
 	answer, err := r.ask(ctx, http.MethodGet, r.url("manifests", reference), manifestHeader())
@@ -54,7 +54,7 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 		return none, nil, r.registry.refused(op, subject, answer)
 	}
 	if answer.ContentLength > manifest.MaxSize {
-		return none, nil, r.registry.malformed(op, subject, fmt.Errorf("%d bytes, and %d is the limit", answer.ContentLength, manifest.MaxSize))
+		return none, nil, r.registry.malformed(op, subject, fmt.Errorf("%d bytes; the limit is %d", answer.ContentLength, manifest.MaxSize))
 	}
 	content, err := io.ReadAll(io.LimitReader(answer.Body, manifest.MaxSize+1))
 	switch {
@@ -65,8 +65,7 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 	}
 	d := ocispec.Descriptor{MediaType: servedType(answer.Response), Digest: digest.FromBytes(content), Size: int64(len(content))}
 	if !manifest.IsManifest(d.MediaType) {
-		// Files behind a plain web server have no type, or a general one: what the
-		// content says of itself counts.
+		// A plain web server sends no type, or a general one: the content's own counts.
 		if d.MediaType = manifest.MediaType(content); d.MediaType == "" {
 			err := fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.hide.Line(answer.Header.Get("Content-Type")))
 			return none, nil, r.registry.malformed(op, subject, err)
@@ -74,21 +73,21 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 	}
 	if said := namedDigest(answer.Response); said != "" && said != d.Digest {
 		if said.Algorithm().FromBytes(content) != said {
-			return none, nil, r.registry.malformed(op, subject, fmt.Errorf("content of %d bytes does not have the digest %s that is named with it", len(content), said))
+			return none, nil, r.registry.malformed(op, subject, fmt.Errorf("content of %d bytes does not have the digest %s of the answer", len(content), said))
 		}
 		d.Digest = said
 	}
 	return d, content, nil
 }
 
-// servedType reads the Content-Type of an answer; "" when there is none.
+// servedType returns the media type of an answer, or "".
 func servedType(resp *http.Response) string {
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	return mediaType
 }
 
-// head asks for a manifest by HEAD. An answer without an error is a success. Of a
-// HEAD that says nothing there is no answer: GET decides.
+// head requests a manifest by HEAD. It returns a success or an error, or nil if the
+// registry does not support HEAD: then GET decides.
 func (r *Repository) head(ctx context.Context, op, subject, reference string) (*reply, error) {
 	if r.registry.noHead.Load() {
 		return nil, nil
@@ -107,10 +106,9 @@ func (r *Repository) head(ctx context.Context, op, subject, reference string) (*
 	return nil, r.registry.refused(op, subject, answer)
 }
 
-// saysNothing tells whether the refusal of a HEAD says nothing about GET. Some
-// registries, and boxes before them, refuse every HEAD: with 405, 400, 403 or 500, or
-// with a 404 that is not in a registry's form (JSON, by the distribution
-// specification).
+// saysNothing reports whether GET may succeed although HEAD was refused. Some registries
+// and proxies refuse every HEAD: with 405, 400, 403 or 500, or with a 404 that is not
+// a registry's (JSON, by the distribution specification).
 func saysNothing(resp *http.Response) bool {
 	switch code := resp.StatusCode; code {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -125,8 +123,8 @@ func saysNothing(resp *http.Response) bool {
 	}
 }
 
-// HasManifest asks whether the repository has a manifest, by a HEAD, and if that
-// is refused by a GET. A repository that is not there has none.
+// HasManifest reports whether the repository has a manifest, by a HEAD request, and by
+// GET if HEAD is refused. It returns false for a repository that does not exist.
 func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, error) {
 	const op = "look for manifest"
 	if err := d.Validate(); err != nil {
@@ -147,14 +145,13 @@ func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, er
 	return err == nil, err
 }
 
-// PushManifest stores a manifest under its digest, or under a tag when tag is
-// not "". What it names has to be there before, but for its subject. When it is a
-// referrer, and the registry has no list of these, which is asked once for each
-// repository, the index under the fallback tag is brought up to date (by oras). It is sent again as [Repository.Upload] is.
+// PushManifest stores a manifest under its digest, or under a tag if tag is not "". All
+// that the manifest names has to exist before, except its subject. If the manifest has
+// a subject and the registry has no referrers API, the index under the fallback tag is
+// updated. The request is repeated like an [Repository.Upload].
 //
-// d and content have to agree: that is checked before anything is sent. A
-// registry that answers with another digest is an error that meets
-// [ErrMalformed].
+// d and content have to agree; nothing is sent if they do not. The error is
+// [ErrMalformed] if the registry answers with another digest.
 func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, content []byte, tag string) error {
 	const op = "push manifest"
 	subject := r.at(d.Digest)
@@ -167,18 +164,18 @@ func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, con
 	case err != nil:
 		wrong = err
 	case tag != "" && !tagForm().MatchString(tag):
-		wrong = errors.New("no name of a tag")
+		wrong = errors.New("not a valid tag")
 	case !manifest.IsManifest(d.MediaType):
 		wrong = fmt.Errorf("%w: media type %.100q", manifest.ErrUnsupported, d.MediaType)
 	case int64(len(content)) != d.Size || len(content) > manifest.MaxSize:
-		wrong = fmt.Errorf("content of %d bytes, where %d were announced and %d are the limit", len(content), d.Size, manifest.MaxSize)
+		wrong = fmt.Errorf("content of %d bytes; the descriptor says %d, and the limit is %d", len(content), d.Size, manifest.MaxSize)
 	case d.Digest.Algorithm().FromBytes(content) != d.Digest:
-		wrong = fmt.Errorf("content is not that of %s", d.Digest)
+		wrong = fmt.Errorf("content does not have the digest %s", d.Digest)
 	}
 	if wrong != nil {
 		return &Error{Op: op, Subject: subject, Err: wrong}
 	}
-	if err := r.learnReferrers(ctx, content); err != nil {
+	if err := r.probeReferrers(ctx, content); err != nil {
 		return r.registry.failed(op, subject, err)
 	}
 	plain := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
@@ -188,5 +185,5 @@ func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, con
 	return nil
 }
 
-// at names a manifest or a blob of the repository.
+// at returns the name of a manifest or a blob of the repository.
 func (r *Repository) at(d digest.Digest) string { return r.String() + "@" + d.String() }

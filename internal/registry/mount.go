@@ -14,15 +14,14 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// mountQuery is the parameter that makes a mount of an upload.
+// mountQuery is the query parameter of a mount.
 const mountQuery = "mount"
 
-// Mount makes a blob of another repository of the registry one of this, without
-// its content being sent. false: the registry does not do that, or not with
-// this blob, and nothing is left behind; the blob is to be uploaded. Whatever is
-// refused is no error: a token server may refuse two repositories at once, and
-// whether we may write here the upload will tell. Only a 429 is one, of that status:
-// the blob is to be uploaded then too, and a later mount may be taken.
+// Mount adds a blob of another repository of the registry to this one without sending
+// its content. It returns false if the registry does not mount the blob: then the blob
+// has to be uploaded, and no session is left open. A refusal is no error, because the
+// upload shows whether we may push. Only 429 is an error of that status: the blob has
+// to be uploaded, but later mounts may succeed.
 func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
 	const op = "mount blob"
 	if err := manifest.Check(d); err != nil {
@@ -30,7 +29,7 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	}
 	subject := r.at(d.Digest)
 	if !validRepository(from) {
-		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("from %.100q, which is no name of a repository", from)}
+		return false, &Error{Op: op, Subject: subject, Err: fmt.Errorf("%.100q is not the name of a repository", from)}
 	}
 	answer, err := r.session(ctx, scope{repository: r.name, push: true, from: from}, mountQuery, d.Digest.String(), "from", from)
 	switch {
@@ -54,9 +53,8 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	return true, r.sameDigest(op, subject, d.Digest, answer.Response)
 }
 
-// cancel ends a session that a registry has opened. That the registry does not
-// do that is no failure: it forgets the session by itself some day. An error
-// says that uploads to it would fail.
+// cancel cancels an upload session that a registry has opened. A refusal is no error,
+// because sessions expire. The error says that an upload would fail.
 func (r *Repository) cancel(ctx context.Context, op, subject string, opened *reply) error {
 	to, err := r.location(op, subject, opened)
 	if err != nil {

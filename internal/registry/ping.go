@@ -8,9 +8,8 @@ import (
 	"net/http"
 )
 
-// Ping finds out whether anything answers where the registry should be. Every
-// answer will do, also one that denies or finds nothing; an error says why there
-// was none. It carries no credential, and follows no redirect.
+// Ping reports whether a server answers at the registry's address. Any status counts
+// as an answer. The request carries no credential, and redirects are not followed.
 func (r *Registry) Ping(ctx context.Context) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/v2/", nil)
 	if err != nil {

@@ -15,10 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 	"unicode"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -26,142 +23,27 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// An authMethod answers one challenge of a 401: with a password, or with a token from a realm.
-type authMethod struct {
-	scheme  auth.Scheme
-	realm   *url.URL // of a token
-	service string
-	scope   string // that the registry asks for
-	basic   Credential
-
-	otherRealm, orBasic bool // what else the 401 offers
-	last                bool // the realm did not answer before, and nothing else can be met
-}
-
-// choose picks the first challenge of a 401 that can be met and that the attempt has
-// not tried. A realm that did not answer other attempts comes last. If choose returns
-// nil, no challenge can be met, and a.unmet says why.
-func (a *attempt) choose(resp *http.Response) (*authMethod, error) {
-	ctx, r, at := resp.Request.Context(), a.registry, resp.Request.URL
-	offered := challenges(resp.Header)
-	var unknown []string
-	var last *authMethod
-	for _, c := range offered {
-		var unmet error
-		switch c.scheme {
-		case "bearer":
-			realm, err := r.realm(at, c.parameters["realm"])
-			w := &authMethod{scheme: auth.SchemeBearer, realm: realm, service: c.parameters["service"], scope: c.parameters["scope"]}
-			w.otherRealm, w.orBasic = alternatives(offered, c.parameters["realm"])
-			switch {
-			case err == nil && slices.Contains(a.dead, realm.String()):
-				continue
-			case err == nil && r.silent.has(realm):
-				if last == nil {
-					last = w
-				}
-				continue
-			case err == nil:
-				err = r.reachable(ctx, at, realm)
-			}
-			if err == nil {
-				return w, nil
-			}
-			unmet = err
-		case "basic":
-			who, err := r.credential(ctx, a.scope.repository)
-			if err != nil {
-				return nil, err
-			}
-			if who.isPassword() {
-				return &authMethod{scheme: auth.SchemeBasic, basic: who}, nil
-			}
-			unmet = errors.New("it wants a user and a password, and there are none for it: " + login(r.host))
-		default:
-			if name := r.hide.Line(c.scheme); len(unknown) < maxSchemes && !slices.Contains(unknown, name) {
-				unknown = append(unknown, name)
-			}
-		}
-		if a.unmet == nil {
-			a.unmet = unmet
-		}
-	}
-	if last != nil {
-		last.last = true
-		return last, r.reachable(ctx, at, last.realm)
-	}
-	if a.unmet == nil && len(unknown) > 0 {
-		a.unmet = fmt.Errorf("it wants %s, and only Basic and Bearer are known", strings.Join(unknown, " or "))
-	}
-	return nil, nil
-}
-
-const maxSchemes = 3 // unknown schemes that an error names
-
-// alternatives reports whether a 401 offers another realm, or a password.
-func alternatives(offered []challenge, realm string) (otherRealm, basic bool) {
-	for _, c := range offered {
-		otherRealm = otherRealm || c.scheme == "bearer" && c.parameters["realm"] != realm
-		basic = basic || c.scheme == "basic"
-	}
-	return otherRealm, basic
-}
-
-// realm parses where a registry wants tokens to be asked for. It may be relative
-// to the request. Credentials go there, so the address may not lead from https to
-// http, and has to pass [Registry.reachable] before it is used.
+// realm parses the address of a token server, which may be relative to the request.
+// Credentials are sent there: the address may not lead from https to http, and has to
+// pass [Registry.reachable] before it is used.
 func (r *Registry) realm(at *url.URL, text string) (*url.URL, error) {
 	to, err := at.Parse(text)
 	switch {
 	case text == "" || err != nil || to.Host == "":
-		return nil, errors.New("it asks for a token without saying where to get one")
+		return nil, errors.New("the registry asks for a token without saying where to get one")
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("it asks for a token by the unsupported scheme %q", r.hide.Line(to.Scheme))
+		return nil, fmt.Errorf("the registry asks for a token by the unsupported scheme %q", r.hide.Line(to.Scheme))
 	case at.Scheme == "https" && to.Scheme != "https":
-		return nil, fmt.Errorf("it asks for a token over http at %q, and is itself asked over https", r.hide.Line(to.Host))
+		return nil, fmt.Errorf("the registry asks for a token over http at %q, although it is used over https", r.hide.Line(to.Host))
 	case to.User != nil:
-		return nil, fmt.Errorf("it asks for a token at %q with a password in the address", r.hide.Line(to.Host))
+		return nil, fmt.Errorf("the registry asks for a token at %q with a password in the address", r.hide.Line(to.Host))
 	}
 	to.Fragment = ""
 	return to, nil
 }
 
-const (
-	// realmPatience is how long a realm may take to answer if the registry offers
-	// another challenge.
-	realmPatience = 15 * time.Second
-	// silentTime is how long a realm that did not answer comes last.
-	silentTime = 5 * time.Minute
-	maxSilent  = 64 // realms remembered
-)
-
-// silentRealms remembers the realms that did not answer, so that not every image
-// waits for them. Safe for concurrent use.
-type silentRealms struct {
-	mu    sync.Mutex
-	until map[string]time.Time
-}
-
-// key leaves the query out, which may differ from answer to answer.
-func (*silentRealms) key(realm *url.URL) string { return transport.Origin(realm) + realm.EscapedPath() }
-
-func (s *silentRealms) has(realm *url.URL) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Now().Before(s.until[s.key(realm)])
-}
-
-func (s *silentRealms) add(realm *url.URL) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.until == nil || len(s.until) >= maxSilent {
-		s.until = map[string]time.Time{}
-	}
-	s.until[s.key(realm)] = time.Now().Add(silentTime)
-}
-
-// reachable refuses a realm that is an address of this machine or of a cloud's
-// metadata, unless the registry is such an address itself.
+// reachable returns an error for a realm that is an address of this machine or of a
+// cloud's metadata, unless the registry is at such an address too.
 func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
 	host := to.Hostname()
 	if strings.EqualFold(host, at.Hostname()) {
@@ -174,11 +56,11 @@ func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
 	if _, too := blockedPrefix(ctx, at.Hostname()); too {
 		return nil
 	}
-	return fmt.Errorf("it asks for a token at %q, which is an address of this machine or its network (%s)", r.hide.Line(host), blocked)
+	return fmt.Errorf("the registry asks for a token at %q, which is an address of this machine or its network (%s)", r.hide.Line(host), blocked)
 }
 
-// blockedPrefix returns the range of blocked addresses that a host is in. A name
-// that cannot be looked up is in none: a proxy may know it.
+// blockedPrefix returns the range of blocked addresses that a host is in. A name that
+// cannot be resolved is in no range: a proxy may know it.
 func blockedPrefix(ctx context.Context, host string) (netip.Prefix, bool) {
 	var addresses []netip.Addr
 	if address, err := netip.ParseAddr(host); err == nil {
@@ -201,7 +83,7 @@ var (
 	sixToIV = netip.MustParsePrefix("2002::/16")
 )
 
-// embedded returns the IPv4 address that an IPv6 address stands for, or the address.
+// embedded returns the IPv4 address within an IPv6 address, or the address itself.
 func embedded(address netip.Addr) netip.Addr {
 	address = address.Unmap().WithZone("")
 	if !address.Is6() {
@@ -218,8 +100,8 @@ func embedded(address netip.Addr) netip.Addr {
 
 const maxTokenAnswer = 128 << 10 // bytes of an answer that has a token
 
-// fetchToken requests a token for the scope and for the others of the batch. refused: the
-// server did not like the request, and may like a smaller one.
+// fetchToken requests a token for the scope and for the others of the batch. refused
+// reports that the server may accept a request for fewer repositories.
 func (a *attempt) fetchToken(ctx context.Context, w *authMethod) (t *token, refused bool, err error) {
 	r := a.registry
 	if w.scheme == auth.SchemeBasic {
@@ -236,7 +118,7 @@ func (a *attempt) fetchToken(ctx context.Context, w *authMethod) (t *token, refu
 	}
 	limited, alternative := ctx, w.otherRealm || w.orBasic && who.isPassword()
 	if alternative && !w.last && r.silent.has(w.realm) {
-		return nil, false, &Error{Op: opToken, Subject: r.tokenServer(w), Err: errors.New("it did not answer before")}
+		return nil, false, &Error{Op: opToken, Subject: r.tokenServer(w), Err: errors.New("it did not answer an earlier request")}
 	}
 	if alternative && !r.isOwn(w.realm) {
 		var stop context.CancelFunc
@@ -267,8 +149,8 @@ func (a *attempt) fetchToken(ctx context.Context, w *authMethod) (t *token, refu
 // quayRealm is the path of a Quay's token server (doc/quay-api.md section 5).
 const quayRealm = "/v2/auth"
 
-// isOwn tells whether a realm is the registry itself, or the same host over
-// https in place of http.
+// isOwn reports whether a realm is on the registry's own host, with the same scheme or
+// with https in place of http.
 func (r *Registry) isOwn(realm *url.URL) bool {
 	own, err := url.Parse(r.base)
 	if err != nil {
@@ -278,8 +160,9 @@ func (r *Registry) isOwn(realm *url.URL) bool {
 	return transport.Origin(realm) == r.origin || upgraded && strings.EqualFold(own.Hostname(), realm.Hostname())
 }
 
-// scopes are what a token is asked for: the need, the others of its batch, and
-// what else the registry names. For pulling nobody asks for more than that.
+// scopes returns the scopes of a token request: the attempt's own, those of the others
+// of the batch, and what else the registry names. A token to pull is requested without
+// more rights than that.
 func (a *attempt) scopes(w *authMethod) []string {
 	scopes := a.scope.scopes()
 	for _, name := range a.others {
@@ -303,7 +186,7 @@ func (a *attempt) scopes(w *authMethod) []string {
 // opToken is what is attempted, in errors.
 const opToken = "get a token from"
 
-// tokenServer names the host that a token is asked from.
+// tokenServer returns the name of the host that a token is requested from.
 func (r *Registry) tokenServer(w *authMethod) string {
 	if r.isOwn(w.realm) {
 		return r.host
@@ -311,9 +194,9 @@ func (r *Registry) tokenServer(w *authMethod) string {
 	return r.hide.Line(w.realm.Host)
 }
 
-// askToken asks a realm for a token: as the distribution project's token
-// specification has it, with a password or without, or by its OAuth 2 variant
-// with an identity token.
+// askToken requests a token from a realm: by the distribution project's token
+// specification with a password or anonymously, or by its OAuth 2 variant with an
+// identity token.
 func (r *Registry) askToken(ctx context.Context, w *authMethod, scopes []string, who Credential) (value string, refused bool, err error) {
 	const op = opToken
 	subject := r.tokenServer(w)
@@ -354,33 +237,32 @@ func (r *Registry) askToken(ctx context.Context, w *authMethod, scopes []string,
 	case err != nil:
 		return "", false, r.failed(op, subject, err)
 	case json.Unmarshal(body, &wire) != nil:
-		return "", false, r.malformed(op, subject, errors.New("the answer is no JSON of a token"))
+		return "", false, r.malformed(op, subject, errors.New("the answer is not JSON with a token"))
 	}
 	value = strings.TrimSpace(cmp.Or(wire.AccessToken, wire.Token))
 	switch {
 	case value == "":
-		return "", false, r.malformed(op, subject, errors.New("the answer has no token in it"))
+		return "", false, r.malformed(op, subject, errors.New("the answer has no token"))
 	case strings.ContainsFunc(value, unicode.IsControl):
-		return "", false, r.malformed(op, subject, errors.New("the answer has a token with characters that a header cannot have"))
+		return "", false, r.malformed(op, subject, errors.New("the token has characters that a header cannot have"))
 	}
 	return value, false, nil
 }
 
-// realmFailed makes the error for a token server that did not answer. A Quay is
-// its own token server, by the name in its configuration, whatever name it is
-// asked by (doc/quay-api.md, "Uploads"): if that name does not answer, no upload
-// will work either.
+// realmFailed returns the error for a token server that did not answer. A Quay is its
+// own token server, and names it by SERVER_HOSTNAME of its configuration
+// (doc/quay-api.md, "Uploads"). If that name does not answer, uploads fail as well.
 func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *authMethod, err error) error {
 	made := r.failed(op, subject, err)
 	e, ok := made.(*Error)
 	if ok && ctx.Err() == nil && e.Status == 0 && e.kind == nil && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
 		e.kind = ErrRedirect
-		e.Hint = fmt.Sprintf("%s calls itself %s, and is reached by that name for tokens and uploads: make the name known here, or have SERVER_HOSTNAME in the registry's configuration mended", r.host, subject)
+		e.Hint = fmt.Sprintf("%s calls itself %s, and needs that name for tokens and uploads: make the name known on this machine, or correct SERVER_HOSTNAME in the registry's configuration", r.host, subject)
 	}
 	return made
 }
 
-// tokenRequest makes the request for a token.
+// tokenRequest returns the request for a token.
 func tokenRequest(ctx context.Context, w *authMethod, scopes []string, who Credential, client string) (*http.Request, error) {
 	user, secret := who.parts()
 	if user == identityUser {
@@ -410,23 +292,23 @@ func tokenRequest(ctx context.Context, w *authMethod, scopes []string, who Crede
 	return req, err
 }
 
-// refusedToken makes the error for a token that was refused.
+// refusedToken returns the error for a token request that was refused.
 func (r *Registry) refusedToken(op, subject string, answer *reply, who Credential) *Error {
 	e := r.refused(op, subject, answer)
 	switch {
 	case e.kind == ErrDenied && who.IsZero():
-		e.Hint = "there are no credentials for it: " + login(r.host)
+		e.Hint = "no credentials are stored for it: " + login(r.host)
 	case e.kind == ErrDenied && answer.StatusCode == http.StatusUnauthorized:
-		e.Hint, e.kind = "it does not take the credentials: log in to it again, with "+login(r.host), ErrLogin
+		e.Hint, e.kind = "the credentials are refused; log in again: "+login(r.host), ErrLogin
 	case e.kind == ErrDenied:
-		e.Hint = "it does not grant this with the credentials that there are"
-	case e.kind == ErrNotFound: // of the endpoint, and nothing of the repository
+		e.Hint = "the stored credentials do not grant this"
+	case e.kind == ErrNotFound: // the endpoint is missing: that says nothing of the repository
 		e.kind = nil
 	}
 	return e
 }
 
-// tooMuch tells whether a token server may like a request for less.
+// tooMuch reports whether a token server may accept a request for less.
 func tooMuch(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,

@@ -21,11 +21,11 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// A reason is what the body of a refusal says, fit to be shown.
+// A reason is the explanation in the body of a refusal, cleaned and redacted.
 type reason struct {
 	code    string
 	text    string
-	digests []digest.Digest // that it names
+	digests []digest.Digest // in the body
 }
 
 const (
@@ -35,10 +35,10 @@ const (
 
 var digestForm = lazily(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
 
-// readBody reads why a server refused. It knows what registries and the boxes
-// before them send: a registry's error list (shape D of doc/quay-api.md section
-// 3), the other shapes of JSON there, XML of object storage, an HTML page, or
-// text. The Content-Type is no help, since servers mislabel all of these.
+// readBody reads why a server refused a request. Registries and proxies send a
+// registry's error list (shape D of doc/quay-api.md section 3), the other shapes of
+// JSON there, XML of object storage, an HTML page, or text. The Content-Type is
+// ignored, because servers mislabel all of these.
 func readBody(hide *redact.Redactor, body []byte) (said reason) {
 	text := decode(body)
 	if hide.Shows(text) || hide.Shows(strings.Join(strings.Fields(text), " ")) {
@@ -56,7 +56,7 @@ func readBody(hide *redact.Redactor, body []byte) (said reason) {
 		said.code, messages = readReason(content)
 		said.code = hide.Line(said.code)
 		if said.text = hide.Line(strings.Join(messages, "; ")); said.text == "" && said.code == "" && strings.Contains(trimmed, `":"`) {
-			said.text = hide.Line(trimmed) // in a form that is not known
+			said.text = hide.Line(trimmed) // of an unknown form
 		}
 	case strings.HasPrefix(trimmed, "<"):
 		said.code = hide.Line(element(text, "Code"))
@@ -69,8 +69,7 @@ func readBody(hide *redact.Redactor, body []byte) (said reason) {
 	return said
 }
 
-// decode makes text of a body, which may be in UTF-16 with a byte order mark, or
-// in Latin-1.
+// decode decodes a body in UTF-8, in UTF-16 with a byte order mark, or in Latin-1.
 func decode(body []byte) string {
 	var order binary.ByteOrder = binary.LittleEndian
 	switch {
@@ -89,10 +88,10 @@ func decode(body []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// isBinary tells whether a character stands in no text.
+// isBinary reports whether a character occurs in no text.
 func isBinary(c rune) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' }
 
-// latin1 makes text of ISO 8859-1, whose bytes are the first of Unicode.
+// latin1 decodes ISO 8859-1, whose bytes are the first code points of Unicode.
 func latin1(body []byte) string {
 	text := make([]rune, len(body))
 	for i, b := range body {
@@ -103,7 +102,7 @@ func latin1(body []byte) string {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// tags are those of HTML and XML.
+// tags matches the tags of HTML and XML.
 var tags = lazily(`<[^>]*>`)
 
 // element returns the text of the first element of a name in HTML or XML.
@@ -115,7 +114,7 @@ func element(text, name string) string {
 	return strings.TrimSpace(html.UnescapeString(tags().ReplaceAllString(found[1], " ")))
 }
 
-// readReason finds code and messages in the JSON of an error.
+// readReason returns the code and the messages of an error in JSON.
 func readReason(content any) (code string, messages []string) {
 	switch v := content.(type) {
 	case string:
@@ -148,8 +147,7 @@ func readReason(content any) (code string, messages []string) {
 	return "", nil
 }
 
-// readError reads one error object: its code, its message, and the detail if that
-// says more.
+// readError returns the code of one error object, and its message with the detail.
 func readError(v map[string]any) (code string, messages []string) {
 	if text := firstText(v, "message", "error_description", "error_message", "description", "errors", "error", "msg", "reason", "title", "details"); text != "" {
 		messages = append(messages, text)
@@ -168,8 +166,8 @@ func readError(v map[string]any) (code string, messages []string) {
 	return code, messages
 }
 
-// firstText returns the first of an object's members that is text. Registries write
-// their names in either case, such as Reason.
+// firstText returns the first of an object's members that is a text. Registries differ
+// in the case of the names, as in "Reason".
 func firstText(of map[string]any, names ...string) string {
 	for _, name := range names {
 		for key, value := range of {
@@ -181,8 +179,8 @@ func firstText(of map[string]any, names ...string) string {
 	return ""
 }
 
-// readArguments reads an object of what is wrong with each argument, such as
-// {"limit": "Max 100."}.
+// readArguments returns the messages of an object that has one for each wrong
+// argument, such as {"limit": "Max 100."}.
 func readArguments(message any) (messages []string) {
 	of, _ := message.(map[string]any)
 	for _, key := range slices.Sorted(maps.Keys(of)) {

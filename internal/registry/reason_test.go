@@ -113,7 +113,7 @@ func TestReasonOfATokenServer(t *testing.T) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="/token"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	for secret, want := range map[string]string{"": "there are no credentials", "secret-of-robot": "does not take the credentials"} {
+	for secret, want := range map[string]string{"": "no credentials", "secret-of-robot": "credentials are refused"} {
 		err := connect(t, url, "robot", secret).repository(t, "a/b").CheckPush(t.Context())
 		if !errors.Is(err, registry.ErrDenied) || !strings.Contains(err.Error(), "incorrect username") || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "docker login") {
 			t.Errorf("%q: %v", secret, err)
@@ -129,8 +129,8 @@ func TestWhyAPushIsDenied(t *testing.T) {
 		login                    bool
 		want, not                string
 	}{
-		"no credentials":       {"", "", "emptyfleet/new", true, "there are no credentials", "repo:create"},
-		"wrong password":       {quaytest.SamplePusher, "another-secret", "emptyfleet/new", true, "does not take the credentials", "repo:create"},
+		"no credentials":       {"", "", "emptyfleet/new", true, "no credentials", "repo:create"},
+		"wrong password":       {quaytest.SamplePusher, "another-secret", "emptyfleet/new", true, "credentials are refused", "repo:create"},
 		"a stranger's robot":   {robot, robotSecret, "emptyfleet/new", false, `no organization or project "emptyfleet"`, "docker login"},
 		"no such organization": {quaytest.SamplePusher, quaytest.SamplePusherToken, "nosuchfleet/new", false, `no organization or project "nosuchfleet"`, "docker login"},
 		"a token for reading":  {"$oauthtoken", quaytest.SampleToken, private, false, "may pull, but not push", "docker login"},

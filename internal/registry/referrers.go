@@ -15,48 +15,47 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxReferrersAnswer bounds what is read of the answer of learnReferrers, in bytes.
+// maxReferrersAnswer is how many bytes of a list of referrers are read.
 const maxReferrersAnswer = 4 << 20
 
-// A lister remembers whether a repository was asked if it lists referrers.
-type lister struct {
+// A referrersProbe remembers whether the referrers API of a repository was tried.
+type referrersProbe struct {
 	mu    sync.Mutex
 	asked bool
 }
 
-// learnReferrers finds out whether the registry lists referrers, once for each
-// repository, and before a manifest that has a subject is pushed there. A registry
-// should say so in its answer to that push, in OCI-Subject; a Quay does not
-// (doc/quay-api.md, "Corrections"), and oras would write an index under a fallback
-// tag, which then shows among the tags of the image.
+// probeReferrers tries the referrers API once for each repository, before the first
+// manifest with a subject is pushed. A registry with that API should send OCI-Subject
+// in its answer to the push. A Quay does not (doc/quay-api.md, "Corrections"), and oras
+// would write an index under a fallback tag, which users see among the tags.
 //
 // A registry without a usable answer counts as one without a list, unless it sends
 // OCI-Subject later. A registry in trouble (429, 5xx) is an error: a fallback tag
 // would stay.
-func (r *Repository) learnReferrers(ctx context.Context, content []byte) error {
+func (r *Repository) probeReferrers(ctx context.Context, content []byte) error {
 	var m struct{ Subject *ocispec.Descriptor }
 	if json.Unmarshal(content, &m) != nil || m.Subject == nil || m.Subject.Digest.Validate() != nil {
 		return nil
 	}
-	r.lists.mu.Lock()
-	defer r.lists.mu.Unlock()
-	if r.lists.asked {
+	r.probe.mu.Lock()
+	defer r.probe.mu.Unlock()
+	if r.probe.asked {
 		return nil
 	}
 	lists, err := r.listsReferrers(ctx, m.Subject.Digest)
 	if err != nil {
 		return err
 	}
-	r.lists.asked = true
+	r.probe.asked = true
 	if lists {
-		_ = r.oras.SetReferrersCapability(true) // unless it knows better by now
+		_ = r.oras.SetReferrersCapability(true) // an error says that oras has learned it from an answer
 	}
 	return nil
 }
 
-// listsReferrers asks for the referrers of a manifest that may not be there yet: a
-// Quay answers 400 MANIFEST_INVALID then (recording registry-referrers), which a
-// registry without such a list does not.
+// listsReferrers requests the referrers of a manifest that may not exist yet. A Quay
+// answers 400 MANIFEST_INVALID then (recording registry-referrers), which a registry
+// without the API does not.
 func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) (bool, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url("referrers", subject.String()), nil)
 	if err != nil {

@@ -2,45 +2,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package registry speaks the registry API (the OCI distribution API, /v2/) for
-// a mirror: manifests by digest, blobs from any offset, what is attached to an
-// image, pushes that can be sent again, and the credentials for all of it.
+// a mirror: manifests by digest, blobs from any offset, the attachments of an image,
+// pushes that are repeated, and credentials.
 //
-// It is the only importer of oras.land/oras-go/v2, whose types do not leave it.
-// From there come referrers, with the upkeep of their fallback tag
-// (registry/remote). What is written here, and why, is in
-// doc/adr/0010-registry-client.md and doc/adr/0021-registries-of-the-field.md.
+// It is the only importer of oras.land/oras-go/v2, whose types it does not export. oras
+// lists referrers and maintains their fallback tag (registry/remote).
+// doc/adr/0010-registry-client.md and doc/adr/0021-registries-of-the-field.md say why
+// the rest is written here.
 //
-// It stores nothing, hashes no blob, and does not pace: [Options].Transport
-// does, and repeats what can be repeated without harm.
+// It stores nothing and verifies no blob. [Options].Transport paces the requests, and
+// repeats GET and HEAD.
 //
 // # The map
 //
-// A [Registry] (this file; ping.go: is it there) is a host, a [Repository]
-// (repository.go) what requests are made of: manifest.go, blob.go, attached.go for
-// pulling; upload.go, mount.go, checkpush.go, referrers.go for pushing; credentialcheck.go for neither.
-// Each request goes down through
+// A [Registry] is a host (this file, ping.go), and a [Repository] one of its
+// repositories (repository.go). Pulling is in manifest.go, blob.go and attached.go,
+// pushing in upload.go, mount.go, checkpush.go and referrers.go. credentialcheck.go
+// checks credentials. Each request passes through
 //
-//   - client.go, which is the way in for our own requests and for oras';
-//   - redirect.go: a redirect is followed by a new request that carries no
-//     credential unless it stays on the registry's scheme, host and port;
-//   - access.go and token.go: which token serves, for which repositories at
-//     once (batch.go, claims.go);
-//   - challenge.go and realm.go: how a 401 can be met, and where a token comes
-//     from; credential.go, authfile.go and helper.go: whose credential buys it;
-//   - denial.go and reason.go: why a request was refused, as far as it is known;
-//   - resend.go: pushes are sent again when their body can be had again;
+//   - client.go: the entry for our own requests and for those of oras;
+//   - redirect.go: a redirected request carries no credential unless it stays on the
+//     registry's scheme, host and port;
+//   - access.go, token.go, batch.go, claims.go: the tokens, and which repositories
+//     share one;
+//   - challenge.go, choose.go, realm.go: how to answer a 401, and where to request a
+//     token; credential.go, authfile.go, helper.go: with which credential;
+//   - denial.go, error.go, reason.go: why a request was refused;
+//   - resend.go: pushes are repeated;
 //   - stall.go: a body that stays silent, or trickles, is given up.
 //
-// # What it upholds
+// # Invariants
 //
-//   - Anonymous first: no credential is looked up, let alone sent, before the
-//     registry has answered 401.
-//   - A request for pulling never asks for the right to push, which on a Quay
-//     would create the repository (doc/quay-api.md section 5).
-//   - No secret is in an error, a log line or a URL of ours; what a server says
-//     is searched for the secrets it was told (internal/redact).
-//   - Every body is bounded, every name and digest is checked before it becomes
-//     a part of a path, and there is no goroutine of its own.
+//   - Anonymous first: no credential is looked up before the registry has answered 401.
+//   - A request to pull never asks for the right to push, which on a Quay would create
+//     the repository (doc/quay-api.md section 5).
+//   - No error, log line or URL has a secret: servers' texts pass through
+//     internal/redact.
+//   - Every body is bounded, every name and digest is checked before it becomes part of
+//     a path, and the package starts no goroutine.
 package registry
 
 import (
@@ -61,17 +60,17 @@ import (
 
 // Options set up a Registry. The zero value asks anonymously over HTTPS.
 type Options struct {
-	// Transport carries all requests; nil is http.DefaultTransport. It keeps
-	// the pace, and repeats GET and HEAD; see [NewTransport] for its base.
+	// Transport sends all requests; nil is http.DefaultTransport. It paces them and
+	// repeats GET and HEAD. [NewTransport] is its base.
 	Transport http.RoundTripper
 
 	PlainHTTP   bool         // http instead of https
-	Credentials Credentials  // asked after a 401, and not before; nil is anonymous
+	Credentials Credentials  // looked up after a 401; nil is anonymous
 	UserAgent   string       // "" is "quayside"
-	Logger      *slog.Logger // told of tokens and of what is sent again; nil is silent
+	Logger      *slog.Logger // logs tokens requested and pushes repeated; nil is silent
 
-	// Redactor learns each credential and token, so that the caller can keep them
-	// out of all that it writes; nil is one of the Registry's own.
+	// Redactor learns each credential and token, so that the caller can redact them in
+	// what it writes; nil is a Redactor of the Registry's own.
 	Redactor *redact.Redactor
 }
 
@@ -83,25 +82,24 @@ type Registry struct {
 	userAgent string
 	creds     Credentials
 	log       *slog.Logger
-	transport http.RoundTripper // sends pushes again
+	transport http.RoundTripper // repeats pushes
 	once      http.RoundTripper // does not
 	tokens    *tokens
 	batches   *batches
 	silent    silentRealms
 	hide      *redact.Redactor
-	noHead    atomic.Bool // HEAD of a manifest was refused, and GET was not
+	noHead    atomic.Bool // HEAD of a manifest was refused, and GET succeeded
 
 	mu           sync.Mutex
 	repositories map[string]*Repository
 }
 
-// New makes a Registry. host is host or host:port; "docker.io" stands for
-// registry-1.docker.io, which serves it. An error is about the host alone:
-// nothing is sent.
+// New returns a Registry. host is host or host:port; "docker.io" is served by
+// registry-1.docker.io. It sends nothing; the error is of the host's form.
 func New(host string, o Options) (*Registry, error) {
 	ref := oras.Reference{Registry: host}
 	if err := ref.ValidateRegistry(); err != nil || strings.ContainsAny(host, "@%") {
-		return nil, fmt.Errorf("registry: %.100q is no host or host:port", host)
+		return nil, fmt.Errorf("registry: %.100q is not a host or host:port", host)
 	}
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
@@ -142,9 +140,8 @@ func New(host string, o Options) (*Registry, error) {
 // Host returns host or host:port, as given.
 func (r *Registry) Host() string { return r.host }
 
-// WillPull says which repositories (namespace/name) are going to be pulled from,
-// so that one token can serve many of them. It can be called again for more.
-// It sends nothing, and names that are none are left out.
+// WillPull announces repositories (namespace/name) that will be pulled from, so that
+// one token serves many of them. It sends nothing, and ignores invalid names.
 func (r *Registry) WillPull(repositories ...string) {
 	for _, name := range repositories {
 		if validRepository(name) {
@@ -153,11 +150,11 @@ func (r *Registry) WillPull(repositories ...string) {
 	}
 }
 
-// Repository returns the repository of a name (namespace/name), always the same
-// one for a name. An error is about the name: nothing is sent.
+// Repository returns the repository of a name (namespace/name), always the same for a
+// name. It sends nothing; the error is of the name's form.
 func (r *Registry) Repository(name string) (*Repository, error) {
 	if !validRepository(name) {
-		return nil, fmt.Errorf("registry: %.100q is no name of a repository", name)
+		return nil, fmt.Errorf("registry: %.100q is not the name of a repository", name)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,7 +166,7 @@ func (r *Registry) Repository(name string) (*Repository, error) {
 	return repository, nil
 }
 
-// credential looks up whose token a repository needs.
+// credential looks up the credential of a repository.
 func (r *Registry) credential(ctx context.Context, repository string) (Credential, error) {
 	c, err := r.creds.Credential(ctx, r.host, repository)
 	if err != nil {

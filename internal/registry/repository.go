@@ -20,10 +20,9 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// What can stand in a path. Names of repositories are as a Quay has them
-// (doc/quay-api.md section 2, "URL form"), which is more than oras' own check
-// lets through: name- and a..b are good names there. No part of one begins with
-// a dot, so a name never leads out of its place.
+// The forms of names in a path. A Quay accepts more names of repositories than oras,
+// such as name- and a..b (doc/quay-api.md section 2, "URL form"). No part of a name
+// begins with a dot, so that a name cannot lead out of its folder.
 var (
 	nameForm = lazily(`^[a-z0-9][._a-z0-9-]*(?:/[a-z0-9][._a-z0-9-]*)*$`)
 	tagForm  = lazily(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
@@ -40,7 +39,7 @@ type Repository struct {
 	registry *Registry
 	name     string
 	oras     *remote.Repository
-	lists    lister
+	probe    referrersProbe
 }
 
 func newRepository(r *Registry, name string) *Repository {
@@ -50,8 +49,7 @@ func newRepository(r *Registry, name string) *Repository {
 		Reference:          oras.Reference{Registry: host[1], Repository: name},
 		PlainHTTP:          host[0] == "http:",
 		ManifestMediaTypes: manifest.Accept(),
-		// Nothing is deleted: an index of referrers that was replaced is the
-		// registry's to clean up, and most refuse to delete.
+		// Replaced indexes of referrers are not deleted: most registries refuse that.
 		SkipReferrersGC:      true,
 		ReferrerListMaxPages: maxReferrerPages,
 		MaxMetadataBytes:     manifest.MaxSize,
@@ -64,12 +62,12 @@ func (r *Repository) Name() string { return r.name }
 // String returns host/namespace/name.
 func (r *Repository) String() string { return r.registry.host + "/" + r.name }
 
-// url makes a URL of the repository. The parts have been checked.
+// url returns a URL of the repository. The parts have to be valid.
 func (r *Repository) url(parts ...string) string {
 	return r.registry.base + "/v2/" + r.name + "/" + strings.Join(parts, "/")
 }
 
-// ask sends a request without a body that needs the right to pull.
+// ask sends a request without a body that needs access to pull.
 func (r *Repository) ask(ctx context.Context, method, url string, header http.Header) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
@@ -78,26 +76,26 @@ func (r *Repository) ask(ctx context.Context, method, url string, header http.He
 	for key, values := range header {
 		req.Header[key] = values
 	}
-	// Contents are to come as they are: they are counted and hashed.
+	// The content is counted and hashed as it is stored.
 	req.Header.Set("Accept-Encoding", "identity")
 	return r.registry.do(req, scope{repository: r.name})
 }
 
-// manifestHeader asks for a manifest in its own form, whatever that is.
+// manifestHeader accepts a manifest of every type.
 func manifestHeader() http.Header {
 	return http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}
 }
 
-// Resolve asks what a tag stands for, without the content: one HEAD, which a
-// Quay counts as a pull (doc/quay-api.md section 5), so it is for callers who
-// do not know the digest. If the registry refuses the HEAD, or its answer lacks
-// the digest, the size or the media type, the content is asked for. The error
-// meets [ErrNotFound] when there is no such tag.
+// Resolve returns the descriptor of the manifest behind a tag, by a HEAD request. A Quay
+// counts that as a pull (doc/quay-api.md section 5): callers who know the digest should
+// not call Resolve. If the registry refuses HEAD, or the answer lacks the digest, the
+// size or the media type, the content is fetched. The error is [ErrNotFound] if there
+// is no such tag.
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
 	const op = "resolve"
 	subject := r.String() + ":" + tag
 	if !tagForm().MatchString(tag) {
-		return ocispec.Descriptor{}, &Error{Op: op, Subject: fmt.Sprintf("%s:%.140q", r, tag), Err: errors.New("no name of a tag")}
+		return ocispec.Descriptor{}, &Error{Op: op, Subject: fmt.Sprintf("%s:%.140q", r, tag), Err: errors.New("not a valid tag")}
 	}
 	answer, err := r.head(ctx, op, subject, tag)
 	if err != nil {
@@ -116,7 +114,7 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 	return d, err
 }
 
-// withQuery adds parameters to a URL that may have some.
+// withQuery returns a URL with further query parameters.
 func withQuery(u *url.URL, pairs ...string) *url.URL {
 	q := u.Query()
 	for i := 0; i < len(pairs); i += 2 {

@@ -20,18 +20,18 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// maxSessions is how many upload sessions are begun for a blob, at most.
+// maxSessions is how many upload sessions are opened for a blob at most.
 const maxSessions = 3
 
-// Upload sends a blob. open is called for each attempt, possibly several times,
-// and gives the content from its beginning; what it gives is closed.
+// Upload sends a blob. open returns the content from its beginning; Upload calls it for
+// each attempt and closes the content.
 //
-// An upload that is refused (429), meets a server in trouble (5xx), or loses
-// its connection is sent again, from open, a few times, with growing waits or
-// the server's own (Retry-After). A session that the registry does not know
-// any more, or that a broken upload has left half full, is replaced by
-// a new one. Any 2xx is a success. An error of open or of what it gives, and content of another
-// length, end it at once. A refused upload ends its session, on the registry's own host.
+// An upload that is refused (429), meets a server in trouble (5xx), or loses its
+// connection is repeated a few times, with growing waits or the server's Retry-After.
+// A session that the registry has lost, or that a broken upload left half full, is
+// replaced by a new one. Any 2xx is a success. An error of open or of reading, and
+// content of another length, end the upload at once. After a refusal the session is
+// canceled if it is on the registry's own host.
 func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
 	const op = "upload blob"
 	if err := manifest.Check(d); err != nil {
@@ -57,7 +57,7 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 		if session < maxSessions && isLost(answer.Response) {
 			wait := delay(answer.Response, session)
 			closeBody(answer.Response)
-			r.registry.log.InfoContext(ctx, "upload session is gone, beginning another", "status", answer.StatusCode, "wait", wait)
+			r.registry.log.InfoContext(ctx, "upload session is lost; opening another", "status", answer.StatusCode, "wait", wait)
 			if err := transport.Sleep(ctx, wait); err != nil {
 				return r.registry.failed(op, subject, err)
 			}
@@ -78,12 +78,11 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 	}
 }
 
-// abandonTime is how long the end of a session that nobody needs may take.
+// abandonTime is how long canceling a session may take after a refusal.
 const abandonTime = 5 * time.Second
 
-// abandon ends the session of an upload that was refused, so that what was sent does
-// not stay with the registry. It does so on the registry's own host only, and what
-// comes of it does not matter.
+// abandon cancels the session of a refused upload, so that the registry does not keep
+// the content. The session has to be on the registry's own host. Errors are ignored.
 func (r *Repository) abandon(ctx context.Context, to *url.URL) {
 	if transport.Origin(to) != r.registry.origin {
 		return
@@ -99,7 +98,7 @@ func (r *Repository) abandon(ctx context.Context, to *url.URL) {
 	}
 }
 
-// session asks for an upload session, with parameters if there are any.
+// session opens an upload session, with query parameters.
 func (r *Repository) session(ctx context.Context, want scope, parameters ...string) (*reply, error) {
 	to, err := url.Parse(r.url("blobs", "uploads", ""))
 	if err != nil {
@@ -115,10 +114,9 @@ func (r *Repository) session(ctx context.Context, want scope, parameters ...stri
 	return r.registry.do(req, want)
 }
 
-// location reads where a session is, from the answer that opened it, which it
-// closes. The address is relative to where the request was answered. It may be on
-// another host, which gets no credential; it may not be where a redirect could
-// not lead.
+// location returns the address of a session from the answer that opened it, and closes
+// the answer. A relative address refers to the URL of the answer. An address on another
+// host is valid, and gets no credential. The rules of redirects hold.
 func (r *Repository) location(op, subject string, opened *reply) (*url.URL, error) {
 	defer closeBody(opened.Response)
 	if !isSuccess(opened.Response) {
@@ -129,16 +127,15 @@ func (r *Repository) location(op, subject string, opened *reply) (*url.URL, erro
 	case err == nil:
 		return to, nil
 	case opened.Header.Get("Location") == "":
-		return nil, r.registry.malformed(op, subject, fmt.Errorf("%d without the address of an upload", opened.StatusCode))
+		return nil, r.registry.malformed(op, subject, fmt.Errorf("%d without the address of an upload session", opened.StatusCode))
 	}
 	return nil, &Error{Op: op, Subject: subject, Err: fmt.Errorf("address of the upload: %w", err), kind: ErrRedirect,
-		Hint: "a proxy before the registry that does not say by which name and scheme it is asked (Host, X-Forwarded-Proto) has it give such addresses"}
+		Hint: "the registry sends such addresses if a proxy before it does not pass on the name and scheme (Host, X-Forwarded-Proto)"}
 }
 
-// isOtherName tells whether an upload was sent on to another host, and that is a
-// registry which wants credentials: another name of this one. A Quay gives the
-// name in its configuration, whatever it is asked by (doc/quay-api.md,
-// "Uploads").
+// isOtherName reports whether an upload went to another host that is a registry which
+// wants credentials: probably another name of this one. A Quay sends addresses with the
+// name of its configuration (doc/quay-api.md, "Uploads").
 func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
 	if transport.Origin(to) == r.registry.origin {
 		return false
@@ -147,16 +144,16 @@ func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
 		answer.StatusCode == http.StatusForbidden && strings.HasPrefix(to.Path, "/v2/")
 }
 
-// otherName makes the error for uploads that go to another name of the registry.
+// otherName returns the error for uploads that lead to another name of the registry.
 func (r *Repository) otherName(op, subject string, to *url.URL, cause error) error {
 	name := r.registry.hide.Line(to.Host)
 	e := &Error{Op: op, Subject: subject, Err: cause, kind: ErrRedirect}
-	e.Message = fmt.Sprintf("uploads are to go to %q, where the credentials for %s are not sent", name, r.registry.host)
-	e.Hint = fmt.Sprintf("if that is another name of this registry, use %s in place of %s", name, r.registry.host)
+	e.Message = fmt.Sprintf("uploads lead to %q, where the credentials for %s are not sent", name, r.registry.host)
+	e.Hint = fmt.Sprintf("if that is another name of this registry, use %s instead of %s", name, r.registry.host)
 	return e
 }
 
-// put sends all of a blob to its session.
+// put sends a whole blob to its session.
 func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor, open func() (io.ReadCloser, error)) (*reply, error) {
 	body := func() (io.ReadCloser, error) {
 		if d.Size == 0 {
@@ -183,24 +180,22 @@ func (r *Repository) put(ctx context.Context, to *url.URL, d ocispec.Descriptor,
 	return r.registry.do(req, scope{repository: r.name, push: true})
 }
 
-// isLost tells whether an upload failed because of its session: it is unknown,
-// or has other bytes in it already.
+// isLost reports whether an upload failed because the session is unknown, or already
+// holds other bytes.
 func isLost(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 }
 
-// sameDigest compares the digest that a registry gives, if any, with the one that
-// was sent or asked for.
+// sameDigest returns an error if an answer names another digest.
 func (r *Repository) sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
 	if said := contradiction(d, resp); said != "" {
-		return r.registry.malformed(op, subject, fmt.Errorf("the registry gives the digest %q for it", said))
+		return r.registry.malformed(op, subject, fmt.Errorf("the registry names the digest %q", said))
 	}
 	return nil
 }
 
-// contradiction returns the digest that an answer names, if the answer cannot be
-// about d then. What is no digest contradicts nothing, and neither does a digest
-// by another algorithm.
+// contradiction returns the digest that an answer names if it is not d, or "". An
+// invalid digest, or one by another algorithm, is no contradiction.
 func contradiction(d digest.Digest, resp *http.Response) digest.Digest {
 	said := namedDigest(resp)
 	if said == "" || said == d || said.Algorithm() != d.Algorithm() {
