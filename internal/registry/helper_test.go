@@ -91,7 +91,7 @@ func TestHelperThatFails(t *testing.T) {
 	if user, err := ask("leaves"); user != "leaves" || err != nil {
 		t.Errorf("leaves: %s, %v", user, err)
 	}
-	for name, want := range map[string]string{"locked": "the keychain is locked", "broken": "JSON", "flood": "failed for quay.io", "not-installed": "not installed"} {
+	for name, want := range map[string]string{"locked": "the keychain is locked", "broken": "not JSON", "flood": "failed for quay.io", "not-installed": "not installed"} {
 		_, err := ask(name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "docker-credential-"+name) ||
 			strings.Contains(err.Error(), "hu5h") || strings.ContainsRune(err.Error(), 0x1b) || len(err.Error()) > 1000 {
