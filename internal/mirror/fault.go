@@ -30,7 +30,7 @@ const (
 func remedyFor(err error) remedy {
 	switch {
 	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect),
-		registry.HostDown(err), errors.Is(err, errHostStalled):
+		registry.IsPermanent(err), errors.Is(err, errHostStalled):
 		return otherSource
 	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
 		return restart
@@ -88,7 +88,7 @@ func isFinal(err error) bool {
 	var network *net.OpError
 	switch {
 	case destination.IsFatal(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
-		registry.HostDown(err), errors.Is(err, errHostStalled):
+		registry.IsPermanent(err), errors.Is(err, errHostStalled):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:
 		return answer.Status != http.StatusNotFound

@@ -78,7 +78,7 @@ func isPush(method string) bool {
 func isTemporary(resp *http.Response, err error) bool {
 	if err != nil {
 		var source *sourceError
-		return !errors.As(err, &source) && !HostDown(err) && !transport.IsOtherProtocol(err)
+		return !errors.As(err, &source) && !IsPermanent(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
@@ -102,11 +102,15 @@ func isDown(resp *http.Response, err error) bool {
 	return false
 }
 
-// HostDown reports whether the transport has given the host up, for all requests
-// together. Repeating the request is useless then.
-func HostDown(err error) bool {
-	var down interface{ HostDown() bool }
-	return errors.As(err, &down) && down.HostDown()
+// IsPermanent reports whether repeating a request is useless: the transport has given
+// the host up for all requests together, a proxy refuses them, or the server's
+// certificate or protocol is wrong.
+func IsPermanent(err error) bool {
+	if down := interface{ HostDown() bool }(nil); errors.As(err, &down) && down.HostDown() {
+		return true
+	}
+	proxy, ok := errors.AsType[*transport.ProxyError](err)
+	return ok && proxy.IsPermanent() || transport.IsOtherProtocol(err)
 }
 
 // delay returns how long to wait before a request is sent again: the server's

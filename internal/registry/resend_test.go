@@ -23,6 +23,7 @@ import (
 
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/internal/registrytest"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // front is a server before a registry that spoils the first so many requests
@@ -239,4 +240,38 @@ func TestStoredUnderAnotherDigest(t *testing.T) {
 	url, _ = front(t, real.URL(), "POST", "/blobs/uploads/", 1, lie)
 	_, err = connect(t, url, "", "").repository(t, "mirror/base").Mount(t.Context(), describe(content, ""), "mirror/other")
 	malformed(t, "mount", err)
+}
+
+// An error that would be the same the next time ends a push at once, and says so to
+// callers who repeat requests themselves.
+func TestPermanentErrors(t *testing.T) {
+	for name, cause := range map[string]error{
+		"a proxy that wants a password": &transport.ProxyError{Proxy: "proxy:3128", Status: http.StatusProxyAuthRequired},
+		"a proxy that forbids the host": &transport.ProxyError{Proxy: "proxy:3128", Status: http.StatusForbidden},
+		"a certificate":                 &tls.CertificateVerificationError{Err: errors.New("unknown authority")},
+		"another protocol":              http.ErrSchemeMismatch,
+		"a proxy that is down":          nil,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			failure, sends := cause, 0
+			if failure == nil {
+				failure = &transport.ProxyError{Proxy: "proxy:3128", Status: http.StatusBadGateway}
+			}
+			r, err := registry.New("registry.example", registry.Options{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				sends++
+				return nil, failure
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at, err := r.Repository("a/b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = at.Upload(t.Context(), describe([]byte("content"), ""), opened([]byte("content"), nil))
+			if permanent := cause != nil; !errors.Is(err, failure) || registry.IsPermanent(err) != permanent || permanent != (sends == 1) {
+				t.Errorf("%s: %d requests, permanent %v, %v", name, sends, registry.IsPermanent(err), err)
+			}
+		})
+	}
 }
