@@ -251,7 +251,7 @@ func TestCredentialThatCannotBeLookedUp(t *testing.T) {
 func TestRealmOfThisMachine(t *testing.T) {
 	for _, realm := range []string{"http://127.0.0.1:1/token", "http://[::1]/token", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/t", "http://localhost/t"} {
 		r, err := registry.New("registry.example", registry.Options{PlainHTTP: true, Credentials: registry.ForHost("registry.example", registry.NewCredential(robot, robotSecret)),
-			Transport: transport(func(req *http.Request) *http.Response {
+			Transport: answering(func(req *http.Request) *http.Response {
 				if req.URL.Host != "registry.example" {
 					t.Errorf("asks %s", req.URL)
 				}
@@ -278,7 +278,7 @@ func TestRealmOfThisMachine(t *testing.T) {
 func TestRealmThatIsLessSafe(t *testing.T) {
 	for _, realm := range []string{"http://registry.example/token", "http://auth.example/token", "https://a:b@registry.example/token"} {
 		r, err := registry.New("registry.example", registry.Options{Credentials: registry.ForHost("registry.example", registry.NewCredential(robot, robotSecret)),
-			Transport: transport(func(req *http.Request) *http.Response {
+			Transport: answering(func(req *http.Request) *http.Response {
 				if req.URL.Scheme != "https" || req.URL.Path == "/token" || req.Header.Get("Authorization") != "" {
 					t.Errorf("%s: asks %s", realm, req.URL)
 				}

@@ -85,7 +85,7 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 	} {
 		for _, status := range statuses {
 			asked := 0
-			r, err := registry.New("registry.example", registry.Options{Transport: transport(func(req *http.Request) *http.Response {
+			r, err := registry.New("registry.example", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
 				asked++
 				if req.URL.Host != "registry.example" || req.URL.Scheme != "https" {
 					t.Errorf("%d: asks %s", status, req.URL)

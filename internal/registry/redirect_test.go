@@ -33,7 +33,7 @@ func TestRedirectsOverTLS(t *testing.T) {
 		"there and back":        {[]string{"https://cdn.example.com/x", "https://quay.io/x"}, true},
 	} {
 		hop := 0
-		sent := transport(func(req *http.Request) *http.Response {
+		sent := answering(func(req *http.Request) *http.Response {
 			registrys := req.URL.Host == "quay.io" && hop == 0
 			authorized := req.Header.Get("Authorization") != ""
 			if req.URL.Scheme != "https" || authorized && !registrys {
@@ -83,9 +83,9 @@ func TestRedirectsOverTLS(t *testing.T) {
 }
 
 // transport is a server without a socket.
-type transport func(req *http.Request) *http.Response
+type answering func(req *http.Request) *http.Response
 
-func (f transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (f answering) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp := f(req)
 	resp.Request = req
 	return resp, nil

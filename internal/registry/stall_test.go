@@ -33,7 +33,7 @@ func TestSilentBodyIsGivenUp(t *testing.T) {
 		"called off": {2 * time.Hour, time.Second, time.Second, "canceled"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			reg, err := registry.New("quay.io", registry.Options{Transport: transport(func(req *http.Request) *http.Response {
+			reg, err := registry.New("quay.io", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
 				return &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(content)),
 					Header: http.Header{"Content-Type": {ocispec.MediaTypeImageManifest}},
 					Body:   &dripping{req.Context(), test.every, strings.NewReader(content)}}
@@ -168,7 +168,7 @@ func TestTricklingBlobIsGivenUp(t *testing.T) {
 		10 * time.Millisecond: false, // 6 kB a minute
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			reg, err := registry.New("quay.io", registry.Options{Transport: transport(func(req *http.Request) *http.Response {
+			reg, err := registry.New("quay.io", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
 				return &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(content)), Body: &dripping{req.Context(), every, strings.NewReader(content)}}
 			})})
 			if err != nil {
