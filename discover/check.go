@@ -13,22 +13,21 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// A checker asks what the listing could not answer about one repository after
-// another. It keeps nothing between them.
+// A checker looks up the tags of one repository after another. It keeps no state.
 type checker struct {
-	catalog Catalog
+	finder  *Finder
 	host    string
 	tags    ref.Tags
-	exact   []string        // the tags, when they are exact names only
+	exact   []string        // the tags, if all are exact names
 	literal []string        // the exact names among the tags
 	named   map[string]bool // the repositories that the pattern names
 	since   time.Time
 	emit    func(Result)
 }
 
-func newChecker(c Catalog, p ref.Pattern, host string, since time.Time, emit func(Result)) checker {
+func newChecker(f *Finder, p ref.Pattern, since time.Time, emit func(Result)) checker {
 	k := checker{
-		catalog: c, host: host, tags: p.Tags, literal: p.Tags.Names(), named: map[string]bool{},
+		finder: f, host: f.Host(), tags: p.Tags, literal: p.Tags.Names(), named: map[string]bool{},
 		since: since, emit: emit,
 	}
 	k.exact, _ = p.Tags.Exact()
@@ -38,16 +37,16 @@ func newChecker(c Catalog, p ref.Pattern, host string, since time.Time, emit fun
 	return k
 }
 
-// check emits all the results of repo. It returns an error only when the run
-// cannot go on: ctx ended, or the error concerns more than repo.
-func (k checker) check(ctx context.Context, repo Repository) error {
-	if repo.Err != nil {
+// check emits all results of repo. It returns an error only if the run cannot go on:
+// the context has ended, or the error concerns more than repo.
+func (k checker) check(ctx context.Context, repo candidate) error {
+	if repo.Invalid != nil {
 		names := k.exact
 		if names == nil {
 			names = []string{k.tags.String()}
 		}
 		for _, name := range names {
-			k.emit(k.unknown(repo, name, repo.Err))
+			k.emit(k.unknown(repo, name, repo.Invalid))
 		}
 		return nil
 	}
@@ -57,26 +56,26 @@ func (k checker) check(ctx context.Context, repo Repository) error {
 	return k.lookUp(ctx, repo, k.exact)
 }
 
-// lookUp asks for each of the tags.
-func (k checker) lookUp(ctx context.Context, repo Repository, names []string) error {
+// lookUp looks up each of the tags.
+func (k checker) lookUp(ctx context.Context, repo candidate, names []string) error {
 	for i, name := range names {
-		tag, found, err := k.catalog.Tag(ctx, repo, name)
+		tag, err := k.finder.tag(ctx, repo, name)
 		if ctx.Err() != nil && err != nil {
 			return ctx.Err()
 		}
 		switch {
-		case err != nil && endsRun(err, repo):
+		case errors.Is(err, quay.ErrNoListing):
 			return err
-		case err != nil && concernsRepository(err):
+		case errors.Is(err, quay.ErrTagNotFound):
+			k.emit(k.absent(repo, name, NoTag, tag.Public))
+		case concernsRepository(err):
 			for _, name := range names[i:] {
 				k.emit(k.unanswered(repo, name, err))
 			}
 			return nil
 		case err != nil:
 			k.emit(k.unknown(repo, name, err))
-		case !found:
-			k.emit(k.absent(repo, name, NoTag, tag.Public))
-		case tag.Started.Before(k.since):
+		case tag.Start.Before(k.since):
 			old := k.result(repo, tag)
 			old.Verdict, old.Reason = Absent, TooOld
 			k.emit(old)
@@ -87,9 +86,9 @@ func (k checker) lookUp(ctx context.Context, repo Repository, names []string) er
 	return nil
 }
 
-// pruned emits what the listing answered about repo: if all is set, whatever the
-// pattern means; otherwise the images that the pattern spells out.
-func (k checker) pruned(repo Repository, reason Reason, all bool) {
+// skipped emits what the listing answered about repo: for all tags of the pattern if
+// all is set, otherwise only for images that the pattern names.
+func (k checker) skipped(repo candidate, reason Reason, all bool) {
 	var tags []string
 	switch {
 	case k.named[repo.Name] && len(k.literal) > 0:
@@ -101,31 +100,31 @@ func (k checker) pruned(repo Repository, reason Reason, all bool) {
 	}
 	for _, tag := range tags {
 		r := k.absent(repo, tag, reason, false)
-		r.Pruned = true
+		r.Skipped = true
 		k.emit(r)
 	}
 }
 
-// list asks for the tags by the longest text that all of them must contain,
-// and matches them here. Tags come newest first, so the first that is too old
-// ends the list: a tag that is named and was not seen by then is asked for.
-func (k checker) list(ctx context.Context, repo Repository) error {
+// list asks for the tags that contain the longest text common to all tags of the
+// pattern. Tags come newest first, so the first that is too old ends the list; a
+// named tag that was not seen by then is looked up.
+func (k checker) list(ctx context.Context, repo candidate) error {
 	matched, public, cut := false, false, false
 	seen := map[string]bool{}
-	filter := TagFilter{Contains: k.tags.Literal()}
-	for tag, err := range k.catalog.Tags(ctx, repo, filter) {
+	query := quay.TagQuery{Contains: k.tags.Literal(), Invalid: true}
+	for tag, err := range k.finder.tags(ctx, repo, query) {
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if endsRun(err, repo) {
+			if errors.Is(err, quay.ErrNoListing) {
 				return err
 			}
 			k.emit(k.unanswered(repo, k.tags.String(), err))
 			return nil
 		}
 		public = tag.Public
-		if tag.Err != nil {
+		if tag.Invalid != nil {
 			name := tag.Name
 			if name == "" { // it may be any tag
 				name, cut = k.tags.String(), true
@@ -133,10 +132,10 @@ func (k checker) list(ctx context.Context, repo Repository) error {
 				continue
 			}
 			matched, seen[name] = true, true
-			k.emit(k.unknown(repo, name, tag.Err))
+			k.emit(k.unknown(repo, name, tag.Invalid))
 			continue
 		}
-		if tag.Started.Before(k.since) {
+		if tag.Start.Before(k.since) {
 			cut = true
 			break
 		}
@@ -156,7 +155,7 @@ func (k checker) list(ctx context.Context, repo Repository) error {
 			return k.lookUp(ctx, repo, unseen)
 		}
 		for _, name := range unseen {
-			matched = true // said by name
+			matched = true
 			k.emit(k.absent(repo, name, NoTag, public))
 		}
 	}
@@ -166,28 +165,28 @@ func (k checker) list(ctx context.Context, repo Repository) error {
 	return nil
 }
 
-// result is a Present of tag.
-func (k checker) result(repo Repository, tag Tag) Result {
+// result returns a Present result.
+func (k checker) result(repo candidate, tag Tag) Result {
 	r := k.about(repo, tag.Name)
 	r.Verdict = Present
 	r.Digest, r.Index, r.Size = tag.Digest, tag.Index, tag.Size
-	r.Started, r.Expires = tag.Started, tag.Expires
+	r.Started, r.Expires = tag.Start, tag.End
 	r.Public = r.Public || tag.Public
 	return r
 }
 
-func (k checker) absent(repo Repository, tag string, reason Reason, public bool) Result {
+func (k checker) absent(repo candidate, tag string, reason Reason, public bool) Result {
 	r := k.about(repo, tag)
 	r.Verdict, r.Reason = Absent, reason
 	r.Public = r.Public || public
 	return r
 }
 
-// unanswered is the result of an error. If the listing lacks the repository, a 404
-// settles it: only an owner gets one (doc/quay-api.md section 3). A repository that
-// was listed may have been renamed or made anew, so it stays Unknown.
-func (k checker) unanswered(repo Repository, tag string, err error) Result {
-	if repo.Unlisted && errors.Is(err, quay.ErrNotFound) {
+// unanswered returns the result of an error. If the repository is unlisted, a 404
+// proves that it does not exist, because only owners get 404 (doc/quay-api.md section
+// 3). A listed repository may have been renamed, so its result is Unknown.
+func (k checker) unanswered(repo candidate, tag string, err error) Result {
+	if repo.unlisted && errors.Is(err, quay.ErrNotFound) {
 		r := k.absent(repo, tag, NoRepository, false)
 		r.Named = true
 		return r
@@ -195,22 +194,22 @@ func (k checker) unanswered(repo Repository, tag string, err error) Result {
 	return k.unknown(repo, tag, err)
 }
 
-func (k checker) unknown(repo Repository, tag string, err error) Result {
+func (k checker) unknown(repo candidate, tag string, err error) Result {
 	r := k.about(repo, tag)
 	r.Verdict, r.Reason, r.Err = Unknown, ReasonOf(err), err
 	return r
 }
 
-func (k checker) about(repo Repository, tag string) Result {
+func (k checker) about(repo candidate, tag string) Result {
 	return Result{
 		Host:       k.host,
 		Namespace:  repo.Namespace,
 		Repository: repo.Name,
 		Tag:        tag,
-		Size:       SizeUnknown,
+		Size:       quay.SizeUnknown,
 		Public:     repo.Public,
 		State:      repo.State,
-		Unlisted:   repo.Unlisted,
+		Unlisted:   repo.unlisted,
 		Named:      k.named[repo.Name] && slices.Contains(k.literal, tag),
 	}
 }

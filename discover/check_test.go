@@ -23,11 +23,11 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func clock() time.Time { return noon.Add(300 * time.Millisecond) }
 
 func TestPrunesCostNoRequest(t *testing.T) {
-	repo := func(name, state string, age time.Duration) discover.Repository {
-		return discover.Repository{Name: name, Public: true, State: state, LastModified: noon.Add(-age)}
+	repo := func(name, state string, age time.Duration) row {
+		return row{name: name, state: state, changed: noon.Add(-age)}
 	}
 	const day = 24 * time.Hour
-	empty := discover.Repository{Name: "nova-empty", Empty: true}
+	empty := row{name: "nova-empty", empty: true}
 	f := &fake{rows: rows(nil,
 		repo("nova-api", "NORMAL", day),
 		repo("nova-frozen", "READ_ONLY", day),
@@ -35,32 +35,31 @@ func TestPrunesCostNoRequest(t *testing.T) {
 		repo("nova-novel", "SOMETHING_NEW", day),
 		repo("nova-edge", "NORMAL", 30*day),
 		repo("nova-old", "NORMAL", 30*day+time.Second),
-		discover.Repository{Name: "nova-undated"},
 		empty,
 		repo("nova-dying", "MARKED_FOR_DELETION", day),
 		repo("nova/deep", "NORMAL", day),
 		repo("glance", "NORMAL", day),
 		repo("glance/nova-x", "NORMAL", day),
 	)}
-	f.tag = func(_ context.Context, _, name string) (discover.Tag, bool, error) {
-		return discover.Tag{Name: name, Started: noon}, true, nil
+	f.lookUp = func(_ context.Context, _, name string) (tag, bool, error) {
+		return tag{started: noon}, true, nil
 	}
-	_, sum, err := discover.Collect(t.Context(), f, pattern(t, "quay://harbour/nova*:1?since=30d"), discover.Options{Now: clock})
+	_, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "quay://harbour/nova*:1?since=30d"), discover.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[discover.Reason]int{
 		discover.NoMatch: 2, discover.Nested: 1, discover.Deleted: 1, discover.NoLiveTag: 1, discover.TooOld: 1,
 	}
-	if diff := cmp.Diff(want, sum.Pruned); diff != "" {
+	if diff := cmp.Diff(want, sum.Skipped); diff != "" {
 		t.Errorf("pruned (-want +got):\n%s", diff)
 	}
 	slices.Sort(f.asked)
-	asked := []string{"tag nova-api:1", "tag nova-copied:1", "tag nova-edge:1", "tag nova-frozen:1", "tag nova-novel:1", "tag nova-undated:1"}
+	asked := []string{"tag nova-api:1", "tag nova-copied:1", "tag nova-edge:1", "tag nova-frozen:1", "tag nova-novel:1"}
 	if diff := cmp.Diff(asked, f.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
-	if sum.Listed != 12 || sum.Candidates != 6 || sum.Checked != 6 || !sum.Complete || len(sum.Hints) != 1 {
+	if sum.Listed != 11 || sum.Candidates != 5 || sum.Checked != 5 || !sum.Complete || len(sum.Hints) != 1 {
 		t.Errorf("summary = %+v", sum)
 	}
 }
@@ -68,17 +67,17 @@ func TestPrunesCostNoRequest(t *testing.T) {
 func TestTagOwnStartDecides(t *testing.T) {
 	repos := named("old-tag", "young-tag")
 	for i := range repos {
-		repos[i].LastModified = noon
+		repos[i].changed = noon
 	}
 	f := &fake{rows: rows(nil, repos...)}
-	f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+	f.lookUp = func(_ context.Context, repo, name string) (tag, bool, error) {
 		started := noon.Add(-24 * time.Hour) // counts: the age is exactly the bound
 		if repo == "old-tag" {
 			started = started.Add(-time.Second)
 		}
-		return discover.Tag{Name: name, Digest: "sha256:00", Started: started}, true, nil
+		return tag{started: started}, true, nil
 	}
-	results, _, err := discover.Collect(t.Context(), f, pattern(t, "quay://harbour/*:1?since=1d"), discover.Options{Now: clock})
+	results, _, err := discover.Collect(t.Context(), f.client(t), pattern(t, "quay://harbour/*:1?since=1d"), discover.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,27 +89,27 @@ func TestTagOwnStartDecides(t *testing.T) {
 
 func TestUnknownHasItsReason(t *testing.T) {
 	answers := map[string]error{
-		"a-401":     &quay.Error{Op: "tag", Status: 401, Err: quay.ErrUnauthenticated},
-		"b-403":     &quay.Error{Op: "tag", Status: 403, Err: quay.ErrForbidden},
-		"c-404":     &quay.Error{Op: "tag", Status: 404, Err: quay.ErrNotFound},
-		"d-429":     &quay.Error{Op: "tag", Status: 429, Err: quay.ErrRateLimited},
-		"e-502":     &quay.Error{Op: "tag", Status: 502, Err: quay.ErrUnavailable},
-		"f-broken":  &quay.Error{Op: "tag", Status: 200, Err: quay.ErrMalformed},
-		"g-silent":  &quay.Error{Op: "tag", Err: quay.ErrUnavailable},
+		"a-401":     quay.ErrUnauthenticated,
+		"b-403":     quay.ErrForbidden,
+		"c-404":     quay.ErrNotFound,
+		"d-429":     quay.ErrRateLimited,
+		"e-502":     quay.ErrUnavailable,
+		"f-broken":  quay.ErrMalformed,
+		"g-silent":  errors.New("connection reset"),
 		"h-timeout": fmt.Errorf("one attempt: %w", context.DeadlineExceeded),
-		"i-other":   errors.New("something else"),
+		"i-other":   errOdd,
 		"j-fine":    nil,
-		"K no name": quay.ErrInvalid, // listed by the server, and no name
+		"K no name": nil, // no repository can have this name
 	}
 	repos := named()
 	for name := range answers {
 		repos = append(repos, named(name)...)
 	}
 	f := &fake{rows: rows(nil, repos...)}
-	f.tag = func(_ context.Context, repo, _ string) (discover.Tag, bool, error) {
-		return discover.Tag{}, false, answers[repo]
+	f.lookUp = func(_ context.Context, repo, _ string) (tag, bool, error) {
+		return tag{}, false, answers[repo]
 	}
-	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{})
+	results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*:1"), discover.Options{})
 	if err != nil || !sum.Finished || sum.Complete || sum.Denied {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
@@ -131,7 +130,7 @@ func TestUnknownHasItsReason(t *testing.T) {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	for _, r := range results {
-		if !errors.Is(r.Err, answers[r.Repository]) {
+		if (r.Err == nil) != (r.Verdict == discover.Absent) {
 			t.Errorf("%s: cause %v", r.Repository, r.Err)
 		}
 	}
@@ -142,10 +141,9 @@ func TestUnknownHasItsReason(t *testing.T) {
 
 // A row of the listing that makes no sense is one unknown image, of which nothing is asked.
 func TestInvalidRowIsUnknown(t *testing.T) {
-	bad := fmt.Errorf("%w: name is empty", quay.ErrMalformed)
-	repos := append(named("a", "odd", "other", ""), discover.Repository{})
+	repos := append(named("a", "odd", "other", ""), row{})
 	for i := range repos[1:] {
-		repos[i+1].Err = bad
+		repos[i+1].odd = true
 	}
 	for text, want := range map[string][]string{
 		"harbour/[ao]d*:1": {"unknown :1 (malformed answer)", "unknown :1 (malformed answer)", "unknown odd:1 (malformed answer)"},
@@ -154,7 +152,7 @@ func TestInvalidRowIsUnknown(t *testing.T) {
 		"harbour/{a,odd}:v*": {"unknown :v* (malformed answer)", "unknown :v* (malformed answer)", "absent a:v* (no such tag)", "unknown odd:v* (malformed answer)"},
 	} {
 		f := &fake{rows: rows(nil, repos...)}
-		results, sum, err := discover.Collect(t.Context(), f, pattern(t, text), discover.Options{})
+		results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, text), discover.Options{})
 		if err != nil || !sum.Finished || sum.Complete || sum.Listed != 5 {
 			t.Errorf("%s: error %v, summary %+v", text, err, sum)
 		}
@@ -172,16 +170,16 @@ func TestInvalidRowIsUnknown(t *testing.T) {
 // What is true of the repository is not asked again for its next tag.
 func TestSeveralNames(t *testing.T) {
 	f := &fake{rows: rows(nil, named("busy", "gone", "well")...)}
-	f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+	f.lookUp = func(_ context.Context, repo, name string) (tag, bool, error) {
 		switch {
 		case repo == "gone":
-			return discover.Tag{}, false, quay.ErrForbidden
+			return tag{}, false, quay.ErrForbidden
 		case repo == "busy" && name == "a":
-			return discover.Tag{}, false, quay.ErrRateLimited
+			return tag{}, false, quay.ErrRateLimited
 		}
-		return discover.Tag{Name: name}, name == "b", nil
+		return tag{}, name == "b", nil
 	}
-	results, _, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:{a,b,c}"), discover.Options{})
+	results, _, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*:{a,b,c}"), discover.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,16 +197,19 @@ func TestSeveralNames(t *testing.T) {
 }
 
 func TestTagGlob(t *testing.T) {
-	f := &fake{
-		rows:    rows(nil, named("broken", "many", "none")...),
-		tagsErr: quay.ErrUnavailable,
-		tags: map[string][]discover.Tag{
-			"many":   {{Name: "2025.2-arm"}, {Name: "2025.1-arm"}, {Name: "2025.1-amd"}, {Name: "latest"}},
-			"none":   {{Name: "x2025.1"}},
-			"broken": {{Name: "2025.1-arm"}, {Name: "!"}},
-		},
+	tags := map[string][]tag{
+		"many":   {{name: "2025.2-arm"}, {name: "2025.1-arm"}, {name: "2025.1-amd"}, {name: "latest"}},
+		"none":   {{name: "x2025.1"}},
+		"broken": {{name: "2025.1-arm"}},
 	}
-	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:2025.1*"), discover.Options{Jobs: 1})
+	f := &fake{rows: rows(nil, named("broken", "many", "none")...)}
+	f.list = func(_ context.Context, repo string, page int) ([]tag, bool, error) {
+		if page == 2 {
+			return nil, false, quay.ErrUnavailable
+		}
+		return tags[repo], repo == "broken", nil
+	}
+	results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*:2025.1*"), discover.Options{Jobs: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,39 +231,40 @@ func TestTagGlob(t *testing.T) {
 
 // Tags come newest first, so the first that is too old is the last one read.
 func TestTagGlobStopsAtSince(t *testing.T) {
-	f := &fake{rows: rows(nil, named("a")...), tags: map[string][]discover.Tag{"a": {
-		{Name: "v2", Started: noon},
-		{Name: "v1", Started: noon.Add(-48 * time.Hour)},
-		{Name: "v0", Started: noon.Add(-72 * time.Hour)},
-	}}}
-	results, _, err := discover.Collect(t.Context(), f, pattern(t, "quay://harbour/*:v*?since=1d"), discover.Options{Now: clock})
+	f := &fake{rows: rows(nil, named("a")...)}
+	pages := 0
+	f.list = func(_ context.Context, _ string, page int) ([]tag, bool, error) {
+		pages = page
+		return []tag{{name: fmt.Sprint("v", 9-page), started: noon.Add(-48 * time.Hour * time.Duration(page-1))}}, page < 3, nil
+	}
+	results, _, err := discover.Collect(t.Context(), f.client(t), pattern(t, "quay://harbour/*:v*?since=1d"), discover.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"present a:v2"}, short(results)); diff != "" || f.yields.Load() != 2 {
-		t.Errorf("%d tags read; results (-want +got):\n%s", f.yields.Load(), diff)
+	if diff := cmp.Diff([]string{"present a:v8"}, short(results)); diff != "" || pages != 2 {
+		t.Errorf("%d pages read; results (-want +got):\n%s", pages, diff)
 	}
 }
 
 func TestEverythingRefusedIsSaid(t *testing.T) {
-	private := discover.Repository{Name: "a"}
+	private := row{name: "a", private: true}
 	for _, c := range []struct {
-		repos  []discover.Repository
+		repos  []row
 		denied bool
 	}{
 		{named("a", "b"), true},
-		{[]discover.Repository{private}, true},
+		{[]row{private}, true},
 		{named("a"), false}, // gone: a public repository can be read by anyone
 		{append(named("fine"), private), false},
 	} {
 		f := &fake{rows: rows(nil, c.repos...)}
-		f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+		f.lookUp = func(_ context.Context, repo, name string) (tag, bool, error) {
 			if repo == "fine" {
-				return discover.Tag{Name: name}, true, nil
+				return tag{}, true, nil
 			}
-			return discover.Tag{}, false, quay.ErrUnauthenticated
+			return tag{}, false, quay.ErrUnauthenticated
 		}
-		_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1"), discover.Options{})
+		_, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*:1"), discover.Options{})
 		if err != nil || sum.Denied != c.denied || sum.Denied != (len(sum.Hints) > 0) {
 			t.Errorf("%d repositories: error %v, summary %+v", len(c.repos), err, sum)
 		}

@@ -1,42 +1,52 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package discover answers which repositories of a namespace carry a tag.
+// Package discover finds the images of a namespace that carry a tag.
 //
-// A run takes a ref.Pattern and a Catalog, lists the namespace, leaves out
-// what the listing already answers, asks one question about each repository
-// that is left, and streams a Result for each answer:
+//	client, err := quay.New()
+//	pattern, err := ref.ParsePattern("quay.io/openstack.kolla/nova-*:2025.1")
+//	results, summary, err := discover.Collect(ctx, client, pattern, discover.Options{})
+//	if err != nil {
+//		return err // such as a misspelt organization or an unknown token
+//	}
+//	if !summary.Complete {
+//		... // some result is Unknown, or a named image does not exist
+//	}
 //
-//	list  ->  prune  ->  check  ->  Result
+// A run lists the namespace of a [ref.Pattern], leaves out the repositories that the
+// listing already answers, looks up the tags of the others, and yields a [Result] for
+// each answer. Listing and lookups overlap, and lookups run concurrently. Memory does
+// not grow with the namespace.
 //
-// Listing and checking overlap, checks run side by side within a bound, and
-// nothing is kept of a repository once its results are out, so memory does not
-// grow with the namespace.
+// # Overview
 //
-// The map of the package:
+//   - [Resolve] makes a [Run], which streams results; [Collect] returns all of them
+//     sorted: resolve.go. The goroutines of a run: run.go.
+//   - [Finder] sends the requests, and the token only where it is needed: finder.go,
+//     policy.go.
+//   - [Result], [Verdict], [Reason]: result.go. [Summary]: summary.go.
+//   - What needs no request: prune.go. The lookups in one repository: check.go. Why
+//     nothing was found: explain.go.
 //
-//   - catalog.go: Catalog, what a registry must answer, and its small types.
-//   - quay.go, policy.go: QuayCatalog, a Catalog over a *quay.Client. It sends
-//     the token only where it is needed.
-//   - resolve.go: Resolve, Run and Collect. run.go: the goroutines of a run.
-//   - prune.go: what costs no request. check.go: one repository's questions.
-//   - result.go: Result, Verdict, Reason. summary.go: what a run says at its
-//     end. explain.go: why there was nothing to see.
+// Package ref parses patterns, and package quay is the client. This package knows no
+// command line, disk or output format. doc/discovery.md explains it to users.
 //
-// Its neighbours: ref parses patterns, quay speaks to the server. This package
-// knows no command line, no disk and no output format.
+// # Guarantees
 //
-// It keeps these promises:
+//   - Trouble with a repository is its own Unknown result with a [Reason]. A run ends
+//     early only if the context ends, the pattern is invalid, the server has no
+//     listing, or the listing breaks off.
+//   - Summary.Complete is true only if every listed repository was checked or left
+//     out for a counted reason, no result is Unknown, and every image that the pattern
+//     names exists.
+//   - A repository or tag that the pattern names always has a result. If the listing
+//     lacks a named repository, the run asks for it by name.
+//   - All goroutines have ended when the loop over Run.Results ends.
 //
-//   - A repository's trouble is its own Result, Unknown with a Reason. Only
-//     what concerns the whole run ends it: the context, an invalid pattern, a
-//     server without a listing, a listing that broke off.
-//   - Summary.Complete is true only when everything listed was checked or left
-//     out for a counted reason, nothing is Unknown, and every image that the
-//     pattern spells out is there.
-//   - A repository or tag that the pattern names is never silent: what the listing
-//     lacks is asked for by name.
-//   - Every goroutine has ended when Run.Results returns, however it returns.
+// # Compatibility
 //
-// The page doc/discovery.md tells the same story for users.
+// The package follows semantic versioning together with its module. A minor version
+// may add functions, methods, fields of structs and reasons. It changes the meaning of
+// nothing that is there, and no code of a [Verdict], [Reason], [Answer] or
+// [NamespaceStatus]. Texts, such as hints and errors, may change.
 package discover

@@ -18,9 +18,9 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// exampleCatalog is a catalog of a small embedded Quay. For quay.io it would
-// be discover.Quay of what quay.New() returns.
-func exampleCatalog() (catalog *discover.QuayCatalog, done func()) {
+// exampleClient returns a client of a small embedded Quay. For quay.io it would be
+// the client that quay.New() returns.
+func exampleClient() (client *quay.Client, done func()) {
 	tag := func(name string) []quaytest.Tag {
 		return []quaytest.Tag{{Name: name, Digest: digest.NewDigestFromEncoded(digest.SHA256, fmt.Sprintf("%064x", len(name))), Start: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)}}
 	}
@@ -37,33 +37,33 @@ func exampleCatalog() (catalog *discover.QuayCatalog, done func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := quay.New(quay.WithServer(server.URL()))
+	client, err = quay.New(quay.WithServer(server.URL()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	return discover.Quay(client), func() { client.Close(); server.Close() }
+	return client, func() { client.Close(); server.Close() }
 }
 
-// Results come as they are known.
+// Results come in the order in which they are known.
 func ExampleResolve() {
-	catalog, done := exampleCatalog()
+	client, done := exampleClient()
 	defer done()
 
 	pattern, err := ref.ParsePattern("quay://kolla/nova-*:2025.1")
 	if err != nil {
 		log.Fatal(err)
 	}
-	run := discover.Resolve(context.Background(), catalog, pattern, discover.Options{})
+	run := discover.Resolve(context.Background(), client, pattern, discover.Options{})
 	for result := range run.Results() {
 		switch result.Verdict {
 		case discover.Present:
 			fmt.Println(result.Repository, result.Digest[:13])
 		case discover.Unknown:
-			fmt.Println(result.Repository, "unknown:", result.Reason, result.Err)
+			fmt.Println(result.Repository, "unknown:", result.Reason.Text(), result.Err)
 		}
 	}
 	if err := run.Err(); err != nil {
-		log.Fatal(err) // what was printed is not all
+		log.Fatal(err) // the results above are not complete
 	}
 	// Unordered output:
 	// nova-api sha256:000000
@@ -72,22 +72,22 @@ func ExampleResolve() {
 
 // Collect waits for all results and sorts them.
 func ExampleCollect() {
-	catalog, done := exampleCatalog()
+	client, done := exampleClient()
 	defer done()
 
 	pattern, err := ref.ParsePattern("kolla/nova-*:2025.1")
 	if err != nil {
 		log.Fatal(err)
 	}
-	results, summary, err := discover.Collect(context.Background(), catalog, pattern, discover.Options{})
+	results, summary, err := discover.Collect(context.Background(), client, pattern, discover.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, r := range results {
 		fmt.Println(r.Verdict, r.Repository)
 	}
-	fmt.Println(summary.Listed, "listed,", summary.Pruned[discover.NoLiveTag], "without a tag,",
-		summary.Checked, "checked with", summary.Requests, "requests; complete:", summary.Complete)
+	fmt.Println(summary.Listed, "listed,", summary.Skipped[discover.NoLiveTag], "without a tag,",
+		summary.Checked, "checked with", summary.Stats.Requests, "requests; complete:", summary.Complete)
 	// Output:
 	// present nova-api
 	// present nova-compute
@@ -98,14 +98,14 @@ func ExampleCollect() {
 // An organization that does not exist lists as an empty one. The error tells them
 // apart, and the summary says so as well.
 func ExampleSummary() {
-	catalog, done := exampleCatalog()
+	client, done := exampleClient()
 	defer done()
 
 	pattern, err := ref.ParsePattern("kola/*:2025.1")
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, summary, err := discover.Collect(context.Background(), catalog, pattern, discover.Options{})
+	_, summary, err := discover.Collect(context.Background(), client, pattern, discover.Options{})
 	fmt.Println(errors.Is(err, discover.ErrNoNamespace))
 	fmt.Println(summary.Namespace)
 	for _, hint := range summary.Hints {
@@ -115,4 +115,33 @@ func ExampleSummary() {
 	// true
 	// not found
 	// no organization or user is named "kola"; names are case-sensitive
+}
+
+// A Finder remembers what it learned about the server for the next pattern.
+func ExampleFinder() {
+	client, done := exampleClient()
+	defer done()
+
+	finder := discover.NewFinder(client)
+	for _, text := range []string{"kolla/glance-*:2025.1", "kolla/nova-*:2024.2"} {
+		pattern, err := ref.ParsePattern(text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		run := finder.Resolve(context.Background(), pattern, discover.Options{})
+		for result := range run.Results() {
+			if result.Verdict == discover.Present {
+				fmt.Println(result.Repository, result.Tag)
+			}
+		}
+		if err := run.Err(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	tag, err := finder.Tag(context.Background(), quay.RepoName{Namespace: "kolla", Name: "nova-api"}, "2025.1")
+	fmt.Println(tag.Name, tag.Public, err)
+	// Output:
+	// glance-api 2025.1
+	// nova-spicehtml5proxy 2024.2
+	// 2025.1 true <nil>
 }

@@ -8,74 +8,65 @@ import (
 	"fmt"
 )
 
-// recognise tells what the listing showed about the namespace and the caller.
-func (c *crew) recognise() {
-	s := &c.sum
-	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == c.asked && c.asked > c.unseen
-	s.Denied = refused && (s.Checked-s.Unlisted > 1 || c.denied > 0)
+// classifyCaller sets what the listing shows about the namespace and the caller.
+func (r *run) classifyCaller() {
+	s := &r.sum
+	refused := s.Unknown > 0 && s.Unknowns[GoneOrPrivate] == r.asked && r.asked > r.askedUnlisted
+	s.Denied = refused && (s.Checked-s.Unlisted > 1 || r.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound
-		c.caller(c.known && !c.unknown)
+		r.setCallerKnown(r.known && !r.unknown)
 	} else if s.Present+s.Absent > 0 {
-		s.Namespace = NamespaceFound // asked for directly
+		s.Namespace = NamespaceFound // looked up by name
 	}
 }
 
-// caller notes whether the server knows the caller.
-func (c *crew) caller(known bool) {
+func (r *run) setCallerKnown(known bool) {
 	if known {
-		c.sum.CallerKnown = Yes
+		r.sum.CallerKnown = Yes
 		return
 	}
-	c.sum.CallerKnown = No
-	c.sum.TokenIgnored = c.hasToken()
+	r.sum.CallerKnown = No
+	r.sum.TokenIgnored = r.finder.client.HasToken()
 }
 
-func (c *crew) hasToken() bool {
-	a, ok := c.catalog.(Account)
-	return ok && a.HasToken()
-}
-
-// explain asks why there was nothing to see: an empty listing, or a repository
-// asked for directly that is gone or private. In all other cases it sends
-// nothing.
-func (c *crew) explain(ctx context.Context) error {
-	s := &c.sum
-	if s.Listed > 0 || s.Direct && s.Unknowns[GoneOrPrivate] == 0 && c.nowhere == 0 {
+// explain asks the server why there is nothing to see: an empty listing, or a
+// repository looked up by name that is gone or private. Otherwise it sends nothing.
+func (r *run) explain(ctx context.Context) error {
+	s := &r.sum
+	if s.Listed > 0 || s.ByName && s.Unknowns[GoneOrPrivate] == 0 && r.nonexistent == 0 {
 		return nil
 	}
 	exists := false
-	if !c.nobody {
+	if !r.noNamespace {
 		var err error
-		if exists, err = c.catalog.Namespace(ctx, c.pattern.Namespace); err != nil {
+		if exists, err = r.finder.HasNamespace(ctx, r.pattern.Namespace); err != nil {
 			return err
 		}
 	}
-	account, _ := c.catalog.(Account)
-	if c.hasToken() {
-		known, err := account.TokenKnown(ctx)
+	if r.finder.client.HasToken() {
+		known, err := r.finder.KnowsToken(ctx)
 		if err != nil {
 			return err
 		}
-		c.caller(known)
+		r.setCallerKnown(known)
 	}
 	switch {
 	case !exists:
 		s.Namespace = NamespaceNotFound
-	case s.Direct:
+	case s.ByName:
 		s.Namespace = NamespaceFound
 	default:
 		s.Namespace = NamespaceNothingVisible
 		if s.CallerKnown != Yes {
 			return nil
 		}
-		all, err := account.SeesAll(ctx, c.pattern.Namespace)
-		if all {
+		owner, err := r.finder.ownsEmpty(ctx, r.pattern.Namespace)
+		if owner {
 			s.Namespace = NamespaceEmpty
 		}
-		if err != nil {
-			// It would only have said more of the same.
-			c.options.Logger.InfoContext(ctx, "owner not known", "namespace", c.pattern.Namespace, "error", err)
+		if err != nil { // without this answer the run is as good
+			r.options.Logger.InfoContext(ctx, "owner not known", "namespace", r.pattern.Namespace, "error", err)
 		}
 		return ctx.Err()
 	}
@@ -84,45 +75,47 @@ func (c *crew) explain(ctx context.Context) error {
 
 // HintTokenIgnored is the hint that goes with Summary.TokenIgnored.
 const HintTokenIgnored = "the server does not know the token: it is wrong, expired or revoked, or a robot account's, " +
-	"which this API does not take; private repositories are not seen"
+	"which this API does not accept; private repositories are missing"
 
-// hints says what may surprise in the answer.
-func (c *crew) hints() (hints []string) {
-	s := &c.sum
+// hints returns what may surprise about the answer.
+func (r *run) hints() (hints []string) {
+	s := &r.sum
 	hint := func(format string, args ...any) { hints = append(hints, fmt.Sprintf(format, args...)) }
-	token := c.hasToken()
+	token := r.finder.client.HasToken()
 	switch s.Namespace {
 	case NamespaceNotFound:
-		hint("no organization or user is named %q; names are case-sensitive", c.pattern.Namespace)
+		hint("no organization or user is named %q; names are case-sensitive", r.pattern.Namespace)
 	case NamespaceEmpty:
-		hint("%s has no repositories", c.pattern.Namespace)
+		hint("%s has no repositories", r.pattern.Namespace)
 	case NamespaceNothingVisible:
 		if token {
-			hint("%s exists, and shows this caller no repositories", c.pattern.Namespace)
+			hint("%s exists, and shows this caller no repositories", r.pattern.Namespace)
 		} else {
-			hint("%s exists, and shows no public repositories; with a token its private ones may show", c.pattern.Namespace)
+			hint("%s exists, and shows no public repositories; ask with a token to see its private ones", r.pattern.Namespace)
 		}
 	}
 	if s.TokenIgnored {
 		hint(HintTokenIgnored)
 	}
-	if s.Direct && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
-		hint("%s/%s does not exist or is private; with a token it may show", c.pattern.Namespace, c.direct)
-	}
-	if !s.Direct && s.Unlisted > 0 && s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
-		hint("a repository that is named and not listed does not exist or is private; with a token it may show")
+	if s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
+		switch {
+		case s.ByName:
+			hint("%s/%s does not exist or is private; ask with a token to see private repositories", r.pattern.Namespace, r.byName)
+		case s.Unlisted > 0:
+			hint("a named repository that is not listed does not exist or is private; ask with a token to see private repositories")
+		}
 	}
 	switch {
 	case s.Denied && !token:
 		hint("every repository was refused; the server may want a token")
-	case c.private == 0 || !token:
-	case c.denied == c.private:
+	case r.private == 0 || !token:
+	case r.denied == r.private:
 		hint("every private repository was refused; the token may lack the scope repo:read")
-	case c.failed == c.private:
+	case r.failed == r.private:
 		hint("every private repository met a server error; the token may be broken: make a new one with the scope repo:read")
 	}
-	if n := s.Pruned[Nested]; n > 0 {
-		hint("nested repositories are left out (%d): to match across slashes write ** for *", n)
+	if n := s.Skipped[Nested]; n > 0 {
+		hint("nested repositories are left out (%d): write ** for * to match across slashes", n)
 	}
 	return hints
 }

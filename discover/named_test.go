@@ -6,7 +6,6 @@ package discover_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -23,13 +22,13 @@ import (
 func TestWhatThePatternNames(t *testing.T) {
 	repos := named("a", "b", "bare", "aged", "other")
 	for i := range repos {
-		repos[i].LastModified = noon
+		repos[i].changed = noon
 	}
-	repos[2].Empty = true
-	repos[3].LastModified = noon.AddDate(-5, 0, 0)
-	carried := map[string][]discover.Tag{}
+	repos[2].empty = true
+	repos[3].changed = noon.AddDate(-5, 0, 0)
+	carried := map[string][]tag{}
 	for _, r := range repos {
-		carried[r.Name] = []discover.Tag{{Name: "1", Started: noon}, {Name: "0", Started: noon.AddDate(-1, 0, 0)}}
+		carried[r.name] = []tag{{name: "1", started: noon}, {name: "0", started: noon.AddDate(-1, 0, 0)}}
 	}
 	for _, c := range []struct {
 		pattern           string
@@ -69,25 +68,29 @@ func TestWhatThePatternNames(t *testing.T) {
 			"absent a:0 (older than since)", "present a:1", "absent a:2 (no such tag)",
 			"absent b:0 (older than since)", "present b:1", "absent b:2 (no such tag)"}, 2, 0},
 	} {
-		f := &fake{rows: rows(nil, repos...), tags: carried}
-		f.list = nil
-		f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
+		f := &fake{rows: rows(nil, repos...)}
+		f.list = func(_ context.Context, repo string, _ int) ([]tag, bool, error) {
+			if repo == "gone" {
+				return nil, false, quay.ErrNotFound
+			}
+			return carried[repo], false, nil
+		}
+		f.lookUp = func(_ context.Context, repo, name string) (tag, bool, error) {
 			switch repo {
 			case "gone":
-				return discover.Tag{}, false, &quay.Error{Op: "tag", Status: 404, Err: quay.ErrNotFound}
+				return tag{}, false, quay.ErrNotFound
 			case "hidden":
-				return discover.Tag{}, false, &quay.Error{Op: "tag", Status: 401, Err: quay.ErrUnauthenticated}
+				return tag{}, false, quay.ErrUnauthenticated
 			case "late":
-				return discover.Tag{Name: name, Started: noon}, true, nil
+				return tag{started: noon}, true, nil
 			}
-			i := slices.IndexFunc(carried[repo], func(t discover.Tag) bool { return t.Name == name })
+			i := slices.IndexFunc(carried[repo], func(t tag) bool { return t.name == name })
 			if i < 0 {
-				return discover.Tag{}, false, nil
+				return tag{}, false, nil
 			}
 			return carried[repo][i], true, nil
 		}
-		f.gone = "gone"
-		results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/"+c.pattern), discover.Options{Now: clock})
+		results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/"+c.pattern), discover.Options{Now: clock})
 		if err != nil {
 			t.Errorf("%s: %v", c.pattern, err)
 		}
@@ -97,7 +100,7 @@ func TestWhatThePatternNames(t *testing.T) {
 		if sum.Missing != c.missing || sum.Unlisted != c.unlisted || sum.Complete != (c.missing+sum.Unknown == 0) || !sum.Finished || sum.Denied {
 			t.Errorf("%s: want %d missing, %d unlisted: %+v", c.pattern, c.missing, c.unlisted, sum)
 		}
-		if pruned := sum.Pruned[discover.NoMatch] + sum.Pruned[discover.NoLiveTag] + sum.Pruned[discover.TooOld]; sum.Listed+sum.Unlisted != pruned+sum.Candidates {
+		if pruned := sum.Skipped[discover.NoMatch] + sum.Skipped[discover.NoLiveTag] + sum.Skipped[discover.TooOld]; sum.Listed+sum.Unlisted != pruned+sum.Candidates {
 			t.Errorf("%s: the counts do not add up: %+v", c.pattern, sum)
 		}
 		for _, r := range results {
@@ -111,7 +114,7 @@ func TestWhatThePatternNames(t *testing.T) {
 // A misspelt organization is asked about once, however many repositories are named.
 func TestNamesInAMisspeltOrganization(t *testing.T) {
 	f := &fake{rows: rows(nil), missing: true}
-	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "habour/{a,b,c}:1"), discover.Options{})
+	results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "habour/{a,b,c}:1"), discover.Options{})
 	if !errors.Is(err, discover.ErrNoNamespace) || len(results) > 0 || sum.Complete || !slices.Equal(f.asked, []string{"namespace habour"}) {
 		t.Errorf("error %v, results %v, asked %v", err, results, f.asked)
 	}
@@ -119,12 +122,11 @@ func TestNamesInAMisspeltOrganization(t *testing.T) {
 
 // A tag of a list that makes no sense is one unknown, and hides no other.
 func TestOddTagsAreUnknown(t *testing.T) {
-	odd := fmt.Errorf("%w: no digest", quay.ErrMalformed)
-	f := &fake{rows: rows(nil, named("a", "b")...), tags: map[string][]discover.Tag{
-		"a": {{Name: "1.0", Started: noon}, {Name: "1.1", Err: odd}, {Name: "2", Err: odd}, {Name: "1.2", Started: noon}},
-		"b": {{Name: "1.1", Err: odd}},
-	}}
-	results, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*:1.*?since=30d"), discover.Options{Now: clock})
+	f := &fake{rows: rows(nil, named("a", "b")...), list: carrying(map[string][]tag{
+		"a": {{name: "1.0", started: noon}, {name: "1.1", odd: true}, {name: "2", odd: true}, {name: "1.2", started: noon}},
+		"b": {{name: "1.1", odd: true}},
+	})}
+	results, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*:1.*?since=30d"), discover.Options{Now: clock})
 	want := []string{"present a:1.0", "unknown a:1.1 (malformed answer)", "present a:1.2", "unknown b:1.1 (malformed answer)"}
 	if diff := cmp.Diff(want, short(results)); diff != "" || err != nil || sum.Complete {
 		t.Errorf("error %v, results (-want +got):\n%s", err, diff)
@@ -135,13 +137,7 @@ func TestOddTagsAreUnknown(t *testing.T) {
 func TestOddNamesAreUnknown(t *testing.T) {
 	odd := []string{"a b", "a\x1b[31m", "a\nb", "naïve", "Upper", strings.Repeat("x", 256)}
 	f := &fake{rows: rows(nil, named(append(odd, "well")...)...)}
-	f.tag = func(_ context.Context, repo, name string) (discover.Tag, bool, error) {
-		if repo != "well" {
-			return discover.Tag{}, false, &quay.Error{Op: "tag", Err: quay.ErrInvalid}
-		}
-		return discover.Tag{Name: name}, true, nil
-	}
-	_, sum, err := discover.Collect(t.Context(), f, pattern(t, "harbour/*,!z*:1"), discover.Options{})
+	_, sum, err := discover.Collect(t.Context(), f.client(t), pattern(t, "harbour/*,!z*:1"), discover.Options{})
 	if err != nil || sum.Unknowns[discover.Malformed] != len(odd) || sum.Present != 1 || sum.Complete {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}

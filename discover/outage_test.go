@@ -126,7 +126,7 @@ func TestOutagesLeaveNothingUnknown(t *testing.T) {
 						want -= 150
 					}
 					begin := time.Now()
-					_, sum, err := discover.Collect(t.Context(), discover.Quay(client), pattern(t, "fleet/*:2025.1"), discover.Options{})
+					_, sum, err := discover.Collect(t.Context(), client, pattern(t, "fleet/*:2025.1"), discover.Options{})
 					if took := time.Since(begin); err != nil || sum.Unknown > 0 || sum.Present != want || !sum.Complete || took < c.lasts || took > c.lasts+late {
 						t.Errorf("after %v: %v, %d present, %d unknown of %d: %v", took, err, sum.Present, sum.Unknown, want, sum.Unknowns)
 					}

@@ -12,41 +12,40 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// maxFruitless bounds the requests with the token spent in a row on public
-// repositories that refuse an anonymous caller and turn out to be unreadable
-// with the token too. It counts only on a server that is known to admit
-// anonymous callers: there such a repository is gone, and the token is no help.
+// maxFruitless limits how many requests in a row are repeated with the token and
+// refused again. It applies only if the server is known to admit anonymous callers:
+// then a public repository that answers 401 is gone, and the token does not help.
 const maxFruitless = 16
 
 // A policy decides which requests about public repositories carry the token.
 //
-// What a 401 to an anonymous request means is learned from the next answer
-// (doc/quay-api.md section 3):
+// After a 401 to an anonymous request, the answer to the same request with the token
+// shows the reason (doc/quay-api.md section 3):
 //
-//   - The server says "Anonymous access is not allowed", and the token can
-//     read the repository: FEATURE_ANONYMOUS_ACCESS is off. From then on
-//     everything carries the token.
-//   - The server says anything else, and the token can read the repository:
-//     it has just become private, or a server in front of Quay was in the
-//     way. When this happens to two repositories and no anonymous request was
-//     ever admitted, the server wants a token after all.
-//   - The token cannot read it either: it is gone. Nothing is learned.
+//   - The message was "Anonymous access is not allowed", and the token can read the
+//     repository: FEATURE_ANONYMOUS_ACCESS is off. All later requests carry the
+//     token.
+//   - The message was another, and the token can read the repository: it has just
+//     become private, or a proxy refused the request. If this happens to two
+//     repositories before any anonymous request is admitted, the server wants the
+//     token with every request.
+//   - The token cannot read the repository either: it is gone.
 //
-// The first request goes alone. Otherwise every job at work would ask without
-// the token before the first could learn that the server wants it.
+// The first request is sent alone. Otherwise all goroutines would send a request
+// without the token before the first answer shows that the server wants it.
 type policy struct {
-	open     func()        // lets everyone through; may be called again
+	open     func()        // lets all requests through; may be called again
 	opened   chan struct{} // closed by open
 	mu       sync.Mutex
-	led      bool // someone is, or was, the first
-	admitted bool // an anonymous request about a repository was answered
-	refused  int  // repositories only the token could read, until admitted
-	wanted   bool // the server wants the token with everything
+	led      bool // the first request was sent
+	admitted bool // the server answered an anonymous request about a repository
+	refused  int  // repositories that only the token could read, until admitted
+	wanted   bool // the server wants the token with every request
 	spent    int  // fruitless requests with the token, in a row
 
-	// lately is the last unlisted repository that only the token could
-	// read, so that a second tag of it is not asked for twice.
-	lately string
+	// private is the last unlisted repository that only the token could read, so
+	// that the next request about it carries the token at once.
+	private string
 }
 
 func newPolicy() *policy {
@@ -54,29 +53,28 @@ func newPolicy() *policy {
 	return &policy{opened: opened, open: sync.OnceFunc(func() { close(opened) })}
 }
 
-// ask calls f with the client that fits repo, and once more with the token
-// when an anonymous request was answered 401. It tells whether the answer was
-// given to an anonymous caller. f must call answered when it has the first
-// part of an answer and goes on to hand it out; a return without an error, or
-// with quay.ErrTagNotFound, counts as an answer too.
-func (q *QuayCatalog) ask(ctx context.Context, repo Repository, f func(c *quay.Client, answered func()) error) (anonymous bool, err error) {
-	if !q.client.HasToken() {
-		return true, f(q.anonymous, func() {})
+// ask calls send with the client to use for repo, and again with the token after a 401
+// to an anonymous request. It reports whether an anonymous caller got the answer.
+// send calls answered when it has the first part of an answer and goes on to yield
+// it. A return without an error, or with quay.ErrTagNotFound, is also an answer.
+func (f *Finder) ask(ctx context.Context, repo candidate, send func(c *quay.Client, answered func()) error) (anonymous bool, err error) {
+	if !f.client.HasToken() {
+		return true, send(f.anonymous, func() {})
 	}
-	if !repo.Public && !repo.Unlisted {
-		return false, f(q.client, func() {})
+	if !repo.Public && !repo.unlisted {
+		return false, send(f.client, func() {})
 	}
-	p := q.policy
+	p := f.policy
 	if p.lead() {
 		defer p.open()
 	} else if err := p.wait(ctx); err != nil {
 		return false, err
 	}
 	if p.needsToken(repo) {
-		return false, f(q.client, func() {})
+		return false, send(f.client, func() {})
 	}
 
-	refusal := f(q.anonymous, p.admit)
+	refusal := send(f.anonymous, p.admit)
 	if refusal == nil || errors.Is(refusal, quay.ErrTagNotFound) {
 		p.admit()
 		return true, refusal
@@ -86,14 +84,14 @@ func (q *QuayCatalog) ask(ctx context.Context, repo Repository, f func(c *quay.C
 	}
 
 	learn := sync.OnceFunc(func() { p.learn(repo, refusal) })
-	err = f(q.client, learn)
+	err = send(f.client, learn)
 	if err == nil || errors.Is(err, quay.ErrTagNotFound) {
 		learn()
 	}
 	return false, err
 }
 
-// lead tells whether the caller goes first.
+// lead reports whether the caller sends the first request.
 func (p *policy) lead() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,7 +100,7 @@ func (p *policy) lead() bool {
 	return first
 }
 
-// wait returns when the first request was answered, or with ctx's error.
+// wait returns after the answer to the first request, or with the error of ctx.
 func (p *policy) wait(ctx context.Context) error {
 	select {
 	case <-p.opened:
@@ -112,14 +110,14 @@ func (p *policy) wait(ctx context.Context) error {
 	}
 }
 
-// needsToken tells whether it is already known that only the token will do.
-func (p *policy) needsToken(repo Repository) bool {
+// needsToken reports whether a request about repo must carry the token.
+func (p *policy) needsToken(repo candidate) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.wanted || repo.Unlisted && p.lately == repoName(repo).String()
+	return p.wanted || repo.unlisted && p.private == repo.RepoName.String()
 }
 
-// admit notes that the server answered an anonymous request.
+// admit records that the server answered an anonymous request.
 func (p *policy) admit() {
 	p.mu.Lock()
 	p.admitted = true
@@ -127,7 +125,7 @@ func (p *policy) admit() {
 	p.open()
 }
 
-// spend tells whether a refused request may be repeated with the token.
+// spend reports whether a refused request may be repeated with the token.
 func (p *policy) spend() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,16 +136,16 @@ func (p *policy) spend() bool {
 	return true
 }
 
-// learn notes that the token could read repo, which had answered refusal to an
-// anonymous caller.
-func (p *policy) learn(repo Repository, refusal error) {
+// learn records that the token could read repo, about which an anonymous caller got
+// refusal.
+func (p *policy) learn(repo candidate, refusal error) {
 	p.mu.Lock()
 	p.spent = 0
 	switch {
 	case closedToAnonymous(refusal):
 		p.wanted = true
-	case repo.Unlisted:
-		p.lately = repoName(repo).String() // private, as far as anyone said
+	case repo.unlisted:
+		p.private = repo.RepoName.String()
 	case !p.admitted:
 		p.refused++
 		p.wanted = p.refused >= 2
@@ -156,8 +154,8 @@ func (p *policy) learn(repo Repository, refusal error) {
 	p.open()
 }
 
-// closedToAnonymous tells whether a 401 says that the server admits no
-// anonymous caller at all, rather than not to this repository.
+// closedToAnonymous reports whether a 401 says that the server admits no anonymous
+// caller at all.
 func closedToAnonymous(err error) bool {
 	e, ok := errors.AsType[*quay.Error](err)
 	return ok && strings.Contains(strings.ToLower(e.Message), "anonymous access")

@@ -56,9 +56,9 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, body)
 }
 
-// guarded gives a catalog, with an owner's token, of 100 public repositories
+// guarded returns a client, with an owner's token, of 100 public repositories
 // behind a gate.
-func guarded(t *testing.T, refuse func(repo string, token bool) bool) (*gate, *discover.QuayCatalog) {
+func guarded(t *testing.T, refuse func(repo string, token bool) bool) (*gate, *quay.Client) {
 	t.Helper()
 	d := quaytest.Fleet(100, quaytest.FleetOptions{Namespace: "fleet", Tag: "target"})
 	d.Users = append(d.Users, quaytest.User{Name: "someone", Enabled: true})
@@ -75,7 +75,7 @@ func guarded(t *testing.T, refuse func(repo string, token bool) bool) (*gate, *d
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return g, discover.Quay(c)
+	return g, c
 }
 
 func before(repo string, n int) bool { return repo < fmt.Sprintf("image-%06d", n) }
@@ -103,8 +103,8 @@ func TestWhatA401Teaches(t *testing.T) {
 			func(repo string, _ bool) bool { return before(repo, 40) }, 100, 40, 40},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g, catalog := guarded(t, c.refuse)
-			_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "fleet/*:target"), discover.Options{Jobs: 1})
+			g, client := guarded(t, c.refuse)
+			_, sum, err := discover.Collect(t.Context(), client, pattern(t, "fleet/*:target"), discover.Options{Jobs: 1})
 			if err != nil || sum.Checked != 100 || sum.Unknown != c.unknown {
 				t.Fatalf("error %v, summary %+v", err, sum)
 			}
@@ -116,11 +116,15 @@ func TestWhatA401Teaches(t *testing.T) {
 	}
 }
 
-// What a catalog learned in one run it knows in the next.
-func TestCatalogRemembers(t *testing.T) {
-	g, catalog := guarded(t, func(_ string, token bool) bool { return !token })
+// A Finder remembers in the next run what it learned.
+func TestFinderRemembers(t *testing.T) {
+	g, client := guarded(t, func(_ string, token bool) bool { return !token })
+	finder := discover.NewFinder(client)
 	for range 3 {
-		if _, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "fleet/*:target"), discover.Options{Jobs: 1}); err != nil || sum.Present != 100 {
+		run := finder.Resolve(t.Context(), pattern(t, "fleet/*:target"), discover.Options{Jobs: 1})
+		for range run.Results() {
+		}
+		if sum, err := run.Summary(), run.Err(); err != nil || sum.Present != 100 {
 			t.Fatalf("error %v, summary %+v", err, sum)
 		}
 	}
@@ -130,8 +134,8 @@ func TestCatalogRemembers(t *testing.T) {
 }
 
 func TestTagListIsAskedAgainWithTheToken(t *testing.T) {
-	g, catalog := guarded(t, func(_ string, token bool) bool { return !token })
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "fleet/*:target*"), discover.Options{Jobs: 1})
+	g, client := guarded(t, func(_ string, token bool) bool { return !token })
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "fleet/*:target*"), discover.Options{Jobs: 1})
 	if err != nil || sum.Present != 100 {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
@@ -143,15 +147,16 @@ func TestTagListIsAskedAgainWithTheToken(t *testing.T) {
 // The first request goes alone until it has an answer, not until its list is
 // read to the end: a caller may ask while it reads.
 func TestTagListsCanBeNested(t *testing.T) {
-	only := discover.TagFilter{Contains: "target"}
+	only := quay.TagQuery{Contains: "target"}
 	for _, wantsToken := range []bool{false, true} {
-		_, catalog := guarded(t, func(_ string, token bool) bool { return wantsToken && !token })
+		_, client := guarded(t, func(_ string, token bool) bool { return wantsToken && !token })
+		finder := discover.NewFinder(client)
 		n := 0
-		for _, err := range catalog.Tags(t.Context(), public("image-000001"), only) {
+		for _, err := range finder.Tags(t.Context(), fleet("image-000001"), only) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, err := range catalog.Tags(t.Context(), public("image-000002"), only) {
+			for _, err := range finder.Tags(t.Context(), fleet("image-000002"), only) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -168,20 +173,20 @@ func TestTagListsCanBeNested(t *testing.T) {
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	arrived, leave := make(chan struct{}), make(chan struct{})
 	arrive := sync.OnceFunc(func() { close(arrived) })
-	_, catalog := guarded(t, func(string, bool) bool {
+	_, client := guarded(t, func(string, bool) bool {
 		arrive()
 		<-leave
 		return true
 	})
-	first := make(chan error)
+	finder, first := discover.NewFinder(client), make(chan error)
 	go func() {
-		_, _, err := catalog.Tag(t.Context(), public("image-000001"), "target")
+		_, err := finder.Tag(t.Context(), fleet("image-000001"), "target")
 		first <- err
 	}()
 	<-arrived
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := catalog.Tag(ctx, public("image-000002"), "target"); !errors.Is(err, context.Canceled) {
+	if _, err := finder.Tag(ctx, fleet("image-000002"), "target"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	close(leave)
@@ -190,6 +195,4 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	}
 }
 
-func public(name string) discover.Repository {
-	return discover.Repository{Namespace: "fleet", Name: name, Public: true}
-}
+func fleet(name string) quay.RepoName { return quay.RepoName{Namespace: "fleet", Name: name} }

@@ -6,45 +6,46 @@ package discover
 import (
 	"time"
 
+	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
 
-// stateDeleted is a repository on its way out. Quay leaves it out of its
-// listing, and answers as if it were gone (doc/quay-api.md section 1).
-const stateDeleted = "MARKED_FOR_DELETION"
+// stateDeleted is the state of a repository that is being deleted. Its answers are
+// those of a missing repository (doc/quay-api.md section 1).
+const stateDeleted quay.State = "MARKED_FOR_DELETION"
 
-// maxName is the length of the longest repository name (doc/quay-api.md section 2).
+// maxName is the length of the longest repository name, in bytes (doc/quay-api.md section 2).
 const maxName = 255
 
-// A sieve leaves out repositories that need no request.
-type sieve struct {
+// A prefilter leaves out repositories that need no request.
+type prefilter struct {
 	repositories ref.Repositories
 	since        time.Time // zero: no bound
 }
 
-// prune tells why r needs no request, or "" when it needs one.
+// skip returns why r needs no request, or "" if it needs one.
 //
-// The bound on age is sound: a repository's LastModified is the start of its
-// newest live tag (doc/quay-api.md section 1), so no tag of it is younger.
-func (s sieve) prune(r Repository) Reason {
-	// A name that is too long matches no pattern. Its beginning decides, so that
-	// the repository is an unknown instead of one nobody hears of.
+// LastModified is the start of the newest live tag (doc/quay-api.md section 1), so no
+// tag is newer.
+func (f prefilter) skip(r quay.Repository) Reason {
+	// A name that is too long matches no pattern. Match its beginning, so that the
+	// repository becomes an unknown and is named.
 	name := r.Name[:min(len(r.Name), maxName)]
 	switch {
-	case r.Err != nil && r.Name == "":
+	case r.Invalid != nil && r.Name == "":
 		return ""
-	case !s.repositories.Match(name):
-		if s.repositories.MatchAcross(name) {
+	case !f.repositories.Match(name):
+		if f.repositories.MatchAcross(name) {
 			return Nested
 		}
 		return NoMatch
-	case r.Err != nil:
+	case r.Invalid != nil:
 		return ""
 	case r.State == stateDeleted:
 		return Deleted
-	case r.Empty:
+	case r.LastModified.IsZero():
 		return NoLiveTag
-	case !r.LastModified.IsZero() && r.LastModified.Before(s.since):
+	case r.LastModified.Before(f.since):
 		return TooOld
 	}
 	return ""

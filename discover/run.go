@@ -10,202 +10,199 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quayside/quayside/quay"
 )
 
-// progressEvery is how often Options.Progress is told.
+// progressEvery is how often Options.Progress is called.
 const progressEvery = 200 * time.Millisecond
 
-// A crew is the goroutines of one run and what they share. One goroutine lists
-// and prunes, Jobs goroutines check, and the one that ranges over Results
-// counts the verdicts.
-type crew struct {
+// A run is the state that the goroutines of one Run share. One goroutine lists and
+// prefilters, Jobs goroutines check, and the caller's goroutine counts the results.
+type run struct {
 	*Run
-	ctx    context.Context // ends with the outer one, or by stop
-	stop   context.CancelCauseFunc
-	direct string // the one repository to ask for; "" lists
-	sieve  sieve
-	check  checker
+	ctx       context.Context // ends with the outer context, or by stop
+	stop      context.CancelCauseFunc
+	byName    string // the only repository to look up; "" lists
+	prefilter prefilter
+	checker   checker
 
-	candidates chan Repository // bounded: a listing that runs ahead waits here
-	results    chan Result     // every result sent is received, or the run hangs
+	candidates chan candidate // bounded, so that the listing waits for the checks
+	results    chan Result    // must be drained
 	began      time.Time
-	before     Usage
+	before     quay.Stats
 
-	// Written by the goroutine named, read by the others or after the end.
+	// Each field is written by one goroutine. The others read it while the run goes on
+	// if it is atomic, or after the end.
 	listing                  atomic.Bool  // lister
 	listed, waiting, checked atomic.Int64 // lister, lister, checkers
 
-	pruned    map[Reason]int // lister
-	unlisted  int            // lister: repositories that were asked for by name
-	nobody    bool           // lister: it has asked, and no organization or user has the name
-	listedAll bool           // lister: the listing came to its end
-	listErr   error          // lister: or to this one
-	known     bool           // lister: a row showed that the server knows the caller
-	unknown   bool           // lister: a row showed that it does not
+	skipped     map[Reason]int // lister
+	unlisted    int            // lister: repositories looked up by name
+	noNamespace bool           // lister: no organization or user has the name
+	listedAll   bool           // lister: the listing came to its end
+	listErr     error          // lister: or to this error
+	known       bool           // lister: a row shows that the server knows the caller
+	unknown     bool           // lister: a row shows that it does not
 
 	sum   Summary // consumer
-	broke bool    // consumer: the caller stopped the loop
+	broke bool    // consumer: the caller broke off the loop
 
-	asked, unseen           int // consumer: results that were asked for, not pruned; of these, of unlisted repositories
-	nowhere                 int // consumer: results of repositories that do not exist
+	asked, askedUnlisted    int // consumer: results that were looked up; of these, of unlisted repositories
+	nonexistent             int // consumer: results of repositories that do not exist
 	private, denied, failed int // consumer: results of private repositories; of these, refused; server errors
 }
 
-// resolve does the whole run.
+// resolve executes the run.
 func (r *Run) resolve(yield func(Result) bool) {
-	c := &crew{
+	n := &run{
 		Run:        r,
-		candidates: make(chan Repository, r.options.Jobs),
+		candidates: make(chan candidate, r.options.Jobs),
 		results:    make(chan Result, r.options.Jobs),
 		began:      time.Now(),
-		pruned:     map[Reason]int{},
+		skipped:    map[Reason]int{},
+		before:     r.finder.client.Stats(),
 	}
-	c.sum = Summary{
+	n.sum = Summary{
 		Pattern:     r.pattern.String(),
-		Pruned:      c.pruned,
+		Host:        r.finder.Host(),
+		Skipped:     n.skipped,
 		Unknowns:    map[Reason]int{},
 		CallerKnown: NotAsked,
 	}
-	c.ctx, c.stop = context.WithCancelCause(r.outer)
-	defer c.stop(nil)
+	n.ctx, n.stop = context.WithCancelCause(r.outer)
+	defer n.stop(nil)
 
-	host, err := target(r.catalog, r.pattern)
-	if err != nil {
-		r.end(c.sum, fmt.Errorf("discover: %s: %w", c.sum.Pattern, err))
+	if err := r.check(); err != nil {
+		r.end(n.sum, fmt.Errorf("discover: %s: %w", n.sum.Pattern, err))
 		return
 	}
-	c.sum.Host = host
-	// Servers tell times in whole seconds. No limit is the zero time.
+	// Servers send times in whole seconds.
 	since := r.pattern.Since.Time(r.options.Now()).Truncate(time.Second)
-	c.direct, c.sum.Direct = r.pattern.Repositories.Literal()
-	c.sieve = sieve{r.pattern.Repositories, since}
-	c.check = newChecker(r.catalog, r.pattern, host, since, func(res Result) { c.results <- res })
-	if m, ok := r.catalog.(Meter); ok {
-		c.before = m.Usage()
-	}
+	n.byName, n.sum.ByName = r.pattern.Repositories.Literal()
+	n.prefilter = prefilter{r.pattern.Repositories, since}
+	n.checker = newChecker(r.finder, r.pattern, since, func(res Result) { n.results <- res })
 
-	// The loop may end by itself, or by a break or a panic of the caller's.
-	// In each case nobody is left behind.
-	c.start()
-	c.broke = true
+	// The loop ends by itself, or by a break or panic of the caller. No goroutine
+	// is left in any case.
+	n.start()
+	n.broke = true
 	defer func() {
-		if c.broke {
-			c.stop(nil)
+		if n.broke {
+			n.stop(nil)
 		}
-		for range c.results {
+		for range n.results {
 		}
-		c.conclude()
+		n.conclude()
 	}()
-	c.broke = !c.consume(yield)
+	n.broke = !n.consume(yield)
 }
 
-// start sets the goroutines to work. They have all ended when c.results is
-// closed.
-func (c *crew) start() {
+// start starts the goroutines, which close r.results when all have ended.
+func (r *run) start() {
 	var group sync.WaitGroup
-	c.listing.Store(true)
-	group.Go(c.list)
-	for range c.options.Jobs {
-		group.Go(c.work)
+	r.listing.Store(true)
+	group.Go(r.list)
+	for range r.options.Jobs {
+		group.Go(r.work)
 	}
 	go func() {
 		group.Wait()
-		close(c.results)
+		close(r.results)
 	}()
 }
 
-// list feeds the candidates.
-func (c *crew) list() {
-	defer close(c.candidates)
-	defer c.listing.Store(false)
-	if c.direct != "" {
-		c.listedAll = c.askUnlisted([]string{c.direct})
+// list sends the candidates.
+func (r *run) list() {
+	defer close(r.candidates)
+	defer r.listing.Store(false)
+	if r.byName != "" {
+		r.listedAll = r.askUnlisted([]string{r.byName})
 		return
 	}
-	missing := c.pattern.Repositories.Names()
-	for repo, err := range c.catalog.Repositories(c.ctx, c.pattern.Namespace) {
+	missing := r.pattern.Repositories.Names()
+	query := quay.RepositoryQuery{Namespace: r.pattern.Namespace, LastModified: true, Prefetch: true, Invalid: true}
+	for repo, err := range r.finder.client.Repositories(r.ctx, query) {
 		if err != nil {
-			c.listErr = err
+			r.listErr = err
 			return
 		}
-		c.listed.Add(1)
-		if c.check.named[repo.Name] {
+		r.listed.Add(1)
+		if r.checker.named[repo.Name] {
 			missing = slices.DeleteFunc(missing, func(name string) bool { return name == repo.Name })
 		}
-		c.known = c.known || repo.CallerKnown
-		c.unknown = c.unknown || !repo.CallerKnown && repo.Err == nil
-		if reason := c.sieve.prune(repo); reason != "" {
-			c.pruned[reason]++
+		r.known = r.known || repo.CallerKnown
+		r.unknown = r.unknown || !repo.CallerKnown && repo.Invalid == nil
+		if reason := r.prefilter.skip(repo); reason != "" {
+			r.skipped[reason]++
 			// A tag older than since is left out by request, also of a named repository.
-			if reason != NoMatch && reason != Nested && (c.options.Pruned || reason != TooOld) {
-				c.check.pruned(repo, reason, c.options.Pruned)
+			if reason != NoMatch && reason != Nested && (r.options.Skipped || reason != TooOld) {
+				r.checker.skipped(candidate{repo, false}, reason, r.options.Skipped)
 			}
 			continue
 		}
-		if !c.ask(repo) {
+		if !r.ask(candidate{repo, false}) {
 			return
 		}
 	}
-	if c.ctx.Err() == nil && !c.askUnlisted(missing) {
+	if r.ctx.Err() == nil && !r.askUnlisted(missing) {
 		return
 	}
-	if c.ctx.Err() == nil && c.outer.Err() == nil { // the outer one ends a moment before
-		c.listedAll = true
-		c.options.Logger.InfoContext(c.ctx, "listed", "namespace", c.pattern.Namespace,
-			"repositories", c.listed.Load(), "candidates", c.waiting.Load())
+	if r.ctx.Err() == nil && r.outer.Err() == nil { // r.outer ends a moment earlier
+		r.listedAll = true
+		r.options.Logger.InfoContext(r.ctx, "listed", "namespace", r.pattern.Namespace,
+			"repositories", r.listed.Load(), "candidates", r.waiting.Load())
 	}
 }
 
-// ask hands a repository to whoever checks next. It returns false when the run
-// ends before.
-func (c *crew) ask(repo Repository) bool {
-	c.waiting.Add(1)
+// ask sends a candidate to a checker. It returns false if the run ends before.
+func (r *run) ask(c candidate) bool {
+	r.waiting.Add(1)
 	select {
-	case c.candidates <- repo:
+	case r.candidates <- c:
 		return true
-	case <-c.ctx.Done():
+	case <-r.ctx.Done():
 		return false
 	}
 }
 
-// askUnlisted asks by name for the repositories that the pattern names and the
-// listing lacks, as if each had been the only one: one may be private, or the
-// listing older than the repository. A namespace that does not exist has none.
-func (c *crew) askUnlisted(names []string) bool {
-	if c.direct == "" && c.listed.Load() == 0 && len(names) > 0 {
-		if exists, err := c.catalog.Namespace(c.ctx, c.pattern.Namespace); err == nil && !exists {
-			c.nobody = true
+// askUnlisted asks by name for repositories that the pattern names and the listing
+// lacks: a repository may be private, or newer than the listing. It asks for none if
+// the namespace does not exist.
+func (r *run) askUnlisted(names []string) bool {
+	if r.byName == "" && r.listed.Load() == 0 && len(names) > 0 {
+		if exists, err := r.finder.HasNamespace(r.ctx, r.pattern.Namespace); err == nil && !exists {
+			r.noNamespace = true
 			return true
 		}
 	}
 	for _, name := range names {
-		c.unlisted++
-		if !c.ask(Repository{Namespace: c.pattern.Namespace, Name: name, Unlisted: true}) {
+		r.unlisted++
+		if !r.ask(unlisted(quay.RepoName{Namespace: r.pattern.Namespace, Name: name})) {
 			return false
 		}
 	}
 	return true
 }
 
-// work checks candidates until there are no more, or the run has ended.
-func (c *crew) work() {
-	for repo := range c.candidates {
-		if c.ctx.Err() != nil {
+// work checks candidates until there are no more, or the run ends.
+func (r *run) work() {
+	for c := range r.candidates {
+		if r.ctx.Err() != nil {
 			return
 		}
-		if err := c.check.check(c.ctx, repo); err != nil {
-			c.stop(err)
+		if err := r.checker.check(r.ctx, c); err != nil {
+			r.stop(err)
 			return
 		}
-		c.checked.Add(1)
+		r.checked.Add(1)
 	}
 }
 
-// consume hands the results out and counts them. It returns true when all are
-// out, and false when the caller had enough.
-func (c *crew) consume(yield func(Result) bool) bool {
+// consume counts and yields the results. It returns false if the caller breaks off.
+func (r *run) consume(yield func(Result) bool) bool {
 	var tick <-chan time.Time
-	if c.options.Progress != nil {
+	if r.options.Progress != nil {
 		ticker := time.NewTicker(progressEvery)
 		defer ticker.Stop()
 		tick = ticker.C
@@ -213,12 +210,12 @@ func (c *crew) consume(yield func(Result) bool) bool {
 	for {
 		select {
 		case <-tick:
-			c.options.Progress(c.progress())
-		case res, more := <-c.results:
+			r.options.Progress(r.progress())
+		case res, more := <-r.results:
 			if !more {
 				return true
 			}
-			c.count(res)
+			r.count(res)
 			if !yield(res) {
 				return false
 			}
@@ -226,54 +223,51 @@ func (c *crew) consume(yield func(Result) bool) bool {
 	}
 }
 
-func (c *crew) count(res Result) {
-	if !res.Pruned {
-		c.asked++
+func (r *run) count(res Result) {
+	if !res.Skipped {
+		r.asked++
 	}
 	if res.Unlisted {
-		c.unseen++
+		r.askedUnlisted++
 	}
 	if res.Reason == NoRepository {
-		c.nowhere++
+		r.nonexistent++
 	}
 	if res.missing() {
-		c.sum.Missing++
+		r.sum.Missing++
 	}
-	if !res.Public && !res.Unlisted && !res.Pruned {
-		c.private++
+	if !res.Public && !res.Unlisted && !res.Skipped {
+		r.private++
 		switch res.Reason {
 		case GoneOrPrivate:
-			c.denied++
+			r.denied++
 		case ServerError:
-			c.failed++
+			r.failed++
 		}
 	}
 	switch res.Verdict {
 	case Present:
-		c.sum.Present++
+		r.sum.Present++
 	case Absent:
-		c.sum.Absent++
+		r.sum.Absent++
 	default:
-		c.sum.Unknown++
-		c.sum.Unknowns[res.Reason]++
-		c.options.Logger.InfoContext(c.ctx, "unknown", "repository", res.Namespace+"/"+res.Repository,
+		r.sum.Unknown++
+		r.sum.Unknowns[res.Reason]++
+		r.options.Logger.InfoContext(r.ctx, "unknown", "repository", res.Namespace+"/"+res.Repository,
 			"tag", res.Tag, "reason", string(res.Reason), "error", res.Err)
 	}
 }
 
-func (c *crew) progress() Progress {
-	p := Progress{
-		Listing:    c.listing.Load(),
-		Listed:     int(c.listed.Load()),
-		Candidates: int(c.waiting.Load()),
-		Checked:    int(c.checked.Load()),
-		Present:    c.sum.Present,
-		Absent:     c.sum.Absent,
-		Unknown:    c.sum.Unknown,
-		Elapsed:    time.Since(c.began),
+func (r *run) progress() Progress {
+	return Progress{
+		Listing:    r.listing.Load(),
+		Listed:     int(r.listed.Load()),
+		Candidates: int(r.waiting.Load()),
+		Checked:    int(r.checked.Load()),
+		Present:    r.sum.Present,
+		Absent:     r.sum.Absent,
+		Unknown:    r.sum.Unknown,
+		Elapsed:    time.Since(r.began),
+		Pace:       r.finder.client.Pace(),
 	}
-	if pacer, ok := c.catalog.(Pacer); ok {
-		p.Pace = pacer.Pace()
-	}
-	return p
 }

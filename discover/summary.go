@@ -3,9 +3,13 @@
 
 package discover
 
-import "time"
+import (
+	"time"
 
-// An Answer is yes, no, or a question nobody asked.
+	"github.com/quayside/quayside/quay"
+)
+
+// An Answer is the answer to a question that may not have been asked.
 type Answer string
 
 // The answers.
@@ -15,77 +19,69 @@ const (
 	NotAsked Answer = "not asked"
 )
 
-// A NamespaceStatus tells why there is, or is not, something to see in a
-// namespace.
+// A NamespaceStatus says whether a namespace exists and what it shows.
 type NamespaceStatus string
 
-// What a namespace can be.
+// The values of NamespaceStatus.
 const (
 	NamespaceUnasked        NamespaceStatus = ""                // the run ended before it was known
-	NamespaceFound          NamespaceStatus = "found"           // it shows repositories, or exists where nothing was listed
-	NamespaceEmpty          NamespaceStatus = "empty"           // it has none: its owner asked
-	NamespaceNothingVisible NamespaceStatus = "nothing visible" // it exists, and shows the caller none
+	NamespaceFound          NamespaceStatus = "found"           // it shows repositories, or exists and was not listed
+	NamespaceEmpty          NamespaceStatus = "empty"           // it has no repositories, according to its owner
+	NamespaceNothingVisible NamespaceStatus = "nothing visible" // it exists and shows the caller no repositories
 	NamespaceNotFound       NamespaceStatus = "not found"       // no organization or user has this name
 )
 
 // A Summary is what a run found and what it cost.
 //
-// Listed and Unlisted are together the sum of Pruned and Candidates. When Finished
-// is true, all the Candidates were Checked.
+// Listed and Unlisted together are the sum of Skipped and Candidates. If Finished is
+// true, all Candidates are Checked.
 type Summary struct {
-	Pattern string // canonical, without its token
-	Host    string // host or host:port; "" when not known
+	Pattern string // canonical
+	Host    string // host or host:port
 
-	Direct     bool           // one repository was asked for by name, without a listing
+	ByName     bool           // the only repository was looked up by name, without a listing
 	Listed     int            // repositories in the listing
-	Pruned     map[Reason]int // of these, those that needed no request, by reason
-	Unlisted   int            // repositories that the pattern names and the listing lacks; 1 when Direct
-	Candidates int            // repositories that needed a check, the Unlisted ones included
-	Checked    int            // of the candidates, those whose check has ended
+	Skipped    map[Reason]int // of Listed: needed no request, by reason
+	Unlisted   int            // repositories that the pattern names and the listing lacks; 1 if ByName
+	Candidates int            // repositories that needed a check, including Unlisted
+	Checked    int            // of Candidates: their check has ended
 
-	Present  int // results with each verdict, pruned ones that were wanted included
+	Present  int // results by verdict, including skipped ones
 	Absent   int
 	Unknown  int
 	Unknowns map[Reason]int // Unknown by reason
-	Missing  int            // of Absent, images that the pattern spells out (Result.Named)
+	Missing  int            // of Absent: images that the pattern names (Result.Named)
 
-	// What the catalog sent between the start and the end of the run, for
-	// other users of the same client too. All zero when it does not count.
-	Requests     int64
-	WithToken    int64
-	WithoutToken int64
-	RateLimited  int64 // answers 429
-	Retries      int64
+	// Stats counts what the client sent between the start and the end of the run,
+	// including requests of other users of the client.
+	Stats quay.Stats
 
-	// Pace is what was known of the server's limit at the end; zero when the
-	// catalog does not tell.
-	Pace Pace
+	// Pace is what the client knew about the server's rate limit at the end.
+	Pace quay.Pace
 
-	// CallerKnown tells whether the server knew who asked. TokenIgnored is
-	// true when it did not although a token was given: Quay treats a wrong,
-	// expired or revoked token as none (doc/quay-api.md section 3), so
-	// private repositories are missing from the answer.
+	// CallerKnown says whether the server knew the token's user. TokenIgnored is
+	// true if the client has a token and the server did not: a Quay ignores a
+	// wrong, expired or revoked token (doc/quay-api.md section 3), so private
+	// repositories are missing from the answer.
 	CallerKnown  Answer
 	TokenIgnored bool
 
 	Namespace NamespaceStatus
 
-	// Denied is true when everything that was listed and checked was
-	// refused: this is not a few repositories gone, but a caller who may
-	// not read any. One public repository alone that is refused is gone.
+	// Denied is true if the server refused every listed repository that was
+	// checked, so that the caller may read none. A single public repository that
+	// is refused is gone.
 	Denied bool
 
-	// Hints say what to do about an answer that may surprise, in sentences
-	// for people.
+	// Hints are sentences for people about an answer that may surprise.
 	Hints []string
 
-	// Finished is true when the listing came to its end and every candidate
-	// was checked, whatever the verdicts.
+	// Finished is true if the listing came to its end and every candidate was
+	// checked, whatever the verdicts.
 	Finished bool
 
-	// Complete is true when nothing is missing from the answer: the run is
-	// Finished, Run.Err is nil, no result is Unknown, and every image that the
-	// pattern spells out is there (Missing is 0).
+	// Complete is true if nothing is missing from the answer: the run is Finished,
+	// Run.Err is nil, no result is Unknown, and Missing is 0.
 	Complete bool
 
 	Elapsed time.Duration

@@ -186,8 +186,8 @@ func (c *copying) copy(ctx context.Context) error {
 	}
 	for n, i := range done.Images {
 		if i.Status == mirror.Absent {
-			done.Images[n].Error = noDigest
-			c.search.absent = append(c.search.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: noDigest})
+			done.Images[n].Error = report.ReasonText(noDigest)
+			c.search.absent = append(c.search.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: report.ReasonText(noDigest)})
 		}
 	}
 	whole := err == nil && done.Failed == 0

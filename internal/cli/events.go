@@ -74,7 +74,7 @@ func (e *events) tell(event mirror.Event) {
 
 // unknown tells of an image that the search could not tell about.
 func (e *events) unknown(gap report.Gap) {
-	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: gap.Reason + ": " + gap.Error})
+	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: report.ReasonText(gap.Reason) + ": " + gap.Error})
 }
 
 // absent records an image that the user named and that is not there.

@@ -118,7 +118,7 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 func (a *app) image(r discover.Result, l *session.Server) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
-		Visibility: visibility(r.Public, r.Unlisted), State: r.State, Reason: string(r.Reason),
+		Visibility: visibility(r.Public, r.Unlisted), State: string(r.State), Reason: string(r.Reason),
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {

@@ -203,20 +203,19 @@ func (a *app) look(ctx context.Context, l *session.Server, name ref.Image) (repo
 	i := report.Image{
 		Verdict: report.Absent, Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,
 	}
-	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
-	tag, present, err := l.Catalog.Tag(ctx, repo, name.Tag)
+	tag, err := l.Finder.Tag(ctx, quay.RepoName{Namespace: name.Namespace, Name: name.Repository}, name.Tag)
 	switch {
 	case errors.Is(err, quay.ErrNotFound):
 		i.Reason = string(discover.NoRepository)
 		a.console.Note("%s/%s does not exist", name.Namespace, name.Repository)
 		return i, nil
+	case errors.Is(err, quay.ErrTagNotFound):
+		i.Reason = string(discover.NoTag)
 	case err != nil:
 		return i, err
-	case !present:
-		i.Reason = string(discover.NoTag)
 	default:
 		i.Verdict, i.Digest, i.Index, i.Size = report.Present, tag.Digest, tag.Index, tag.Size
-		i.Started, i.Expires = tag.Started, tag.Expires
+		i.Started, i.Expires = tag.Start, tag.End
 	}
 	i.Visibility = visibility(tag.Public, true)
 	return i, nil

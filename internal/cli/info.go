@@ -97,7 +97,7 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 		return err
 	}
 	if missing > 0 {
-		a.console.Note("%s: %d", unlabelled, missing)
+		a.console.Note("%s: %d", report.ReasonText(unlabelled), missing)
 	}
 	return a.afterInfo(ctx, h, len(infos), failed)
 }
@@ -161,7 +161,7 @@ func described(infos []mirror.Info, h *search) report.Infos {
 		lacks(gap.Reference, report.Absent, gap.Error)
 	}
 	for _, gap := range h.summary.Gaps {
-		lacks(gap.Reference, report.Unknown, gap.Reason+": "+gap.Error)
+		lacks(gap.Reference, report.Unknown, report.ReasonText(gap.Reason)+": "+gap.Error)
 	}
 	return all
 }

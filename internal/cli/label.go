@@ -12,7 +12,7 @@ import (
 )
 
 // unlabelled is why an image that carries the tag does not count.
-const unlabelled = "without the label"
+const unlabelled = "without_the_label"
 
 // A label is one --label: a label's name, and a glob for its value.
 type label struct{ key, glob string }

@@ -12,6 +12,7 @@ import (
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/session"
+	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
@@ -83,17 +84,17 @@ func TestProgressInWords(t *testing.T) {
 		"9 listed, 3 of 9 checked, 1 found, 2 unknown, about 1m0s left": {
 			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Unknown: 2, Elapsed: 30 * time.Second},
 		"9 listed, 9 of 9 checked, 9 found": {Listed: 9, Candidates: 9, Checked: 9, Present: 9, Elapsed: time.Second,
-			Pace: discover.Pace{Limit: "published", Rate: 50}},
-		"no answer so far, held to about 1234 requests a second": {Listing: true, Pace: discover.Pace{Throttled: true, Rate: 1234.5}},
-		"no answer so far, held to about 4.8 requests a second":  {Listing: true, Pace: discover.Pace{Throttled: true, Rate: 4.81}},
+			Pace: quay.Pace{Limit: "published", Rate: 50}},
+		"no answer so far, held to about 1234 requests a second": {Listing: true, Pace: quay.Pace{Throttled: true, Rate: 1234.5}},
+		"no answer so far, held to about 4.8 requests a second":  {Listing: true, Pace: quay.Pace{Throttled: true, Rate: 4.81}},
 		"9 listed, 3 of 9 checked, 1 found, about 1m0s left, held to about 48 requests a second": {
 			Listed: 9, Candidates: 9, Checked: 3, Present: 1, Elapsed: 30 * time.Second,
-			Pace: discover.Pace{Throttled: true, Rate: 48.2, Pause: 300 * time.Millisecond}},
+			Pace: quay.Pace{Throttled: true, Rate: 48.2, Pause: 300 * time.Millisecond}},
 		"900 listed, 100 of 900 checked, 1 found, about 40s left, held to about 20 requests a second": {
-			Listed: 900, Candidates: 900, Checked: 100, Present: 1, Elapsed: time.Second, Pace: discover.Pace{Throttled: true, Rate: 20}},
-		"no answer so far, last error: dial tcp: connection refused": {Listing: true, Pace: discover.Pace{LastError: "dial tcp: connection refused"}},
+			Listed: 900, Candidates: 900, Checked: 100, Present: 1, Elapsed: time.Second, Pace: quay.Pace{Throttled: true, Rate: 20}},
+		"no answer so far, last error: dial tcp: connection refused": {Listing: true, Pace: quay.Pace{LastError: "dial tcp: connection refused"}},
 		"9 listed, 0 of 9 checked, 0 found, waiting 12s after a refusal": {
-			Listed: 9, Candidates: 9, Pace: discover.Pace{Throttled: true, Rate: 48, Pause: 11200 * time.Millisecond}},
+			Listed: 9, Candidates: 9, Pace: quay.Pace{Throttled: true, Rate: 48, Pause: 11200 * time.Millisecond}},
 	}
 	for want, progress := range tests {
 		if got := describe(progress); got != want {
@@ -109,15 +110,15 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		options []quaytest.Option
-		told    func(discover.Pace) bool
+		told    func(quay.Pace) bool
 	}{
-		"limit": {[]quaytest.Option{quaytest.WithLimits(limits)}, func(p discover.Pace) bool {
+		"limit": {[]quaytest.Option{quaytest.WithLimits(limits)}, func(p quay.Pace) bool {
 			return p.Throttled && p.Rate > 5 && p.Rate < 40
 		}},
 		"refusal": {[]quaytest.Option{quaytest.WithQuirk("outage", "1:429:/api/v1/repository"), quaytest.WithQuirk("retry-after", "3")},
-			func(p discover.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
+			func(p quay.Pace) bool { return p.Pause > time.Second && p.Pause < 4*time.Second }},
 		"trouble": {[]quaytest.Option{quaytest.WithQuirk("outage", "5:502")},
-			func(p discover.Pace) bool { return p.LastError == "502 Bad Gateway" }},
+			func(p quay.Pace) bool { return p.LastError == "502 Bad Gateway" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := quaytest.NewServer(quaytest.SampleDataset(), c.options...)

@@ -97,7 +97,7 @@ func TestFailedFromReadsRepositoriesLiterally(t *testing.T) {
 	host := strings.TrimPrefix(s.URL(), "http://")
 	for _, repository := range []string{"nova-*", "**", "nova-ap?", "{nova,heat}-api", "[n]ova-api", "!x", "nova-api,heat-api", " nova-api", "nova%2Dapi",
 		"nova-*?since=30d", "nova-api:*", "nova-api@x", ""} {
-		for _, reason := range []string{"malformed answer", "no answer"} {
+		for _, reason := range []string{"malformed_answer", "no_answer"} {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "report.json")
 			earlier, err := json.Marshal(mirror.Report{Destination: "oci:x", Unknown: []mirror.UnknownReport{

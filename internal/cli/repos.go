@@ -13,6 +13,7 @@ import (
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
+	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -59,15 +60,16 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
-		for r, err := range l.Catalog.Repositories(ctx, namespace) {
-			if r.Err != nil {
-				f.unknown(l.Host+"/"+namespace+"/"+r.Name, r.Err)
+		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Prefetch: true, Invalid: true}
+		for r, err := range l.Client.Repositories(ctx, query) {
+			if r.Invalid != nil {
+				f.unknown(l.Host+"/"+namespace+"/"+r.Name, r.Invalid)
 				continue
 			}
 			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
 				Host: l.Host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
-				State: r.State, LastModified: r.LastModified,
+				State: string(r.State), LastModified: r.LastModified,
 			}, err) || err != nil {
 				return
 			}
@@ -94,7 +96,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 // an answer for an anonymous caller from one for the token's user.
 func (a *app) afterListing(ctx context.Context, l *session.Server, namespace string, listed, odd int, known bool) error {
 	if listed+odd == 0 {
-		exists, err := l.Catalog.Namespace(ctx, namespace)
+		exists, err := l.Finder.HasNamespace(ctx, namespace)
 		switch {
 		case err != nil:
 			return err
@@ -108,7 +110,7 @@ func (a *app) afterListing(ctx context.Context, l *session.Server, namespace str
 	}
 	if listed == 0 {
 		var err error
-		if known, err = l.Catalog.TokenKnown(ctx); err != nil {
+		if known, err = l.Finder.KnowsToken(ctx); err != nil {
 			return err
 		}
 	}

@@ -185,8 +185,8 @@ func (h *search) resolve(ctx context.Context, index int, yield func(report.Image
 	if p.Host != "" && p.Host != l.Host {
 		p.Host = "" // a name that the config file has for the server
 	}
-	run := discover.Resolve(ctx, l.Catalog, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.console.Log, Pruned: h.all || h.failAbsent,
+	run := l.Finder.Resolve(ctx, p, discover.Options{
+		Jobs: h.a.flags.jobs, Logger: h.a.console.Log, Skipped: h.all || h.failAbsent,
 		Progress: func(p discover.Progress) {
 			if h.show != nil {
 				h.show(h.progress.set(index, p))
@@ -268,11 +268,11 @@ func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, erro
 }
 
 // noDigest is why an image that is named by its digest is absent.
-const noDigest = "no such digest"
+const noDigest = "no_such_digest"
 
 // absentDigest is an image that was named by its digest and is not there.
 func absentDigest(i mirror.Image) report.Gap {
-	return report.Gap{Reference: i.Reference(), Reason: noDigest, Error: noDigest}
+	return report.Gap{Reference: i.Reference(), Reason: noDigest, Error: report.ReasonText(noDigest)}
 }
 
 // mirrored names an image for a copy.
@@ -294,7 +294,7 @@ func (h *search) activities() (parts []string) {
 // take counts one verdict and hands it on. It returns false when nobody reads any more.
 func (h *search) take(i report.Image, yield func(report.Image) bool) bool {
 	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
-		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Reason})
+		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
 	}
 	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
 		return true

@@ -15,6 +15,7 @@ import (
 	"github.com/quayside/quayside/internal/console"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
+	"github.com/quayside/quayside/quay"
 )
 
 // An outcome is what became of one target. It is zero until its search has ended.
@@ -48,7 +49,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 		o.err, o.code = l.Advise(err), exitCodeOf(err)
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
-	case s.Direct && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
+	case s.ByName && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
 		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.Name()), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
@@ -73,7 +74,7 @@ func (o outcome) less(counts report.Counts) outcome {
 // searchOf puts a run's summary in the report's words.
 func searchOf(s discover.Summary, l *session.Server) report.Search {
 	pruned := map[string]int{}
-	for reason, n := range s.Pruned {
+	for reason, n := range s.Skipped {
 		pruned[string(reason)] = n
 	}
 	token := l.Token()
@@ -89,14 +90,14 @@ func searchOf(s discover.Summary, l *session.Server) report.Search {
 		Counts: report.Counts{
 			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
-			Requests: report.Requests{Total: s.Requests, WithToken: s.WithToken, WithoutToken: s.WithoutToken,
-				Refused: s.RateLimited, Retries: s.Retries},
+			Requests: report.Requests{Total: s.Stats.Requests, WithToken: s.Stats.WithToken, WithoutToken: s.Stats.WithoutToken,
+				Refused: s.Stats.RateLimited, Retries: s.Stats.Retries},
 			Elapsed: report.Elapsed(s.Elapsed),
 		},
 	}
 }
 
-func paceOf(p discover.Pace) report.Pace {
+func paceOf(p quay.Pace) report.Pace {
 	return report.Pace{Protocol: p.Protocol, Connections: p.Connections, Limit: p.Limit, Rate: p.Rate}
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/ref"
 )
 
@@ -56,16 +56,16 @@ func (a *app) tags(ctx context.Context, arg string) error {
 		return err
 	}
 	f := &lister[report.Tag]{a: a, options: options, server: l, namespace: name.Namespace}
-	repo := discover.Repository{Namespace: name.Namespace, Name: name.Repository, Unlisted: true}
+	repo := quay.RepoName{Namespace: name.Namespace, Name: name.Repository}
 	err = f.take(ctx, func(yield func(report.Tag, error) bool) {
-		for t, err := range l.Catalog.Tags(ctx, repo, discover.TagFilter{}) {
-			if t.Err != nil {
-				f.unknown(l.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Err)
+		for t, err := range l.Finder.Tags(ctx, repo, quay.TagQuery{Invalid: true}) {
+			if t.Invalid != nil {
+				f.unknown(l.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Invalid)
 				continue
 			}
 			if !yield(report.Tag{
 				Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
-				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Started, Expires: t.Expires,
+				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Start, Expires: t.End,
 				Visibility: visibility(t.Public, true),
 			}, err) {
 				return

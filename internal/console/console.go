@@ -170,13 +170,13 @@ func (c *Console) Hint(text string) { c.Print(Hint, "hint: "+text) }
 
 // Unknown names an image whose verdict is unknown.
 func (c *Console) Unknown(g report.Gap) {
-	c.Say(slog.LevelWarn, Unknown, fmt.Sprintf("unknown: %s: %s: %s", g.Reference, g.Reason, g.Error),
+	c.Say(slog.LevelWarn, Unknown, fmt.Sprintf("unknown: %s: %s: %s", g.Reference, report.ReasonText(g.Reason), g.Error),
 		slog.String("image", g.Reference), slog.String("reason", g.Reason), slog.String("error", g.Error))
 }
 
 // Absent names an image that should be there and is not.
 func (c *Console) Absent(g report.Gap) {
-	c.Say(slog.LevelWarn, Absent, fmt.Sprintf("absent: %s: %s", g.Reference, g.Reason),
+	c.Say(slog.LevelWarn, Absent, fmt.Sprintf("absent: %s: %s", g.Reference, report.ReasonText(g.Reason)),
 		slog.String("image", g.Reference), slog.String("reason", g.Reason))
 }
 

@@ -112,7 +112,7 @@ func (c Copy) text(p *printer) {
 		rows = append(rows, []string{i.Status, size, i.Reference, i.Remark})
 	}
 	for _, gap := range c.Unknown {
-		rows = append(rows, []string{"unknown", "", gap.Reference, gap.Reason + ": " + gap.Error})
+		rows = append(rows, []string{"unknown", "", gap.Reference, ReasonText(gap.Reason) + ": " + gap.Error})
 	}
 	p.rows(rows)
 	if alone := len(rows) == 1 && c.Copied+c.Present == 1; !alone || c.Verbose {

@@ -56,7 +56,7 @@ type Image struct {
 	Tag        string
 	Visibility string // "public", "private" or "" when not known
 	State      string // as the server says, such as "NORMAL"; "" when not known
-	Reason     string // why the verdict is not Present
+	Reason     string // code of why the verdict is not Present; see ReasonText
 	Error      string // the cause of an Unknown, as the server or the connection gave it
 
 	Digest  digest.Digest
@@ -112,7 +112,8 @@ func (i Image) cells() []cell {
 		{"expires", inWide | inCSV, stamp(i.Expires)},
 		{"visibility", inWide | inCSV, i.Visibility},
 		{"state", inWide | inCSV, i.State},
-		{"reason", inCSV | inVerdicts, i.Reason},
+		{"reason", inCSV, i.Reason},
+		{"reason", inVerdicts, ReasonText(i.Reason)},
 		{"error", inCSV, i.Error},
 	}
 }

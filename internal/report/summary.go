@@ -94,11 +94,15 @@ type Search struct {
 	Counts
 }
 
+// ReasonText returns in words why an image is absent or unknown: "no such tag" for the
+// code "no_such_tag".
+func ReasonText(code string) string { return strings.ReplaceAll(code, "_", " ") }
+
 // A Gap is an image that the answer lacks: its verdict is Unknown, or it is Absent
 // although the user named it.
 type Gap struct {
 	Reference string `json:"reference"`
-	Reason    string `json:"reason"`
+	Reason    string `json:"reason"` // a code; see ReasonText
 	Error     string `json:"error"`
 }
 
@@ -194,7 +198,7 @@ func (p Search) String() string {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, " %d (%s)", p.Pruned[reason], reason)
+			fmt.Fprintf(&b, " %d (%s)", p.Pruned[reason], ReasonText(reason))
 		}
 	}
 	fmt.Fprintf(&b, ", %d checked, in %s\n", p.Checked, time.Duration(p.Elapsed).Round(time.Millisecond))

@@ -53,7 +53,7 @@ func (s *Server) advise(err error, askForToken bool) error {
 // answer for both (doc/quay-api.md section 3).
 func (s *Server) Explain(ctx context.Context, namespace string, err error) error {
 	if errors.Is(err, quay.ErrUnauthenticated) || errors.Is(err, quay.ErrForbidden) {
-		if exists, asked := s.Catalog.Namespace(ctx, namespace); asked == nil && !exists {
+		if exists, asked := s.Finder.HasNamespace(ctx, namespace); asked == nil && !exists {
 			return s.NoNamespace(namespace)
 		}
 	}

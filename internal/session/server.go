@@ -32,9 +32,9 @@ type Endpoint struct {
 
 // A Server is a Quay server that the command asks.
 type Server struct {
-	Host    string // as image names have it
-	Client  *quay.Client
-	Catalog *discover.QuayCatalog
+	Host   string // as image names have it
+	Client *quay.Client
+	Finder *discover.Finder
 
 	endpoint Endpoint
 	aliases  []string // of the config file's servers
@@ -106,10 +106,10 @@ func (s *Session) Connect(ctx context.Context, host string) (*Server, error) {
 		return nil, err
 	}
 	server := &Server{
-		Client: client, Catalog: discover.Quay(client), endpoint: e,
+		Client: client, Finder: discover.NewFinder(client), endpoint: e,
 		aliases: slices.Sorted(maps.Keys(s.Config.Servers)), home: hostOf(chosen.url),
 	}
-	server.Host = server.Catalog.Host()
+	server.Host = server.Finder.Host()
 	if strings.HasPrefix(e.url, "http:") && client.HasToken() && !loopback(e.url) {
 		s.Console.Warn("the token goes to %s over plain HTTP, where anyone on the way can read it", server.Host)
 	}

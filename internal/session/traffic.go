@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/redact"
 	"github.com/quayside/quayside/internal/report"
+	"github.com/quayside/quayside/quay"
 )
 
 // shortPause is the shortest wait that is worth a message.
@@ -24,10 +24,10 @@ const shortPause = time.Second
 const LastErrorPrefix = "last error: "
 
 // Delay returns why requests to the server wait, or "".
-func (s *Server) Delay() string { return Delay(s.Catalog.Pace()) }
+func (s *Server) Delay() string { return Delay(s.Client.Pace()) }
 
 // Delay returns in words why a server's answers are late, or "".
-func Delay(p discover.Pace) string {
+func Delay(p quay.Pace) string {
 	why := delay(p.Throttled, p.Rate, p.Pause)
 	if why == "" && p.LastError != "" {
 		why = LastErrorPrefix + redact.Escape(p.LastError)

@@ -45,8 +45,8 @@ func recorded(t *testing.T) *quaytest.Dataset {
 	return d
 }
 
-// serve starts an embedded Quay, and gives a catalog of it.
-func serve(t *testing.T, d *quaytest.Dataset, token string, opts ...quaytest.Option) (*quaytest.Server, *discover.QuayCatalog) {
+// serve starts an embedded Quay, and returns a client of it.
+func serve(t *testing.T, d *quaytest.Dataset, token string, opts ...quaytest.Option) (*quaytest.Server, *quay.Client) {
 	t.Helper()
 	opts = append([]quaytest.Option{quaytest.WithClock(func() time.Time { return recordedAt }), quaytest.WithTLS()}, opts...)
 	s, err := quaytest.NewServer(d, opts...)
@@ -59,7 +59,7 @@ func serve(t *testing.T, d *quaytest.Dataset, token string, opts ...quaytest.Opt
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return s, discover.Quay(c)
+	return s, c
 }
 
 // sent is how many requests of each class a server saw, and how many of them
@@ -87,19 +87,19 @@ func TestRequestsAreCounted(t *testing.T) {
 		d := quaytest.Fleet(1876, quaytest.FleetOptions{Namespace: "fleet", Tag: "2025.1", NoLiveTag: 188})
 		d.Users = append(d.Users, quaytest.User{Name: "someone", Enabled: true})
 		d.Tokens = append(d.Tokens, quaytest.Token{Name: "demo-token", User: "someone", Scope: "repo:read"})
-		s, catalog := serve(t, d, c.token)
-		_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "fleet/*:2025.1"), discover.Options{})
+		s, client := serve(t, d, c.token)
+		_, sum, err := discover.Collect(t.Context(), client, pattern(t, "fleet/*:2025.1"), discover.Options{})
 		if err != nil || !sum.Complete {
 			t.Fatalf("error %v, summary %+v", err, sum)
 		}
 		if diff := cmp.Diff(c.want, sentTo(s)); diff != "" {
 			t.Errorf("token %q: sent (-want +got):\n%s", c.token, diff)
 		}
-		if got := s.Stats(); sum.Requests != 19+1688 || sum.Requests != got.Requests ||
-			sum.WithToken != got.WithToken || sum.WithoutToken != got.WithoutToken {
+		if got := s.Stats(); sum.Stats.Requests != 19+1688 || sum.Stats.Requests != got.Requests ||
+			sum.Stats.WithToken != got.WithToken || sum.Stats.WithoutToken != got.WithoutToken {
 			t.Errorf("token %q: summary %+v, server saw %+v", c.token, sum, got)
 		}
-		if sum.Listed != 1876 || sum.Pruned[discover.NoLiveTag] != 188 || sum.Checked != 1688 {
+		if sum.Listed != 1876 || sum.Skipped[discover.NoLiveTag] != 188 || sum.Checked != 1688 {
 			t.Errorf("token %q: summary %+v", c.token, sum)
 		}
 		known := discover.No
@@ -113,16 +113,16 @@ func TestRequestsAreCounted(t *testing.T) {
 			t.Errorf("token %q: nothing surprises, and hints are %q", c.token, sum.Hints)
 		}
 		// The next run counts its own.
-		_, sum, err = discover.Collect(t.Context(), catalog, pattern(t, "fleet/image-000000:2025.1"), discover.Options{})
-		if err != nil || sum.Requests != 1 || sum.WithToken+sum.WithoutToken != 1 {
+		_, sum, err = discover.Collect(t.Context(), client, pattern(t, "fleet/image-000000:2025.1"), discover.Options{})
+		if err != nil || sum.Stats.Requests != 1 || sum.Stats.WithToken+sum.Stats.WithoutToken != 1 {
 			t.Errorf("token %q: error %v, summary %+v", c.token, err, sum)
 		}
 	}
 }
 
 func TestPrivateRepositoriesGetTheToken(t *testing.T) {
-	s, catalog := serve(t, recorded(t), owner)
-	results, _, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/{private-*,plain,moved}:2025.1"), discover.Options{})
+	s, client := serve(t, recorded(t), owner)
+	results, _, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/{private-*,plain,moved}:2025.1"), discover.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestPrivateRepositoriesGetTheToken(t *testing.T) {
 		t.Errorf("sent %+v", got)
 	}
 	moved := discover.Result{
-		Verdict: discover.Present, Host: catalog.Host(), Namespace: "harbourline", Repository: "moved", Tag: "2025.1",
+		Verdict: discover.Present, Host: discover.NewFinder(client).Host(), Namespace: "harbourline", Repository: "moved", Tag: "2025.1",
 		Digest: results[0].Digest, Size: results[0].Size, Public: true, State: "NORMAL", Named: true,
 		Started: time.UnixMilli(1764720000456).UTC().Truncate(time.Second),
 	}
@@ -149,8 +149,8 @@ func TestPrivateRepositoriesGetTheToken(t *testing.T) {
 // A server that admits no anonymous caller says so to the first request. The
 // others wait for that, and all go with the token.
 func TestServerWithoutAnonymousAccess(t *testing.T) {
-	s, catalog := serve(t, recorded(t), owner, quaytest.WithQuirk("no-anonymous", ""))
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/image-0*:2025.1"), discover.Options{})
+	s, client := serve(t, recorded(t), owner, quaytest.WithQuirk("no-anonymous", ""))
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/image-0*:2025.1"), discover.Options{})
 	if err != nil || sum.Unknown > 0 || sum.Present == 0 {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
@@ -162,8 +162,8 @@ func TestServerWithoutAnonymousAccess(t *testing.T) {
 
 // Without a token there is nothing to fall back to: not even the listing works.
 func TestServerWithoutAnonymousAccessNorToken(t *testing.T) {
-	_, catalog := serve(t, recorded(t), "", quaytest.WithQuirk("no-anonymous", ""))
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/*:2025.1"), discover.Options{})
+	_, client := serve(t, recorded(t), "", quaytest.WithQuirk("no-anonymous", ""))
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/*:2025.1"), discover.Options{})
 	if !errors.Is(err, quay.ErrUnauthenticated) || sum.Complete {
 		t.Errorf("error %v, complete %v", err, sum.Complete)
 	}
@@ -173,8 +173,8 @@ func TestServerWithoutAnonymousAccessNorToken(t *testing.T) {
 // stay without.
 func TestVanishedRepositoryChangesNothing(t *testing.T) {
 	for _, gone := range []string{"image-001", "image-050"} {
-		s, catalog := serve(t, recorded(t), owner, quaytest.WithQuirk("vanish", "harbourline/"+gone))
-		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/image-0*:2025.1"), discover.Options{})
+		s, client := serve(t, recorded(t), owner, quaytest.WithQuirk("vanish", "harbourline/"+gone))
+		results, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/image-0*:2025.1"), discover.Options{})
 		if err != nil || !sum.Finished || sum.Complete || sum.Unknown != 1 || sum.Denied {
 			t.Fatalf("error %v, summary %+v", err, sum)
 		}
@@ -192,8 +192,8 @@ func TestVanishedRepositoryChangesNothing(t *testing.T) {
 
 // What a 401 hides, the token can tell.
 func TestStray401IsAskedAgainWithTheToken(t *testing.T) {
-	s, catalog := serve(t, recorded(t), owner, quaytest.WithQuirk("random-401", "10"))
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/image-*:2025.1"), discover.Options{Jobs: 1})
+	s, client := serve(t, recorded(t), owner, quaytest.WithQuirk("random-401", "10"))
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/image-*:2025.1"), discover.Options{Jobs: 1})
 	if err != nil || sum.Unknown > 0 {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
@@ -205,8 +205,8 @@ func TestStray401IsAskedAgainWithTheToken(t *testing.T) {
 
 func TestTokenWithoutScopeIsSaid(t *testing.T) {
 	for token, reason := range map[string]discover.Reason{noScope: discover.GoneOrPrivate, badScope: discover.ServerError} {
-		_, catalog := serve(t, recorded(t), token)
-		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "closedharbour/*:2025.1"), discover.Options{})
+		_, client := serve(t, recorded(t), token)
+		results, sum, err := discover.Collect(t.Context(), client, pattern(t, "closedharbour/*:2025.1"), discover.Options{})
 		if err != nil || len(results) != 3 || sum.Unknowns[reason] != 3 || len(sum.Hints) != 1 {
 			t.Errorf("%s: error %v, summary %+v", token, err, sum)
 		}
@@ -234,8 +234,8 @@ func TestNothingToSeeIsExplained(t *testing.T) {
 		{"bob", outsider, discover.NamespaceEmpty, discover.Yes, 5},
 		{"harbourline", nobody, discover.NamespaceFound, discover.No, 1000},
 	} {
-		_, catalog := serve(t, recorded(t), c.token)
-		_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.namespace+"/**:none"), discover.Options{})
+		_, client := serve(t, recorded(t), c.token)
+		_, sum, err := discover.Collect(t.Context(), client, pattern(t, c.namespace+"/**:none"), discover.Options{})
 		var want error
 		switch {
 		case c.want == discover.NamespaceNotFound:
@@ -246,9 +246,9 @@ func TestNothingToSeeIsExplained(t *testing.T) {
 		if !errors.Is(err, want) || !sum.Finished || sum.Complete != (want == nil) {
 			t.Fatalf("%s as %q: error %v, complete %v", c.namespace, c.token, err, sum.Complete)
 		}
-		if sum.Namespace != c.want || sum.CallerKnown != c.known || sum.Requests > c.requests {
+		if sum.Namespace != c.want || sum.CallerKnown != c.known || sum.Stats.Requests > c.requests {
 			t.Errorf("%s as %q: %s, caller known: %s, %d requests; want %s, %s, at most %d",
-				c.namespace, c.token, sum.Namespace, sum.CallerKnown, sum.Requests, c.want, c.known, c.requests)
+				c.namespace, c.token, sum.Namespace, sum.CallerKnown, sum.Stats.Requests, c.want, c.known, c.requests)
 		}
 		if sum.TokenIgnored != (c.token == nobody) {
 			t.Errorf("%s as %q: token ignored: %v", c.namespace, c.token, sum.TokenIgnored)
@@ -288,9 +288,9 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 		{"harbourline/many-tags:1.9.*", "", []string{"absent many-tags:1.9.* (no such tag)"}, true, // v1.9.0 shows that it is public
 			sent{Tags: 1}, discover.NamespaceFound},
 	} {
-		s, catalog := serve(t, recorded(t), c.token)
-		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, c.pattern), discover.Options{})
-		if (err != nil) != (c.namespace == discover.NamespaceNotFound) || !sum.Finished || !sum.Direct || sum.Denied || sum.Namespace != c.namespace {
+		s, client := serve(t, recorded(t), c.token)
+		results, sum, err := discover.Collect(t.Context(), client, pattern(t, c.pattern), discover.Options{})
+		if (err != nil) != (c.namespace == discover.NamespaceNotFound) || !sum.Finished || !sum.ByName || sum.Denied || sum.Namespace != c.namespace {
 			t.Errorf("%s: error %v, summary %+v", c.pattern, err, sum)
 		}
 		if diff := cmp.Diff(c.want, short(results)); diff != "" {
@@ -309,9 +309,9 @@ func TestOneRepositoryIsNotListed(t *testing.T) {
 }
 
 func TestTagGlobAsksOnceForEachRepository(t *testing.T) {
-	s, catalog := serve(t, recorded(t), "")
-	results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/{many-tags,same-second,no-tags}:v1.?.0"), discover.Options{})
-	if err != nil || sum.Checked != 2 || sum.Pruned[discover.NoLiveTag] != 1 {
+	s, client := serve(t, recorded(t), "")
+	results, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/{many-tags,same-second,no-tags}:v1.?.0"), discover.Options{})
+	if err != nil || sum.Checked != 2 || sum.Skipped[discover.NoLiveTag] != 1 {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
 	if sum.Present != 10 || sum.Absent != 1 || len(results) != 11 {
@@ -323,9 +323,9 @@ func TestTagGlobAsksOnceForEachRepository(t *testing.T) {
 }
 
 func TestMirrorRegistryHasNoListing(t *testing.T) {
-	_, catalog := serve(t, recorded(t), "", quaytest.WithQuirk("mirror-registry", ""))
+	_, client := serve(t, recorded(t), "", quaytest.WithQuirk("mirror-registry", ""))
 	for _, p := range []string{"harbourline/*:2025.1", "harbourline/plain:2025.1", "harbourline/plain:*"} {
-		_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, p), discover.Options{})
+		_, sum, err := discover.Collect(t.Context(), client, pattern(t, p), discover.Options{})
 		if !errors.Is(err, quay.ErrNoListing) || sum.Complete {
 			t.Errorf("%s: error %v, complete %v", p, err, sum.Complete)
 		}
@@ -333,15 +333,15 @@ func TestMirrorRegistryHasNoListing(t *testing.T) {
 }
 
 func TestPatternForAnotherHost(t *testing.T) {
-	s, catalog := serve(t, recorded(t), "")
-	_, _, err := discover.Collect(t.Context(), catalog, pattern(t, "quay.io/harbourline/*:2025.1"), discover.Options{})
+	s, client := serve(t, recorded(t), "")
+	_, _, err := discover.Collect(t.Context(), client, pattern(t, "quay.io/harbourline/*:2025.1"), discover.Options{})
 	if !errors.Is(err, quay.ErrInvalid) || s.Stats().Requests > 0 {
 		t.Errorf("error %v", err)
 	}
 	// Nothing is sent: the context has ended.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	client, err := quay.New(quay.WithServer("https://Quay.Example:443/prefix"))
+	elsewhere, err := quay.New(quay.WithServer("https://Quay.Example:443/prefix"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,13 +349,13 @@ func TestPatternForAnotherHost(t *testing.T) {
 		"quay.example": context.Canceled, "quay.example:443": context.Canceled,
 		"quay.example:8443": quay.ErrInvalid, "quay.example.org": quay.ErrInvalid,
 	} {
-		_, _, err := discover.Collect(ctx, discover.Quay(client), pattern(t, "quay://"+host+"/ns/*:1"), discover.Options{})
+		_, _, err := discover.Collect(ctx, elsewhere, pattern(t, "quay://"+host+"/ns/*:1"), discover.Options{})
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "quay://"+catalog.Host()+"/harbourline/plain:2025.1"), discover.Options{})
-	if err != nil || sum.Present != 1 || sum.Host != catalog.Host() {
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "quay://"+discover.NewFinder(client).Host()+"/harbourline/plain:2025.1"), discover.Options{})
+	if err != nil || sum.Present != 1 || sum.Host != discover.NewFinder(client).Host() {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
 }
@@ -363,8 +363,8 @@ func TestPatternForAnotherHost(t *testing.T) {
 // A tag list that breaks off is not asked again: its tags are out.
 func TestTagListThatBreaksOff(t *testing.T) {
 	for _, token := range []string{"", owner} {
-		s, catalog := serve(t, recorded(t), token, quaytest.WithQuirk("random-401", "2"))
-		results, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/many-tags:*"), discover.Options{})
+		s, client := serve(t, recorded(t), token, quaytest.WithQuirk("random-401", "2"))
+		results, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/many-tags:*"), discover.Options{})
 		if err != nil || sum.Present != 100 || sum.Unknown != 1 {
 			t.Fatalf("error %v, summary %+v", err, sum)
 		}
@@ -381,8 +381,8 @@ func TestTagListThatBreaksOff(t *testing.T) {
 // A server that admits no anonymous caller is asked about its namespaces with
 // the token too.
 func TestEmptyNamespaceWithoutAnonymousAccess(t *testing.T) {
-	_, catalog := serve(t, recorded(t), owner, quaytest.WithQuirk("no-anonymous", ""))
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "emptyharbour/*:1"), discover.Options{})
+	_, client := serve(t, recorded(t), owner, quaytest.WithQuirk("no-anonymous", ""))
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "emptyharbour/*:1"), discover.Options{})
 	if err != nil || sum.Namespace != discover.NamespaceEmpty {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
@@ -390,10 +390,10 @@ func TestEmptyNamespaceWithoutAnonymousAccess(t *testing.T) {
 
 // A list of tags is read down to the first that is too old.
 func TestTagGlobReadsNoFurtherThanSince(t *testing.T) {
-	s, catalog := serve(t, recorded(t), "")
+	s, client := serve(t, recorded(t), "")
 	// many-tags has 230, an hour apart, and the last of them 229 hours after the first.
 	p := pattern(t, "quay://harbourline/many-tags:v*?since="+time.UnixMilli(1764547200000).Add(200*time.Hour).UTC().Format(time.RFC3339))
-	_, sum, err := discover.Collect(t.Context(), catalog, p, discover.Options{})
+	_, sum, err := discover.Collect(t.Context(), client, p, discover.Options{})
 	if err != nil || sum.Present != 30 {
 		t.Fatalf("error %v, summary %+v", err, sum)
 	}
@@ -405,12 +405,12 @@ func TestTagGlobReadsNoFurtherThanSince(t *testing.T) {
 // A token that looks like a JWT is refused, and not taken for none.
 func TestTokenThatIsAJWT(t *testing.T) {
 	jwt := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + ".e30.e30"
-	_, catalog := serve(t, recorded(t), jwt)
-	_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/private-one:2025.1"), discover.Options{})
+	_, client := serve(t, recorded(t), jwt)
+	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/private-one:2025.1"), discover.Options{})
 	if !errors.Is(err, discover.ErrTokenIgnored) || sum.Unknown != 1 || !sum.TokenIgnored || sum.CallerKnown != discover.No {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
-	if _, _, err := discover.Collect(t.Context(), catalog, pattern(t, "harbourline/*:2025.1"), discover.Options{}); !errors.Is(err, quay.ErrUnauthenticated) {
+	if _, _, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/*:2025.1"), discover.Options{}); !errors.Is(err, quay.ErrUnauthenticated) {
 		t.Errorf("listing: %v", err)
 	}
 }
@@ -423,31 +423,28 @@ func TestNamespaceThatCannotBeAsked(t *testing.T) {
 		if token != "" {
 			opt = quaytest.WithQuirk("html-500", "2:"+path) // the second listing is the question about the token
 		}
-		_, catalog := serve(t, recorded(t), token, opt)
-		_, sum, err := discover.Collect(t.Context(), catalog, pattern(t, "emptyharbour/*:1"), discover.Options{})
+		_, client := serve(t, recorded(t), token, opt)
+		_, sum, err := discover.Collect(t.Context(), client, pattern(t, "emptyharbour/*:1"), discover.Options{})
 		if !errors.Is(err, quay.ErrUnavailable) || sum.Complete {
 			t.Errorf("%q: error %v, summary %+v", token, err, sum)
 		}
 	}
 }
 
-// owned is a fake whose caller's last question ends the run.
-type owned struct {
-	*fake
-	seesAll func() error
-}
-
-func (owned) HasToken() bool                                  { return true }
-func (owned) TokenKnown(context.Context) (bool, error)        { return true, nil }
-func (o owned) SeesAll(context.Context, string) (bool, error) { return false, o.seesAll() }
-
+// The last question to a namespace that shows nothing ends with the context, and its
+// error is no error of the run.
 func TestInterruptedAtTheLastQuestion(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	interrupted := owned{&fake{rows: rows(nil)}, func() error { cancel(); return ctx.Err() }}
+	last := func(answer func() error) *quay.Client {
+		f := &fake{rows: rows(nil)}
+		f.lookUp = func(context.Context, string, string) (tag, bool, error) { return tag{}, false, answer() }
+		return f.client(t, quay.WithToken("someone's"))
+	}
+	interrupted := last(func() error { cancel(); return ctx.Err() })
 	if _, sum, err := discover.Collect(ctx, interrupted, pattern(t, "harbour/*:1"), discover.Options{}); !errors.Is(err, context.Canceled) || sum.Complete {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
-	refused := owned{&fake{rows: rows(nil)}, func() error { return quay.ErrUnavailable }}
+	refused := last(func() error { return quay.ErrUnavailable })
 	if _, sum, err := discover.Collect(t.Context(), refused, pattern(t, "harbour/*:1"), discover.Options{}); err != nil || !sum.Complete {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
