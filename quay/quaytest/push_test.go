@@ -150,21 +150,29 @@ func (p *pushing) image(repository, tag, text string) string {
 	return sum(m)
 }
 
-// TestPushRecording replays recording registry-push. The recording has no request
-// bodies: each request gets a body of the recorded kind, so digests differ.
-func TestPushRecording(t *testing.T) {
-	rec := readJSON[struct {
-		Exchanges []struct {
-			recorded
-			Response struct {
-				Status  int
-				Headers map[string]string
-				Body    string
-				Access  []map[string]any `json:"jwt_access"`
-			}
-		}
-	}](t, recordings+"/registry-push.json")
-	p := newPushing(t)
+// A pushReplay replays recording registry-push. The recording has no request bodies:
+// each request gets a body of the recorded kind, so digests differ.
+type pushReplay struct {
+	*pushing
+	blob      []byte
+	bodies    map[string][]byte // by note
+	ours      *strings.Replacer // recorded digests and sizes to ours
+	uploads   map[string]string // recorded ids to ours
+	pushToken string            // of the first repository; the recording uses it to the end
+}
+
+// A pushExchange is an exchange of the recording.
+type pushExchange struct {
+	recorded
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    string
+		Access  []map[string]any `json:"jwt_access"`
+	}
+}
+
+func newPushReplay(t *testing.T) *pushReplay {
 	blob, config := bytes.Repeat([]byte("0123456789"), 500), bytes.Repeat([]byte(" "), 700)
 	first := manifest(config, blob, "")
 	missing := strings.Replace(string(first), sum(blob), "sha256:"+strings.Repeat("2", 64), 1)
@@ -173,90 +181,121 @@ func TestPushRecording(t *testing.T) {
 	sparse := []byte(`{"schemaVersion": 2, "mediaType": "` + ociIndexType + `", "manifests": [{"mediaType": "` + ociManifestType +
 		`", "digest": "` + sum(first) + `", "size": ` + fmt.Sprint(len(first)) + `}, {"mediaType": "` + ociManifestType +
 		`", "digest": "sha256:` + strings.Repeat("3", 64) + `", "size": 10}]}`)
-	ours := strings.NewReplacer(
-		"sha256:c59d3c0480cc2d71d8f646e735e92da65450311eec46e81a5db8c7e6e8a92054", sum(blob),
-		"sha256:e807e71c4e892d521ad1f6c46df22b891f9bf5a8f5a040d64b13564b40c7750e", sum(config),
-		"sha256:2b5079ba07207515af892281d05df9fe5d0c4f28a2a5c16b06944cc712344c5c", sum(first),
-		"sha256:8aea19ddeee63cfae3e993a9bcc934a312030394323b3922451192af679b9528", sum(subject),
-		`"size": 599`, fmt.Sprintf(`"size": %d`, len(subject)),
-	)
-	bodies := map[string][]byte{
-		"first part": blob[:2500], "a part that does not follow": blob[100:2600], "second part": blob[2500:],
-		"a whole upload with PUT": blob, "a whole upload in one POST": config,
-		"a manifest by tag": first, "the same by digest": first, "by a digest that does not fit": first,
-		"a manifest whose layer is not there": []byte(missing), "a manifest with a subject": subject,
-		"an index of which one manifest is not there": sparse,
+	return &pushReplay{
+		pushing: newPushing(t), blob: blob, uploads: map[string]string{},
+		ours: strings.NewReplacer(
+			"sha256:c59d3c0480cc2d71d8f646e735e92da65450311eec46e81a5db8c7e6e8a92054", sum(blob),
+			"sha256:e807e71c4e892d521ad1f6c46df22b891f9bf5a8f5a040d64b13564b40c7750e", sum(config),
+			"sha256:2b5079ba07207515af892281d05df9fe5d0c4f28a2a5c16b06944cc712344c5c", sum(first),
+			"sha256:8aea19ddeee63cfae3e993a9bcc934a312030394323b3922451192af679b9528", sum(subject),
+			`"size": 599`, fmt.Sprintf(`"size": %d`, len(subject)),
+		),
+		bodies: map[string][]byte{
+			"first part": blob[:2500], "a part that does not follow": blob[100:2600], "second part": blob[2500:],
+			"a whole upload with PUT": blob, "a whole upload in one POST": config,
+			"a manifest by tag": first, "the same by digest": first, "by a digest that does not fit": first,
+			"a manifest whose layer is not there": []byte(missing), "a manifest with a subject": subject,
+			"an index of which one manifest is not there": sparse,
+		},
 	}
-	uploads := map[string]string{} // recorded to ours
-	var pushToken string           // of the first repository; the recording uses it to the end
+}
+
+// target returns the target of a request with our digests and uploads. Requests that
+// were not recorded began some of the uploads.
+func (p *pushReplay) target(x pushExchange) string {
+	target := p.ours.Replace(x.Request.Target)
+	at := strings.Index(target, "/blobs/uploads/")
+	if at < 0 {
+		return target
+	}
+	id, _, _ := strings.Cut(target[at+len("/blobs/uploads/"):], "?")
+	if id == "" {
+		return target
+	}
+	if p.uploads[id] == "" {
+		p.uploads[id] = p.do("POST", target[:at]+"/blobs/uploads/", nil).Header().Get("Docker-Upload-UUID")
+	}
+	return strings.Replace(target, id, p.uploads[id], 1)
+}
+
+// headers returns the headers of a request with our credentials.
+func (p *pushReplay) headers(x pushExchange, target string) []string {
+	headers := []string{"Content-Type", x.Request.Headers["Content-Type"], "Content-Range", x.Request.Headers["Content-Range"]}
+	user, basicAuth := strings.CutPrefix(x.Request.Headers["Authorization"], "Basic ${basic:")
+	switch user = strings.TrimSuffix(user, "}"); {
+	case x.Request.Headers["Authorization"] == "":
+		headers = append(headers, "Authorization", "")
+	case basicAuth && x.Response.Status == 401:
+		headers = append(headers, "Authorization", basic(user, "wrong"))
+	case basicAuth && user == "$oauthtoken":
+		scope := target[strings.LastIndex(target, "-")+1 : strings.LastIndex(target, ":")]
+		headers = append(headers, "Authorization", basic(user, map[string]string{"read": reads, "write": writes, "create": creates}[scope]))
+	case basicAuth:
+		headers = append(headers, "Authorization", basic(user, "right"))
+	}
+	if x.Request.Method == "DELETE" {
+		headers = append(headers, "Authorization", p.pushToken)
+	}
+	return headers
+}
+
+// compare returns how an answer differs from the recorded one.
+func (p *pushReplay) compare(x pushExchange, target string, w *httptest.ResponseRecorder) (diff string) {
+	got, want := w.Header(), x.Response.Headers
+	_, basicAuth := strings.CutPrefix(x.Request.Headers["Authorization"], "Basic ")
+	if id := got.Get("Docker-Upload-UUID"); id != "" {
+		p.uploads[want["docker-upload-uuid"]] = id
+	}
+	for name, value := range want {
+		value = p.ours.Replace(value)
+		for recorded, id := range p.uploads {
+			value = strings.ReplaceAll(value, recorded, id)
+		}
+		if have := got.Get(name); have != value && (name != "content-length" || !strings.Contains(target, "/referrers/")) && !(basicAuth && name == "www-authenticate") {
+			diff += fmt.Sprintf("%s: %q, recorded %q\n", name, have, value)
+		}
+	}
+	if want["www-authenticate"] == "" && got.Get("Www-Authenticate") != "" && !basicAuth {
+		diff += "a challenge that was not recorded\n"
+	}
+	if w.Code != x.Response.Status {
+		diff += fmt.Sprintf("status %d, recorded %d\n", w.Code, x.Response.Status)
+	}
+	if x.Response.Body != "" {
+		diff += cmp.Diff(p.ours.Replace(x.Response.Body), w.Body.String())
+	}
+	return diff
+}
+
+// learn keeps the registry token of an answer, and returns how its grants differ from
+// the recorded ones.
+func (p *pushReplay) learn(t *testing.T, x pushExchange, w *httptest.ResponseRecorder) string {
+	var answer struct{ Token string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("%s: %v", w.Body, err)
+	}
+	p.bearer = "Bearer " + answer.Token
+	if p.pushToken == "" {
+		p.pushToken = p.bearer
+	}
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(answer.Token, ".")[1])
+	var claims struct{ Access []map[string]any }
+	_ = json.Unmarshal(payload, &claims)
+	return cmp.Diff(x.Response.Access, claims.Access)
+}
+
+func TestPushRecording(t *testing.T) {
+	rec := readJSON[struct{ Exchanges []pushExchange }](t, recordings+"/registry-push.json")
+	p := newPushReplay(t)
 	for i, x := range rec.Exchanges {
-		target := ours.Replace(x.Request.Target)
-		// Requests that were not recorded began some of the uploads.
-		if at := strings.Index(target, "/blobs/uploads/"); at >= 0 {
-			id, _, _ := strings.Cut(target[at+len("/blobs/uploads/"):], "?")
-			if id != "" && uploads[id] == "" {
-				uploads[id] = p.do("POST", target[:at]+"/blobs/uploads/", nil).Header().Get("Docker-Upload-UUID")
-			}
-			if id != "" {
-				target = strings.Replace(target, id, uploads[id], 1)
-			}
-		}
-		headers := []string{"Content-Type", x.Request.Headers["Content-Type"], "Content-Range", x.Request.Headers["Content-Range"]}
-		user, basicAuth := strings.CutPrefix(x.Request.Headers["Authorization"], "Basic ${basic:")
-		switch user = strings.TrimSuffix(user, "}"); {
-		case x.Request.Headers["Authorization"] == "":
-			headers = append(headers, "Authorization", "")
-		case basicAuth && x.Response.Status == 401:
-			headers = append(headers, "Authorization", basic(user, "wrong"))
-		case basicAuth && user == "$oauthtoken":
-			token := map[string]string{"read": reads, "write": writes, "create": creates}[target[strings.LastIndex(target, "-")+1:strings.LastIndex(target, ":")]]
-			headers = append(headers, "Authorization", basic(user, token))
-		case basicAuth:
-			headers = append(headers, "Authorization", basic(user, "right"))
-		}
-		if x.Request.Method == "DELETE" {
-			headers = append(headers, "Authorization", pushToken)
-		}
-		w := p.do(x.Request.Method, target, bodies[x.Note], headers...)
+		target := p.target(x)
+		w := p.do(x.Request.Method, target, p.bodies[x.Note], p.headers(x, target)...)
 		if strings.HasPrefix(x.Note, "a part that does not follow") { // it overlapped in part: the rest begins where it ended
-			bodies["second part"] = blob[2500:]
+			p.bodies["second part"] = p.blob[2500:]
 		}
-		got, want := w.Header(), x.Response.Headers
-		if id := got.Get("Docker-Upload-UUID"); id != "" {
-			uploads[want["docker-upload-uuid"]] = id
-		}
-		diff := ""
-		for name, value := range want {
-			value = ours.Replace(value)
-			for recorded, id := range uploads {
-				value = strings.ReplaceAll(value, recorded, id)
-			}
-			if have := got.Get(name); have != value && (name != "content-length" || !strings.Contains(target, "/referrers/")) && !(basicAuth && name == "www-authenticate") {
-				diff += fmt.Sprintf("%s: %q, recorded %q\n", name, have, value)
-			}
-		}
-		if want["www-authenticate"] == "" && got.Get("Www-Authenticate") != "" && !basicAuth {
-			diff += "a challenge that was not recorded\n"
-		}
-		if w.Code != x.Response.Status {
-			diff += fmt.Sprintf("status %d, recorded %d\n", w.Code, x.Response.Status)
-		}
-		if x.Response.Body != "" {
-			diff += cmp.Diff(ours.Replace(x.Response.Body), w.Body.String())
-		}
+		diff := p.compare(x, target, w)
 		if x.Response.Access != nil {
-			var answer struct{ Token string }
-			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-				t.Fatalf("%d: %s: %v", i, w.Body, err)
-			}
-			p.bearer = "Bearer " + answer.Token
-			if pushToken == "" {
-				pushToken = p.bearer
-			}
-			payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(answer.Token, ".")[1])
-			var claims struct{ Access []map[string]any }
-			_ = json.Unmarshal(payload, &claims)
-			diff += cmp.Diff(x.Response.Access, claims.Access)
+			diff += p.learn(t, x, w)
 		}
 		if diff != "" {
 			t.Errorf("%d: %s %s (%s)\n%s", i, x.Request.Method, target, x.Note, diff)

@@ -58,8 +58,22 @@ func get[T any](t testing.TB, h http.Handler, target, token string) (v T) {
 	return v
 }
 
-// doc/quay-api.md section 2, "URL form", and section 3.
-func TestPaths(t *testing.T) {
+// A pathCase is a request and the answer that it must get.
+type pathCase struct {
+	method, target string
+	status         int
+	kind           string // Content-Type
+	location       string
+}
+
+const (
+	page     = "text/html; charset=utf-8"
+	document = "application/json"
+)
+
+// checkPaths sends the requests to a server with some odd repository names.
+func checkPaths(t *testing.T, cases []pathCase) {
+	t.Helper()
 	d := recordedDataset(t)
 	for _, name := range []string{"tag", "x/tag/b", "manifest/labels"} {
 		d.Repositories = append(d.Repositories, quaytest.Repository{Namespace: "harbourline", Name: name, Public: true})
@@ -69,16 +83,21 @@ func TestPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	const (
-		page     = "text/html; charset=utf-8"
-		document = "application/json"
-	)
-	for _, c := range []struct {
-		method, target string
-		status         int
-		kind           string
-		location       string
-	}{
+	for _, c := range cases {
+		w := request(h, c.method, c.target, "")
+		if w.Code != c.status || w.Header().Get("Content-Type") != c.kind || w.Header().Get("Location") != c.location {
+			t.Errorf("%s %s: %d %q %q, want %d %q %q", c.method, c.target, w.Code, w.Header().Get("Content-Type"),
+				w.Header().Get("Location"), c.status, c.kind, c.location)
+		}
+		if c.method == "HEAD" && w.Body.Len() > 0 {
+			t.Errorf("%s %s: body %q", c.method, c.target, w.Body)
+		}
+	}
+}
+
+// doc/quay-api.md section 2, "URL form": names with slashes, and redirects.
+func TestPathsOfRepositories(t *testing.T) {
+	checkPaths(t, []pathCase{
 		{"GET", "/api/v1/repository/harbourline%2Fplain/tag/", 200, document, ""},
 		{"GET", "/api/v1/repository/harbourline/tools%2Finner/deep/tag/", 200, document, ""},
 		{"GET", "/api/v1/repository/harbourline/tag", 200, document, ""},
@@ -92,6 +111,13 @@ func TestPaths(t *testing.T) {
 		{"GET", "/api/v1/user", 308, page, "http://quay.test/api/v1/user/"},
 		{"GET", "/api/v1//repository?public=true", 308, page, "http://quay.test/api/v1/repository?public=true"},
 		{"GET", "/api/v1/repository/harbourline/a%20b//tag/", 308, page, "http://quay.test/api/v1/repository/harbourline/a%20b/tag/"},
+	})
+}
+
+// doc/quay-api.md section 3 and "Corrections": paths without a route, and routes that
+// the embedded server only refuses.
+func TestPathsWithoutRoute(t *testing.T) {
+	checkPaths(t, []pathCase{
 		{"GET", "/api/v1/repository/", 404, page, ""},
 		{"GET", "/api/v1/repository/harbourline", 308, page, "http://quay.test/api/v1/repository/harbourline/"},
 		{"GET", "/api/v1/repository/harbourline/", 404, page, ""},
@@ -132,6 +158,12 @@ func TestPaths(t *testing.T) {
 		{"GET", "/api/v1/nonsense/", 404, page, ""},
 		{"GET", "/blobs/q/sha256/00/00/", 404, page, ""},
 		{"GET", "/api/v1/repository/harbourline/pla%00in/tag/", 400, "text/html", ""},
+	})
+}
+
+// doc/quay-api.md section 3: methods other than GET.
+func TestMethods(t *testing.T) {
+	checkPaths(t, []pathCase{
 		{"HEAD", "/api/v1/repository/harbourline/plain/tag/", 200, document, ""},
 		{"HEAD", "/api/v1/repository/harbourline/none/tag/", 401, document, ""},
 		{"OPTIONS", "/api/v1/repository/harbourline/plain/tag/", 200, page, ""},
@@ -143,16 +175,7 @@ func TestPaths(t *testing.T) {
 		{"OPTIONS", "/api/v1/nonsense/", 200, page, ""},
 		{"DELETE", "/api/v1/repository/harbourline/plain", 403, page, ""},
 		{"PUT", "/api/v1/organization/harbourline", 403, page, ""},
-	} {
-		w := request(h, c.method, c.target, "")
-		if w.Code != c.status || w.Header().Get("Content-Type") != c.kind || w.Header().Get("Location") != c.location {
-			t.Errorf("%s %s: %d %q %q, want %d %q %q", c.method, c.target, w.Code, w.Header().Get("Content-Type"),
-				w.Header().Get("Location"), c.status, c.kind, c.location)
-		}
-		if c.method == "HEAD" && w.Body.Len() > 0 {
-			t.Errorf("%s %s: body %q", c.method, c.target, w.Body)
-		}
-	}
+	})
 }
 
 // A change is refused with an application token, too: the REST API is read-only.
