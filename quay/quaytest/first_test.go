@@ -40,10 +40,7 @@ func newPulled(t *testing.T, opts ...quaytest.Option) *pulled {
 	}
 	defer clean.Close()
 	p.whole = ask(clean, 2, h1Address, p.large).Body.Bytes()
-	if p.Server, err = quaytest.NewServer(d, opts...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
+	p.Server = quaytest.Start(t, d, opts...)
 	p.client = p.Client()
 	return p
 }

@@ -29,7 +29,7 @@ type Handler struct {
 // NewHandler returns an embedded Quay that holds a dataset. The dataset must not be
 // changed afterwards; several handlers may share it. NewHandler fails if the dataset
 // contradicts itself: a repository without its namespace, an owner who is not a user,
-// a name that is there twice. Close the Handler to end answers that wait.
+// a name that is used twice. Close the Handler to end answers that wait.
 func NewHandler(d *Dataset, opts ...Option) (*Handler, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {

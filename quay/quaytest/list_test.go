@@ -232,9 +232,9 @@ func TestDatasetIsChecked(t *testing.T) {
 	user := []quaytest.User{{Name: "u", Enabled: true}}
 	for want, d := range map[string]*quaytest.Dataset{
 		"no such namespace": {Users: user, Repositories: []quaytest.Repository{{Namespace: "v", Name: "r"}}},
-		"there twice":       {Users: user, Repositories: []quaytest.Repository{{Namespace: "u", Name: "r"}, {Namespace: "u", Name: "r"}}},
-		"not among":         {Users: user, Organizations: []quaytest.Organization{{Name: "o", Owners: []string{"v"}}}},
-		"or there twice":    {Users: user, Organizations: []quaytest.Organization{{Name: "u"}}},
+		"used twice":        {Users: user, Repositories: []quaytest.Repository{{Namespace: "u", Name: "r"}, {Namespace: "u", Name: "r"}}},
+		"is not a user":     {Users: user, Organizations: []quaytest.Organization{{Name: "o", Owners: []string{"v"}}}},
+		"or used twice":     {Users: user, Organizations: []quaytest.Organization{{Name: "u"}}},
 	} {
 		if _, err := quaytest.NewHandler(d); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one about %q", err, want)

@@ -199,7 +199,7 @@ func TestQuirkIsRefused(t *testing.T) {
 		{"html-502", "often", `quaytest: quirk "html-502": value "often": want a count, a glob that begins with a slash, or COUNT:GLOB`},
 		{"html-502", "0", `quaytest: quirk "html-502": value "0": want a count, a glob that begins with a slash, or COUNT:GLOB`},
 		{"cut", "3:blobs", `quaytest: quirk "cut": value "3:blobs": glob "blobs" does not begin with a slash`},
-		{"keepalive", "yes", `quaytest: quirk "keepalive": value "yes": it takes no value`},
+		{"keepalive", "yes", `quaytest: quirk "keepalive": value "yes": this quirk has no value`},
 		{"vanish", "plain", `quaytest: quirk "vanish": value "plain": want NAMESPACE/REPOSITORY`},
 		{"capacity", "", `quaytest: quirk "capacity": value "": want 0.001 to 1000000 requests a second`},
 		{"retry-after", "soon", `quaytest: quirk "retry-after": value "soon": want whole seconds`},

@@ -156,7 +156,7 @@ func (q *Quirks) set(name, value string) error {
 	return fmt.Errorf("quaytest: no quirk is named %q", name)
 }
 
-var errNoValue = errors.New("it takes no value")
+var errNoValue = errors.New("this quirk has no value")
 
 func parseBool(field func(*Quirks) *bool) func(*Quirks, string) error {
 	return func(q *Quirks, value string) error {

@@ -23,12 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newServer(t *testing.T, opts ...quaytest.Option) *quaytest.Server {
 	t.Helper()
-	s, err := quaytest.NewServer(harbour(), opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
+	return quaytest.Start(t, harbour(), opts...)
 }
 
 func protocols() map[string][]quaytest.Option {

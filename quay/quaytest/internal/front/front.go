@@ -142,8 +142,8 @@ func (f *Front) queue(w http.ResponseWriter, class string, wait func(time.Durati
 	return d <= patience
 }
 
-// A Connection is a connection of a listener to which requests belong.
-type Connection struct {
+// A connection is a connection of a listener to which requests belong.
+type connection struct {
 	serial   uint64
 	requests atomic.Int64
 }
@@ -152,12 +152,12 @@ type connectionKey struct{}
 
 // Accepted counts a connection and returns a context for its requests.
 func (f *Front) Accepted(ctx context.Context) context.Context {
-	return context.WithValue(ctx, connectionKey{}, &Connection{serial: uint64(f.stats.accepted())})
+	return context.WithValue(ctx, connectionKey{}, &connection{serial: uint64(f.stats.accepted())})
 }
 
 // connectionOf returns the request's connection, or nil without a listener of ours.
-func connectionOf(r *http.Request) *Connection {
-	c, _ := r.Context().Value(connectionKey{}).(*Connection)
+func connectionOf(r *http.Request) *connection {
+	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	return c
 }
 

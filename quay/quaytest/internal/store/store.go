@@ -115,13 +115,13 @@ func (s *Store) AddOrganization(name string, enabled bool, owners, creators []st
 // addNamespace adds a user or organization: they share one set of names.
 func (s *Store) addNamespace(n *Namespace) error {
 	if n.Name == "" || s.namespaces[n.Name] != nil {
-		return fmt.Errorf("namespace %q is empty or there twice", n.Name)
+		return fmt.Errorf("namespace %q: the name is empty or used twice", n.Name)
 	}
 	n.byName, n.direct = map[string]int32{}, map[string][]int32{}
 	s.namespaces[n.Name] = n
 	for _, owner := range n.Owners {
 		if s.users[owner] == nil {
-			return fmt.Errorf("owner %q of %s is not among the users", owner, n.Name)
+			return fmt.Errorf("owner %q of %s is not a user", owner, n.Name)
 		}
 		s.owned[owner] = append(s.owned[owner], n)
 	}
@@ -176,7 +176,7 @@ func (s *Store) AddRepository(r Repository, permissions []Permission) error {
 		return nil
 	}
 	if _, twice := n.byName[r.Name]; twice || r.Name == "" {
-		return fmt.Errorf("repository %s has no name or is there twice", r.FullName())
+		return fmt.Errorf("repository %s: the name is empty or used twice", r.FullName())
 	}
 	n.byName[r.Name] = id
 	n.all = append(n.all, id)
