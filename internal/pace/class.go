@@ -31,10 +31,10 @@ func (c class) String() string { return classNames[c] }
 // requests more after a rest.
 type allowance struct{ rate, burst float64 }
 
-// published is what Quay's template admits: for each class to an HTTP/1.1
+// allowances are what Quay's template admits: for each class to an HTTP/1.1
 // address, and to an HTTP/2 connection (doc/quay-api.md section 6). A class
 // without an entry has no published limit.
-var published = map[class]struct{ address, connection allowance }{
+var allowances = map[class]struct{ address, connection allowance }{
 	api:       {allowance{5, 25}, allowance{50, 100}},
 	auth:      {allowance{120, 2}, allowance{120, 2}},
 	manifests: {allowance{50, 10}, allowance{500, 50}},

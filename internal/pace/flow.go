@@ -21,7 +21,6 @@ type flow struct {
 	class  class
 	queue  queue
 	gate   gate
-	firsts firsts
 	window window
 	budget *budget // nil until the first answer tells the protocol
 
@@ -57,7 +56,7 @@ func (f *flow) next(now time.Time, usable func(lane int, listing bool) bool) (*j
 		}
 		return j, 0, 0
 	}
-	if f.budget.open() {
+	if f.budget.phase == unlimited {
 		if d := f.window.space(j.kind, now); d > 0 {
 			return nil, 0, d
 		}
@@ -92,7 +91,7 @@ func (f *flow) width() int {
 	if f.budget == nil {
 		return 1
 	}
-	return len(f.budget.limits)
+	return len(f.budget.buckets)
 }
 
 // grow makes it use more if that is worth while, and tells whether it was. A
@@ -122,7 +121,8 @@ type slot struct {
 	job      *job
 	lane     *lane
 	link     *link
-	limit    *limit // the one it was sent under; nil: there was none yet
+	index    int    // of the lane
+	limited  bool   // it was sent under a budget
 	dial     dialer // not nil: the holder makes the link's connection first
 	warmup   bool   // it is alone on the lane
 	epoch    int    // of the window

@@ -3,10 +3,7 @@
 
 package pace
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Without a Retry-After a gate closes for backoffMin, and for twice as long
 // each time that nothing was admitted since: up to backoffMax at first, and to
@@ -26,6 +23,7 @@ type gate struct {
 	rounds int       // how often it closed without an admission in between
 	since  time.Time // the first refusal after the last admission; zero: none
 	last   *refusal  // the last refusal
+	random *random
 }
 
 // wait returns how long the gate stays closed while n requests have not been
@@ -66,7 +64,7 @@ func (g *gate) refuse(now, sent time.Time, r *refusal, most time.Duration) time.
 	if pause == 0 {
 		return 0
 	}
-	pause = min(pause+rand.N(backoffMin/4), most)
+	pause = min(pause+g.random.jitter(backoffMin/4), most)
 	if g.hold(now.Add(pause)) {
 		return pause
 	}

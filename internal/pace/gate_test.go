@@ -43,14 +43,14 @@ func TestWaitsAtTheGateDouble(t *testing.T) {
 			}
 			want = min(2*want, backoffMax)
 		}
-		if last := asked[len(asked)-1]; last < 9*time.Minute || last > DefaultBudget || len(asked) > 60 {
+		if last := asked[len(asked)-1]; last < 9*time.Minute || last > DefaultMaxElapsed || len(asked) > 60 {
 			t.Errorf("asked %d times, the last time after %v; want until ten minutes", len(asked), last)
 		}
 	})
 }
 
 func TestGivingUpIsForAllThatWait(t *testing.T) {
-	in(t, settings{latency: 20 * millisecond, answer: until(time.Hour, 429, "")}, Options{Retries: 1, Budget: time.Minute}, func(t *testing.T, m *model, rt *Transport) {
+	in(t, settings{latency: 20 * millisecond, answer: until(time.Hour, 429, "")}, Options{Retries: 1, MaxElapsed: time.Minute}, func(t *testing.T, m *model, rt *Transport) {
 		together(100, func(int) {
 			if status, body, err := send(t.Context(), rt, check); status != 429 || body != "{}" || err != nil {
 				t.Errorf("got %d %q %v, want the server's refusal", status, body, err)
@@ -75,7 +75,7 @@ func TestNeverGivenUpWhileSomeAreAdmitted(t *testing.T) {
 		}
 		return 429, nil
 	}}
-	in(t, s, Options{Retries: 1, Budget: 30 * time.Second}, func(t *testing.T, m *model, rt *Transport) {
+	in(t, s, Options{Retries: 1, MaxElapsed: 30 * time.Second}, func(t *testing.T, m *model, rt *Transport) {
 		together(50, func(int) { must(t, rt, check) })
 		if took := time.Since(m.began); took < time.Minute {
 			t.Errorf("took %v: too short to tell", took)

@@ -45,15 +45,14 @@ type host struct {
 	dials   int
 	retries int64
 	seed    maphash.Seed
-	worked  map[uint64]bool // fingerprints of credentials that were accepted
-	blamed  map[uint64]bool // and of those that a 500 was for alone
+	blamed  map[uint64]bool // fingerprints of credentials that a 500 was for alone
 }
 
 func newHost(o *Options, u *url.URL) *host {
 	h := &host{
 		o: o, address: u.Host, name: u.Hostname(), log: o.Logger,
 		dial: o.dialer(u), lanes: []*lane{{}},
-		seed: maphash.MakeSeed(), worked: map[uint64]bool{}, blamed: map[uint64]bool{}, open: map[*slot]bool{},
+		seed: maphash.MakeSeed(), blamed: map[uint64]bool{}, open: map[*slot]bool{},
 	}
 	h.timer = time.AfterFunc(time.Hour, h.tick)
 	h.timer.Stop()
@@ -92,10 +91,6 @@ func (h *host) acquire(ctx context.Context, j *job) turn {
 	j.turn = make(chan turn, 1)
 	h.mu.Lock()
 	f := h.flow(j.class)
-	if wait := time.Until(j.due); wait > 0 && f.firsts.on {
-		h.mu.Unlock()
-		return turn{wait: wait}
-	}
 	if failed := j.down + j.broken; j.number == 0 || j.refused > 1 || failed > 0 && failed%fewTries == 0 {
 		// One that is refused or fails again and again goes behind the others:
 		// it may be the only one.
@@ -131,6 +126,7 @@ func (h *host) flow(c class) *flow {
 		}
 	}
 	f := &flow{class: c, window: newWindow(h.mostInFlight())}
+	f.gate.random, f.queue.random = h.o.random, h.o.random
 	if h.major > 0 { // the connection is warm
 		f.budget = h.budget(c)
 		f.window.size = firstWindow
@@ -177,7 +173,7 @@ func (h *host) wake(now time.Time, wait time.Duration) {
 
 // drive sends what a flow may send, and returns when to look again.
 func (h *host) drive(f *flow, now time.Time) time.Duration {
-	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.Budget) {
+	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.MaxElapsed) {
 		h.clear(f, turn{refusal: f.gate.last})
 	}
 	f.queue.anyone = h.outage.shut && h.outage.rounds%2 == 1
@@ -203,7 +199,7 @@ func (h *host) drive(f *flow, now time.Time) time.Duration {
 
 // send gives j a slot on lane i.
 func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
-	s := &slot{flow: f, job: j, lane: h.lane(i), sent: now, epoch: f.window.epoch, loaded: h.long > 0}
+	s := &slot{flow: f, job: j, lane: h.lane(i), index: i, sent: now, epoch: f.window.epoch, loaded: h.long > 0}
 	var dial bool
 	if s.link, dial = s.lane.take(now); dial {
 		s.dial = h.dial
@@ -217,8 +213,8 @@ func (h *host) send(f *flow, j *job, i int, now time.Time) *slot {
 		h.outage.probe = s
 	}
 	if f.budget != nil {
-		s.limit = f.budget.limits[i]
-		s.limit.take(now)
+		s.limited = true
+		f.budget.take(i, now)
 	}
 	f.window.sent()
 	f.inflight++

@@ -4,6 +4,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -101,7 +102,7 @@ func newModel(s settings) *model {
 
 // client returns a transport for the model.
 func (m *model) client(o Options) *Transport {
-	o.Base = m
+	o.Base, o.Seed = m, cmp.Or(o.Seed, 1)
 	o.dialers = func(*url.URL) dialer {
 		if m.http1 {
 			return nil

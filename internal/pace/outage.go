@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -130,7 +129,7 @@ func (h *host) deadline() time.Time {
 	if t.answered {
 		end = h.silentSince().Add(patience)
 	}
-	if last := t.began.Add(h.o.Budget); last.Before(end) {
+	if last := t.began.Add(h.o.MaxElapsed); last.Before(end) {
 		return last
 	}
 	return end
@@ -192,7 +191,7 @@ func (h *host) pause(lasts time.Duration) time.Duration {
 		lasts *= 3
 	}
 	d := min(max(lasts, waits[0]), waits[len(waits)-1], h.o.MaxWait)
-	return d - rand.N(d/8+1)
+	return d - h.o.random.jitter(d/8+1)
 }
 
 // expire gives the host up when its time has come, and returns when that is.

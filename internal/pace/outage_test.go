@@ -115,10 +115,10 @@ func TestADeadHostHasOneBudget(t *testing.T) {
 	for name, gone := range map[string]error{"refused": errRefused, "silent": errSilent} {
 		for _, n := range []int{6, 30, 600} {
 			t.Run(fmt.Sprint(name, ", ", n), func(t *testing.T) {
-				s := settings{latency: 20 * millisecond, http1: true, gone: between(gone, time.Second, time.Hour)}
+				s := settings{latency: 20 * millisecond, http1: true, gone: between(gone, 2*time.Second, time.Hour)}
 				in(t, s, Options{Retries: 25}, func(t *testing.T, m *model, rt *Transport) {
 					together(n, func(int) { must(t, rt, blob) })
-					time.Sleep(time.Until(m.began.Add(time.Second)))
+					time.Sleep(time.Until(m.began.Add(2 * time.Second)))
 					end := func(int) {
 						for range 3 { // one after another, as the blobs of an image are
 							if _, _, err := send(t.Context(), rt, blob); !isOutage(err) && err == nil {

@@ -35,7 +35,11 @@ func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 	h.dials++
 	if err == nil {
 		s.link.connected(c, h.room)
-		s.sent = time.Now()
+		now := time.Now()
+		if s.limited {
+			s.flow.budget.connected(s.index, now.Sub(s.sent))
+		}
+		s.sent = now
 		if h.major > 0 {
 			h.warm(s) // the protocol is known: others may follow at once
 			h.dispatch()
@@ -95,15 +99,14 @@ func (h *host) answered(s *slot, o *outcome) {
 	if f.good && f.class == api && o.resp != nil && isPage(o.resp, http.StatusNotFound) {
 		o.down = true // a Quay's own answer is JSON: an older one's backend is gone
 	}
-	stop := o.refusal != nil || o.down && o.after > 0
-	alone := o.resp != nil && (stop || !o.down) && h.alone(s, stop, now)
-	if s.limit != nil && (o.refusal == nil || alone) {
-		f.budget.answered(s.limit, s.sent, o.resp != nil && o.refusal == nil)
-	} else if s.limit != nil {
-		f.budget.refuse(s.limit, now, s.sent)
+	switch {
+	case s.limited && o.refusal != nil:
+		f.budget.refused(s.index, now, s.sent)
+	case s.limited:
+		f.budget.answered(s.sent, now, o.resp != nil)
 	}
 	switch {
-	case o.down && alone, o.lost:
+	case o.lost:
 	case o.down, o.unreached, o.suspect:
 		if !o.suspect {
 			h.outage.proven = now
@@ -116,12 +119,7 @@ func (h *host) answered(s *slot, o *outcome) {
 	switch {
 	case o.refusal != nil:
 		f.refused++
-		if wait := s.job.postpone(o.refusal, now); alone {
-			h.log.Info("waiting to try again", "why", o.refusal.why(), "host", h.address, "path", s.job.req.URL.Path, "wait", wait.Round(time.Millisecond))
-		} else {
-			h.shut(f, s, o.refusal, now)
-		}
-	case o.down && alone:
+		h.shut(f, s, o.refusal, now)
 	case o.down, o.suspect:
 		f.window.failed(s.epoch, s.job.down)
 		f.gate.hold(now.Add(o.after))
@@ -198,27 +196,25 @@ func (h *host) arrived(s *slot, resp *http.Response, now time.Time) {
 // budget returns what a class may send at first.
 func (h *host) budget(c class) *budget {
 	now := time.Now()
-	a := published[c].address
+	a := allowances[c].address
 	if h.major > 1 {
-		a = published[c].connection
+		a = allowances[c].connection
 	}
 	if h.o.Burst > 0 {
 		a.burst = h.o.Burst
 	}
 	if h.o.Rate > 0 {
 		if h.shared == nil {
-			h.shared = &budget{limits: []*limit{chosenLimit(h.o.chosen(), now)}, most: 1}
+			h.shared = chosenBudget(h.o.chosen(), now)
 		}
 		return h.shared
 	}
-	b := &budget{most: 1}
-	if h.major > 1 && h.dial != nil {
-		b.most = h.o.Connections
+	b := openBudget(now)
+	if a.rate > 0 {
+		b = newBudget(a, governed(h.name), now)
 	}
-	if a.rate == 0 {
-		b.limits = []*limit{noLimit(now)}
-	} else {
-		b.limits = []*limit{newLimit(a, governed(h.name), now)}
+	if h.major > 1 && h.dial != nil {
+		b.most, b.asked = h.o.Connections, h.o.askedConnections
 	}
 	return b
 }
@@ -260,8 +256,8 @@ func (h *host) drop(s *slot) {
 	if !s.answered {
 		s.flow.unanswered--
 		h.warm(s)
-		if s.limit != nil {
-			s.flow.budget.answered(s.limit, s.sent, false)
+		if s.limited {
+			s.flow.budget.answered(s.sent, time.Now(), false)
 		}
 	}
 	s.flow.inflight--

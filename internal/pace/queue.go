@@ -5,7 +5,6 @@ package pace
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -18,6 +17,7 @@ import (
 type queue struct {
 	listings, rest []*job
 	listed         bool // the last one that left was a listing
+	random         *random
 	anyone         bool // the next one is any of those that are no listing
 }
 
@@ -42,7 +42,7 @@ func (q *queue) head() *job {
 	case len(q.listings) > 0 && (!q.listed || len(q.rest) == 0):
 		return q.listings[0]
 	case len(q.rest) > 0 && q.anyone:
-		return q.rest[rand.IntN(len(q.rest))]
+		return q.rest[q.random.below(int64(len(q.rest)))]
 	case len(q.rest) > 0:
 		return q.rest[0]
 	}

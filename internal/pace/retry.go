@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -55,13 +54,12 @@ type job struct {
 	kind   kind
 	number int       // in the order of arrival at the host; 0 before
 	turn   chan turn // what it waited for
-	due    time.Time // when to come back, if its last refusal was for it alone
 
-	attempts                            int
-	refused, down, broken, lost, denied int       // attempts that ended so
-	first                               time.Time // failure or refusal
-	last                                error     // the last of these
-	status                              int       // of it; 0: there was no answer
+	attempts                    int
+	refused, down, broken, lost int       // attempts that ended so
+	first                       time.Time // failure or refusal
+	last                        error     // the last of these
+	status                      int       // of it; 0: there was no answer
 
 	bare      bool      // goes without its token: see suspect.go
 	suspected time.Time // when it was sent as a suspect
@@ -78,9 +76,8 @@ type job struct {
 // A turn is what a job gets for waiting: a slot, or an end.
 type turn struct {
 	slot    *slot
-	wait    time.Duration // come back after it
-	err     error         // the host is given up, or the context has ended
-	refusal *refusal      // the class has been refused for too long
+	err     error    // the host is given up, or the context has ended
+	refusal *refusal // the class has been refused for too long
 }
 
 // RoundTrip sends req when its turn comes, and again while that is worth it. A
@@ -102,12 +99,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				break
 			}
 			if err := j.controlledBy(o); err != nil {
-				return nil, j.ended(err)
-			}
-			continue
-		case turn.wait > 0:
-			if err := transport.Sleep(req.Context(), turn.wait); err != nil {
-				closeBody(req)
 				return nil, j.ended(err)
 			}
 			continue
@@ -193,9 +184,6 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	case o.down:
 		why = fmt.Sprintf("status %d", o.resp.StatusCode)
 		j.down++
-	case o.resp.StatusCode == http.StatusUnauthorized && j.denied == 0 && j.host.accepted(j.req):
-		j.denied++ // a slip of the server's: it has taken these credentials before
-		return 0, true
 	default:
 		return 0, false
 	}
@@ -205,7 +193,7 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 			"path", j.req.URL.Path, "attempt", j.attempts)
 		return 0, false
 	}
-	if j.broken > MaxBroken || j.down > MaxDown || j.broken+j.down > j.o.Retries || time.Since(j.first)+wait > j.o.Budget {
+	if j.broken > MaxBroken || j.down > MaxDown || j.broken+j.down > j.o.Retries || time.Since(j.first)+wait > j.o.MaxElapsed {
 		return 0, false
 	}
 	if j.host.holds() && !hasAfter(o.resp) {
@@ -225,11 +213,11 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 func (j *job) delay(resp *http.Response) time.Duration {
 	if resp != nil {
 		if after, ok := transport.RetryAfter(resp.Header, time.Now()); ok {
-			return min(after+rand.N(afterJitter), j.o.MaxWait)
+			return min(after+j.o.random.jitter(afterJitter), j.o.MaxWait)
 		}
 	}
 	d := min(waits[min(j.broken+j.down, len(waits))-1], j.o.MaxWait)
-	return d - rand.N(d/8+1)
+	return d - j.o.random.jitter(d/8+1)
 }
 
 // discard lets go of an answer that is not used.

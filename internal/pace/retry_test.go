@@ -253,7 +253,7 @@ func TestBudgetBoundsTheWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &base{answers: []answer{{status: 429, header: "Retry-After: 60"}}}
 		start := time.Now()
-		status, _, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 1000, Budget: 150 * time.Second}, "GET")
+		status, _, err := ask(t, t.Context(), pace.Options{Base: b, Retries: 1000, MaxElapsed: 150 * time.Second}, "GET")
 		if status != 429 || err != nil {
 			t.Errorf("got %d %v, want the 429", status, err)
 		}

@@ -151,7 +151,7 @@ func TestTwoHoursOfRetryAfter(t *testing.T) {
 		{"given up at once", 3 * time.Hour, 0, 429, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Options{Retries: 1, MaxWait: c.maxWait, Budget: c.budget}
+			o := Options{Retries: 1, MaxWait: c.maxWait, MaxElapsed: c.budget}
 			in(t, settings{latency: 20 * millisecond, answer: until(hours, 429, after)}, o, func(t *testing.T, m *model, rt *Transport) {
 				begin := time.Now()
 				status, body, err := send(t.Context(), rt, check)
@@ -169,41 +169,6 @@ func TestTwoHoursOfRetryAfter(t *testing.T) {
 	}
 }
 
-func TestCredentialsAreTriedTwiceOnlyWhenTheyWorked(t *testing.T) {
-	s := settings{answer: func(_ *model, req *http.Request, _ time.Duration) (int, http.Header) {
-		if req.URL.Path == list {
-			return 0, nil
-		}
-		return 401, nil
-	}}
-	in(t, s, Options{Retries: 5}, func(t *testing.T, m *model, rt *Transport) {
-		for i, c := range []struct {
-			path, token string
-			requests    int
-		}{
-			{check, "", 1},
-			{check, "Bearer a", 1},
-			{list, "Bearer a", 1},
-			{check, "Bearer a", 2},
-			{check, "Bearer b", 1}, // another token
-			{list, "", 1},
-			{check, "", 1}, // none
-		} {
-			before := m.requests
-			var header []string
-			if c.token != "" {
-				header = []string{"Authorization", c.token}
-			}
-			if _, _, err := send(t.Context(), rt, c.path, header...); err != nil {
-				t.Error(err)
-			}
-			if n := m.requests - before; n != c.requests {
-				t.Errorf("%d: %s with %q: %d requests, want %d", i, c.path, c.token, n, c.requests)
-			}
-		}
-	})
-}
-
 func TestEveryWaitEndsWithItsContext(t *testing.T) {
 	slow := settings{latency: 20 * millisecond, limit: allowance{5, 25}, http1: true}
 	for name, s := range map[string]settings{
@@ -214,7 +179,7 @@ func TestEveryWaitEndsWithItsContext(t *testing.T) {
 		"behind the window": {latency: 20 * millisecond, workers: 1, work: 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, s, Options{Retries: 5, Budget: 2 * time.Hour, MaxWait: time.Hour}, func(t *testing.T, m *model, rt *Transport) {
+			in(t, s, Options{Retries: 5, MaxElapsed: 2 * time.Hour, MaxWait: time.Hour}, func(t *testing.T, m *model, rt *Transport) {
 				ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 				defer cancel()
 				ended := 0

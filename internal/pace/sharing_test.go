@@ -56,7 +56,7 @@ func TestBurstAlone(t *testing.T) {
 			t.Errorf("%+v, want the published rate", h)
 		}
 		f := rt.hosts["https://registry.example:443"].flows[0]
-		if got := f.budget.limits[0].burst; got != 9 {
+		if got := f.budget.burst; got != 9 {
 			t.Errorf("burst %v, want 10 and a margin", got)
 		}
 	})
@@ -86,7 +86,7 @@ func TestOneThatIsAlwaysRefused(t *testing.T) {
 		}
 		return 0, nil
 	}}
-	in(t, s, Options{Retries: 1, Budget: 30 * time.Second}, func(t *testing.T, m *model, rt *Transport) {
+	in(t, s, Options{Retries: 1, MaxElapsed: 30 * time.Second}, func(t *testing.T, m *model, rt *Transport) {
 		var group sync.WaitGroup
 		var others time.Duration
 		group.Go(func() {

@@ -78,13 +78,12 @@ func (h *host) stats() HostStats {
 			c.Pause = max(time.Until(f.gate.until), 0)
 		}
 		if f.budget != nil {
-			first := f.budget.limits[0]
-			c.Known, c.Counts = first.phase.String(), f.budget.scope.String()
+			c.Known, c.Counts = f.budget.phase.String(), f.budget.scope.String()
 			if h.shared != nil {
 				c.Known = "chosen"
 			}
-			if first.phase != open {
-				c.Rate = f.budget.rate()
+			if f.budget.phase != unlimited {
+				c.Rate = f.budget.total()
 			}
 		}
 		s.Requests += f.sent
@@ -108,17 +107,8 @@ func (h *host) accept(req *http.Request) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		key := maphash.String(h.seed, v)
-		h.worked[key] = true
 		if !kindOf(req).listing { // which a token with a broken scope may see
 			delete(h.blamed, key)
 		}
 	}
-}
-
-// accepted tells whether the credentials of a request were accepted before.
-func (h *host) accepted(req *http.Request) bool {
-	v := req.Header.Get("Authorization")
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return v != "" && h.worked[maphash.String(h.seed, v)]
 }

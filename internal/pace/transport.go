@@ -6,6 +6,7 @@ package pace
 import (
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -17,9 +18,9 @@ import (
 const (
 	// DefaultMaxWait bounds what one Retry-After can ask for.
 	DefaultMaxWait = 5 * time.Minute
-	// DefaultBudget bounds how long a request is repeated that fails, and how
+	// DefaultMaxElapsed bounds how long a request is repeated that fails, and how
 	// long requests of one class are when all of them are refused.
-	DefaultBudget = 10 * time.Minute
+	DefaultMaxElapsed = 10 * time.Minute
 	// DefaultMaxBody bounds a body that Options.Validate reads, in bytes.
 	DefaultMaxBody = 32 << 20
 	// DefaultConnections is how many HTTP/2 connections to a host there are at
@@ -60,7 +61,11 @@ type Options struct {
 	Logger  *slog.Logger  // told of waits and of what is learned; nil is silent
 	Timeout time.Duration // of an attempt, with its body, without its wait for a turn; 0 is none
 	MaxWait time.Duration // longest single wait; 0 is DefaultMaxWait
-	Budget  time.Duration // 0 is DefaultBudget
+
+	// MaxElapsed bounds how long a failing request is repeated; 0 is DefaultMaxElapsed.
+	MaxElapsed time.Duration
+	// Seed makes the random part of waits the same in each run; 0 is a random seed.
+	Seed uint64
 
 	// Rate, in requests a second, and Burst take the place of what is
 	// published, when they are above 0, and are never exceeded. Rate is for
@@ -78,6 +83,9 @@ type Options struct {
 
 	// Observe is called after each attempt, from the goroutine that made it.
 	Observe func(Event)
+
+	askedConnections bool // Connections was set
+	random           *random
 
 	dialers func(*url.URL) dialer // for tests: in place of Base's connections
 }
@@ -139,16 +147,21 @@ func New(o Options) *Transport {
 	if o.MaxWait <= 0 {
 		o.MaxWait = DefaultMaxWait
 	}
-	if o.Budget <= 0 {
-		o.Budget = DefaultBudget
+	if o.MaxElapsed <= 0 {
+		o.MaxElapsed = DefaultMaxElapsed
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = DefaultMaxBody
 	}
+	o.askedConnections = o.Connections > 0
 	if o.Connections <= 0 {
 		o.Connections = DefaultConnections
 	}
 	o.Connections = min(o.Connections, MaxConnections)
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	o.random = &random{r: rand.New(rand.NewPCG(o.Seed, 0))}
 	return &Transport{o: o, hosts: map[string]*host{}, known: map[origin]*host{}}
 }
 
@@ -196,3 +209,19 @@ func (t *Transport) CloseIdleConnections() {
 		h.closeIdle()
 	}
 }
+
+// random is a source of random numbers that is safe for concurrent use.
+type random struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+// below returns a number from 0 to n-1.
+func (r *random) below(n int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.r.Int64N(n)
+}
+
+// jitter returns a duration from 0 to less than d.
+func (r *random) jitter(d time.Duration) time.Duration { return time.Duration(r.below(int64(d))) }
