@@ -125,7 +125,7 @@ func (s *Session) Reach(ctx context.Context, host string, e Endpoint) error {
 		return err
 	}
 	once := pace.New(pace.Options{
-		Base: t.base, Retries: reachRetries, Timeout: reachTime, MaxWait: time.Second, Budget: reachBudget, Logger: s.Logger,
+		Base: t.base, Retries: reachRetries, Timeout: reachTime, MaxWait: time.Second, MaxElapsed: reachBudget, Logger: s.Logger,
 		Observe: t.logAttempt,
 	})
 	defer once.CloseIdleConnections()
