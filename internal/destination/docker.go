@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -105,32 +104,30 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	return a.archive.Commit(ctx, s)
 }
 
-// choose returns the image to load.
-func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifest.Manifest, error)) (ocispec.Descriptor, error) {
-	image := s.Root
+// choose returns the image to load: the only one among the staged manifests.
+func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifest.Manifest, error)) (image ocispec.Descriptor, err error) {
 	if err := checkRepository(s.Repository); err != nil {
 		return image, fmt.Errorf("docker cannot read the name: %w; copy it to an oci-archive", err)
 	}
-	m, err := parse(s.Root)
+	images := manifest.Images(s.Manifests)
+	if n := len(images); n != 1 {
+		if n == 0 {
+			index, err := parse(s.Root)
+			if err != nil {
+				return image, err
+			}
+			images = manifest.Images(index.Children)
+		}
+		if len(images) == 0 {
+			return image, unloadable(errors.New("its index lists no image"))
+		}
+		return image, fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
+			n, ChoiceAdvice(s.Host+"/"+s.Repository, images))
+	}
+	image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
+	m, err := parse(image)
 	if err != nil {
 		return image, err
-	}
-	if m.IsIndex() {
-		all := manifest.Images(m.Children)
-		images := slices.DeleteFunc(slices.Clone(all), func(d ocispec.Descriptor) bool {
-			return !slices.ContainsFunc(s.Manifests, func(staged ocispec.Descriptor) bool { return staged.Digest == d.Digest })
-		})
-		if n := len(images); n != 1 {
-			if n == 0 {
-				images = all
-			}
-			return image, fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
-				n, ChoiceAdvice(s.Host+"/"+s.Repository, images))
-		}
-		image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
-		if m, err = parse(image); err != nil {
-			return image, err
-		}
 	}
 	return image, unloadable(ocitar.CheckManifest(m))
 }

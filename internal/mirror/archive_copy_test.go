@@ -164,6 +164,39 @@ func TestDockerArchiveOfAnImageListedTwice(t *testing.T) {
 	}
 }
 
+// The image for a chosen platform may be in an index that another index lists.
+func TestDockerArchiveOfANestedIndex(t *testing.T) {
+	y := newTarDataset(t)
+	inner := y.index("nested", y.image("nested", "linux/amd64", "a"), y.image("nested", "linux/arm64", "b"))
+	y.tag("nested", "v1", y.index("nested", inner))
+	y.tag("empty", "v1", y.index("empty"))
+	s := newSite(t, y.data)
+	file := filepath.Join(t.TempDir(), "all.tar")
+	for _, test := range []struct {
+		platforms mirror.Platforms
+		want      mirror.Status
+		text      string
+	}{
+		{mirror.Platforms{}, mirror.Failed, "--platform (linux/amd64, linux/arm64)"},
+		{mirror.Platforms{DefaultPlatform: ocispec.Platform{OS: "linux", Architecture: "amd64"}}, mirror.Copied, ""},
+		{platforms(t, mirror.SparseIndex, "linux/amd64"), mirror.Present, ""},
+		{platforms(t, mirror.RewrittenIndex, "linux/arm64"), mirror.Copied, ""},
+		{platforms(t, mirror.RewrittenIndex, "linux/arm64"), mirror.Present, ""},
+	} {
+		o := s.options()
+		o.Platforms = test.platforms
+		for _, i := range archived(t, toDockerArchive, file, o, s.images("v1")).Images {
+			if strings.Contains(i.Reference, "/empty:") {
+				if i.Status != mirror.Failed || strings.Contains(i.Error, "--platform") {
+					t.Errorf("%+v: %s: %s", test.platforms, i.Status, i.Error)
+				}
+			} else if i.Status != test.want || !strings.Contains(i.Error, test.text) {
+				t.Errorf("%+v: %s: %s", test.platforms, i.Status, i.Error)
+			}
+		}
+	}
+}
+
 // A docker archive cannot hold the attestations of an index, so they are not fetched. The
 // next run finds the images, with a chosen platform and without.
 func TestDockerArchiveWithoutAttestations(t *testing.T) {

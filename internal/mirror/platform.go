@@ -109,7 +109,7 @@ func (w *walker) notChosen(children []ocispec.Descriptor) error {
 	if len(children) == 0 {
 		err = fmt.Errorf("%w: its index is empty", ErrNotChosen)
 	}
-	if one := w.platforms.DefaultPlatform; len(w.platforms.Only) == 0 && manifest.Runs(&one) {
+	if one := w.platforms.DefaultPlatform; len(has) > 0 && len(w.platforms.Only) == 0 && manifest.Runs(&one) {
 		err = fmt.Errorf("%w, and not %s, the default here: %s", err, manifest.PlatformString(one), destination.ChoiceAdvice(w.from.name, children))
 	}
 	return err
