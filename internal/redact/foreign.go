@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	// A password in an address, before the host. It may have a slash that nobody escaped.
+	// A password in an address, before the host. It may have an unescaped slash.
 	userinfo = lazily(`://[^\s"'@]+@`)
 	// A header with credentials, to the end of its line.
 	header = lazily(`(?i)(authorization["']?\s*[:=]).*`)
@@ -19,10 +19,9 @@ var (
 	long = lazily(`[A-Za-z0-9+_=-]{20,}`)
 )
 
-// Foreign returns the text of another program without what may be a secret in
-// it: passwords in addresses, what follows a word such as "password" or
-// "token", and long runs of letters and digits. It would rather hide too much than
-// too little.
+// Foreign returns the text of another program with [Mark] in place of what may be a
+// secret: passwords in addresses, the word after "password", "token" and the like, and
+// long runs of letters and digits. It hides too much rather than too little.
 func Foreign(text string) string {
 	text = userinfo().ReplaceAllString(text, "://"+Mark+"@")
 	text = header().ReplaceAllString(text, "${1} "+Mark)

@@ -1,87 +1,103 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redact keeps secrets out of texts. A Redactor is told the secrets of
-// a run (tokens, passwords) and replaces them in any text, in whatever form
-// they turn up there: as they are, in upper or lower case, in hexadecimal digits, escaped
-// for a URL, in quotes, in JSON or HTML, whichever characters are escaped, and in base64,
-// alone or within a longer text as HTTP's Basic authentication sends them.
+// Package redact keeps secrets out of texts, and makes servers' texts safe to show. A
+// [Redactor] learns the secrets of a run (tokens, passwords) and replaces them in any
+// text, in whatever form they occur: in upper or lower case, in hexadecimal digits,
+// escaped for a URL, JSON, Go or HTML, and in base64, alone or within a longer text such
+// as HTTP's Basic authentication.
 //
-// One Redactor serves a whole run of the command: all that it writes on standard
-// error, and each error in a report, an event or a JSON answer, passes through it.
-// [Foreign] is for the texts of other programs, whose secrets nobody knows.
+// One Redactor serves a whole run of the command: all that the command writes on
+// standard error, and each error in a report, an event or a JSON answer, passes through
+// it. [Foreign] redacts the texts of other programs, whose secrets are not known. A
+// [Secret] holds a secret that must not print.
 package redact
 
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"html"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 )
 
-// Mark stands where a secret was.
+// Mark replaces a secret.
 const Mark = "[redacted]"
 
 const (
-	// minSecret is how short a secret may be, in bytes: a shorter one is in
-	// every text.
+	// minSecret is the length of the shortest secret that is redacted, in bytes: a
+	// shorter one occurs in every text.
 	minSecret = 4
-	// minPacked is how short a secret may be that is looked for within base64.
+	// minPacked is the length of the shortest secret that is searched for within base64.
 	minPacked = 6
-	// minPart is how short a part of a secret may be, in bytes, that is looked
-	// for where a text was cut off.
+	// minPart is the length of the shortest part of a secret that is searched for, in
+	// bytes, in texts that were cut off.
 	minPart = 8
-	// maxPassing is how many secrets are kept that live only for a while.
-	maxPassing = 1024
-	// keyLen is how many bytes of a form choose the forms to compare with.
+	// generation is how many passing secrets are kept before the older half is dropped.
+	generation = 512
+	// keyLen is how many bytes of a form select the forms to compare with.
 	keyLen = 4
 )
 
-// A Redactor knows secrets. The zero value knows none, and so does nil, which
-// is told none. Safe for concurrent use.
+// A Redactor knows secrets. The zero value knows none. A nil Redactor ignores Add. Safe
+// for concurrent use.
 type Redactor struct {
-	mu   sync.RWMutex
-	know *knowledge // behind a pointer: no way of printing a Redactor shows it
+	mu sync.RWMutex
+	// Pointers, because fmt prints the address of a pointer within a struct.
+	lasting, recent, older *secrets
 }
 
-type knowledge struct {
-	forms   map[[keyLen]byte][]form
-	counts  map[string]int // how many secrets have a form
-	passing []string       // the oldest first
+// secrets is a set of secrets, by the beginning of each form.
+type secrets struct {
+	known map[string]bool
+	forms map[[keyLen]byte][]form
 }
 
-// A form is one way in which a secret is written, in lower case.
+// A form is one way to write a secret, in lower case.
 type form struct {
 	text   string
 	packed bool // part of a text in base64
 }
 
-// Add remembers a secret for good. A secret of less than four bytes is ignored.
-func (r *Redactor) Add(secret string) { r.add(secret, false) }
-
-// AddPassing remembers a secret that a server made, of which there may be many:
-// the oldest are forgotten.
-func (r *Redactor) AddPassing(secret string) { r.add(secret, true) }
-
-// AddBasic remembers a password for good, also as Basic authentication sends it.
-func (r *Redactor) AddBasic(user, password string) {
-	r.Add(password)
-	if r != nil && len(password) > 0 && len(user)+len(password) >= minSecret {
+// Add remembers a secret for the whole run. A secret of less than four bytes is ignored.
+func (r *Redactor) Add(secret string) {
+	if r != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			r.learn(form{encoding.EncodeToString([]byte(user + ":" + password)), true})
-		}
+		add(&r.lasting, secret, formsOf(secret))
 	}
 }
 
-// AddAddress remembers the user and password in an address for good, such as that of
-// a proxy. The address need not be a valid URL: errors repeat invalid ones.
+// AddPassing remembers a secret that a server issued. At least the last 512 are kept.
+func (r *Redactor) AddPassing(secret string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.older != nil && r.older.known[secret] {
+		return
+	}
+	add(&r.recent, secret, formsOf(secret))
+	if r.recent != nil && len(r.recent.known) == generation {
+		r.older, r.recent = r.recent, nil
+	}
+}
+
+// AddBasic remembers a password for the whole run, also as Basic authentication sends it.
+func (r *Redactor) AddBasic(user, password string) {
+	r.Add(password)
+	if r == nil || password == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pair := user + ":" + password
+	add(&r.lasting, pair, []form{{base64.RawStdEncoding.EncodeToString([]byte(pair)), true}, {base64.RawURLEncoding.EncodeToString([]byte(pair)), true}})
+}
+
+// AddAddress remembers the user and password in an address for the whole run, such as
+// that of a proxy. The address need not be a valid URL: errors repeat invalid ones.
 func (r *Redactor) AddAddress(address string) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {
@@ -109,31 +125,49 @@ func (r *Redactor) AddAddress(address string) {
 	}
 }
 
-func (r *Redactor) add(secret string, passing bool) {
-	if r == nil || len(secret) < minSecret {
+// add adds the forms of a secret to a set.
+func add(to **secrets, secret string, forms []form) {
+	if len(secret) < minSecret || *to != nil && (*to).known[secret] {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if passing && r.know != nil && slices.Contains(r.know.passing, secret) {
-		return
+	if *to == nil {
+		*to = &secrets{map[string]bool{}, map[[keyLen]byte][]form{}}
 	}
-	for _, f := range formsOf(secret) {
-		r.learn(f)
-	}
-	if !passing {
-		return
-	}
-	if r.know.passing = append(r.know.passing, secret); len(r.know.passing) > maxPassing {
-		for _, f := range formsOf(r.know.passing[0]) {
-			r.know.forget(f)
-		}
-		r.know.passing = slices.Delete(r.know.passing, 0, 1)
+	(*to).known[secret] = true
+	for _, f := range forms {
+		f.text = lower(f.text)
+		key := [keyLen]byte([]byte(f.text))
+		(*to).forms[key] = append((*to).forms[key], f)
 	}
 }
 
-// begins returns how many bytes of a text, from its beginning, are the form: all of
-// it, or a half or more, as where a text was cut off. 0 is none.
+// formsOf returns the ways to write a secret, besides those that unescape undoes.
+func formsOf(secret string) []form {
+	if len(secret) < minSecret {
+		return nil
+	}
+	forms := []form{{secret, false}, {hex.EncodeToString([]byte(secret)), false}}
+	if strings.Contains(secret, " ") {
+		forms = append(forms, form{strings.ReplaceAll(secret, " ", "+"), false}) // in the query of a URL
+	}
+	if len(secret) < minPacked {
+		return forms
+	}
+	// Within base64 a text looks different by its offset modulo three. Only characters
+	// that its neighbours do not change are compared.
+	for before := range 3 {
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", before) + secret))
+			begin, end := (before*8+5)/6, (before+len(secret))*8/6
+			forms = append(forms, form{encoded[begin:end], true})
+		}
+	}
+	return forms
+}
+
+// begins returns how many bytes at the beginning of a text are the form: all, or half of
+// the form or more, as in a text that was cut off. 0 means that the text does not begin
+// with the form.
 func (f form) begins(low string) int {
 	n := 0
 	for n < len(f.text) && n < len(low) && f.text[n] == low[n] {
@@ -145,73 +179,9 @@ func (f form) begins(low string) int {
 	return 0
 }
 
-// learn adds a form. r.mu is held.
-func (r *Redactor) learn(f form) {
-	if r.know == nil {
-		r.know = &knowledge{forms: map[[keyLen]byte][]form{}, counts: map[string]int{}}
-	}
-	f.text = lower(f.text)
-	if len(f.text) < keyLen {
-		return
-	}
-	if r.know.counts[f.text]++; r.know.counts[f.text] == 1 {
-		key := [keyLen]byte([]byte(f.text))
-		r.know.forms[key] = append(r.know.forms[key], f)
-	}
-}
-
-func (k *knowledge) forget(f form) {
-	f.text = lower(f.text)
-	if len(f.text) < keyLen {
-		return
-	}
-	if k.counts[f.text]--; k.counts[f.text] > 0 {
-		return
-	}
-	delete(k.counts, f.text)
-	key := [keyLen]byte([]byte(f.text))
-	k.forms[key] = slices.DeleteFunc(k.forms[key], func(known form) bool { return known.text == f.text })
-}
-
-// formsOf lists how a secret may be written.
-func formsOf(secret string) []form {
-	inJSON, _ := json.Marshal(secret)
-	texts := []string{
-		secret, url.QueryEscape(secret), url.PathEscape(secret), url.UserPassword("", secret).String()[1:],
-		html.EscapeString(secret), string(inJSON[1 : len(inJSON)-1]), hex.EncodeToString([]byte(secret)),
-	}
-	for _, quoted := range []string{strconv.Quote(secret), strconv.QuoteToASCII(secret)} {
-		texts = append(texts, quoted[1:len(quoted)-1])
-	}
-	var forms []form
-	seen := map[string]bool{}
-	for _, text := range texts {
-		if text = lower(text); !seen[text] {
-			seen[text] = true
-			forms = append(forms, form{text, false})
-		}
-	}
-	if len(secret) < minPacked {
-		return forms
-	}
-	// Within base64 a text looks different by the place, modulo three, at which it
-	// begins. Only characters that its neighbours do not change are compared.
-	for before := range 3 {
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", before) + secret))
-			begin, end := (before*8+5)/6, (before+len(secret))*8/6
-			if text := lower(encoded[begin:end]); !seen[text] {
-				seen[text] = true
-				forms = append(forms, form{text, true})
-			}
-		}
-	}
-	return forms
-}
-
-// Text returns a text with [Mark] in the place of each secret.
+// Text returns a text with [Mark] in place of each secret.
 func (r *Redactor) Text(text string) string {
-	found := r.find(text, false)
+	found := r.find(text)
 	if len(found) == 0 {
 		return text
 	}
@@ -226,71 +196,69 @@ func (r *Redactor) Text(text string) string {
 	return b.String()
 }
 
-// Shows reports whether there is a secret in a text.
-func (r *Redactor) Shows(text string) bool { return len(r.find(text, true)) > 0 }
+// Shows reports whether a text has a secret.
+func (r *Redactor) Shows(text string) bool { return len(r.find(text)) > 0 }
 
-// String shows no secret.
+// String returns [Mark].
 func (r *Redactor) String() string { return Mark }
 
 // A stretch is a part of a text.
 type stretch struct{ begin, end int }
 
-// find returns the stretches of a text that are secrets, or only the first.
-func (r *Redactor) find(text string, first bool) (found []stretch) {
+// find returns the stretches of a text that are secrets, in order.
+func (r *Redactor) find(text string) []stretch {
 	if r == nil {
 		return nil
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.know == nil {
-		return nil
+	low := lower(text)
+	plain, from := unescape(text)
+	if from != nil {
+		plain = lower(plain)
 	}
-	found = r.know.find(lower(text), first)
-	if len(found) > 0 && first {
-		return found
-	}
-	if plain, from := unescape(text); from != nil {
-		for _, s := range r.know.find(lower(plain), first) {
-			found = append(found, stretch{from[s.begin].begin, from[s.end-1].end})
-		}
-		found = merge(found)
-	}
-	return found
-}
-
-// find returns the stretches of a text in lower case that are secrets, or only the first.
-func (k *knowledge) find(low string, first bool) (found []stretch) {
-	for i := 0; i+keyLen <= len(low); {
-		longest, packed := 0, false
-		for _, f := range k.forms[[keyLen]byte([]byte(low[i:i+keyLen]))] {
-			if n := f.begins(low[i:]); n > longest {
-				longest, packed = n, f.packed
-			}
-		}
-		if longest == 0 {
-			i++
+	var found []stretch
+	for _, known := range []*secrets{r.lasting, r.recent, r.older} {
+		if known == nil {
 			continue
 		}
-		s := stretch{i, i + longest}
-		if packed {
+		found = append(found, known.find(low)...)
+		if from == nil {
+			continue
+		}
+		for _, s := range known.find(plain) {
+			found = append(found, stretch{from[s.begin].begin, from[s.end-1].end})
+		}
+	}
+	return merge(found)
+}
+
+// find returns the stretches of a text in lower case that are secrets.
+func (k *secrets) find(low string) (found []stretch) {
+	for i := 0; i+keyLen <= len(low); i++ {
+		longest := form{}
+		size := 0
+		for _, f := range k.forms[[keyLen]byte([]byte(low[i:i+keyLen]))] {
+			if n := f.begins(low[i:]); n > size {
+				size, longest = n, f
+			}
+		}
+		if size == 0 {
+			continue
+		}
+		s := stretch{i, i + size}
+		if longest.packed {
 			s = widen(low, s)
 		}
-		if n := len(found); n > 0 && s.begin <= found[n-1].end {
-			found[n-1].end = max(s.end, found[n-1].end)
-		} else {
-			found = append(found, s)
-		}
-		if first {
-			return found
-		}
-		i = max(s.end, i+1)
+		found = append(found, s)
+		i = s.end - 1
 	}
 	return found
 }
 
-// widen adds to a stretch of base64 the characters beside it that hold a part of
-// the secret's first and last byte, and the padding. The character after a
-// backslash is not taken: the text may be JSON.
+// widen extends a stretch of base64 by the neighbouring characters that hold a part of
+// the secret's first and last byte, and by the padding. It leaves the character after a
+// backslash, because the text may be JSON.
 func widen(low string, s stretch) stretch {
 	if s.begin > 0 && isPacked(low[s.begin-1]) && !strings.Contains(low[max(0, s.begin-6):s.begin], `\`) {
 		s.begin--
@@ -308,7 +276,7 @@ func isPacked(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("+/-_", c) >= 0
 }
 
-// lower keeps the length of a text, whatever bytes are in it.
+// lower returns a text in lower case of ASCII. The length does not change.
 func lower(text string) string {
 	for i := range len(text) {
 		if c := text[i]; c >= 'A' && c <= 'Z' {

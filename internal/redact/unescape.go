@@ -12,17 +12,15 @@ import (
 )
 
 const (
-	// maxRounds is how many times over a text is unescaped: an escaped URL in a line of JSON
-	// that is quoted is three.
+	// maxRounds is how often a text is unescaped: an escaped URL in quoted JSON needs
+	// three rounds.
 	maxRounds = 3
-	// maxEntity is how long an entity of HTML may be, in bytes, with the leading zeros
-	// that some have.
+	// maxEntity is the length of the longest HTML entity, in bytes, with leading zeros.
 	maxEntity = 12
 )
 
-// unescape replaces the escapes of URLs, JSON, Go and HTML by what they stand for. from has
-// for each byte of the result the stretch of text that it came from; it is nil if there
-// was no escape.
+// unescape decodes the escapes of URLs, JSON, Go and HTML. from holds the stretch of the
+// original text for each byte of the result. It is nil if the text has no escape.
 func unescape(text string) (plain string, from []stretch) {
 	for range maxRounds {
 		next, of := unescapeOnce(text)
@@ -63,8 +61,7 @@ func unescapeOnce(text string) (string, []stretch) {
 	return string(plain), from
 }
 
-// escape returns what the escape at the beginning of a text stands for, and its length;
-// 0 is none.
+// escape decodes the escape at the beginning of a text, and returns its length, or 0.
 func escape(text string) (char string, n int) {
 	switch {
 	case text[0] == '%':
@@ -91,12 +88,12 @@ func escape(text string) (char string, n int) {
 	case '\\', '"', '\'', '/':
 		return text[1:2], 2
 	case 'n', 'r', 't', 'b', 'f', 'v', 'a':
-		return "\n", 2 // no character of a secret
+		return "\n", 2 // no secret has such a character
 	}
 	return "", 0
 }
 
-// code reads an escape that ends in so many hexadecimal digits, of a byte or a rune.
+// code decodes an escape that ends in so many hexadecimal digits, of a byte or a rune.
 func code(text string, begin, digits int, single bool) (string, int) {
 	if len(text) < begin+digits {
 		return "", 0
@@ -113,7 +110,7 @@ func code(text string, begin, digits int, single bool) (string, int) {
 	return string(rune(n)), begin + digits
 }
 
-// merge sorts stretches, and makes one of those that touch.
+// merge sorts stretches, and joins those that touch.
 func merge(found []stretch) (merged []stretch) {
 	slices.SortFunc(found, func(a, b stretch) int { return a.begin - b.begin })
 	for _, s := range found {

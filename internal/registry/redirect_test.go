@@ -82,7 +82,7 @@ func TestRedirectsOverTLS(t *testing.T) {
 	}
 }
 
-// transport is a server without a socket.
+// answering is a server without a socket.
 type answering func(req *http.Request) *http.Response
 
 func (f answering) RoundTrip(req *http.Request) (*http.Response, error) {
