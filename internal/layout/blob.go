@@ -21,17 +21,17 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Has tells whether the blob is there, whole: by its size, or by its hash with
-// Options.Check, each blob once a process. What is there and damaged is removed,
-// unless the layout is read only, and false. A blob of another size that does fit its digest stays: then the
-// descriptor is wrong, and the error meets ErrCorrupt.
+// Has reports whether the blob is there and whole: judged by its size, or by its hash with
+// Options.Check, each blob once a process. Has removes a damaged blob, unless the layout is
+// read only. If a file fits its digest and has another size than the descriptor says, the
+// descriptor is wrong: the file stays and the error is ErrCorrupt.
 func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return false, l.failed("look for a blob", err)
 	}
 	info, err := disk.Stat(l.blob(d.Digest))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrNotRegular) {
-		return false, nil // what is no file is moved away when the blob comes
+		return false, nil // install moves anything but a file away
 	} else if err != nil {
 		return false, l.failed("look for a blob", err)
 	}
@@ -49,14 +49,14 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 		return false, l.failed("check "+d.Digest.String(), err)
 	}
 	if size != d.Size {
-		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: it is said to have %d bytes, and %d fit the digest",
+		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: the descriptor says %d bytes, and the file of %d bytes fits the digest",
 			ErrCorrupt, d.Size, size))
 	}
 	return true, nil
 }
 
-// Blob opens a blob for reading and returns its size in bytes. It is not hashed.
-// ErrMissing. The caller closes.
+// Blob opens a blob for reading and returns its size in bytes, without hashing the content.
+// The error for a blob that is not there is ErrMissing. The caller closes the blob.
 func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 	if err := errors.Join(d.Validate(), l.usable(context.Background())); err != nil {
 		return nil, 0, l.failed("open a blob", err)
@@ -68,7 +68,7 @@ func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 	return file, size, nil
 }
 
-// open opens a blob. ErrMissing.
+// open opens a blob, or returns ErrMissing.
 func (f folder) open(d digest.Digest) (*os.File, int64, error) {
 	file, info, err := disk.Open(f.blob(d))
 	if err != nil {
@@ -96,16 +96,16 @@ func (f folder) unreadable(d digest.Digest, err error) error {
 	return err
 }
 
-// Read returns the whole content of a small blob (a manifest, a configuration),
-// of manifest.MaxSize bytes at most, checked against the descriptor. ErrMissing,
-// ErrCorrupt, ErrUnreadable; what is damaged stays until a Put or a Partial replaces it.
+// Read returns the content of a small blob (a manifest, a configuration), of
+// manifest.MaxSize bytes at most, checked against the descriptor. The error is ErrMissing,
+// ErrCorrupt or ErrUnreadable. A damaged blob stays until Put or a Partial replaces it.
 func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return nil, l.failed("read a blob", err)
 	}
 	content, err := l.read(d.Digest)
 	if err == nil && int64(len(content)) != d.Size {
-		err = fmt.Errorf("%w: it has %d bytes, and should have %d", ErrCorrupt, len(content), d.Size)
+		err = fmt.Errorf("%w: %d bytes, not %d", ErrCorrupt, len(content), d.Size)
 	}
 	if err != nil {
 		return nil, l.failed("read "+d.Digest.String(), err)
@@ -113,8 +113,8 @@ func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 	return content, nil
 }
 
-// read reads a small blob that fits its digest. Its size is bounded before it is
-// read: what a manifest says of it is not asked.
+// read reads a small blob that fits its digest. The limit applies before reading, whatever
+// size the manifest says.
 func (f folder) read(d digest.Digest) ([]byte, error) {
 	content, err := readFile(f.blob(d), manifest.MaxSize)
 	if errors.Is(err, errTooLarge) {
@@ -138,9 +138,8 @@ func (f folder) graph() *manifest.Graph {
 	})
 }
 
-// Put stores a small blob whose content is at hand, and returns when that is on
-// disk. ErrCorrupt tells that it does not fit the descriptor. What is there
-// already is compared with it, and replaced when it is damaged. Many goroutines
+// Put stores a small blob and returns when its content is on disk. The error is ErrCorrupt
+// if the content does not fit the descriptor. Put replaces a damaged blob. Many goroutines
 // may put the same blob.
 func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
@@ -173,15 +172,15 @@ func (l *Layout) putFile(d ocispec.Descriptor, content []byte) error {
 	return nil
 }
 
-// same tells whether a blob is there with just this content.
+// same reports whether a blob is there with this content.
 func (f folder) same(d digest.Digest, content []byte) bool {
 	there, err := readFile(f.blob(d), int64(len(content)))
 	return err == nil && bytes.Equal(there, content)
 }
 
-// settle gives a file that was hashed and synced its final name. The name is
-// synced later, with others, before an index can lead to it. Nothing gets a name
-// after Close, when the lock may be another process's.
+// install gives a file that was hashed and synced its final name. The name itself is synced
+// later, together with others, before an index can name the blob. After Close no file gets
+// a name: another process may hold the lock.
 func (l *Layout) install(temp string, d ocispec.Descriptor) error {
 	l.removal.Lock()
 	defer l.removal.Unlock()
@@ -202,8 +201,8 @@ func (l *Layout) install(temp string, d ocispec.Descriptor) error {
 	return nil
 }
 
-// rename gives a file its name and notes that the folder is to be synced, both
-// at once: whoever finds the blob there may tag an image of it at that instant.
+// rename gives a file its name and records that the folder is to be synced, under one lock:
+// as soon as the blob is visible, another goroutine may tag an image that needs it.
 func (l *Layout) rename(temp, final string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,7 +213,8 @@ func (l *Layout) rename(temp, final string) error {
 	return nil
 }
 
-// clear moves what is no file out of a blob's place. The lock removal is held.
+// moveObstacle moves anything that is not a regular file out of a blob's place. The caller
+// holds l.removal.
 func (l *Layout) moveObstacle(d digest.Digest) error {
 	info, err := os.Lstat(l.blob(d))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() {
@@ -226,14 +226,13 @@ func (l *Layout) moveObstacle(d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	l.log.Info("not a file: moved out of a blob's place", slog.String("layout", string(l.folder)),
+	l.log.Info("moved away: not a file, in the place of a blob", slog.String("layout", string(l.folder)),
 		slog.String("digest", d.String()), slog.String("what", disk.Kind(info)), slog.String("to", to))
 	l.moved(d, to)
 	return nil
 }
 
-// Delete removes a blob, whether an image needs it or not. It is no error when
-// there is none.
+// Delete removes a blob, whether an image needs it or not. A missing blob is no error.
 func (l *Layout) Delete(d digest.Digest) error {
 	if err := errors.Join(d.Validate(), l.writable(context.Background())); err != nil {
 		return l.failed("delete a blob", err)

@@ -16,17 +16,17 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// check is the one time a process hashes a blob. It can be read when done is
-// closed.
+// check is the result of hashing a blob once in this process. Its fields may be read when
+// done is closed.
 type check struct {
 	done chan struct{}
-	size int64 // of what fits the digest
+	size int64 // of the file, if it fits the digest
 	err  error
 }
 
-// checked hashes a blob, once, and returns its size. Who comes meanwhile waits,
-// and takes over when the first was cancelled. What does not fit the digest is
-// removed: ErrCorrupt. What failed is not remembered.
+// checked hashes a blob once and returns its size. Other callers wait for the result; one
+// of them starts over if the first was cancelled. A blob that does not fit its digest is
+// removed, and the error is ErrCorrupt. An error is not remembered.
 func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 	for {
 		l.mu.Lock()
@@ -39,7 +39,7 @@ func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 		if !begun {
 			c.size, c.err = l.repair(ctx, d)
 			if c.err != nil {
-				l.dropFailedCheck(d, c) // whoever asks next looks again
+				l.dropFailedCheck(d, c)
 			}
 			close(c.done)
 			return c.size, c.err
@@ -55,7 +55,7 @@ func (l *Layout) checked(ctx context.Context, d digest.Digest) (int64, error) {
 	}
 }
 
-// drop forgets a check, unless another has taken its place.
+// dropFailedCheck removes a check from the results, unless another has replaced it.
 func (l *Layout) dropFailedCheck(d digest.Digest, c *check) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *Layout) dropFailedCheck(d digest.Digest, c *check) {
 	}
 }
 
-// distrust forgets a check of a blob that has another size by now.
+// dropStaleCheck removes the result for a blob whose size has changed since.
 func (l *Layout) dropStaleCheck(d digest.Digest, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,18 +77,18 @@ func (l *Layout) dropStaleCheck(d digest.Digest, size int64) {
 		if c.size != size {
 			delete(l.checks, d)
 		}
-	default: // it is being hashed
+	default: // still being hashed
 	}
 }
 
-// forget makes the next Has of a blob look at it again.
+// dropCheck removes the result for a blob: the next Has looks at the blob again.
 func (l *Layout) dropCheck(d digest.Digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.checks, d)
 }
 
-// known notes that this process has hashed a blob before it gave it its name.
+// markChecked records that this process hashed a blob before it got its name.
 func (l *Layout) markChecked(d digest.Digest, size int64) {
 	c := &check{done: make(chan struct{}), size: size}
 	close(c.done)
@@ -97,9 +97,9 @@ func (l *Layout) markChecked(d digest.Digest, size int64) {
 	l.checks[d] = c
 }
 
-// repair hashes a blob and removes it when it is damaged: ErrCorrupt. Read only,
-// it stays. Hashing takes long, and nobody is kept from committing meanwhile; what
-// was committed in the place of what was hashed is left alone.
+// repair hashes a blob and removes it if it is damaged: ErrCorrupt. A read-only layout
+// keeps it. Hashing takes long and blocks no Commit; a blob that was replaced meanwhile is
+// left alone.
 func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	file, size, err := l.open(d)
 	if err != nil {
@@ -112,7 +112,6 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	if err := errors.Join(err, file.Close()); !errors.Is(err, ErrCorrupt) || l.readOnly {
 		return size, err
 	}
-	// Somebody may have put a whole one in its place meanwhile.
 	l.removal.Lock()
 	defer l.removal.Unlock()
 	now, err := disk.Stat(l.blob(d))
@@ -134,8 +133,8 @@ func (l *Layout) repair(ctx context.Context, d digest.Digest) (int64, error) {
 	return size, ErrCorrupt
 }
 
-// fits hashes what is left of r, and returns ErrCorrupt when it is not what the
-// digest says. Each piece read is told to count, if there is one.
+// verifyContent hashes the rest of r and returns ErrCorrupt if it does not fit the digest.
+// It calls count, if not nil, with the length of each piece.
 func verifyContent(ctx context.Context, r io.Reader, d digest.Digest, buffer []byte, count func(int)) error {
 	h := d.Algorithm().Hash()
 	for {
@@ -154,7 +153,7 @@ func verifyContent(ctx context.Context, r io.Reader, d digest.Digest, buffer []b
 		}
 	}
 	if got := digest.NewDigest(d.Algorithm(), h); got != d {
-		return fmt.Errorf("%w: it hashes to %s", ErrCorrupt, got)
+		return fmt.Errorf("%w: the content hashes to %s", ErrCorrupt, got)
 	}
 	return nil
 }

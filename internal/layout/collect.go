@@ -20,7 +20,7 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Collected tells what Collect removed, or would remove.
+// Collected is what Collect removed, or would remove.
 type Collected struct {
 	Blobs    []digest.Digest // that no image points to, in order
 	Partials int             // partial and temporary files of broken runs
@@ -28,17 +28,19 @@ type Collected struct {
 	Kept     int             // blobs that stay
 }
 
-// Collect removes what no image of the layout points to, and what broken runs
-// left behind, partial blobs as well: what a copy would go on with. It needs the
-// layout for itself: ErrLocked. With dry it only tells, and works on a folder that
-// cannot be written; ErrLocked then tells that a process writes, for what that
-// has brought so far looks as if nothing needed it. Files that are neither blobs
-// by their names nor in the folder of ours are not touched.
+// Collect removes the blobs that no image of the layout needs, and the partial and
+// temporary files of earlier runs, also those that a copy could resume. It needs the layout
+// for itself: ErrLocked.
 //
-// It refuses to remove anything when it cannot know what an image needs: when
-// a manifest is damaged or is not there. Of content that is whole and is no manifest
-// known here, every blob is kept whose digest the content mentions. Not there is fine for an image that was left out of an index on purpose, and in an
-// index that another tool wrote, where nothing tells purpose from loss.
+// With dry it removes nothing and works on a read-only folder. ErrLocked then means that a
+// process is writing: its blobs would look unneeded until it tags its images.
+//
+// Collect touches no other files: only blobs, recognized by their names, and files in the
+// folder .quayside. It refuses to remove anything if a manifest is damaged or missing,
+// because the image may need any blob. Missing manifests are accepted if an index is marked
+// as sparse (AnnotationIndex), or if another tool entered the index: nothing distinguishes
+// purpose from loss there. For intact content of an unknown type, Collect keeps every blob
+// whose digest the content mentions.
 func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	f, err := openExisting(dir)
 	if err != nil {
@@ -99,8 +101,8 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	return c, f.failed("collect", err)
 }
 
-// noLinks refuses to collect blobs in a folder that a symbolic link leads to: images of
-// another layout may need them.
+// noLinks refuses a layout whose folders of blobs are symbolic links: images of another
+// layout may need the blobs there.
 func (f folder) noLinks() error {
 	names := []string{f.path(ocispec.ImageBlobsDir)}
 	for _, a := range algorithms() {
@@ -114,7 +116,8 @@ func (f folder) noLinks() error {
 	return nil
 }
 
-// needed returns all that entries of the index lead to, whether it is there or not.
+// needed returns the digests of everything that the index leads to, whether it is there or
+// not.
 func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	x, err := f.readIndex()
 	if err != nil {
@@ -139,7 +142,7 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 			if !missing && !errors.Is(n.Err, ErrCorrupt) && f.mentions(ctx, n.Digest, needed) == nil {
 				return nil
 			}
-			return fmt.Errorf("nothing was removed: what %s needs is not known, for its manifest %s: %w; verify with repair, and copy it again",
+			return fmt.Errorf("nothing was removed: what %s needs is not known, because its manifest %s cannot be used: %w; run verify --repair and copy the image again",
 				e.label(), n.Digest, n.Err)
 		}, nil)
 		if err != nil {
@@ -181,8 +184,8 @@ func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[dig
 	return nil
 }
 
-// eachBlob calls do for each file of a folder of blobs, which may be missing, that is a blob
-// by its name.
+// eachBlob calls do for each regular file with the name of a blob. The folder may be
+// missing.
 func eachBlob(ctx context.Context, f folder, a digest.Algorithm, do func(d digest.Digest, name string, info fs.FileInfo) error) error {
 	dir := f.path(ocispec.ImageBlobsDir, string(a))
 	entries, err := os.ReadDir(dir)
@@ -196,7 +199,7 @@ func eachBlob(ctx context.Context, f folder, a digest.Algorithm, do func(d diges
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !e.Type().IsRegular() || d.Validate() != nil { // not ours to judge
+		if !e.Type().IsRegular() || d.Validate() != nil { // not a blob
 			continue
 		}
 		info, err := e.Info()

@@ -17,44 +17,43 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// The folder of ours in a layout, and what is in it.
+// The folder .quayside and the names in it.
 const (
 	controlName = ".quayside"
 	lockFile    = "lock"
 	markFile    = "mark.json"
-	aside       = "aside-" // begins the name of a folder for what is in the way
-	temporary   = "new-"   // begins the name of a file that is to be renamed
+	aside       = "aside-" // prefix of folders for what moveAside moves
+	temporary   = "new-"   // prefix of files to be renamed
 
 	maxMark    = 4 << 10 // bytes of a mark
-	maxFolders = 9       // names that are tried where others have the first
+	maxFolders = 9       // names to try if somebody else has the first
 )
 
-// errForeign is the error for a folder that somebody else made.
-var errForeign = errors.New("it was not made by quayside")
+// errForeign is the error for a folder that quayside did not make.
+var errForeign = errors.New("not made by quayside")
 
-// errBlank is the error for a folder that is not there, or that a run made and was killed
-// before it marked it: nobody's content is in it.
-var errBlank = errors.New("it is not marked yet")
+// errBlank is the error for a folder that is missing, or that a run made and was killed
+// before marking it: it has no content.
+var errBlank = errors.New("not marked yet")
 
-// A mark says that quayside made a folder. What has no mark is not touched,
-// whatever its name. A mark is written once, and synced.
+// A mark records that quayside made a folder. Anything without a mark is left alone,
+// whatever its name. A mark is written once and synced.
 type mark struct {
 	MadeBy string `json:"made_by"` // "quayside"
-	// Staging is what the whole layout is a staging folder of, such as "oci-archive:".
-	// In a layout of the user's it is empty, and only the folder .quayside is ours.
+	// Staging is the kind of a staging folder, such as "oci-archive:". It is empty in a
+	// user's layout, where only the folder .quayside is quayside's own.
 	Staging string `json:"staging,omitempty"`
 	// Folder is the name of the staging folder, without its path. A copy of the folder with
 	// another name is not quayside's own: it would be removed at the end.
 	Folder string `json:"folder,omitempty"`
-	Made   bool   `json:"made,omitempty"` // quayside made the layout's folder, too
-	// Work is the name of the folder of partial and temporary files. It is random, so that
-	// nobody else's file gets there by its name.
+	Made   bool   `json:"made,omitempty"` // quayside made the layout's folder too
+	// Work is the name of the folder of partial and temporary files. It is random: no other
+	// program writes there by chance.
 	Work string `json:"work"`
 }
 
-// own is the folder .quayside of a layout: the lock, the mark, and the files that
-// have no final name yet. If somebody else has that name, .quayside-2 is ours,
-// and so on.
+// control is the folder .quayside of a layout. It has the lock, the mark, and files without
+// a final name. If somebody else has that name, it is .quayside-2, and so on.
 type control struct {
 	dir string
 	mark
@@ -79,8 +78,7 @@ func numbered(name string, n int) string {
 	return name + "-" + strconv.Itoa(n+1)
 }
 
-// own finds the folder of ours: the first that is marked, and else the first name
-// that is free.
+// findControl returns the first marked folder, or else the first name that is free.
 func (f folder) findControl() (control, error) {
 	free := control{}
 	for n := range maxFolders {
@@ -98,13 +96,13 @@ func (f folder) findControl() (control, error) {
 		}
 	}
 	if free.dir == "" {
-		return control{}, fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", f.path(controlName), maxFolders-1)
+		return control{}, fmt.Errorf("%s and %d numbered names are taken by other files; move one of them away", f.path(controlName), maxFolders-1)
 	}
 	return free, nil
 }
 
-// begun reports whether a folder has nothing in it but what is made there first. Then
-// a run made the folder and was killed.
+// leftByKill reports whether a folder holds nothing but an unmarked .quayside: a run made
+// the folder and was killed.
 func (f folder) leftByKill() bool {
 	entries, err := os.ReadDir(string(f))
 	if err != nil || len(entries) != 1 || entries[0].Name() != controlName || !entries[0].IsDir() {
@@ -114,8 +112,8 @@ func (f folder) leftByKill() bool {
 	return errors.Is(err, errBlank)
 }
 
-// readMark reads the mark of a folder. errBlank, errForeign. A lock or a mark that is
-// another name of a file, or no file, is somebody else's.
+// readMark reads the mark of a folder. The error is errBlank or errForeign. A lock or a
+// mark that is not a regular file, or has a second name, makes the folder foreign.
 func readMark(dir string) (mark, error) {
 	info, err := os.Lstat(dir)
 	switch {
@@ -167,10 +165,10 @@ func readMark(dir string) (mark, error) {
 	return m, nil
 }
 
-// notLetter finds what is not in a name of a work folder.
+// notLetter reports a rune that no name of a work folder has.
 func notLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
-// claim marks the folder, which is locked and blank.
+// claim marks the folder, which is blank and locked.
 func (o *control) claim(staging string, made bool) error {
 	m := mark{MadeBy: "quayside", Staging: staging, Made: made, Work: disk.Fresh("w")}
 	if staging != "" {
@@ -181,7 +179,7 @@ func (o *control) claim(staging string, made bool) error {
 		return err
 	}
 	name := o.at(markFile)
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // empty: a run was killed
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // empty, left by a kill
 		return err
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, disk.FileMode)
@@ -199,7 +197,7 @@ func (o *control) claim(staging string, made bool) error {
 	return disk.SyncFolder(o.dir)
 }
 
-// makeWork makes the folder of partial and temporary files if it is not there, and opens it.
+// makeWork opens the folder of partial and temporary files, and makes it if needed.
 func (o control) makeWork() (*os.Root, error) {
 	if err := os.Mkdir(o.at(o.Work), disk.FolderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -207,7 +205,8 @@ func (o control) makeWork() (*os.Root, error) {
 	return o.openWork()
 }
 
-// openWork opens the folder of partial and temporary files, or returns nil when there is none.
+// openWork opens the folder of partial and temporary files, or returns nil if there is
+// none.
 func (o control) openWork() (*os.Root, error) {
 	if !o.marked() {
 		return nil, nil
@@ -219,13 +218,13 @@ func (o control) openWork() (*os.Root, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is %s, and was a folder: remove it", o.at(o.Work), disk.Kind(info))
+		return nil, fmt.Errorf("%s is %s, not a folder: remove it", o.at(o.Work), disk.Kind(info))
 	}
 	return os.OpenRoot(o.at(o.Work))
 }
 
-// workFiles calls do for each file that a run left in the folder of partial and
-// temporary files; nil has none. Anything else there is somebody else's.
+// workFiles calls do for each partial and temporary file; work may be nil. Anything else
+// there belongs to somebody else.
 func workFiles(work *os.Root, do func(fs.FileInfo) error) error {
 	if work == nil {
 		return nil
@@ -249,13 +248,13 @@ func workFiles(work *os.Root, do func(fs.FileInfo) error) error {
 	return nil
 }
 
-// newFile makes a temporary file that is to be renamed.
+// newFile makes a temporary file, to be renamed.
 func (l *Layout) newFile() (*os.File, error) {
 	return l.work.OpenFile(disk.Fresh(temporary), os.O_RDWR|os.O_CREATE|os.O_EXCL, disk.FileMode)
 }
 
-// Temporary makes a file for what is to be renamed to a place beside the layout's
-// folder. The next Open removes it if it is there still. It is for staging folders.
+// Temporary makes a file that the caller renames to a place beside the layout's folder. The
+// next Open removes a file that is left. It is for staging folders.
 func (l *Layout) Temporary() (*os.File, error) {
 	if err := l.writable(context.Background()); err != nil {
 		return nil, l.failed("make a file", err)
@@ -264,8 +263,8 @@ func (l *Layout) Temporary() (*os.File, error) {
 	return file, l.failed("make a file", err)
 }
 
-// moveAside moves what is in a blob's place, and is not a file, out of the way. It
-// may be somebody's, and is never removed. It returns the new name.
+// moveAside moves something out of a blob's place and returns its new name. It may be
+// somebody's, and no command removes it.
 func (o *control) moveAside(name string, as string) (string, error) {
 	if !o.marked() {
 		if err := o.claim("", false); err != nil {
@@ -283,8 +282,8 @@ func (o *control) moveAside(name string, as string) (string, error) {
 	return to, nil
 }
 
-// StagingFolder returns the name of the staging folder that Open takes for a name: the first of dir, dir-2
-// and so on that is marked as one of this sort, or is not there, or is empty.
+// StagingFolder returns the folder that Open takes as a staging folder for a name: the
+// first of dir, dir-2 and so on that is marked for this kind, missing, or empty.
 func StagingFolder(dir, staging string) (string, error) {
 	for n := range maxFolders {
 		name := numbered(filepath.Clean(dir), n)
@@ -296,7 +295,7 @@ func StagingFolder(dir, staging string) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("%s and %d more such names are taken by somebody else's files; move one of them away", dir, maxFolders-1)
+	return "", fmt.Errorf("%s and %d numbered names are taken by other files; move one of them away", dir, maxFolders-1)
 }
 
 // isStaging reports whether a folder can be a staging folder.
@@ -309,7 +308,7 @@ func isStaging(dir, staging string) (bool, error) {
 	}
 	f := folder(dir)
 	o, err := f.findControl()
-	if errors.Is(err, fs.ErrPermission) { // closed to this user: somebody else's
+	if errors.Is(err, fs.ErrPermission) { // this user may not read it
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -318,7 +317,7 @@ func isStaging(dir, staging string) (bool, error) {
 		return o.stages(staging), nil
 	}
 	entries, err := os.ReadDir(dir)
-	for _, e := range entries { // but for what a run that was killed has not marked yet
+	for _, e := range entries { // an unmarked .quayside is left by a kill
 		if e.Name() != filepath.Base(o.dir) {
 			return false, err
 		}

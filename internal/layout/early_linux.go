@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeEarly has the system begin to write a part of a file to disk, so that
-// there is less to wait for when it is synced. Nothing depends on it.
+// writeEarly asks the system to start writing a part of a file to disk, which makes a later
+// sync shorter. Nothing depends on it.
 func writeEarly(file *os.File, from, n int64) {
 	_ = unix.SyncFileRange(int(file.Fd()), from, n, unix.SYNC_FILE_RANGE_WRITE)
 }

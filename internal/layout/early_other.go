@@ -7,5 +7,5 @@ package layout
 
 import "os"
 
-// writeEarly is for Linux: elsewhere there is no such call.
+// writeEarly does nothing: only Linux has such a call.
 func writeEarly(*os.File, int64, int64) {}

@@ -24,7 +24,7 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// folder is the folder of a layout, and knows where in it everything is.
+// folder is the path of a layout.
 type folder string
 
 const (
@@ -32,7 +32,8 @@ const (
 	maxControl = 64 << 10  // bytes of an oci-layout file
 )
 
-// folderAt is the folder of that name, or the one that a symbolic link of that name leads to.
+// folderAt returns the folder of that name. It follows a symbolic link, also to a folder
+// that does not exist yet.
 func folderAt(dir string) (folder, error) {
 	dir, err := disk.Follow(filepath.Clean(dir))
 	return folder(dir), err
@@ -42,48 +43,49 @@ func folderAt(dir string) (folder, error) {
 type state int
 
 const (
-	nothing  state = iota // empty but for our own folder
-	half                  // oci-layout alone: making it was cut short
-	complete              // oci-layout and index.json
+	emptyFolder state = iota // or with .quayside alone
+	halfMade                 // with oci-layout alone: a run was killed
+	complete                 // with oci-layout and index.json
 )
 
 func (f folder) path(elements ...string) string {
 	return filepath.Join(append([]string{string(f)}, elements...)...)
 }
 
-// blob is where a blob is. The digest has been checked: nothing else becomes a path.
+// blob returns the path of a blob. The caller has validated the digest: nothing else from a
+// manifest becomes a path.
 func (f folder) blob(d digest.Digest) string {
 	return f.path(ocispec.ImageBlobsDir, string(d.Algorithm()), d.Encoded())
 }
 
-// partialName is what a blob's file is called before it is whole.
+// partialName returns the name of a blob's partial file.
 func partialName(d digest.Digest) string { return string(d.Algorithm()) + "-" + d.Encoded() }
 
-// isPartial reports whether a name is one that partialName gives.
+// isPartial reports whether partialName returns such a name.
 func isPartial(name string) bool {
 	algorithm, hex, ok := strings.Cut(name, "-")
 	return ok && digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex).Validate() == nil
 }
 
-// failed says what was attempted on which layout. A full disk or quota is
-// syscall.ENOSPC, whatever the system calls it.
+// failed adds the operation and the layout to an error. A full disk or quota is
+// syscall.ENOSPC on every system.
 func (f folder) failed(what string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case diskFull(err) && !errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("layout %s: %s: %w (%w); make room and run again, what is there is kept", f, what, err, syscall.ENOSPC)
+		return fmt.Errorf("layout %s: %s: %w (%w); free some space and run again: finished blobs are kept", f, what, err, syscall.ENOSPC)
 	case diskFull(err):
-		return fmt.Errorf("layout %s: %s: %w; make room and run again, what is there is kept", f, what, err)
+		return fmt.Errorf("layout %s: %s: %w; free some space and run again: finished blobs are kept", f, what, err)
 	}
 	return fmt.Errorf("layout %s: %s: %w", f, what, err)
 }
 
-// state looks at the folder without changing anything. It refuses what is no
-// layout, and an oci-layout that cannot be read.
+// state examines the folder without changing it. The error is ErrNotLayout for anything but
+// a layout or an empty folder. An unreadable oci-layout is an error too.
 func (f folder) state() (state, error) {
 	if info, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
-		return nothing, nil
+		return emptyFolder, nil
 	} else if err == nil && !info.IsDir() {
 		return 0, fmt.Errorf("%w: it is %s", ErrNotLayout, disk.Kind(info))
 	}
@@ -99,10 +101,10 @@ func (f folder) state() (state, error) {
 		delete(names, numbered(controlName, n))
 	}
 	if len(names) == 0 {
-		return nothing, nil
+		return emptyFolder, nil
 	}
 	if !names[ocispec.ImageLayoutFile] {
-		return 0, fmt.Errorf("%w: it has files and no %s; choose an empty folder or a new one", ErrNotLayout, ocispec.ImageLayoutFile)
+		return 0, fmt.Errorf("%w: it has files and no %s; choose an empty or a new folder", ErrNotLayout, ocispec.ImageLayoutFile)
 	}
 	content, err := readFile(f.path(ocispec.ImageLayoutFile), maxControl)
 	if err != nil {
@@ -113,7 +115,7 @@ func (f folder) state() (state, error) {
 		return 0, fmt.Errorf("%s cannot be read: %w", ocispec.ImageLayoutFile, err)
 	}
 	if version.Version != ocispec.ImageLayoutVersion {
-		return 0, fmt.Errorf("%s is of version %.20q, and %s is known here", ocispec.ImageLayoutFile, version.Version, ocispec.ImageLayoutVersion)
+		return 0, fmt.Errorf("%s has version %.20q, and only %s is supported", ocispec.ImageLayoutFile, version.Version, ocispec.ImageLayoutVersion)
 	}
 	if names[ocispec.ImageIndexFile] {
 		return complete, nil
@@ -122,15 +124,15 @@ func (f folder) state() (state, error) {
 	delete(names, ocispec.ImageBlobsDir)
 	blobs, err := os.ReadDir(f.path(ocispec.ImageBlobsDir, string(digest.Canonical)))
 	if len(names) > 0 || len(blobs) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("%s is gone, and there is content; bring it back or choose another folder", ocispec.ImageIndexFile)
+		return 0, fmt.Errorf("%s is missing from a layout with content; restore it or choose another folder", ocispec.ImageIndexFile)
 	}
-	return half, nil
+	return halfMade, nil
 }
 
-// replace writes a file in the layout's folder atomically. The name is not synced yet.
+// replace writes a file in the layout's folder atomically. The caller syncs the folder.
 func (l *Layout) replace(name string, content []byte) error {
 	if info, err := os.Lstat(l.path(name)); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is %s: a file must be there to be replaced", l.path(name), disk.Kind(info))
+		return fmt.Errorf("%s is %s: only a regular file can be replaced", l.path(name), disk.Kind(info))
 	}
 	file, err := l.newFile()
 	if err != nil {

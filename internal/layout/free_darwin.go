@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes returns what the file system of a folder has for unprivileged users.
+// freeBytes returns the number of free bytes for unprivileged users on a folder's file
+// system.
 func freeBytes(dir string) (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

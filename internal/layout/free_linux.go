@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes returns what the file system of a folder has for unprivileged
-// users. Blocks are counted in fragments, which not every file system makes as large as blocks.
+// freeBytes returns the number of free bytes for unprivileged users on a folder's file
+// system. Free blocks are counted in fragments, whose size may differ from a block's.
 func freeBytes(dir string) (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

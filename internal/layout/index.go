@@ -20,16 +20,16 @@ import (
 
 // What an entry of the index carries.
 const (
-	// AnnotationIndex on an entry says what sort of index it leads to. Tag keeps it.
+	// AnnotationIndex is an annotation on an entry: the kind of index that it leads to.
 	AnnotationIndex = "dev.quayside.index"
-	// SparseIndex is a value of AnnotationIndex: some of the images that the index lists
-	// were left out on purpose, which is no damage.
+	// SparseIndex is a value of AnnotationIndex: some images that the index lists were left
+	// out on purpose.
 	SparseIndex = "sparse"
 
-	// annotationKept lists the manifests of a sparse index that were there when
-	// Tag was called, so that the loss of one of these is damage.
+	// annotationKept lists the manifests of a sparse index that were there when Tag was
+	// called. If one of them is missing later, the image is damaged.
 	annotationKept = "dev.quayside.index.kept"
-	// annotationContainerd is the name containerd, docker and podman go by.
+	// annotationContainerd is the annotation that containerd, docker and podman read the name from.
 	annotationContainerd = "io.containerd.image.name"
 
 	maxIndex = 16 << 20 // bytes of index.json: some 40,000 images
@@ -41,12 +41,11 @@ type Entry struct {
 	Descriptor ocispec.Descriptor
 }
 
-// index is what index.json says. It is not changed once made: with makes
-// another one.
+// index is the content of index.json. It is immutable: with returns a changed copy.
 type index struct {
-	fields  map[string]json.RawMessage // of the whole, but for its entries
-	foreign []entry                    // others' entries, in their order
-	images  []entry                    // entries with a full reference, one a name, by name
+	fields  map[string]json.RawMessage // all fields but the entries
+	foreign []entry                    // entries of other tools, in their order
+	images  []entry                    // entries with a full reference, one for each name, sorted
 }
 
 // entry is an entry of index.json with its text. An entry that cannot be read is kept
@@ -87,7 +86,7 @@ func parseIndex(content []byte) (index, error) {
 	}
 	var version int
 	if err := json.Unmarshal(x.fields["schemaVersion"], &version); err != nil || version != 2 {
-		return index{}, fmt.Errorf("its schema version is %.20q, and 2 is known here", x.fields["schemaVersion"])
+		return index{}, fmt.Errorf("schema version %.20q, and only 2 is supported", x.fields["schemaVersion"])
 	}
 	var raws []json.RawMessage
 	raw, ok := x.fields["manifests"]
@@ -107,7 +106,7 @@ func parseIndex(content []byte) (index, error) {
 		}
 	}
 	slices.SortStableFunc(x.images, byName)
-	// Of several entries with one name the last one counts, and the others are kept as they are.
+	// Of several entries with one name the last one counts. The others are kept unchanged.
 	for i := 0; i+1 < len(x.images); {
 		if x.images[i].Name == x.images[i+1].Name {
 			x.foreign = append(x.foreign, x.images[i])
@@ -119,8 +118,8 @@ func parseIndex(content []byte) (index, error) {
 	return x, nil
 }
 
-// parseEntry reads one entry. Of an invalid entry it keeps the digest and the name if
-// they can be read: they name the entry in messages.
+// parseEntry reads one entry. Of an invalid entry it keeps the digest and the name, if they
+// can be read: messages name the entry by them.
 func parseEntry(raw json.RawMessage, place int) entry {
 	e := entry{raw: raw, place: place}
 	if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
@@ -139,7 +138,8 @@ func parseEntry(raw json.RawMessage, place int) entry {
 	return e
 }
 
-// encode writes the index: others' entries as they came, then ours by name.
+// encode returns the text of the index: foreign entries unchanged and in their order, then
+// images by name.
 func (x index) encode() []byte {
 	var b bytes.Buffer
 	keys := slices.SortedFunc(maps.Keys(x.fields), func(a, b string) int {
@@ -164,20 +164,20 @@ func (x index) encode() []byte {
 	return b.Bytes()
 }
 
-// rank puts the fields that tell what it is first.
+// rank sorts the fields that identify an index first.
 func rank(field string) int {
 	return (slices.Index([]string{"schemaVersion", "mediaType"}, field) + 3) % 3
 }
 
-// entries returns all entries, in the order in which they are written.
+// entries returns all entries in the order in which they are written.
 func (x index) entries() []entry { return slices.Concat(x.foreign, x.images) }
 
-// find returns the place of a name among the images, or where it would be.
+// find returns the place of a name among the images, or where it would be inserted.
 func (x index) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(x.images, name, func(e entry, name string) int { return cmp.Compare(e.Name, name) })
 }
 
-// with returns the index after changes, in their order, and whether it is another one.
+// with returns the index after changes, and whether it differs.
 func (x index) with(changes []change) (index, bool) {
 	next := index{fields: x.fields, foreign: slices.Clone(x.foreign), images: slices.Clone(x.images)}
 	changed := false
@@ -201,7 +201,7 @@ func (x index) with(changes []change) (index, bool) {
 	return next, changed
 }
 
-// newEntry makes the entry that names an image as other tools look for it.
+// newEntry returns an entry with the names that other tools look for.
 func newEntry(e Entry) (entry, error) {
 	annotations := maps.Clone(e.Descriptor.Annotations)
 	if annotations == nil {
@@ -224,7 +224,7 @@ func (e entry) label() string {
 	return cmp.Or(e.Name, e.Descriptor.Digest.String(), fmt.Sprintf("entry %d of %s", e.place, ocispec.ImageIndexFile))
 }
 
-// mayLack tells whether an image of a sparse index was left out on purpose.
+// mayLack reports whether an image of a sparse index was left out on purpose.
 func (e entry) mayLack(d ocispec.Descriptor) bool {
 	if e.Descriptor.Annotations[AnnotationIndex] != SparseIndex {
 		return false
@@ -233,7 +233,7 @@ func (e entry) mayLack(d ocispec.Descriptor) bool {
 	return !known || !slices.Contains(strings.Fields(kept), d.Digest.String())
 }
 
-// isReference tells a full reference from a bare tag.
+// isReference reports whether a name is a full reference, not a bare tag.
 func isReference(name string) bool { return strings.Contains(name, "/") }
 
 func byName(a, b entry) int { return cmp.Compare(a.Name, b.Name) }

@@ -22,14 +22,14 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// What errors of this package meet, by errors.Is. A full disk is
-// syscall.ENOSPC, on every system, and so is a quota that is used up.
+// The errors of this package. A full disk or a quota that is used up is
+// syscall.ENOSPC on every system.
 var (
 	ErrLocked    = errors.New("layout is in use")                  // by another process, or by another Layout of this one
 	ErrNotLayout = errors.New("not an OCI image layout directory") // and not empty
 	ErrMissing   = errors.New("blob is not there")
 	ErrCorrupt   = errors.New("content does not match its descriptor") // digest or size
-	ErrBusy      = errors.New("blob is being written")                 // by another goroutine
+	ErrBusy      = errors.New("blob is being written")                 // by another goroutine of this Layout
 	// ErrUnreadable is the error of one blob that is there and cannot be read, for
 	// lack of permission or because of a bad sector. Other blobs are not affected.
 	ErrUnreadable = errors.New("blob cannot be read")
@@ -37,63 +37,61 @@ var (
 
 var (
 	errClosed   = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
-	errReadOnly = errors.New("the layout was opened to be read only")
+	errReadOnly = errors.New("the layout is open as read only")
 )
 
-// Options set up a Layout. The zero value works.
+// Options configure a Layout. The zero value works.
 type Options struct {
-	Check    bool // hash a blob that is there, once, before it counts as there; else its size decides
-	ReadOnly bool // write nothing and lock nothing: see Open
-	// Staging makes the whole folder quayside's own: it says what the folder is a staging folder
-	// of, such as "oci-archive:". See Open.
+	Check    bool // hash each blob once before Has returns true; otherwise its size decides
+	ReadOnly bool // see Open
+	// Staging makes the whole folder quayside's own. It names the destination that the
+	// folder stages blobs for, such as "oci-archive:". See Open.
 	Staging string
 	Logger  *slog.Logger // nil is silent
-	// Removed is told of each damaged blob that Has removes; nil is told nothing.
-	// Many goroutines call it.
+	// Removed is called for each damaged blob that Has removes, by many goroutines. Optional.
 	Removed func(digest.Digest)
-	// Moved is told of what was no file in the place of a blob, and where it is now.
+	// Moved is called when something other than a file was moved out of a blob's place. Optional.
 	Moved func(d digest.Digest, to string)
 }
 
-// A Layout is an open image layout. Safe for concurrent use. One process has it
-// open at a time; a kill lets go of it.
+// A Layout is an open image layout. It is safe for concurrent use. One process at a time
+// has a layout open for writing; the lock ends with the process, however it ends.
 type Layout struct {
 	folder
 	check    bool
 	readOnly bool
 	log      *slog.Logger
-	removed  func(digest.Digest) // told of damaged blobs
+	removed  func(digest.Digest) // Options.Removed
 	moved    func(digest.Digest, string)
-	made     []string       // folders that this Layout made: its own is the first
-	control  control        // the folder of ours in it
-	work     *os.Root       // for partial and temporary files; nil: there are none
+	made     []string       // the folders that Open made, the deepest first
+	control  control        // the folder .quayside
+	work     *os.Root       // partial and temporary files; nil: there are none
 	lock     *os.File       // nil: read only
 	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
-	removal  sync.Mutex     // held where a final name is given or taken
+	removal  sync.Mutex     // held while a blob gets or loses its name
 
 	mu       sync.Mutex
 	closed   bool
-	busy     map[digest.Digest]bool   // has an open Partial
-	checks   map[digest.Digest]*check // hashed by this process, or being hashed
+	busy     map[digest.Digest]bool   // blobs with an open Partial
+	checks   map[digest.Digest]*check // blobs hashed by this process
 	unsynced map[string]bool          // folders with new names
 	index    index                    // as it is on disk
-	changes  []change                 // of the index, not yet begun
+	changes  []change                 // of the index, waiting to be written
 	writing  bool                     // writer runs
 }
 
-// Open opens the layout in a folder, or makes one where there is nothing: in an
-// empty folder or a missing one. A symbolic link is followed. Errors meet ErrLocked, which names
-// the other process, or ErrNotLayout. An index.json or oci-layout that cannot be read is
-// refused, and stays as it is. A folder that it made is gone again when it fails.
+// Open opens the layout in a folder, or makes a layout in an empty or missing folder. It
+// follows a symbolic link. The error is ErrLocked, which names the other process, or
+// ErrNotLayout. An unreadable index.json or oci-layout is an error and stays unchanged. If
+// Open fails, it removes the folders that it made.
 //
-// A folder for Options.Staging is marked when it is made. One of that name that has no
-// such mark is somebody else's: it is left alone, and dir-2, dir-3 and so on are tried. Dir
-// returns the one that was taken.
+// With Options.Staging the folder is marked when it is made. A folder of that name without
+// such a mark belongs to somebody else: Open leaves it alone and tries dir-2, dir-3 and so
+// on. Dir returns the folder that it opened.
 //
-// Read only, it makes nothing: a folder that is not there is a layout with
-// nothing in it. It takes no lock, and works beside a process that writes, whose
-// images it has as far as they were tagged by then, and whose blobs as far as
-// they have come; InUse tells of one. What would write is an error.
+// With Options.ReadOnly Open makes nothing and takes no lock. A missing folder is an empty
+// layout. It works beside a process that writes, and has that process's images as far as
+// they are tagged. InUse reports such a process. Methods that write return an error.
 func Open(dir string, o Options) (*Layout, error) {
 	l := &Layout{
 		check:    o.Check,
@@ -126,7 +124,7 @@ func Open(dir string, o Options) (*Layout, error) {
 	if err != nil {
 		return nil, folder(dir).failed("open", err)
 	}
-	if _, err := l.state(); err != nil { // before anything is written into somebody's folder
+	if _, err := l.state(); err != nil { // before writing into a folder of somebody else
 		return nil, l.failed("open", err)
 	}
 	if l.readOnly {
@@ -139,12 +137,12 @@ func Open(dir string, o Options) (*Layout, error) {
 		removeEmpty(l.made)
 		return nil, l.failed("make", err)
 	}
-	if l.Made() { // at once: a kill leaves what begun knows for ours
+	if l.Made() { // at once: leftByKill recognizes it after a kill
 		_ = os.Mkdir(l.path(controlName), disk.FolderMode)
 	}
 	begun := l.Made() || l.leftByKill()
 	if l.control, l.lock, err = l.acquire(); err != nil {
-		if l.Made() { // what another process has locked is not empty, and stays
+		if l.Made() { // a folder that another process locked is not empty and stays
 			removeEmpty(append([]string{l.path(controlName)}, l.made...))
 		}
 		return nil, err
@@ -159,7 +157,7 @@ func Open(dir string, o Options) (*Layout, error) {
 	return l, nil
 }
 
-// look reads the index of a layout that is only read.
+// openReadOnly reads the index of a layout that is opened for reading.
 func (l *Layout) openReadOnly() (err error) {
 	l.index, err = l.readIndex()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -171,13 +169,14 @@ func (l *Layout) openReadOnly() (err error) {
 	if l.control, err = l.findControl(); err == nil {
 		l.work, err = l.control.openWork()
 	}
-	if errors.Is(err, fs.ErrPermission) { // nothing of ours for this user
+	if errors.Is(err, fs.ErrPermission) { // this user may not read .quayside
 		err = nil
 	}
 	return err
 }
 
-// Missing lists a folder and those above it that are not there, the lowest first.
+// missingFolders lists those of a folder and its parents that do not exist, the deepest
+// first.
 func missingFolders(dir string) (all []string) {
 	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
@@ -188,7 +187,8 @@ func missingFolders(dir string) (all []string) {
 	return all
 }
 
-// removeEmpty removes folders, the lowest first, up to one that has something in it.
+// removeEmpty removes empty folders, the deepest first, until it reaches one that is not
+// empty.
 func removeEmpty(dirs []string) {
 	for _, dir := range dirs {
 		if err := removeFolder(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -202,20 +202,20 @@ func removeFolder(dir string) error {
 	if info, err := os.Lstat(dir); err != nil {
 		return err
 	} else if !info.IsDir() {
-		return fmt.Errorf("%s is %s by now", dir, disk.Kind(info))
+		return fmt.Errorf("%s is %s, not a folder", dir, disk.Kind(info))
 	}
 	return os.Remove(dir)
 }
 
-// prepare finishes a layout that is new or half made, and reads its index. The
-// lock is held.
+// prepare completes a layout that is new or that a killed run began, and reads the index.
+// The caller holds the lock.
 func (l *Layout) prepare(staging string, made bool) error {
 	state, err := l.state()
 	if err != nil {
 		return err
 	}
 	if l.control.marked() && l.control.Staging != staging {
-		return fmt.Errorf("%w: it is a folder of quayside's own, for %q: choose another", ErrNotLayout, l.control.Staging)
+		return fmt.Errorf("%w: it is quayside's staging folder for %q: choose another folder", ErrNotLayout, l.control.Staging)
 	}
 	if !l.control.marked() {
 		if err := l.control.claim(staging, made); err != nil {
@@ -226,7 +226,7 @@ func (l *Layout) prepare(staging string, made bool) error {
 	if l.work, err = l.control.makeWork(); err != nil {
 		return err
 	}
-	err = workFiles(l.work, func(info fs.FileInfo) error { // a kill has left these
+	err = workFiles(l.work, func(info fs.FileInfo) error { // left by a kill
 		if isPartial(info.Name()) {
 			return nil
 		}
@@ -245,9 +245,9 @@ func (l *Layout) prepare(staging string, made bool) error {
 	return err
 }
 
-// markAllUnsynced has all folders synced before the first write of the index: a run
-// that was killed may have left names in them that are not on disk yet, and their
-// blobs count as there.
+// markAllUnsynced marks every folder to be synced before the first write of the index. A
+// killed run may have left names that are not on disk yet, and Has counts those blobs as
+// there.
 func (l *Layout) markAllUnsynced() {
 	l.markUnsynced(filepath.Dir(string(l.folder)))
 	l.markUnsynced(string(l.folder))
@@ -259,8 +259,8 @@ func (l *Layout) markAllUnsynced() {
 	}
 }
 
-// create makes what a layout needs. oci-layout comes first: from then on the
-// folder is known for what it is, however far this gets.
+// create makes the files of a layout. oci-layout comes first: it identifies the folder if a
+// kill follows.
 func (l *Layout) create() error {
 	version, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
 	if err != nil {
@@ -275,8 +275,8 @@ func (l *Layout) create() error {
 	return l.replace(ocispec.ImageIndexFile, newIndex().encode())
 }
 
-// Close writes what Tag and Untag were asked to write and unlocks the layout.
-// Partials are to be closed before. A second Close does nothing.
+// Close writes the changes that Tag and Untag are waiting for, and unlocks the layout. The
+// caller closes Partials before. A second Close does nothing.
 func (l *Layout) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -286,7 +286,7 @@ func (l *Layout) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 	l.writer.Wait()
-	l.removal.Lock() // a Commit that is under way ends first
+	l.removal.Lock() // wait for a Commit
 	defer l.removal.Unlock()
 	return errors.Join(l.failed("close", l.syncFolders()), l.closeWork(), release(l.lock))
 }
@@ -304,8 +304,8 @@ func (l *Layout) Made() bool { return len(l.made) > 0 }
 // Dir returns the folder.
 func (l *Layout) Dir() string { return string(l.folder) }
 
-// Free returns how many bytes the folder's file system has for unprivileged
-// users, or the one where it would be made. A quota may leave less.
+// Free returns the number of free bytes for unprivileged users on the folder's file system,
+// or on the one where it would be made. A quota may leave less.
 func (l *Layout) Free() (int64, error) {
 	dir := string(l.folder)
 	if absent := missingFolders(dir); len(absent) > 0 {
@@ -315,7 +315,7 @@ func (l *Layout) Free() (int64, error) {
 	return free, l.failed("ask for free space", err)
 }
 
-// writable tells whether the layout may be written to, and is usable.
+// writable returns an error if the layout is read only, closed, or ctx has ended.
 func (l *Layout) writable(ctx context.Context) error {
 	if l.readOnly {
 		return errReadOnly
@@ -323,7 +323,7 @@ func (l *Layout) writable(ctx context.Context) error {
 	return l.usable(ctx)
 }
 
-// usable tells whether the layout is open, and the context too.
+// usable returns an error if the layout is closed or ctx has ended.
 func (l *Layout) usable(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -333,12 +333,12 @@ func (l *Layout) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// makeFolder makes a folder and those above it, and returns those that it made,
-// the lowest first.
+// makeFolder makes a folder and its missing parents, and returns those that it made, the
+// deepest first.
 func (l *Layout) makeFolder(dir string) (made []string, err error) {
 	for _, one := range slices.Backward(missingFolders(dir)) {
 		if err = os.Mkdir(one, disk.FolderMode); errors.Is(err, fs.ErrExist) {
-			err = nil // by another process, just now
+			err = nil // made by another process meanwhile
 			continue
 		} else if err != nil {
 			break
@@ -349,15 +349,15 @@ func (l *Layout) makeFolder(dir string) (made []string, err error) {
 	return made, err
 }
 
-// renamed notes that a folder has a name that is not synced yet.
+// markUnsynced records that a folder has a name that is not synced yet.
 func (l *Layout) markUnsynced(dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsynced[dir] = true
 }
 
-// syncFolders syncs the folders that got new names since the last time. What
-// fails is tried again the next time.
+// syncFolders syncs the folders that got new names since the last call. A folder that fails
+// is tried again by the next call.
 func (l *Layout) syncFolders() error {
 	l.mu.Lock()
 	dirs := slices.Sorted(maps.Keys(l.unsynced))

@@ -14,12 +14,12 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// errHeld is what tryLock returns for a file that somebody else has locked.
+// errHeld is the error of tryLock for a file that another process has locked.
 var errHeld = errors.New("held")
 
-// acquire takes the layout for this process, at once or not at all, and finds the folder of
-// ours in it, which may be new and not marked yet. release lets go of it, and so does the end of
-// the process, however it ends. The lock file stays until the layout is removed.
+// acquire locks the layout for this process without waiting, and returns its folder
+// .quayside, which may be new and not marked yet. The lock ends with release or with the
+// process. The lock file stays until the layout is removed.
 func (f folder) acquire() (control, *os.File, error) {
 	for range maxRaces {
 		o, file, err := f.tryAcquire()
@@ -30,12 +30,11 @@ func (f folder) acquire() (control, *os.File, error) {
 	return control{}, nil, f.inUse("another process")
 }
 
-// maxRaces is how often another process may take or remove the folder of ours in
-// the moment between a look at it and its lock.
+// maxRaces is how often acquire starts over because another process marked or removed
+// .quayside between the look at it and its lock.
 const maxRaces = 20
 
-// tryAcquire is one attempt of acquire. It returns no file if another process was
-// in between.
+// tryAcquire is one attempt of acquire. It returns no file if another process came between.
 func (f folder) tryAcquire() (control, *os.File, error) {
 	o, err := f.findControl()
 	if err != nil {
@@ -63,7 +62,7 @@ func (f folder) tryAcquire() (control, *os.File, error) {
 	} else if err != nil {
 		return o, nil, errors.Join(f.failed("lock", err), file.Close())
 	}
-	// Whoever had the lock before may have marked the folder, or removed it.
+	// The process that had the lock before may have marked or removed the folder.
 	now, err := f.findControl()
 	if err != nil || now.dir != o.dir || !isNamed(file, o.at(lockFile)) {
 		return o, nil, errors.Join(err, release(file))
@@ -72,14 +71,14 @@ func (f folder) tryAcquire() (control, *os.File, error) {
 	return now, file, nil
 }
 
-// openLock opens a lock file that is there, if it is one.
+// openLock opens an existing lock file.
 func openLock(name string, flag int) (*os.File, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !disk.Alone(info) {
-		return nil, fmt.Errorf("%s is %s of somebody else", name, disk.Kind(info))
+		return nil, fmt.Errorf("%s is %s that quayside did not make", name, disk.Kind(info))
 	}
 	file, err := os.OpenFile(name, flag|disk.NoWait, 0)
 	if err == nil && !isNamed(file, name) {
@@ -98,8 +97,8 @@ func isNamed(file *os.File, name string) bool {
 	return err == nil && os.SameFile(named, opened)
 }
 
-// sign writes the number of this process into the lock of a marked folder. It helps
-// a reader of ErrLocked. On a full disk there is none, and the lock is as good.
+// writePID writes the process number into the lock file of a marked folder, for the message
+// of ErrLocked. It is no error if the disk is full.
 func (o control) writePID(file *os.File) {
 	if !o.marked() {
 		return
@@ -109,10 +108,9 @@ func (o control) writePID(file *os.File) {
 	}
 }
 
-// share keeps those who write out of the layout while it is read. It writes
-// nothing, and where it cannot lock it gives nil, which is no error: a folder
-// that has no lock file yet, one that is closed to this user, a file system
-// without locks. The error meets ErrLocked.
+// share takes the lock for reading, which excludes those who write. It writes nothing. The
+// file is nil if no lock can be taken: the layout has no lock file yet, this user may not
+// read it, or the file system has no locks. The error is ErrLocked.
 func (f folder) share() (control, *os.File, error) {
 	o, err := f.findControl()
 	var file *os.File
@@ -133,9 +131,8 @@ func (f folder) share() (control, *os.File, error) {
 	return o, file, nil
 }
 
-// InUse tells, by an error that meets ErrLocked and names it, that a process
-// writes to the layout in a folder. Nil is that none does, or that there is no
-// such folder.
+// InUse returns ErrLocked, with the process, if a process writes to the layout in a folder.
+// It returns nil for a missing folder.
 func InUse(dir string) error {
 	f, err := folderAt(dir)
 	if err != nil {
@@ -145,8 +142,8 @@ func InUse(dir string) error {
 	return errors.Join(err, release(lock))
 }
 
-// release lets go of a layout; nil is no lock. To close the file is not enough: a
-// process that is just being started elsewhere in this one shares it until it runs.
+// release unlocks a layout; file may be nil. Closing the file is not enough: a process that
+// is being started at this moment has a copy of the descriptor until it runs.
 func release(file *os.File) error {
 	if file == nil {
 		return nil
@@ -155,10 +152,11 @@ func release(file *os.File) error {
 }
 
 func (f folder) inUse(by string) error {
-	return fmt.Errorf("%w: %s, by %s: run again when it has ended", ErrLocked, f, by)
+	return fmt.Errorf("%w: %s, by %s: run again when that process has ended", ErrLocked, f, by)
 }
 
-// holder tells who has locked a file: where it can be shared, somebody who reads.
+// lockHolder names the process that holds a lock. If the lock can be shared, that process
+// only reads.
 func lockHolder(file *os.File) string {
 	if tryShare(file) == nil {
 		_ = unlock(file)
@@ -167,7 +165,7 @@ func lockHolder(file *os.File) string {
 	return lockWriter(file)
 }
 
-// writer tells who has locked a file to write, as far as it says so.
+// lockWriter names the process that holds a lock for writing, as far as the file says.
 func lockWriter(file *os.File) string {
 	b := make([]byte, 20)
 	n, _ := file.ReadAt(b, 0)

@@ -19,24 +19,25 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// A Partial is a blob on its way in: a file, named by the digest, that stays
-// when the process ends, and the hash of what is in it. For one goroutine. What
-// is written goes to the file as it comes; nothing is buffered.
+// A Partial is a blob that is being written: a file named by the digest, and the hash of
+// its content. The file stays when the process ends. Writes are not buffered. A Partial is
+// for one goroutine.
 type Partial struct {
 	l    *Layout
 	want ocispec.Descriptor
-	file *os.File // nil: closed or committed
+	file *os.File // nil after Close and Commit
 	hash hash.Hash
 	size int64
-	told int64 // bytes that the system was told to write early
+	told int64 // bytes that writeEarly has covered
 }
 
-// early is how many bytes more make it worth while to tell the system.
+// early is the number of new bytes after which the system is asked to start writing them to
+// disk.
 const early = 512 << 10
 
-// Partial opens the partial file of a blob, with what an earlier attempt, of
-// this process or of one before, has left there. Its prefix is hashed, which ends with the
-// context. ErrBusy tells that another goroutine has it open. The caller closes.
+// Partial opens the partial file of a blob, with the content that an earlier attempt or run
+// left. It hashes that content; ctx can end this. The error is ErrBusy if another goroutine
+// has the blob open. The caller closes the Partial.
 func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, error) {
 	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
 		return nil, l.failed("begin a blob", err)
@@ -55,8 +56,8 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 	return p, nil
 }
 
-// Begun returns how many bytes of a blob are in its partial file, open or not.
-// Whether they fit is not known.
+// PartialSize returns the size in bytes of a blob's partial file, open or not. The content
+// may not fit.
 func (l *Layout) PartialSize(d ocispec.Descriptor) int64 {
 	if manifest.Check(d) != nil {
 		return 0
@@ -65,14 +66,14 @@ func (l *Layout) PartialSize(d ocispec.Descriptor) int64 {
 		return 0
 	}
 	info, err := l.work.Lstat(partialName(d.Digest))
-	if err != nil || !disk.Alone(info) || info.Size() > d.Size { // more than the blob has is of no use
+	if err != nil || !disk.Alone(info) || info.Size() > d.Size { // too long: open drops it
 		return 0
 	}
 	return info.Size()
 }
 
-// openPartial opens the partial file of a blob, or makes it. If something else has
-// its name, it gets another one, and no later run goes on with it.
+// openPartial opens or makes the partial file of a blob. If something else has the name,
+// the file gets another name and no later run resumes it.
 func (l *Layout) openPartial(name string) (*os.File, error) {
 	info, err := l.work.Lstat(name)
 	switch {
@@ -85,13 +86,13 @@ func (l *Layout) openPartial(name string) (*os.File, error) {
 	}
 	file, err := l.work.OpenFile(name, os.O_RDWR|disk.NoWait, 0)
 	if err == nil && !isNamed(file, file.Name()) {
-		return nil, errors.Join(fmt.Errorf("%s was replaced just now", file.Name()), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s was replaced by another process", file.Name()), file.Close())
 	}
 	return file, err
 }
 
-// open opens the file and hashes what is there. More than the blob can have
-// is of no use.
+// open opens the file and hashes its content. It drops content that is longer than the
+// blob.
 func (p *Partial) open(ctx context.Context) error {
 	file, err := p.l.openPartial(partialName(p.want.Digest))
 	if err != nil {
@@ -110,7 +111,7 @@ func (p *Partial) open(ctx context.Context) error {
 			return err
 		}
 		n, err := io.ReadFull(file, buffer[:min(int64(len(buffer)), info.Size()-p.size)])
-		if err != nil { // of no use either: it cannot be hashed
+		if err != nil { // unreadable
 			return p.empty()
 		}
 		p.hash.Write(buffer[:n])
@@ -119,18 +120,18 @@ func (p *Partial) open(ctx context.Context) error {
 	return nil
 }
 
-// Size is how many bytes are there: the offset to go on from.
+// Size returns the number of bytes written: the offset to resume from.
 func (p *Partial) Size() int64 { return p.size }
 
-// Write appends. More bytes than the descriptor says are ErrCorrupt, and none
-// of b is written then. After any other error, such as a full disk, Size tells
-// how much of b is there, and it stays.
+// Write appends b. If that exceeds the size in the descriptor, it writes nothing and
+// returns ErrCorrupt. After another error, such as a full disk, Size includes the part of b
+// that was written.
 func (p *Partial) Write(b []byte) (int, error) {
 	if p.file == nil {
 		return 0, p.failed("write", os.ErrClosed)
 	}
 	if int64(len(b)) > p.want.Size-p.size {
-		return 0, p.failed("write", fmt.Errorf("%w: more than its %d bytes came", ErrCorrupt, p.want.Size))
+		return 0, p.failed("write", fmt.Errorf("%w: more than %d bytes received", ErrCorrupt, p.want.Size))
 	}
 	n, err := p.file.Write(b)
 	p.hash.Write(b[:n])
@@ -142,7 +143,7 @@ func (p *Partial) Write(b []byte) (int, error) {
 	return n, p.failed("write", err)
 }
 
-// Reset throws away what is there.
+// Reset drops the content.
 func (p *Partial) Reset() error {
 	if p.file == nil {
 		return p.failed("reset", os.ErrClosed)
@@ -157,26 +158,25 @@ func (p *Partial) empty() error {
 	return errors.Join(p.file.Truncate(0), err)
 }
 
-// Commit checks size and digest, syncs, and gives the blob its final name. With
-// ErrCorrupt the content has been thrown away, and the Partial is empty and open.
-// Any other error ends the Partial for good, but one of the sync: then it is empty
-// and open, for what is on disk is not known. It takes as long as the disk takes
-// to sync, in which others can use the link.
+// Commit checks size and digest, syncs the file, and gives the blob its final name. After
+// ErrCorrupt the Partial is open and empty. After a failed sync too, because the content on
+// disk is unknown. Other errors close the Partial. Commit waits for the disk, so the caller
+// should let others use the network meanwhile.
 func (p *Partial) Commit() error {
 	if p.file == nil {
 		return p.failed("commit", os.ErrClosed)
 	}
 	if p.size != p.want.Size {
-		err := fmt.Errorf("%w: %d of %d bytes came", ErrCorrupt, p.size, p.want.Size)
+		err := fmt.Errorf("%w: %d of %d bytes received", ErrCorrupt, p.size, p.want.Size)
 		return p.failed("commit", errors.Join(err, p.empty()))
 	}
 	if got := digest.NewDigest(p.want.Digest.Algorithm(), p.hash); got != p.want.Digest {
-		err := fmt.Errorf("%w: it hashes to %s", ErrCorrupt, got)
+		err := fmt.Errorf("%w: the content hashes to %s", ErrCorrupt, got)
 		return p.failed("commit", errors.Join(err, p.empty()))
 	}
 	if err := p.file.Sync(); err != nil {
-		// The system may have given up pages that it could not write. Nothing
-		// tells which, and another sync would succeed.
+		// The system may have dropped pages that it could not write, and a second
+		// sync would succeed.
 		return p.failed("commit", errors.Join(err, p.empty()))
 	}
 	file := p.file
@@ -188,7 +188,7 @@ func (p *Partial) Commit() error {
 	return p.failed("commit", errors.Join(err, p.release()))
 }
 
-// Close keeps what is there for another attempt. After Commit it does nothing.
+// Close keeps the content for another attempt. After Commit it does nothing.
 func (p *Partial) Close() error {
 	if p.file == nil {
 		return nil
@@ -196,7 +196,8 @@ func (p *Partial) Close() error {
 	return p.failed("close", p.release())
 }
 
-// letGo closes the file and lets others have the blob. An empty file is no use.
+// release closes the file, removes it if it is empty, and lets other goroutines have the
+// blob.
 func (p *Partial) release() error {
 	var err error
 	if p.file != nil {

@@ -15,24 +15,25 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// algorithms are those that blobs may have.
+// algorithms returns the digest algorithms of blobs.
 func algorithms() []digest.Algorithm {
 	return []digest.Algorithm{digest.SHA256, digest.SHA384, digest.SHA512}
 }
 
-// Remove closes the layout and removes it. It is for a staging folder, and for a layout
-// that Open made, with the folders above it; any other one it refuses, and leaves open. What quayside did not put there stays, with the
-// folders that it is in, and so do the blobs of a layout that is no staging folder.
+// Remove closes the layout and removes it: a staging folder, or a layout that Open made
+// together with its parent folders. It refuses any other layout and leaves it open. Files
+// that quayside did not make stay, with their folders. The blobs of a layout that is not a
+// staging folder stay too.
 //
-// A kill leaves a layout that is whole, with less in it, because its index is
-// emptied first. Partials are to be closed before. After Close it refuses: the
-// folder may be another process's by then.
+// A kill leaves a valid layout with less content, because the index is emptied first. The
+// caller closes Partials before. Remove fails after Close: another process may have the
+// folder by then.
 func (l *Layout) Remove() error {
 	if err := l.writable(context.Background()); err != nil {
 		return l.failed("remove", err)
 	}
 	if !l.Made() && l.control.Staging == "" {
-		return l.failed("remove", errors.New("it was there before this run, and is not quayside's own"))
+		return l.failed("remove", errors.New("it existed before this run and is not a staging folder"))
 	}
 	l.writer.Wait()
 	gone, err := l.removeContent()
@@ -41,8 +42,8 @@ func (l *Layout) Remove() error {
 	l.mu.Unlock()
 	lock := l.control.at(lockFile)
 	if gone {
-		// Without content and mark the folder is nobody's. The lock's name goes while it is held:
-		// who opens it later finds out that it has none. Windows removes no open file.
+		// The lock file loses its name while it is locked: a process that has opened it
+		// notices (isNamed). Windows does not remove an open file.
 		_ = l.lock.Truncate(0)
 		err = errors.Join(err, removeFile(l.control.at(markFile)))
 		_ = os.Remove(lock)
@@ -56,7 +57,8 @@ func (l *Layout) Remove() error {
 	return l.failed("remove", err)
 }
 
-// removeContent removes all but the lock and the mark. gone reports that nothing else is left.
+// removeContent removes everything but the lock and the mark. gone reports whether nothing
+// else is left.
 func (l *Layout) removeContent() (gone bool, err error) {
 	if l.control.Staging != "" && l.work != nil {
 		if err := l.replace(ocispec.ImageIndexFile, newIndex().encode()); err != nil {
@@ -73,25 +75,25 @@ func (l *Layout) removeContent() (gone bool, err error) {
 		return false, err
 	}
 	for _, a := range algorithms() {
-		_ = removeFolder(l.path(ocispec.ImageBlobsDir, string(a))) // if nothing is left in it
+		_ = removeFolder(l.path(ocispec.ImageBlobsDir, string(a))) // if it is empty
 	}
 	if err := removeFolder(l.path(ocispec.ImageBlobsDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, nil // there is more: it stays a layout
+		return false, nil // other files are there: it stays a layout
 	}
 	if err := errors.Join(removeFile(l.path(ocispec.ImageIndexFile)), removeFile(l.path(ocispec.ImageLayoutFile)), l.closeWork()); err != nil {
 		return false, err
 	}
 	if l.control.marked() {
-		_ = removeFolder(l.control.at(l.control.Work)) // if nothing is left in it
+		_ = removeFolder(l.control.at(l.control.Work)) // if it is empty
 	}
 	return true, nil
 }
 
-// removeFolders removes the folder of ours, the layout's, and those above a layout that Open
-// made, unless there is anything in them.
+// removeFolders removes .quayside, the layout's folder, and the parent folders that Open
+// made, as far as they are empty.
 func (l *Layout) removeFolders() {
 	dirs := l.made
-	if l.control.Staging != "" { // the folders above are for all that is staged
+	if l.control.Staging != "" { // other staging folders share the parents
 		dirs = nil
 		if l.Made() || l.control.Made {
 			dirs = []string{string(l.folder)}
@@ -112,16 +114,16 @@ func removeFile(name string) error {
 	return err
 }
 
-// Bare tells whether the layout has nothing in it, not even a part of a blob.
+// Empty reports whether the layout has no blob and no part of one.
 func (l *Layout) Empty() bool {
-	bare := true
+	empty := true
 	known := []string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, lockFile, markFile}
 	err := filepath.WalkDir(string(l.folder), func(_ string, f fs.DirEntry, err error) error {
 		if err != nil || f.IsDir() || slices.Contains(known, f.Name()) {
 			return err
 		}
-		bare = false
+		empty = false
 		return fs.SkipAll
 	})
-	return bare && err == nil
+	return empty && err == nil
 }

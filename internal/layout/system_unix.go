@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock locks a file until unlock or the end of the process, or returns errHeld at once.
+// tryLock locks a file for writing, until unlock or the end of the process, or returns
+// errHeld at once.
 func tryLock(file *os.File) error { return flock(file, unix.LOCK_EX) }
 
-// tryShare does so for one of many who read.
+// tryShare locks a file for reading, or returns errHeld at once.
 func tryShare(file *os.File) error { return flock(file, unix.LOCK_SH) }
 
 func flock(file *os.File, how int) error {
@@ -36,7 +37,7 @@ func unlock(file *os.File) error {
 	return os.NewSyscallError("flock", unix.Flock(int(file.Fd()), unix.LOCK_UN))
 }
 
-// diskFull tells whether an error is of a disk or a quota that is used up.
+// diskFull reports whether an error means a full disk or a used-up quota.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -12,11 +12,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks a file until unlock or the end of the process, or returns errHeld at once. The
-// byte that is locked is far behind the content, for nobody else may read what is.
+// tryLock locks a file for writing, until unlock or the end of the process, or returns
+// errHeld at once. It locks a byte far behind the content, because no other process can
+// read a locked byte.
 func tryLock(file *os.File) error { return lockByte(file, windows.LOCKFILE_EXCLUSIVE_LOCK) }
 
-// tryShare does so for one of many who read.
+// tryShare locks a file for reading, or returns errHeld at once.
 func tryShare(file *os.File) error { return lockByte(file, 0) }
 
 func lockByte(file *os.File, how uint32) error {
@@ -31,13 +32,14 @@ func unlock(file *os.File) error {
 	return os.NewSyscallError("UnlockFileEx", windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &windows.Overlapped{OffsetHigh: 1}))
 }
 
-// diskFull tells whether an error is of a disk or a quota that is used up.
+// diskFull reports whether an error means a full disk or a used-up quota.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, windows.ERROR_DISK_FULL) ||
 		errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
-// freeBytes returns what the file system of a folder has for this user.
+// freeBytes returns the number of bytes that this user may still write in a folder's file
+// system.
 func freeBytes(dir string) (int64, error) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

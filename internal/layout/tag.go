@@ -19,15 +19,14 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// change is one name that is to stand for another image, or for none.
+// change is a name that gets another image, or none.
 type change struct {
 	name  string
 	entry *entry     // nil removes the name
-	done  chan error // has room for the one answer
+	done  chan error // buffered: write never waits
 }
 
-// Images returns the entries that are on disk and have full references for
-// names, in the order of the names.
+// Images returns the entries on disk that have full references as names, sorted by name.
 func (l *Layout) Images() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,7 +37,7 @@ func (l *Layout) Images() []Entry {
 	return entries
 }
 
-// Image returns the entry of a name, when it is on disk.
+// Image returns the entry of a name, if it is on disk.
 func (l *Layout) Image(name string) (Entry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,18 +48,18 @@ func (l *Layout) Image(name string) (Entry, bool) {
 	return l.index.images[at].clone(), true
 }
 
-// copy returns an entry that its caller may write to.
+// clone returns an entry that the caller may change.
 func (e entry) clone() Entry {
 	e.Descriptor.Annotations = maps.Clone(e.Descriptor.Annotations)
 	return e.Entry
 }
 
-// Tag makes name, a full reference, stand for the manifest, which is there with
-// all it points to; ErrMissing when the manifest is not. What the name stood
-// for before stays as a blob. It returns when the entry is on disk, after all
-// that it points to. Many calls at once share one write. Annotations of the
-// descriptor are kept; see AnnotationIndex. When the context ends before, the
-// entry may still get there.
+// Tag gives an image a name, which is a full reference. The caller has stored the manifest
+// and everything it lists; the error is ErrMissing if the manifest is not there. An image
+// that had the name before loses it and keeps its blobs. Tag returns when the entry is on
+// disk, after everything that it leads to. Concurrent calls share one write. Annotations of
+// the descriptor are kept: see AnnotationIndex. If ctx ends first, the entry may still be
+// written.
 func (l *Layout) Tag(ctx context.Context, e Entry) error {
 	if err := errors.Join(checkName(e.Name), manifest.Check(e.Descriptor), l.writable(ctx)); err != nil {
 		return l.failed("tag", err)
@@ -97,8 +96,7 @@ func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, err
 	return strings.Join(kept, " "), err
 }
 
-// Untag removes a name, as Tag gives one. The blobs stay; Collect removes them.
-// It is no error when there is no such name.
+// Untag removes a name. The blobs stay; Collect removes them. A missing name is no error.
 func (l *Layout) Untag(ctx context.Context, name string) error {
 	if err := errors.Join(checkName(name), l.writable(ctx)); err != nil {
 		return l.failed("untag", err)
@@ -106,16 +104,16 @@ func (l *Layout) Untag(ctx context.Context, name string) error {
 	return l.failed("untag "+name, l.change(ctx, change{name: name}))
 }
 
-// checkName refuses what another tool would not take for a reference.
+// checkName refuses a name that other tools do not accept as a reference.
 func checkName(name string) error {
 	if !isReference(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
-		return fmt.Errorf("%.200q is no full reference, such as host/namespace/name:tag", name)
+		return fmt.Errorf("%.200q is not a full reference such as host/namespace/name:tag", name)
 	}
 	return nil
 }
 
-// change asks for one change of the index and waits until it is on disk. The first
-// to ask starts the writer; whoever asks while it writes is in its next turn.
+// change queues a change of the index and waits until it is on disk. The first caller
+// starts the writer; a caller that comes during a write is part of the next.
 func (l *Layout) change(ctx context.Context, c change) error {
 	c.done = make(chan error, 1)
 	l.mu.Lock()
@@ -137,7 +135,7 @@ func (l *Layout) change(ctx context.Context, c change) error {
 	}
 }
 
-// write writes the index until nobody wants it changed any more.
+// write writes the index until no changes are left.
 func (l *Layout) write() {
 	for {
 		l.mu.Lock()
@@ -157,9 +155,8 @@ func (l *Layout) write() {
 	}
 }
 
-// writeIndex applies changes to the index on disk. Blobs come first, then the names that lead
-// to them. Who asked for a change committed his blobs before, so that their
-// folders are synced here, or were by the write before.
+// writeIndex applies changes to the index on disk. It syncs the folders of new blobs first:
+// callers have committed the blobs of their images before.
 func (l *Layout) writeIndex(current index, batch []change) error {
 	if err := l.syncFolders(); err != nil {
 		return err
@@ -170,7 +167,7 @@ func (l *Layout) writeIndex(current index, batch []change) error {
 	}
 	content := next.encode()
 	if len(content) > maxIndex {
-		return fmt.Errorf("%s would be larger than %d bytes; use another folder for some of the images", ocispec.ImageIndexFile, maxIndex)
+		return fmt.Errorf("%s would exceed %d bytes; use another folder for some of the images", ocispec.ImageIndexFile, maxIndex)
 	}
 	l.log.Debug("index is written", slog.String("layout", string(l.folder)), slog.Int("changes", len(batch)),
 		slog.Int("images", len(next.images)), slog.Int("bytes", len(content)))

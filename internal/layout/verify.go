@@ -24,13 +24,13 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// VerifyOptions set up Verify. The zero value only looks.
+// VerifyOptions configure Verify. The zero value writes nothing.
 type VerifyOptions struct {
 	Repair   bool                    // remove damaged blobs, so that the next copy fetches them; needs the layout for itself
 	Progress func(done, total int64) // bytes; called now and then, from one goroutine at a time
 }
 
-// VerifyReport tells what Verify found.
+// VerifyReport is the result of Verify.
 type VerifyReport struct {
 	Images  int             // entries of the index, other tools' too
 	Blobs   int             // unique, with manifests; what is missing counts
@@ -41,15 +41,15 @@ type VerifyReport struct {
 	Elapsed time.Duration
 }
 
-// Moved is something that was no file in the place of a blob, and was moved away. It may be
-// somebody's, and has to be looked at.
+// Moved is something that Repair moved out of a blob's place: not a file, or a file too
+// large to be hashed. It may belong to somebody.
 type Moved struct {
 	Digest digest.Digest
 	What   string // "a folder", "a pipe"
 	To     string // its name now
 }
 
-// Damage is one thing an image points to and does not have.
+// Damage is a part of an image that is missing or damaged, or an invalid entry.
 type Damage struct {
 	Image  string // Entry.Name; the tag or the digest for an entry of another tool
 	Digest digest.Digest
@@ -57,15 +57,16 @@ type Damage struct {
 	What   string // "missing", "size is 10, not 20", "content does not match its digest", "unreadable: ..."
 }
 
-// Verify hashes everything the images of a layout point to, each blob once, on
-// as many processors as there are. Damage is told in the report. The error is of the
-// layout as a whole: ErrNotLayout, an index that cannot be read, ErrLocked with Repair.
+// Verify hashes everything that the images of a layout lead to, each blob once, on all
+// processors. Damage is in the report. The error concerns the layout as a whole:
+// ErrNotLayout, an unreadable index, ErrLocked with Repair.
 //
-// Without Repair nothing is written and no lock is taken: it works on a
-// read-only folder, and beside a copy, whose images it sees as far as they were tagged.
-// Images that were left out of an index on purpose (AnnotationIndex) are no damage.
-// Repair removes only what does not fit its digest, and moves away what is no file. A manifest that lies about a
-// blob is damage that no repair can mend.
+// Without Repair it writes nothing and takes no lock. It works on a read-only folder and
+// beside a copy, whose images it sees as far as they are tagged. Images that were left out
+// of an index on purpose (AnnotationIndex) are not damage.
+//
+// Repair removes only files that do not fit their digests, and moves anything but a file
+// away. If a manifest contradicts a blob that fits its digest, no repair helps.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, error) {
 	begin := time.Now()
 	f, err := openExisting(dir)
@@ -100,18 +101,18 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 // verification is one run of Verify.
 type verification struct {
 	folder
-	graph    *manifest.Graph
-	files    map[digest.Digest]*file
-	repairs  bool // see find
-	todo     []*file
-	total    int64
-	done     atomic.Int64
-	progress func(done, total int64)
-	telling  sync.Mutex
-	told     time.Time
+	graph     *manifest.Graph
+	files     map[digest.Digest]*file
+	repairs   bool // see find
+	todo      []*file
+	total     int64
+	done      atomic.Int64
+	progress  func(done, total int64)
+	reporting sync.Mutex
+	reported  time.Time
 }
 
-// file is one blob, whoever points to it.
+// file is one blob, for all images that need it.
 type file struct {
 	digest digest.Digest
 	size   int64  // as it is on disk
@@ -120,7 +121,7 @@ type file struct {
 	err    error  // ErrMissing, ErrCorrupt or why it cannot be read
 }
 
-// existing returns the folder of a layout that is there.
+// openExisting returns the folder of an existing layout.
 func openExisting(dir string) (folder, error) {
 	f, err := folderAt(dir)
 	if err != nil {
@@ -204,7 +205,7 @@ func (v *verification) find(e entry, at manifest.Link) {
 	}
 }
 
-// excused tells whether something may be missing.
+// mayBeMissing reports whether a blob may be missing from an intact image.
 func mayBeMissing(e entry, at manifest.Link) bool {
 	return at.External || at.Role == manifest.Child && e.mayLack(at.Descriptor)
 }
@@ -216,23 +217,22 @@ func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
 		return
 	}
 	defer content.Close()
-	f.err = verifyContent(ctx, content, f.digest, buffer, func(n int) { v.tell(v.done.Add(int64(n))) })
+	f.err = verifyContent(ctx, content, f.digest, buffer, func(n int) { v.reportProgress(v.done.Add(int64(n))) })
 }
 
-// tell tells of progress ten times a second at most.
-func (v *verification) tell(done int64) {
-	if v.progress == nil || !v.telling.TryLock() {
+// reportProgress calls progress at most ten times a second.
+func (v *verification) reportProgress(done int64) {
+	if v.progress == nil || !v.reporting.TryLock() {
 		return
 	}
-	defer v.telling.Unlock()
-	if now := time.Now(); now.Sub(v.told) >= 100*time.Millisecond {
-		v.told = now
+	defer v.reporting.Unlock()
+	if now := time.Now(); now.Sub(v.reported) >= 100*time.Millisecond {
+		v.reported = now
 		v.progress(done, v.total)
 	}
 }
 
-// damage lists by image what is wrong. Entries that lead to the same are looked
-// at once, and when all is well none is.
+// damage lists by image what is wrong. Entries with the same target are walked once.
 func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, error) {
 	type target struct { // entries with the same target share what is wrong
 		digest       digest.Digest
@@ -271,7 +271,7 @@ func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, e
 	return all, nil
 }
 
-// what says what is wrong with something an image points to, or "".
+// what describes what is wrong with a part of an image, or returns "".
 func (v *verification) what(e entry, n *manifest.Node) string {
 	f := v.files[n.Digest]
 	switch {
