@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -41,16 +42,15 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if info.Size() != d.Size && info.Size() > maxDoubtful {
 		return false, nil // whatever fits the digest and the size replaces the file
 	}
-	l.dropStaleCheck(d.Digest, info.Size())
-	size, err := l.checked(ctx, d.Digest)
+	err = l.checked(ctx, checkKey{d.Digest, info.Size()})
 	if errors.Is(err, ErrMissing) || errors.Is(err, ErrCorrupt) {
 		return false, nil
 	} else if err != nil {
 		return false, l.failed("check "+d.Digest.String(), err)
 	}
-	if size != d.Size {
+	if info.Size() != d.Size {
 		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: the descriptor says %d bytes, and the file of %d bytes fits the digest",
-			ErrCorrupt, d.Size, size))
+			ErrCorrupt, d.Size, info.Size()))
 	}
 	return true, nil
 }
@@ -239,7 +239,9 @@ func (l *Layout) Delete(d digest.Digest) error {
 	}
 	l.removal.Lock()
 	defer l.removal.Unlock()
-	l.dropCheck(d)
+	l.mu.Lock()
+	maps.DeleteFunc(l.checks, func(key checkKey, _ *check) bool { return key.digest == d })
+	l.mu.Unlock()
 	err := l.moveObstacle(d)
 	if err == nil {
 		err = os.Remove(l.blob(d))

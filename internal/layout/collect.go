@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"regexp"
 	"slices"
 	"sync"
@@ -55,32 +55,32 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 		return Collected{}, err
 	}
 	defer func() { _ = release(lock) }()
-	if err := f.noLinks(); err != nil {
-		return Collected{}, f.failed("collect", err)
+	blobs, err := f.openBlobs()
+	if err != nil {
+		return Collected{}, f.failed("collect", fmt.Errorf("nothing was removed: %w", err))
 	}
+	defer blobs.close()
 	needed, err := f.needed(ctx)
 	if err != nil {
 		return Collected{}, f.failed("collect", err)
 	}
 	var c Collected
-	for _, a := range algorithms() {
-		err := eachBlob(ctx, f, a, func(d digest.Digest, name string, info fs.FileInfo) error {
-			if needed[d] {
-				c.Kept++
-				return nil
-			}
-			if !dry {
-				if err := os.Remove(name); err != nil {
-					return err
-				}
-			}
-			c.Blobs = append(c.Blobs, d)
-			c.Bytes += info.Size()
+	err = blobs.each(ctx, func(in *os.Root, d digest.Digest, info fs.FileInfo) error {
+		if needed[d] {
+			c.Kept++
 			return nil
-		})
-		if err != nil {
-			return c, f.failed("collect", err)
 		}
+		if !dry {
+			if err := in.Remove(info.Name()); err != nil {
+				return err
+			}
+		}
+		c.Blobs = append(c.Blobs, d)
+		c.Bytes += info.Size()
+		return nil
+	})
+	if err != nil {
+		return c, f.failed("collect", err)
 	}
 	slices.Sort(c.Blobs)
 	work, err := ours.openWork()
@@ -99,21 +99,6 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 		return ctx.Err()
 	})
 	return c, f.failed("collect", err)
-}
-
-// noLinks refuses a layout whose folders of blobs are symbolic links: images of another
-// layout may need the blobs there.
-func (f folder) noLinks() error {
-	names := []string{f.path(ocispec.ImageBlobsDir)}
-	for _, a := range algorithms() {
-		names = append(names, f.path(ocispec.ImageBlobsDir, string(a)))
-	}
-	for _, name := range names {
-		if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Errorf("nothing was removed: %s is a symbolic link, and images of another layout may need what is there", name)
-		}
-	}
-	return nil
 }
 
 // needed returns the digests of everything that the index leads to, whether it is there or
@@ -184,30 +169,59 @@ func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[dig
 	return nil
 }
 
-// eachBlob calls do for each regular file with the name of a blob. The folder may be
-// missing.
-func eachBlob(ctx context.Context, f folder, a digest.Algorithm, do func(d digest.Digest, name string, info fs.FileInfo) error) error {
-	dir := f.path(ocispec.ImageBlobsDir, string(a))
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
+// blobFolders are the folders of blobs of a layout, by algorithm.
+type blobFolders map[digest.Algorithm]*os.Root
+
+// openBlobs opens the folders of blobs that exist. A symbolic link to a folder outside the
+// layout is an error: images of another layout may need the blobs there.
+func (f folder) openBlobs() (blobFolders, error) {
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range entries {
-		d := digest.NewDigestFromEncoded(a, e.Name())
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !e.Type().IsRegular() || d.Validate() != nil { // not a blob
+	defer root.Close()
+	blobs := blobFolders{}
+	for _, a := range algorithms() {
+		dir, err := root.OpenRoot(path.Join(ocispec.ImageBlobsDir, string(a)))
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		} else if err != nil {
+			blobs.close()
+			return nil, fmt.Errorf("%w; if blobs is a symbolic link, images of another layout may need what is there", err)
 		}
-		info, err := e.Info()
-		if err == nil {
-			err = do(d, filepath.Join(dir, e.Name()), info)
-		}
+		blobs[a] = dir
+	}
+	return blobs, nil
+}
+
+func (b blobFolders) close() {
+	for _, dir := range b {
+		_ = dir.Close()
+	}
+}
+
+// each calls do for each regular file with the name of a blob.
+func (b blobFolders) each(ctx context.Context, do func(in *os.Root, d digest.Digest, info fs.FileInfo) error) error {
+	for a, dir := range b {
+		entries, err := fs.ReadDir(dir.FS(), ".")
 		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			d := digest.NewDigestFromEncoded(a, e.Name())
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !e.Type().IsRegular() || d.Validate() != nil { // not a blob
+				continue
+			}
+			info, err := e.Info()
+			if err == nil {
+				err = do(dir, d, info)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -72,12 +72,12 @@ type Layout struct {
 
 	mu       sync.Mutex
 	closed   bool
-	busy     map[digest.Digest]bool   // blobs with an open Partial
-	checks   map[digest.Digest]*check // blobs hashed by this process
-	unsynced map[string]bool          // folders with new names
-	index    index                    // as it is on disk
-	changes  []change                 // of the index, waiting to be written
-	writing  bool                     // writer runs
+	busy     map[digest.Digest]bool // blobs with an open Partial
+	checks   map[checkKey]*check    // blobs hashed by this process
+	unsynced map[string]bool        // folders with new names
+	index    index                  // as it is on disk
+	changes  []change               // of the index, waiting to be written
+	writing  bool                   // writer runs
 }
 
 // Open opens the layout in a folder, or makes a layout in an empty or missing folder. It
@@ -100,7 +100,7 @@ func Open(dir string, o Options) (*Layout, error) {
 		removed:  o.Removed,
 		moved:    o.Moved,
 		busy:     map[digest.Digest]bool{},
-		checks:   map[digest.Digest]*check{},
+		checks:   map[checkKey]*check{},
 		unsynced: map[string]bool{},
 	}
 	if l.log == nil {

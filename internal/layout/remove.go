@@ -64,11 +64,14 @@ func (l *Layout) removeContent() (gone bool, err error) {
 		if err := l.replace(ocispec.ImageIndexFile, newIndex().encode()); err != nil {
 			return false, err
 		}
-		for _, a := range algorithms() {
-			err := eachBlob(context.Background(), l.folder, a, func(_ digest.Digest, name string, _ fs.FileInfo) error { return os.Remove(name) })
-			if err != nil {
-				return false, err
-			}
+		blobs, err := l.openBlobs()
+		if err != nil {
+			return false, err
+		}
+		err = blobs.each(context.Background(), func(in *os.Root, _ digest.Digest, info fs.FileInfo) error { return in.Remove(info.Name()) })
+		blobs.close()
+		if err != nil {
+			return false, err
 		}
 	}
 	if err := workFiles(l.work, func(info fs.FileInfo) error { return l.work.Remove(info.Name()) }); err != nil {
