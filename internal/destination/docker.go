@@ -166,6 +166,9 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 	if err := ocitar.CheckManifest(m); err != nil {
 		return m, c, unloadable(err)
 	}
+	if m.Config.Size > manifest.MaxSize {
+		return m, c, unloadable(fmt.Errorf("its configuration has %d bytes, and %d is the limit", m.Config.Size, manifest.MaxSize))
+	}
 	text, err := a.read(ctx, *m.Config)
 	if err != nil {
 		return m, c, err

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/mirror"
 )
 
@@ -121,6 +122,7 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		"no-manifest":   {loadTest{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "no layer"},
 		"skippable":     {loadTest{layers: [][]byte{[]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00")}, tars: tars}, "unpacked"},
 		"encrypted":     {loadTest{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
+		"large-config":  {loadTest{config: `{"author":"` + strings.Repeat("x", manifest.MaxSize) + `","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "limit"},
 		"octet-no-json": {loadTest{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
 		"wasm":          {loadTest{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
 	}
