@@ -107,7 +107,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 // choose returns the image to load: the only one among the staged manifests.
 func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifest.Manifest, error)) (image ocispec.Descriptor, err error) {
 	if err := checkRepository(s.Repository); err != nil {
-		return image, fmt.Errorf("docker cannot read the name: %w; copy it to an oci-archive", err)
+		return image, &FormatError{fmt.Errorf("docker cannot read the name: %w; copy it to an oci-archive", err)}
 	}
 	images := manifest.Images(s.Manifests)
 	if n := len(images); n != 1 {
@@ -121,8 +121,8 @@ func (a *dockerArchive) choose(s Staged, parse func(ocispec.Descriptor) (manifes
 		if len(images) == 0 {
 			return image, unloadable(errors.New("its index lists no image"))
 		}
-		return image, fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
-			n, ChoiceAdvice(s.Host+"/"+s.Repository, images))
+		return image, &FormatError{fmt.Errorf("a docker archive holds one image of an index, and %d are chosen: %s, or copy to an oci-archive",
+			n, ChoiceAdvice(s.Host+"/"+s.Repository, images))}
 	}
 	image = ocispec.Descriptor{MediaType: images[0].MediaType, Digest: images[0].Digest, Size: images[0].Size}
 	m, err := parse(image)
@@ -137,7 +137,7 @@ func unloadable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("docker cannot load this image: %w; copy it to an oci-archive", err)
+	return &FormatError{fmt.Errorf("docker cannot load this image: %w; copy it to an oci-archive", err)}
 }
 
 // loadable returns the manifest and the configuration of an entry, or an error if docker

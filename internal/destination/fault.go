@@ -36,3 +36,12 @@ func IsFatal(err error) bool {
 	_, disk := errors.AsType[*DiskError](err)
 	return disk
 }
+
+// A FormatError is the error of an image that the destination's format cannot hold.
+type FormatError struct{ Err error }
+
+// Error returns the text of Err.
+func (e *FormatError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FormatError) Unwrap() error { return e.Err }

@@ -12,6 +12,11 @@ import (
 // maxConflictNames is how many images an error names that have the same name.
 const maxConflictNames = 3
 
+// A nameConflict is the error of images that have the same name.
+type nameConflict string
+
+func (e nameConflict) Error() string { return string(e) }
+
 // claims are the references of images, by the names that they get at the destination.
 type claims map[string][]string
 
@@ -32,5 +37,5 @@ func (c claims) conflict(name string) error {
 	if more := len(references) - maxConflictNames; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Errorf("%s is the name of %s at the destination: give each another with --map", name, named)
+	return nameConflict(fmt.Sprintf("%s is the name of %s at the destination: give each another with --map", name, named))
 }

@@ -55,7 +55,8 @@ type ImageReport struct {
 	Status      Status
 	Digest      digest.Digest // at the source; "" if unknown
 	As          digest.Digest // at the destination, if rewriting changed it; else ""
-	Error       string        // why it failed
+	Reason      Reason        // why it is not at the destination; "" if it is
+	Error       string        // the same for people
 	Cause       error         // the same, for errors.Is; nil in a report that was read
 	Notes       []string      // why signatures are missing or were not copied
 	Platforms   []string      // those that were copied, as ParsePlatform reads them
@@ -107,7 +108,7 @@ func (r *Report) AddAbsent(reference, why string) {
 	if there {
 		return
 	}
-	r.Images = slices.Insert(r.Images, at, ImageReport{Reference: reference, Status: Absent, Error: why})
+	r.Images = slices.Insert(r.Images, at, ImageReport{Reference: reference, Status: Absent, Reason: NotFound, Error: why})
 	r.Absent++
 	r.Complete = false
 }
@@ -194,7 +195,7 @@ func (it *item) report() ImageReport {
 		i.Bytes = 0
 	}
 	if it.err != nil {
-		i.Error, i.Cause = it.err.Error(), it.err
+		i.Reason, i.Error, i.Cause = reasonOf(it.err), it.err.Error(), it.err
 	}
 	if it.rewritten() && !it.status.isMissing() {
 		i.As = it.parts[0].tree.root.Digest

@@ -49,6 +49,7 @@ type (
 		Status      Status         `json:"status"`
 		Digest      *string        `json:"digest"`
 		As          *string        `json:"as"`
+		Reason      *string        `json:"reason"`
 		Error       *string        `json:"error"`
 		Notes       []string       `json:"notes"`
 		Platforms   []string       `json:"platforms"`
@@ -103,7 +104,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	for _, i := range r.Images {
 		w.Images = append(w.Images, imageJSON{
 			Reference: i.Reference, Destination: i.Destination, Status: i.Status,
-			Digest: text(i.Digest.String()), As: text(i.As.String()), Error: text(i.Error),
+			Digest: text(i.Digest.String()), As: text(i.As.String()), Reason: text(string(i.Reason)), Error: text(i.Error),
 			Notes: append([]string{}, i.Notes...), Platforms: append([]string{}, i.Platforms...),
 			Bytes: i.Bytes, Fetched: i.Fetched, Signatures: signaturesJSON(i.Signatures),
 		})
@@ -147,7 +148,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 		}
 		r.Images = append(r.Images, ImageReport{
 			Reference: i.Reference, Destination: i.Destination, Status: i.Status,
-			Digest: digest.Digest(value(i.Digest)), As: digest.Digest(value(i.As)), Error: value(i.Error),
+			Digest: digest.Digest(value(i.Digest)), As: digest.Digest(value(i.As)), Reason: Reason(value(i.Reason)), Error: value(i.Error),
 			Notes: i.Notes, Platforms: i.Platforms, Bytes: i.Bytes, Fetched: i.Fetched, Signatures: Signatures(i.Signatures),
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/mirror"
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // report is one in which every field says something.
@@ -27,13 +30,13 @@ func report() mirror.Report {
 			Digest: digest.FromString("a"), As: digest.FromString("b"), Notes: []string{"left behind"},
 			Platforms: []string{"linux/amd64"}, Bytes: 10, Fetched: 5, Signatures: mirror.Signatures{Found: 3, Copied: 1, Missing: 2},
 		}, {
-			Reference: "localhost:5000/org/deep/b:1", Destination: "b", Status: mirror.Failed, Digest: digest.FromString("c"), Error: "<gone>",
+			Reference: "localhost:5000/org/deep/b:1", Destination: "b", Status: mirror.Failed, Digest: digest.FromString("c"), Reason: mirror.NotFound, Error: "<gone>",
 		}, {
 			Reference: "host/org/b@" + digest.FromString("d").String(), Status: mirror.Failed,
 		}, {
 			Reference: "quay.io/org/c:1", Status: mirror.Present,
 		}, {
-			Reference: "quay.io/org/e:1", Status: mirror.Pending, Digest: digest.FromString("e"), Error: "not finished: interrupted",
+			Reference: "quay.io/org/e:1", Status: mirror.Pending, Digest: digest.FromString("e"), Reason: mirror.Interrupted, Error: "not finished: interrupted",
 		}, {
 			Reference: "quay.io/org/f:1", Status: mirror.Absent, Error: "no such tag",
 		}},
@@ -41,6 +44,35 @@ func report() mirror.Report {
 		Copied:  1, Present: 1, Failed: 2, Pending: 1, Absent: 1, Blobs: 3, Bytes: 4, Fetched: 5, Saved: 6, Retried: 7, Retries: 8, Uploaded: 9, Mounted: 10,
 		SignaturesFound: 3, SignaturesCopied: 1, SignaturesMissing: 2,
 		Started: time.Date(2025, 4, 2, 9, 0, 0, 0, time.UTC), Elapsed: 1234 * time.Millisecond, Token: "for another host", TokenHost: "quay.io",
+	}
+}
+
+// Each image that is not at the destination has a code that says why.
+func TestReasons(t *testing.T) {
+	y := newDock(t)
+	y.tag("good", "v1", y.image("good", "linux/amd64", "good"))
+	y.tag("platform", "v1", y.index("platform", y.image("platform", "linux/riscv64", "riscv"), y.image("platform", "linux/ppc64le", "power")))
+	y.tag("format", "v1", y.artifact("format", nil, "chart"))
+	refused := y.image("denied", "linux/amd64", "denied")
+	y.tag("denied", "v1", refused)
+	y.tag("malformed", "v1", y.image("malformed", "linux/amd64", "wrong"))
+	wrong := y.blob("malformed", ocispec.MediaTypeImageLayerGzip, y.layer("wrong"))
+	s := newSite(t, y.data, quaytest.WithQuirk("wrong-bytes", "/v2/yard/malformed/blobs/"+wrong.Digest.String()),
+		quaytest.WithQuirk("outage", "1000:403:/v2/yard/denied/manifests/"+refused.Digest.String()))
+	images := s.images("v1")
+	images = append(images, mirror.Image{Host: s.host, Repository: "yard/good", Digest: digest.FromString("nothing")})
+	o := s.options()
+	o.Platforms.DefaultPlatform = ocispec.Platform{OS: "linux", Architecture: "amd64"}
+	r := archived(t, toDockerArchive, filepath.Join(t.TempDir(), "all.tar"), o, images)
+	for _, i := range r.Images {
+		_, name, _ := strings.Cut(i.Reference, "/yard/")
+		name, _, _ = strings.Cut(name, ":")
+		if strings.Contains(name, "@") {
+			name = "not_found"
+		}
+		if want := mirror.Reason(name); i.Status == mirror.Copied && i.Reason != "" || i.Status != mirror.Copied && i.Reason != want {
+			t.Errorf("%s: %s: %q: %s", i.Reference, i.Status, i.Reason, i.Error)
+		}
 	}
 }
 
@@ -85,7 +117,7 @@ func TestReportKeys(t *testing.T) {
 		if got := keys(have); !slices.Equal(got, want) {
 			t.Errorf("keys %v", got)
 		}
-		want = strings.Fields("as bytes destination digest error fetched notes platforms reference signatures status")
+		want = strings.Fields("as bytes destination digest error fetched notes platforms reason reference signatures status")
 		if got := keys(have["images"].([]any)[0]); !slices.Equal(got, want) {
 			t.Errorf("keys of an image %v", got)
 		}
