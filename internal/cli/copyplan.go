@@ -114,8 +114,8 @@ func (c *copying) planned(p mirror.Plan, code exitCode, why string) report.Plan 
 			image.Digest = &d
 		}
 		if i.Err != nil {
-			why := c.a.hidden(i.Err)
-			image.Error = &why
+			reason, why := string(i.Reason()), c.a.hidden(i.Err)
+			image.Reason, image.Error = &reason, &why
 		}
 		out.Images = append(out.Images, image)
 	}

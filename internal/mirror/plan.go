@@ -45,6 +45,9 @@ type PlannedImage struct {
 	manifests, layers []destination.Piece
 }
 
+// Reason returns the code for why the image would fail, or "".
+func (i PlannedImage) Reason() Reason { return reasonOf(i.Err) }
+
 // A planning is one run of Plan.
 type planning struct {
 	*Copier

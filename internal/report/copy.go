@@ -40,6 +40,7 @@ type PlannedImage struct {
 	Missing      int64    `json:"missing"`
 	AlreadyThere bool     `json:"already_there"`
 	Unsigned     bool     `json:"looks_for_signatures"` // although it is there
+	Reason       *string  `json:"reason"`               // a code: why it would fail
 	Error        *string  `json:"error"`
 	Mapped       bool     `json:"-"` // --map gave the name at the destination
 }
