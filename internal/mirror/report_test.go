@@ -49,7 +49,7 @@ func report() mirror.Report {
 
 // Each image that is not at the destination has a code that says why.
 func TestReasons(t *testing.T) {
-	y := newDock(t)
+	y := newTarDataset(t)
 	y.tag("good", "v1", y.image("good", "linux/amd64", "good"))
 	y.tag("platform", "v1", y.index("platform", y.image("platform", "linux/riscv64", "riscv"), y.image("platform", "linux/ppc64le", "power")))
 	y.tag("format", "v1", y.artifact("format", nil, "chart"))
