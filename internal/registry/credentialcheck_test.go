@@ -13,51 +13,33 @@ import (
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
-// Whom a registry takes for somebody is admitted, whatever he may do there.
-func TestAdmits(t *testing.T) {
-	closed, open := "http://"+registrytest.Start(t, registrytest.WithPassword()).Host(), "http://"+registrytest.Start(t).Host()
+// Credentials are checked without asking for the right to push. Without credentials
+// CheckLogin sends nothing, and CheckCredentials finds out whether anonymous clients may
+// push.
+func TestChecksOfCredentials(t *testing.T) {
+	closed, open := registrytest.Start(t, registrytest.WithPassword()).URL(), registrytest.Start(t).URL()
 	for name, test := range map[string]struct {
-		server *server
-		denied bool
+		server        *server
+		denied, login bool // by CheckCredentials, by CheckLogin
 	}{
-		"a password":           {connect(t, closed, registrytest.User, registrytest.Secret), false},
-		"a wrong password":     {connect(t, closed, registrytest.User, "other"), true},
-		"no password":          {connect(t, closed, "", ""), true},
-		"none is wanted":       {connect(t, open, "", ""), false},
-		"a token":              {sample(t, robot, robotSecret), false},
-		"a token it knows not": {sample(t, robot, "other"), true},
-		"no token":             {sample(t, "", ""), true},
+		"a password":        {connect(t, closed, registrytest.User, registrytest.Secret), false, false},
+		"a wrong password":  {connect(t, closed, registrytest.User, "other"), true, true},
+		"no password":       {connect(t, closed, "", ""), true, false},
+		"none is needed":    {connect(t, open, "", ""), false, false},
+		"an unneeded one":   {connect(t, open, registrytest.User, "other"), false, false},
+		"a robot":           {sample(t, robot, robotSecret), false, false},
+		"a robot's mistake": {sample(t, robot, "other"), true, true},
+		"nobody, on a Quay": {sample(t, "", ""), true, false},
 	} {
-		err := test.server.repository(t, "nobody/nothing").CheckCredentials(t.Context())
-		if errors.Is(err, registry.ErrDenied) != test.denied || err != nil && !test.denied {
+		at := test.server.repository(t, "nobody/nothing")
+		if err := at.CheckLogin(t.Context()); errors.Is(err, registry.ErrLogin) != test.login || err != nil && !test.login {
+			t.Errorf("%s: login: %v", name, err)
+		}
+		if err := at.CheckCredentials(t.Context()); errors.Is(err, registry.ErrDenied) != test.denied || err != nil && !test.denied {
 			t.Errorf("%s: %v", name, err)
 		}
 		if n := test.server.seen.count("/uploads/"); n > 0 {
-			t.Errorf("%s: something was to be pushed", name)
-		}
-	}
-}
-
-// Credentials are tried by themselves; without any nothing is asked.
-func TestLogin(t *testing.T) {
-	closed, open := "http://"+registrytest.Start(t, registrytest.WithPassword()).Host(), "http://"+registrytest.Start(t).Host()
-	for name, test := range map[string]struct {
-		server *server
-		denied bool
-	}{
-		"a password":           {connect(t, closed, registrytest.User, registrytest.Secret), false},
-		"a wrong password":     {connect(t, closed, registrytest.User, "other"), true},
-		"no password":          {connect(t, closed, "", ""), false},
-		"none is wanted":       {connect(t, open, registrytest.User, "other"), false},
-		"a robot":              {sample(t, robot, robotSecret), false},
-		"a robot with no such": {sample(t, robot, "other"), true},
-	} {
-		err := test.server.repository(t, "nobody/nothing").CheckLogin(t.Context())
-		if errors.Is(err, registry.ErrLogin) != test.denied || err != nil && !test.denied {
-			t.Errorf("%s: %v", name, err)
-		}
-		if n := test.server.seen.count("/uploads/"); n > 0 {
-			t.Errorf("%s: something was to be pushed", name)
+			t.Errorf("%s: opens an upload session", name)
 		}
 	}
 }

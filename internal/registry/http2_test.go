@@ -325,21 +325,14 @@ func TestProxyThatDies(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(proxy.Close)
-	through, err := url.Parse(proxy.URL)
+	address, err := url.Parse(proxy.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	base := registry.NewTransport(nil)
-	base.Proxy = http.ProxyURL(through)
+	base.Proxy = http.ProxyURL(address)
 	t.Cleanup(base.CloseIdleConnections)
-	r, err := registry.New("registry.example", registry.Options{PlainHTTP: true, Transport: base})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := r.Repository("a/b")
-	if err != nil {
-		t.Fatal(err)
-	}
+	at := through(t, registry.Options{PlainHTTP: true, Transport: base})
 	if got, _, err := drain(t, at, d, 0); !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(content, got) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}

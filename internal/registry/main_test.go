@@ -119,6 +119,25 @@ func connect(t *testing.T, url string, user, secret string) *server {
 	return s
 }
 
+// through returns the repository a/b of registry.example, by the transport of the options.
+func through(t *testing.T, o registry.Options) *registry.Repository {
+	t.Helper()
+	r, err := registry.New("registry.example", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := r.Repository("a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// roundTrips is an http.RoundTripper made of a function.
+type roundTrips func(req *http.Request) (*http.Response, error)
+
+func (f roundTrips) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 // sample starts an embedded Quay with the sample organization.
 func sample(t *testing.T, user, secret string, opts ...quaytest.Option) *server {
 	t.Helper()

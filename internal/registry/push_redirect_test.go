@@ -85,20 +85,13 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 	} {
 		for _, status := range statuses {
 			asked := 0
-			r, err := registry.New("registry.example", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
+			at := through(t, registry.Options{Transport: answering(func(req *http.Request) *http.Response {
 				asked++
 				if req.URL.Host != "registry.example" || req.URL.Scheme != "https" {
 					t.Errorf("%d: asks %s", status, req.URL)
 				}
 				return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody}
 			})})
-			if err != nil {
-				t.Fatal(err)
-			}
-			at, err := r.Repository("a/b")
-			if err != nil {
-				t.Fatal(err)
-			}
 			for what, err := range map[string]error{
 				"upload":   at.Upload(t.Context(), describe(content, ""), opened(content, nil)),
 				"manifest": at.PushManifest(t.Context(), describe(content, ocispec.MediaTypeImageManifest), content, "v1"),

@@ -145,7 +145,7 @@ func TestPatienceOfPushes(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sends := 0
-			r, err := registry.New("registry.example", registry.Options{Transport: roundTrips(func(req *http.Request) (*http.Response, error) {
+			at := through(t, registry.Options{Transport: roundTrips(func(req *http.Request) (*http.Response, error) {
 				if sends++; test.err != nil {
 					return nil, test.err
 				}
@@ -155,15 +155,8 @@ func TestPatienceOfPushes(t *testing.T) {
 				}
 				return &http.Response{StatusCode: test.status, Header: h, Body: http.NoBody, Request: req, ProtoMajor: 1}, nil
 			})})
-			if err != nil {
-				t.Fatal(err)
-			}
-			repository, err := r.Repository("mirror/base")
-			if err != nil {
-				t.Fatal(err)
-			}
 			begin := time.Now()
-			err = repository.Upload(t.Context(), describe([]byte("x"), ""), opened([]byte("x"), nil))
+			err := at.Upload(t.Context(), describe([]byte("x"), ""), opened([]byte("x"), nil))
 			if took := time.Since(begin); err == nil || took < test.least || took > test.most || sends > test.sends {
 				t.Errorf("%s: after %v, %d sends: %v", name, took, sends, err)
 			}
@@ -257,18 +250,11 @@ func TestPermanentErrors(t *testing.T) {
 			if failure == nil {
 				failure = &transport.ProxyError{Proxy: "proxy:3128", Status: http.StatusBadGateway}
 			}
-			r, err := registry.New("registry.example", registry.Options{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			at := through(t, registry.Options{Transport: roundTrips(func(*http.Request) (*http.Response, error) {
 				sends++
 				return nil, failure
 			})})
-			if err != nil {
-				t.Fatal(err)
-			}
-			at, err := r.Repository("a/b")
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = at.Upload(t.Context(), describe([]byte("content"), ""), opened([]byte("content"), nil))
+			err := at.Upload(t.Context(), describe([]byte("content"), ""), opened([]byte("content"), nil))
 			if permanent := cause != nil; !errors.Is(err, failure) || registry.IsPermanent(err) != permanent || permanent != (sends == 1) {
 				t.Errorf("%s: %d requests, permanent %v, %v", name, sends, registry.IsPermanent(err), err)
 			}

@@ -107,11 +107,6 @@ func TestUploadThatNobodyReads(t *testing.T) {
 	}
 }
 
-// roundTrips is an http.RoundTripper made of a function.
-type roundTrips func(req *http.Request) (*http.Response, error)
-
-func (f roundTrips) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 // dripping is a body that brings a byte each so often.
 type dripping struct {
 	ctx   context.Context
