@@ -14,7 +14,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-const page = "../doc/patterns.md"
+const page = "../doc/guide/patterns.md"
 
 // pageChecks has the check of one row for every table of the page, by the
 // table's header.

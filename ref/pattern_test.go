@@ -13,7 +13,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The table of forms stands in doc/patterns.md; TestPageTables reads it.
+// The table of forms stands in doc/guide/patterns.md; TestPageTables reads it.
 
 // A token in a query is refused, whatever else is wrong, and never repeated.
 func TestTokenInAQueryIsRefused(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The tables of globs stand in doc/patterns.md; TestPageTables reads them.
+// The tables of globs stand in doc/guide/patterns.md; TestPageTables reads them.
 
 func repositories(t testing.TB, s string) ref.Repositories {
 	t.Helper()

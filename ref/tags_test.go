@@ -11,7 +11,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The tables of tags and versions stand in doc/patterns.md; TestPageTables
+// The tables of tags and versions stand in doc/guide/patterns.md; TestPageTables
 // reads them.
 
 func tags(t testing.TB, s string) ref.Tags {

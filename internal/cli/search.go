@@ -353,7 +353,7 @@ func (h *search) verdict() (code exitCode, first string) {
 	return code, first
 }
 
-// complete reports whether nothing is missing from the answer: see doc/output.md.
+// complete reports whether nothing is missing from the answer: see doc/guide/output.md.
 func (h *search) complete() bool {
 	return len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
 }

@@ -128,7 +128,7 @@ func (c *Console) redirect(w io.Writer) (restore func()) {
 }
 
 // A Kind is what a line is about: the field "kind" of --log-format json. The page
-// doc/output.md describes the kinds.
+// doc/guide/output.md describes the kinds.
 type Kind string
 
 // The kinds.

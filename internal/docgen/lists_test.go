@@ -60,9 +60,9 @@ func TestDocumentsListWhatIsDeclared(t *testing.T) {
 		file, header string
 		want         []string
 	}{
-		{"output.md", "| format | what it is | when it is written |\n", append(report.Formats[report.Image](), "--template TEXT")},
-		{"output.md", "| kind | more fields |\n", kinds},
-		{"configuration.md", "| key of a server | meaning |\n", keys},
+		{"guide/output.md", "| format | what it is | when it is written |\n", append(report.Formats[report.Image](), "--template TEXT")},
+		{"guide/output.md", "| kind | more fields |\n", kinds},
+		{"guide/configuration.md", "| key of a server | meaning |\n", keys},
 	} {
 		got := firstColumn(t, test.file, test.header)
 		slices.Sort(got)
@@ -89,13 +89,13 @@ func TestDocumentsListTheExitCodes(t *testing.T) {
 			t.Errorf("README.md does not mention the exit code %s", code)
 		}
 	}
-	text, err := os.ReadFile("../../doc/copy.md")
+	text, err := os.ReadFile("../../doc/guide/copying.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, match := range regexp.MustCompile(`(?m)^\| ([0-9]+) \| `).FindAllStringSubmatch(string(text), -1) {
 		if !codes[match[1]] {
-			t.Errorf("doc/copy.md describes the exit code %s, which does not exist", match[1])
+			t.Errorf("doc/guide/copying.md describes the exit code %s, which does not exist", match[1])
 		}
 	}
 }

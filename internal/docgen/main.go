@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Docgen writes the documents that describe the command line: doc/commands.md
+// Docgen writes the documents that describe the command line: doc/guide/commands.md
 // and the manual pages in doc/man. With -check it writes nothing, and fails
 // when a document is not what it would write.
 //
@@ -48,7 +48,7 @@ func run(args []string, stderr io.Writer) int {
 
 // generate gives the text of every document by its path in the folder.
 func generate() (map[string][]byte, error) {
-	documents := map[string][]byte{"commands.md": commandsPage()}
+	documents := map[string][]byte{filepath.Join("guide", "commands.md"): commandsPage()}
 	pages, err := manualPages()
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func withChildren(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// commandsPage is doc/commands.md.
+// commandsPage is doc/guide/commands.md.
 func commandsPage() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Commands\n\nThis page is generated from the help texts: `go run ./internal/docgen` writes it." +

@@ -46,6 +46,6 @@
 //     and used only if it matches its digest.
 //   - No goroutine is left when Copy and Plan return.
 //
-// doc/copy.md describes copying for users, and doc/adr/0011-one-staging-layout.md
+// doc/guide/copying.md describes copying for users, and doc/adr/0011-one-staging-layout.md
 // explains the staging layout.
 package mirror

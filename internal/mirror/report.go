@@ -14,7 +14,7 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// A Report is what a Copy did. It marshals to the JSON of doc/copy.md, and back. Sizes
+// A Report is what a Copy did. It marshals to the JSON of doc/guide/copying.md, and back. Sizes
 // are in bytes. It contains no secret.
 type Report struct {
 	Destination string // the name that the user wrote

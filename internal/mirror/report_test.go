@@ -100,7 +100,7 @@ func TestReportRoundTrip(t *testing.T) {
 	}
 }
 
-// Every key is always there, and is a key of doc/copy.md.
+// Every key is always there, and is a key of doc/guide/copying.md.
 func TestReportKeys(t *testing.T) {
 	keys := func(v any) []string { return slices.Sorted(maps.Keys(v.(map[string]any))) }
 	for _, r := range []mirror.Report{{Images: []mirror.ImageReport{{}}, Unknown: []mirror.UnknownReport{{}}}, report()} {

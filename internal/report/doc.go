@@ -9,7 +9,7 @@
 // knows neither the client that fetched them nor the search that chose them.
 // [Render] writes a finished answer, [Write] one record after the other while
 // the answer is still growing, and [Images] keeps many verdicts small and in
-// order until they are rendered. doc/output.md is the schema of every format.
+// order until they are rendered. doc/guide/output.md is the schema of every format.
 //
 // What a server said is never trusted with a terminal: [Clean] makes control
 // characters visible, and every format for people goes through it.

@@ -77,7 +77,7 @@ func TestImagesAreSmall(t *testing.T) {
 	}
 	each := (inUse() - before) / n
 	if each > 160 {
-		t.Errorf("%d bytes for each image; doc/output.md promises some 130", each)
+		t.Errorf("%d bytes for each image; doc/guide/output.md promises some 130", each)
 	}
 	last := -1
 	for i := range kept.Sorted() {

@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// MarshalJSON writes the record as doc/output.md describes it: every key
+// MarshalJSON writes the record as doc/guide/output.md describes it: every key
 // always there, null where there is nothing to say.
 func (i Image) MarshalJSON() ([]byte, error) {
 	return Marshal(struct {
@@ -43,7 +43,7 @@ func (i Image) MarshalJSON() ([]byte, error) {
 		text(i.Visibility), text(i.State), text(i.Reason), text(i.Error)})
 }
 
-// MarshalJSON writes the record as doc/output.md describes it.
+// MarshalJSON writes the record as doc/guide/output.md describes it.
 func (r Repository) MarshalJSON() ([]byte, error) {
 	return Marshal(struct {
 		Kind         string  `json:"kind"`
@@ -57,7 +57,7 @@ func (r Repository) MarshalJSON() ([]byte, error) {
 	}{"repository", r.Reference(), r.Host, r.Namespace, r.Name, r.Visibility, r.State, text(stamp(r.LastModified))})
 }
 
-// MarshalJSON writes the record as doc/output.md describes it.
+// MarshalJSON writes the record as doc/guide/output.md describes it.
 func (t Tag) MarshalJSON() ([]byte, error) {
 	return Marshal(struct {
 		Kind       string  `json:"kind"`
@@ -129,7 +129,7 @@ func unsafeInJSON(r rune) bool { return r >= 0x7f && r != utf8.RuneError && reda
 
 // An Ending closes an answer of a JSON format.
 type Ending struct {
-	Complete bool   // nothing is missing from the answer: see doc/output.md
+	Complete bool   // nothing is missing from the answer: see doc/guide/output.md
 	Error    string // what failed; "" when nothing did
 	Summary  any    // counts; marshals to a JSON object
 }
