@@ -72,7 +72,7 @@ var arrows = map[string][]string{
 	},
 	"discover":       {"quay", "ref", "github.com/opencontainers/go-digest"},
 	"quay":           {"internal/pace", "internal/redact", "internal/transport", "github.com/opencontainers/go-digest"},
-	"ref":            {"github.com/opencontainers/go-digest", "github.com/bmatcuk/doublestar/v4", "github.com/Masterminds/semver/v3"},
+	"ref":            {"github.com/opencontainers/go-digest", "github.com/Masterminds/semver/v3"},
 	"bench/copy":     {},
 	"bench/discover": {},
 	"bench/memory":   {},

@@ -8,9 +8,8 @@ import "strings"
 // Limits that bound the time and memory that any input costs.
 const (
 	maxInput        = 16 << 10 // bytes of a pattern, a list or a reference
-	maxAlternatives = 1024     // names, forms of globs, and ranges of a list, with braces expanded
+	maxAlternatives = 1024     // names, globs and ranges of a list, with braces expanded
 	maxGlob         = 512      // bytes of one alternative
-	maxInner        = 6        // "**" within a segment of one alternative; each doubles the forms
 	maxDepth        = 8        // braces within braces
 )
 

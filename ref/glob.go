@@ -3,106 +3,144 @@
 
 package ref
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-)
-
-// A glob is one alternative of a pattern, with braces expanded. A match takes
-// about length(glob) times length(name) steps at most for each form.
+// A glob is one alternative of a list, without braces.
 type glob struct {
-	source string   // from expandBraces
-	forms  []string // for doublestar; a name matches if one form does
-	across string   // with acrossSlash for "/", so that "*" crosses segments
+	source   string
+	elements []element
 }
 
-// acrossSlash replaces the slash in glob.across.
-const acrossSlash = "\x01"
+// An element matches a part of a name.
+type element struct {
+	kind elementKind
+	text string // of a character; or the members of a class, with "!" if it is negated
+}
 
-// newGlob translates one alternative for the doublestar library. In doublestar,
-// "**" is special only as a whole segment, "a/**" also matches "a", and "[!b]"
-// matches a slash. Here, "**" matches any run of characters anywhere, "a/**"
-// matches only what is below "a", and only "**" and "/" match a slash.
-func newGlob(k kind, source string) (glob, *SyntaxError) {
+type elementKind byte
+
+const (
+	character elementKind = iota
+	class
+	one    // character but "/"
+	any1   // character
+	run    // of characters but "/", may be empty
+	anyRun // of characters, may be empty
+	// folders is before anyRun and "/", and may skip both.
+	folders
+)
+
+func newGlob(source string) glob {
 	for strings.Contains(source, "***") { // braces may bring stars together
 		source = strings.ReplaceAll(source, "***", "**")
 	}
-	crossing := strings.ReplaceAll(source, "**", "*")
-	g := glob{source: source, across: strings.ReplaceAll(crossing, "/", acrossSlash)}
-	if k != repositoryName {
-		g.forms = []string{crossing} // tags have no slash
-		return g, nil
-	}
-	segments := strings.Split(source, "/")
-	inner := 0
-	for _, segment := range segments {
-		if segment != "**" {
-			inner += strings.Count(segment, "**")
+	g := glob{source: source}
+	add := func(kind elementKind, text string) { g.elements = append(g.elements, element{kind, text}) }
+	for i := 0; i < len(source); {
+		rest := source[i:]
+		length := 1
+		switch starts := i == 0 || source[i-1] == '/'; {
+		case starts && strings.HasPrefix(rest, "**/"): // zero or more segments
+			add(folders, "")
+			add(anyRun, "")
+			length = len("**") // "/" follows
+		case starts && rest == "**": // one or more segments
+			add(any1, "")
+			add(anyRun, "")
+			length = len("**")
+		case strings.HasPrefix(rest, "**"):
+			add(anyRun, "")
+			length = len("**")
+		case rest[0] == '*':
+			add(run, "")
+		case rest[0] == '?':
+			add(one, "")
+		case rest[0] == '[':
+			length = strings.IndexByte(rest, ']') + 1
+			add(class, rest[1:length-1])
+		default:
+			add(character, rest[:1])
 		}
+		i += length
 	}
-	if inner > maxInner {
-		return glob{}, fail(0, `%s: "**" occurs inside names more than %d times`, k, maxInner)
-	}
-	g.forms = []string{""}
-	for i, segment := range segments {
-		if i > 0 {
-			g.forms = join(g.forms, []string{"/"})
-		}
-		g.forms = join(g.forms, segmentForms(segment, i == len(segments)-1))
-	}
-	for i, form := range g.forms {
-		g.forms[i] = guardClasses(form)
-	}
-	return g, nil
+	return g
 }
 
-// segmentForms translates a segment. Inside a name, "**" either stays within the
-// segment or spans segments: a**b is a*b or a*/**/*b.
-func segmentForms(segment string, last bool) []string {
-	if segment == "**" {
-		if last {
-			return []string{"**/*"} // one or more segments
+// match reports whether the glob matches the whole name. With across, "*", "?" and
+// negated classes also match slashes. It takes time proportional to the length of the
+// glob times that of the name, because it follows all possible matches at once.
+func (g glob) match(name string, across bool) bool {
+	// now[i] is set if the first i elements can match the name so far.
+	var now, next [maxGlob + 1]bool
+	now[0] = true
+	end := len(g.elements)
+	for _, c := range name {
+		clear(next[:end+1])
+		for i, e := range g.elements {
+			if now[i] {
+				g.skip(i, across, &now)
+				switch {
+				case !e.matches(c, across):
+				case e.kind == run || e.kind == anyRun:
+					next[i] = true
+				default:
+					next[i+1] = true
+				}
+			}
 		}
-		return []string{"**"} // with the slash after it, zero or more segments
+		now, next = next, now
 	}
-	parts := strings.Split(segment, "**")
-	forms := parts[:1]
-	for _, part := range parts[1:] {
-		forms = join(forms, []string{"*" + part, "*/**/*" + part})
+	for i := range g.elements {
+		if now[i] {
+			g.skip(i, across, &now)
+		}
 	}
-	return forms
+	return now[end]
 }
 
-// guardClasses adds the slash to every negated class, so that the class does not match it.
-func guardClasses(form string) string {
-	var b strings.Builder
-	for {
-		before, class, found := strings.Cut(form, "[!")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		members, rest, _ := strings.Cut(class, "]")
-		b.WriteString("[!" + members + "/]")
-		form = rest
+// skip sets what follows element i in states if the element can match nothing.
+func (g glob) skip(i int, across bool, states *[maxGlob + 1]bool) {
+	switch g.elements[i].kind {
+	case run, anyRun:
+		states[i+1] = true
+	case folders:
+		states[i+1] = true
+		states[i+3] = states[i+3] || !across
 	}
 }
 
-// match reports whether the whole name matches.
-func (g glob) match(name string) bool {
-	for _, form := range g.forms {
-		if doublestar.MatchUnvalidated(form, name) {
-			return true
+// matches reports whether c can be the character, or one of the run, of the element.
+func (e element) matches(c rune, across bool) bool {
+	switch e.kind {
+	case character:
+		return c == rune(e.text[0])
+	case class:
+		members, negated := strings.CutPrefix(e.text, "!")
+		if negated {
+			return (c != '/' || across) && !isMember(members, c)
 		}
+		return isMember(members, c)
+	case one, run:
+		return c != '/' || across
+	case any1, anyRun:
+		return true
 	}
 	return false
 }
 
-// matchAcross reports whether the name would match if "*", "?" and "[!a]" also
-// matched slashes.
-func (g glob) matchAcross(name string) bool {
-	return doublestar.MatchUnvalidated(g.across, strings.ReplaceAll(name, "/", acrossSlash))
+// isMember reports whether a class has c. A literal "-" is its first member.
+func isMember(members string, c rune) bool {
+	for i := 0; i < len(members); i++ {
+		low, high := rune(members[i]), rune(members[i])
+		if i+2 < len(members) && members[i+1] == '-' {
+			high = rune(members[i+2])
+			i += 2
+		}
+		if low <= c && c <= high {
+			return true
+		}
+	}
+	return false
 }
 
 // runs returns the literal texts that every match contains.

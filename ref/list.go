@@ -72,7 +72,7 @@ type alternatives struct {
 	known  map[string]bool
 	globs  []glob
 	ranges []versionRange
-	size   int // names, forms of globs, and ranges
+	size   int // names, globs and ranges
 }
 
 // add parses one item without its "!" and returns its canonical text.
@@ -95,14 +95,8 @@ func (a *alternatives) add(k kind, s string) (string, *SyntaxError) {
 	}
 	for _, source := range sources {
 		if isGlob(source) {
-			g, err := newGlob(k, source)
-			if err != nil {
-				return "", err
-			}
-			a.globs = append(a.globs, g)
-			if a.size += len(g.forms); a.size > maxAlternatives {
-				return "", tooMany(k, 0)
-			}
+			a.globs = append(a.globs, newGlob(source))
+			a.size++
 			continue
 		}
 		if a.known == nil {
@@ -117,6 +111,10 @@ func (a *alternatives) add(k kind, s string) (string, *SyntaxError) {
 	return s, nil
 }
 
+func (a *alternatives) globMatches(name string, across bool) bool {
+	return slices.ContainsFunc(a.globs, func(g glob) bool { return g.match(name, across) })
+}
+
 // namesOnly reports whether all alternatives are exact names.
 func (a *alternatives) namesOnly() bool { return len(a.globs) == 0 && len(a.ranges) == 0 }
 
@@ -125,10 +123,8 @@ func (a *alternatives) match(name string) bool {
 	if a.known[name] {
 		return true
 	}
-	for _, g := range a.globs {
-		if g.match(name) {
-			return true
-		}
+	if a.globMatches(name, false) {
+		return true
 	}
 	if len(a.ranges) == 0 {
 		return false
@@ -139,8 +135,7 @@ func (a *alternatives) match(name string) bool {
 
 // matchAcross is match with wildcards that also match slashes.
 func (a *alternatives) matchAcross(name string) bool {
-	return a.match(name) ||
-		slices.ContainsFunc(a.globs, func(g glob) bool { return g.matchAcross(name) })
+	return a.match(name) || a.globMatches(name, true)
 }
 
 // An item is one entry of a list, without the spaces around it.
