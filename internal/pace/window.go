@@ -15,12 +15,14 @@ const (
 	// nginx admits 128 streams (doc/quay-api.md section 6).
 	connWindow = 100
 
-	// A latency is judged by its ratio to the least one of its kind. noise is
-	// added to the least: a few milliseconds more say nothing.
+	// A latency is judged by its ratio to the least of its kind. noise is added
+	// to the least: a few milliseconds more say nothing.
 	noise = 5 * time.Millisecond
-	even  = 1.25 // below this ratio the window grows by steps
-	flat  = 1.5  // below it slow start goes on; to it the window shrinks
-	steep = 2.0  // above it the window shrinks
+	// tolerance is the ratio up to which latency counts as flat.
+	tolerance = 1.25
+	// muchLess is the part of a window that is small enough for latency to show
+	// whether it is the server's.
+	muchLess = 0.8
 
 	// longBody is how many bytes a body has that takes the link for itself.
 	longBody = 256 << 10
@@ -40,14 +42,18 @@ const (
 	worse  = 6 // failures of one request show that it is
 )
 
-// A window bounds how many requests are in flight. It multiplies each round
-// trip while latency stays flat, up to what one connection carries, and then
-// grows by steps. It shrinks when latency tells that requests queue up in the
-// server, and is restored when that made no difference: then they queue up
-// elsewhere, such as in a client whose machine is busy.
+// A window bounds how many requests are in flight. It multiplies each round trip
+// while latency stays flat, up to what one connection carries. Then it follows
+// the gradient of latency:
 //
-// A decision is taken on answers to requests that were sent after the one
-// before: they have seen what came of it.
+//	size = size * min(1, tolerance * least / now) + half the square root of size
+//
+// so that a short queue in the server stays. If latency does not fall when the
+// window shrinks, requests queue up elsewhere, such as in a client whose machine
+// is busy, and the window is restored.
+//
+// Each decision is taken on answers to requests that were sent after the last one:
+// older answers tell of the window before.
 type window struct {
 	size float64
 	most float64 // the size never exceeds it
@@ -155,8 +161,8 @@ func (w *window) decide(now time.Time) {
 	switch {
 	case larger > 0 && full && !loaded && ratio > w.worse*(1+w.size/larger)/2:
 		// A queue in the server gets shorter as the window does. Latency that
-		// does not fall by half of that comes from elsewhere, such as a busy
-		// machine or network: it is the least one for now.
+		// does not fall by half of that comes from elsewhere: it is the least
+		// one for now.
 		w.size = larger
 		for _, l := range w.kinds {
 			l.least = l.mean
@@ -164,36 +170,39 @@ func (w *window) decide(now time.Time) {
 		w.measured = now
 	case !full:
 		// Something else holds requests back: latency is not our doing.
-	case w.slow && ratio <= flat:
-		by := 2.0
-		if ratio <= 1 { // growing made no difference
-			by = 3
-			if w.epoch > 2 { // the first is compared with itself
-				w.measured = now
-			}
-		}
-		w.size = min(by*w.size, connWindow)
-		w.slow = w.size < connWindow
-	case loaded && (ratio > even || w.measured.IsZero()):
-		// It takes its time because of what we read: the server may be quick.
-	case w.measured.IsZero() || ratio > flat && now.Sub(w.measured) > renewal:
+	case w.slow && ratio <= tolerance:
+		w.double(ratio, now)
+	case loaded && (ratio > tolerance || w.measured.IsZero()):
+		// Answers are slow because of what we read: the server may be quick.
+	case w.measured.IsZero() || ratio > tolerance && now.Sub(w.measured) > renewal:
 		w.saved, w.size = w.size, 1
-	case ratio > steep && w.size == 1:
+	case ratio > tolerance && w.size == 1:
 		w.renew(now) // slow even so: the least latency is not what it was
-	case ratio > steep:
-		w.shrink(max(0.5, flat/ratio), ratio)
-		w.slow = false
-	case w.slow:
-		w.slow = false
-	case ratio < even:
-		w.size += max(1, math.Sqrt(w.size)/2)
+	default:
+		w.follow(ratio)
 	}
 }
 
-// shrink makes the window smaller because of a ratio of latencies.
-func (w *window) shrink(by, ratio float64) {
-	w.larger, w.worse = w.size, ratio
-	w.size = max(1, w.size*by)
+// follow sets the size by the gradient of latency.
+func (w *window) follow(ratio float64) {
+	size := w.size*max(0.5, min(1, tolerance/ratio)) + math.Sqrt(w.size)/2
+	if size < muchLess*w.size {
+		w.larger, w.worse = w.size, ratio
+	}
+	w.size, w.slow = size, false
+}
+
+// double multiplies the size, while latency stays flat.
+func (w *window) double(ratio float64, now time.Time) {
+	by := 2.0
+	if ratio <= 1 { // growing made no difference
+		by = 3
+		if w.epoch > 2 { // the first epoch is compared with itself
+			w.measured = now
+		}
+	}
+	w.size = min(by*w.size, connWindow)
+	w.slow = w.size < connWindow
 }
 
 // next begins an epoch. It returns the ratio of the latencies of the one before
@@ -233,11 +242,8 @@ func (w *window) restore(now time.Time) {
 	for k, l := range w.kinds {
 		worst = max(worst, queued[k]/(l.least+noise.Seconds()))
 	}
-	w.size = w.saved
-	if worst > steep {
-		w.shrink(flat/worst, worst)
-	}
-	w.saved, w.slow = 0, false
+	w.size, w.saved = w.saved, 0
+	w.follow(worst)
 }
 
 // renew takes the latencies of this epoch for the least ones.
