@@ -44,11 +44,8 @@ type attempt struct {
 func (t *Transport) attempt(s *slot) outcome {
 	begin := time.Now()
 	a := &attempt{o: &t.o, slot: s, req: s.job.req}
-	switch {
-	case s.control != nil:
+	if s.control != nil {
 		a.req = s.control.WithContext(a.req.Context())
-	case s.job.bare:
-		a.req = bareRequest(a.req)
 	}
 	ctx, end := context.WithCancelCause(a.req.Context())
 	a.ctx, a.end, a.cancel = ctx, end, func() { end(nil) }

@@ -13,7 +13,7 @@ import (
 
 // down tells whether a status means that a server is down for now. 500 is not
 // among them: a Quay answers it to what will fail again the same way
-// (doc/quay-api.md section 3), too. See suspect.go.
+// (doc/quay-api.md section 3), too. See control.go.
 func down(status int) bool {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -90,11 +90,7 @@ func (h *host) answered(s *slot, o *outcome) {
 	}
 	h.warm(s)
 	if o.resp != nil && isPage500(o.resp) && !o.down {
-		if s.control != nil {
-			o.down = true // it was answered well before
-		} else {
-			h.suspect(s, o)
-		}
+		h.suspect(s, o)
 	}
 	if f.good && f.class == api && o.resp != nil && isPage(o.resp, http.StatusNotFound) {
 		o.down = true // a Quay's own answer is JSON: an older one's backend is gone

@@ -61,13 +61,11 @@ type job struct {
 	last                        error     // the last of these
 	status                      int       // of it; 0: there was no answer
 
-	bare      bool      // goes without its token: see suspect.go
-	suspected time.Time // when it was sent as a suspect
-	checked   bool      // the server was well when it was asked without the token
-	kept      *refusal  // the answer to the token
+	suspected time.Time // when it was sent, if its answer may be due to its token: see control.go
+	cleared   bool      // the host answered well without the token
 
 	began      time.Time // when it was first sent
-	controlled bool      // a control was sent since it failed last: see own.go
+	controlled bool      // a control was sent since it failed last: see control.go
 	well       time.Time // when the control was answered well; zero: it was not
 	own        int       // failures in a row right after that
 	slow       bool      // its last attempt took long
@@ -89,11 +87,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		turn := h.acquire(req.Context(), j)
 		var o outcome
-		bare := false
 		switch {
 		case turn.slot != nil:
 			h.prepare(turn.slot)
-			bare = j.bare
 			o = t.attempt(turn.slot)
 			if turn.slot.control == nil {
 				break
@@ -110,10 +106,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, j.ended(turn.err)
 		}
 		wait, again := j.next(o, turn.slot.sent)
-		if !again && bare {
-			o.discard()
-			return j.kept.answer(req)
-		}
 		if !again {
 			return o.resp, j.ended(o.err)
 		}
@@ -162,8 +154,6 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	}
 	why := ""
 	switch {
-	case j.cleared(o):
-		return 0, true
 	case o.refusal != nil:
 		j.refused++
 		return 0, true // as long as the server admits anything: the gate gives up
@@ -176,8 +166,9 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 		why = "connection failed"
 		j.broken++
 	case o.suspect:
-		j.accuse(o, sent)
-		return 0, true
+		j.suspected = sent
+		j.down++
+		return 0, j.down <= MaxDown
 	case o.invalid != nil:
 		why = "unreadable body"
 		j.broken++

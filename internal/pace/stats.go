@@ -5,8 +5,6 @@ package pace
 
 import (
 	"cmp"
-	"hash/maphash"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -98,17 +96,4 @@ func (h *host) countDial() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.dials++
-}
-
-// accept keeps that the credentials of a request were accepted: a fingerprint
-// of them.
-func (h *host) accept(req *http.Request) {
-	if v := req.Header.Get("Authorization"); v != "" {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		key := maphash.String(h.seed, v)
-		if !kindOf(req).listing { // which a token with a broken scope may see
-			delete(h.blamed, key)
-		}
-	}
 }
