@@ -263,6 +263,18 @@ func TestRegistryTokenLapses(t *testing.T) {
 	}
 }
 
+// A server refuses the tokens of another one: each has a key of its own.
+func TestRegistryTokenOfAnotherServer(t *testing.T) {
+	one, other := newPulling(t), newPulling(t)
+	bearer, _ := one.token(t, basic(alice, password), "harbourline/private-one")
+	if w := other.ask("GET", private, "Authorization", bearer); w.Code != 401 || !strings.Contains(w.Body.String(), "Unknown service key") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := one.ask("GET", private, "Authorization", bearer, "Accept", anyType); w.Code != 200 {
+		t.Errorf("on its own server: %d", w.Code)
+	}
+}
+
 func TestRegistryQuirks(t *testing.T) {
 	closed := newPulling(t, quaytest.WithQuirk("no-anonymous", ""))
 	const plain = "/v2/harbourline/plain/tags/list"

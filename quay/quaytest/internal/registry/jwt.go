@@ -94,18 +94,26 @@ type signer struct {
 	header string // of every token, encoded
 }
 
-// newSigner returns a function that makes the signer on its first call: the key takes
-// longer to generate than everything else at a server's start.
+// signingKey returns the key of every signer in this process. Generating it takes
+// longer than everything else at a server's start, so it happens once, and only if a
+// token is needed. Servers still refuse each other's tokens: each names its key
+// differently.
+var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(fmt.Sprintf("quaytest: generate the key of registry tokens: %v", err)) // without memory or randomness
+	}
+	return key
+})
+
+// newSigner returns a function that makes the signer on its first call.
 func newSigner() func() *signer {
 	return sync.OnceValue(func() *signer {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(fmt.Sprintf("quaytest: make key for registry tokens: %v", err)) // without memory or randomness
-		}
-		sum := sha256.Sum256(key.N.Bytes())
-		id := base64.RawURLEncoding.EncodeToString(sum[:])
+		var random [sha256.Size]byte
+		rand.Read(random[:]) // never fails
+		id := base64.RawURLEncoding.EncodeToString(random[:])
 		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":"JWT"}`, id)
-		return &signer{key: key, id: id, header: base64.RawURLEncoding.EncodeToString([]byte(header))}
+		return &signer{key: signingKey(), id: id, header: base64.RawURLEncoding.EncodeToString([]byte(header))}
 	})
 }
 
