@@ -89,8 +89,8 @@ func TestMovedTagFetchesWhatIsNew(t *testing.T) {
 	}
 }
 
-// The second image is not known before the first one is copied: nothing waits
-// for the end of planning.
+// The sequence yields the second image only after the first one was copied: nothing waits
+// until all images are examined.
 func TestImagesAreCommittedWhileOthersAreFound(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())

@@ -22,7 +22,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A picky destination is a layout's, with a will of its own.
+// A picky destination is a layout whose answers a test decides.
 type picky struct {
 	destination.Destination
 	mu       sync.Mutex
@@ -85,7 +85,7 @@ func TestDestinationTakesWhatItWantsOnce(t *testing.T) {
 	}
 }
 
-// A destination that was mistaken about what it has gets it after all.
+// A destination that wrongly claimed to have blobs gets them after all.
 func TestCommitThatFindsSomethingMissing(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	l := newLayout(t, t.TempDir())
@@ -113,7 +113,7 @@ func TestCommitThatFindsSomethingMissing(t *testing.T) {
 	}
 }
 
-// What is attached and turns out to be missing is not the image's failure.
+// A missing blob of a referrer does not fail the image.
 func TestCommitThatLacksASignature(t *testing.T) {
 	y := newDataset(t)
 	root := y.image("app", "linux/amd64", "a")
@@ -151,8 +151,8 @@ func TestCommitThatIsNeverContent(t *testing.T) {
 	}
 }
 
-// A destination's trouble with one image is that image's, and its disk's ends the
-// whole. A file or a disk of somebody else is not the destination's.
+// An error of the destination fails one image, and an error of its disk ends the run. A
+// file or a disk of somebody else does not.
 func TestCommitThatFails(t *testing.T) {
 	images := func(s *site) []mirror.Image { return s.images(quaytest.SampleTag) }
 	for _, test := range []struct {

@@ -20,7 +20,7 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A blob all of which is in when everyone is sent home lets go of its file.
+// A blob that is complete when the run ends closes its partial file.
 func TestBlobThatIsInTooLateIsLetGo(t *testing.T) {
 	l, err := layout.Open(t.TempDir(), layout.Options{})
 	if err != nil {

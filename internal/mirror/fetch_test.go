@@ -20,12 +20,12 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// small is a release that takes no time to copy.
+// small returns a release that is copied in no time.
 func small() *quaytest.Dataset {
 	return quaytest.Release(6, quaytest.ReleaseOptions{Base: 400 << 10, Group: 300 << 10, Groups: 2, Own: 200 << 10})
 }
 
-// Faults that go away cost time and no image.
+// Temporary faults fail no image.
 func TestFaultsThatGoAway(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -69,7 +69,7 @@ func TestFaultsThatGoAway(t *testing.T) {
 	}
 }
 
-// quirks are options by name and value.
+// quirks returns options by name and value.
 func quirks(pairs ...string) []quaytest.Option {
 	var options []quaytest.Option
 	for p := range slices.Chunk(pairs, 2) {
@@ -78,8 +78,8 @@ func quirks(pairs ...string) []quaytest.Option {
 	return options
 }
 
-// Faults that stay cost those images that are struck, and no other. Nothing
-// false gets a blob's name.
+// Permanent faults fail the images that they affect, and no others. Wrong content never
+// gets a blob's name.
 func TestFaultsThatStay(t *testing.T) {
 	const struck = "/v2/release/image-000001/blobs/*"
 	for _, test := range []struct {
@@ -125,7 +125,7 @@ func TestFaultsThatStay(t *testing.T) {
 	}
 }
 
-// A blob that one repository has broken comes from another one that has it.
+// A blob that is damaged in one repository is fetched from another one.
 func TestAnotherRepositoryHasTheBlob(t *testing.T) {
 	for _, quirk := range []string{"wrong-bytes", "html-404", "outage"} {
 		t.Run(quirk, func(t *testing.T) {
@@ -148,8 +148,8 @@ func TestAnotherRepositoryHasTheBlob(t *testing.T) {
 	}
 }
 
-// Each answer brings half of what is left, more often than attempts may bring
-// nothing: as long as something comes, it goes on.
+// Each answer brings half of what is left. Attempts go on as long as each brings
+// something.
 func TestProgressIsPatience(t *testing.T) {
 	data := quaytest.Release(1, quaytest.ReleaseOptions{Base: 8 << 20, Group: 16 << 10, Own: 16 << 10})
 	s := newSite(t, data, quirks("cut-first", "12", "blob-range", "")...)
@@ -169,8 +169,7 @@ func TestProgressIsPatience(t *testing.T) {
 	}
 }
 
-// Two manifests give one blob two sizes: the one that lies fails, whichever
-// comes first.
+// Two manifests give one blob two sizes: the wrong one fails, whichever comes first.
 func TestSizesThatContradict(t *testing.T) {
 	for _, first := range []string{"honest", "liar"} {
 		t.Run(first+" first", func(t *testing.T) {
@@ -219,7 +218,7 @@ func TestSizesThatContradict(t *testing.T) {
 	}
 }
 
-// When an image has failed, nobody waits for its other blobs.
+// The other blobs of an image that failed hold nothing up.
 func TestFailedImageHoldsNothingUp(t *testing.T) {
 	y := newDataset(t)
 	slow, gone := strings.Repeat("slow ", 50_000), "gone"
@@ -235,7 +234,7 @@ func TestFailedImageHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// What an earlier run had fetched is not counted again.
+// The bytes of an earlier run are not counted again.
 func TestEarlierBytesAreNotCounted(t *testing.T) {
 	layer := strings.Repeat("layer ", 20_000)
 	wrong := strings.Repeat("wrong ", 20_000)
@@ -272,21 +271,21 @@ func TestEarlierBytesAreNotCounted(t *testing.T) {
 	}
 }
 
-// A held transport waits with some requests until something has happened.
-type stateWaiting struct {
+// A heldTransport delays some requests until something has happened.
+type heldTransport struct {
 	base  http.RoundTripper
 	until func(path string) // returns when the request may go; may take note of it
 	after func(path string) // called with the answer
 }
 
-func (h stateWaiting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h heldTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.until(r.URL.Path)
 	defer h.after(r.URL.Path)
 	return h.base.RoundTrip(r)
 }
 
-// options are the site's, over the transport.
-func (h stateWaiting) options(s *site) mirror.Options {
+// options returns the site's options with the transport.
+func (h heldTransport) options(s *site) mirror.Options {
 	o := s.options()
 	base := &http.Transport{}
 	s.t.Cleanup(base.CloseIdleConnections)
@@ -297,7 +296,7 @@ func (h stateWaiting) options(s *site) mirror.Options {
 	return o
 }
 
-// An image is said to be planned before any of its blobs can fail it.
+// The event that an image is planned comes before the event that it failed.
 func TestFailedIsTheLastEvent(t *testing.T) {
 	y := newDataset(t)
 	amd64, arm64 := y.image("app", "linux/amd64", "gone"), y.image("app", "linux/arm64", "layer")
@@ -317,8 +316,8 @@ func TestFailedIsTheLastEvent(t *testing.T) {
 	}
 }
 
-// Two images have one configuration, and are looked at together. One repository
-// refuses it, which is nothing to the other.
+// Two images with the same configuration are examined at the same time. One repository
+// refuses it, and the other image is copied.
 func TestConfigurationOfTwoRepositories(t *testing.T) {
 	y := newDataset(t)
 	for _, name := range []string{"one", "two"} {
@@ -328,7 +327,7 @@ func TestConfigurationOfTwoRepositories(t *testing.T) {
 		quaytest.WithQuirk("outage", "1000:403:/v2/yard/one/blobs/"+digest.FromString("{}").String()))
 	asked, ready := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	o := stateWaiting{
+	o := heldTransport{
 		until: func(path string) {
 			switch {
 			case strings.HasSuffix(path, "/yard/one/blobs/"+digest.FromString("{}").String()):
@@ -353,7 +352,7 @@ func TestConfigurationOfTwoRepositories(t *testing.T) {
 	}
 }
 
-// Who is refused is not asked again.
+// A refused token is requested once.
 func TestRefusedTokenIsAskedForOnce(t *testing.T) {
 	y := newDataset(t)
 	y.tag("app", "v1", y.image("app", "linux/amd64", "a"))

@@ -26,8 +26,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A cable is a server's connections in memory, so that waits cost no time in a
-// synctest bubble. It can be cut.
+// A cable connects to a server in memory, so that waits take no time in a synctest
+// bubble. It can be cut.
 type cable struct {
 	accepted chan net.Conn
 	closed   chan struct{}
@@ -60,7 +60,7 @@ func (w *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// cut takes the server away; what is under way breaks.
+// cut takes the server away. Requests that are under way break off.
 func (w *cable) cut(state string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +83,7 @@ func (w *cable) Accept() (net.Conn, error) {
 func (w *cable) Close() error   { close(w.closed); return nil }
 func (w *cable) Addr() net.Addr { return &net.UnixAddr{Name: "cable", Net: "unix"} }
 
-// trickling answers as a handler does, and sends bodies a byte a second.
+// trickling answers as a handler does, and sends bodies at a byte a second.
 type trickling struct {
 	http.ResponseWriter
 	ctx   context.Context
@@ -113,9 +113,8 @@ func (b breaking) Write([]byte) (int, error) {
 	panic(http.ErrAbortHandler)
 }
 
-// TestASourceThatDies: a source goes away for good in mid copy. The copy ends
-// within some two minutes, however many images there are, keeps what it has, and
-// names all that failed.
+// A source goes away for good while images are copied. The copy ends within about two
+// minutes, however many images there are, keeps what it has, and names all that failed.
 func TestASourceThatDies(t *testing.T) {
 	for _, end := range []string{"refused", "silent", "trickles", "sends nothing", "breaks off", "breaks off for 20 s"} {
 		for _, n := range []int{6, 30} {
@@ -203,7 +202,7 @@ func sourceThatDies(t *testing.T, end string, n int) {
 	}
 }
 
-// taking is a registry that takes all that is pushed.
+// taking is a registry that accepts every push.
 func taking(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	switch r.Method {
@@ -219,8 +218,7 @@ func taking(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestADestinationThatDies: a registry that is pushed to goes away for good, or
-// for a time.
+// A registry that is pushed to goes away, for good or for a time.
 func TestADestinationThatDies(t *testing.T) {
 	for _, end := range []string{"refused", "silent", "refused for 20 s", "database restarts"} {
 		t.Run(end, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// TestAHostThatDiesHoldsUpNoOther: of two hosts one answers no request for a blob.
-// The images of the other are copied meanwhile.
+// One of two hosts answers no request for a blob. The images of the other are copied
+// meanwhile.
 func TestAHostThatDiesHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 60

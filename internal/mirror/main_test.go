@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A site is an embedded Quay and what is needed to copy from it.
+// A site is an embedded Quay and the options to copy from it.
 type site struct {
 	t      *testing.T
 	server *quaytest.Server
@@ -49,7 +49,7 @@ func newSite(t *testing.T, data *quaytest.Dataset, options ...quaytest.Option) *
 	return &site{t: t, server: server, data: data, host: at.Host}
 }
 
-// options reach the site over a transport of their own.
+// options returns options with a transport of their own.
 func (s *site) options() mirror.Options {
 	base := &http.Transport{}
 	s.t.Cleanup(base.CloseIdleConnections)
@@ -65,7 +65,7 @@ func (s *site) options() mirror.Options {
 	}
 }
 
-// images are those of a tag that anyone may pull.
+// images returns the public images with a tag.
 func (s *site) images(tag string) []mirror.Image {
 	s.t.Helper()
 	var images []mirror.Image
@@ -84,7 +84,7 @@ func (s *site) images(tag string) []mirror.Image {
 	return images
 }
 
-// blobBytes is what the server sent of blobs.
+// blobBytes returns how many bytes of blobs the server sent.
 func (s *site) blobBytes() int64 {
 	of := s.server.Stats().Classes
 	return of["blob"].Bytes + of["storage"].Bytes
@@ -104,7 +104,7 @@ func newLayout(t *testing.T, dir string) *layout.Layout {
 	return l
 }
 
-// copyTo copies images, and fails the test unless the whole went well.
+// copyTo copies images, and fails the test if the run returns an error.
 func copyTo(t *testing.T, l *layout.Layout, o mirror.Options, images []mirror.Image) mirror.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -116,8 +116,8 @@ func copyTo(t *testing.T, l *layout.Layout, o mirror.Options, images []mirror.Im
 	return r
 }
 
-// whole fails the test unless the report says that so many images were copied,
-// and the layout holds them undamaged.
+// whole fails the test unless the report says that so many images were copied, and the
+// layout holds them undamaged.
 func whole(t *testing.T, l *layout.Layout, r mirror.Report, copied int) {
 	t.Helper()
 	if !r.Complete || r.Copied != copied || r.Failed != 0 {
@@ -132,7 +132,7 @@ func whole(t *testing.T, l *layout.Layout, r mirror.Report, copied int) {
 	}
 }
 
-// show is a report as people read it.
+// show returns a report as indented JSON.
 func show(t *testing.T, r mirror.Report) string {
 	t.Helper()
 	text, err := json.MarshalIndent(r, "", " ")
@@ -142,7 +142,7 @@ func show(t *testing.T, r mirror.Report) string {
 	return string(text)
 }
 
-// failed are the references of the images that failed.
+// failed returns the references of the images that failed.
 func failed(r mirror.Report) string {
 	var names []string
 	for _, i := range r.Images {

@@ -13,9 +13,8 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// TestSlowAnswersHoldNobodyUp: with one transfer at once, a server keeps every
-// blob waiting until it has been asked for five, as one does that tells everyone
-// to come back later.
+// With one transfer at once, a server delays each blob until it was asked for five, like
+// a server that tells everyone to come back later.
 func TestSlowAnswersHoldNobodyUp(t *testing.T) {
 	s := newSite(t, small())
 	base := &http.Transport{}

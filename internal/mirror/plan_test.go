@@ -98,7 +98,7 @@ func TestPlanNamesWhatFails(t *testing.T) {
 	}
 }
 
-// An asked destination is a layout's, and tells that it was asked.
+// An asked destination is a layout that reports when it is asked.
 type asked struct {
 	destination.Destination
 	has   func()
@@ -148,7 +148,7 @@ func TestPlanRefusesWhatACopyRefuses(t *testing.T) {
 	}
 }
 
-// A plan that is broken off does not wait for the images that had no turn.
+// A cancelled plan does not wait for the images that were not examined yet.
 func TestCancelledPlanEnds(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset(), quaytest.WithLatency(20*time.Millisecond))
 	l := newLayout(t, t.TempDir())
@@ -186,7 +186,8 @@ func TestCancelledPlanEnds(t *testing.T) {
 	}
 }
 
-// That a blob cannot be asked for one image does not fail the others that need it.
+// If one image cannot ask the destination for a blob, the others that need the blob do
+// not fail.
 func TestPlanOneImagesTrouble(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	images := s.images(quaytest.SampleTag)

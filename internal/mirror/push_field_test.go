@@ -26,7 +26,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// newFront starts a registry behind a server that answers some requests by itself.
+// newFront starts a registry behind a server that answers some requests itself.
 func newFront(t *testing.T, who registry.Credentials, answers func(w http.ResponseWriter, r *http.Request) bool) *port {
 	t.Helper()
 	server := registrytest.Start(t)
@@ -54,10 +54,10 @@ func newFront(t *testing.T, who registry.Credentials, answers func(w http.Respon
 	return &port{r, w, server, filepath.Join(t.TempDir(), "records", "port.json")}
 }
 
-// A registry may say that it has a blob which it has lost, and refuse the manifest
-// for want of it: with BLOB_UNKNOWN or MANIFEST_BLOB_UNKNOWN (distribution
-// specification, "Error Codes"), or as a Quay with MANIFEST_INVALID and the blob in
-// the text (doc/quay-api.md, "Pushing"). The blob is sent again.
+// A registry may claim to have a blob that it has lost, and then refuse the manifest:
+// with BLOB_UNKNOWN or MANIFEST_BLOB_UNKNOWN (distribution specification, "Error Codes"),
+// or as a Quay with MANIFEST_INVALID and the blob in the text (doc/quay-api.md,
+// "Pushing"). The blob is sent again.
 func TestPushSendsWhatARegistryHasLost(t *testing.T) {
 	for name, refusal := range map[string]string{
 		"as the registry says it": "",
@@ -122,7 +122,7 @@ func TestPushSendsWhatARegistryHasLost(t *testing.T) {
 	}
 }
 
-// A registry that goes on saying so is given up on, and the error names the blob.
+// A registry that keeps refusing is given up, and the error names the blob.
 func TestPushToARegistryThatLosesEverything(t *testing.T) {
 	s := newSite(t, smallRelease(2))
 	var mu sync.Mutex
@@ -148,10 +148,9 @@ func TestPushToARegistryThatLosesEverything(t *testing.T) {
 	}
 }
 
-// What holds for all repositories of a namespace is found out with the first one of
-// them, before anything is fetched: credentials that are missing or refused,
-// uploads that are to go to another name of the registry, and redirects that
-// cannot be followed. A right that one repository lacks another may have.
+// The first repository of a namespace shows, before anything is fetched, what holds for
+// all of them: missing or refused credentials, uploads to another name of the registry,
+// and redirects that cannot be followed. A missing right concerns one repository only.
 func TestPushIsTriedFirst(t *testing.T) {
 	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 	t.Cleanup(away.Close)
@@ -221,8 +220,8 @@ func TestPushIsTriedFirst(t *testing.T) {
 	}
 }
 
-// On a Quay a push that is tried makes the repository (doc/quay-api.md section 5):
-// none is made that no image fills, and a plan makes none.
+// On a Quay, checking push access creates the repository (doc/quay-api.md section 5).
+// Only repositories that get an image are created, and none by a plan.
 func TestTryingAPushLeavesNothing(t *testing.T) {
 	s := newSite(t, smallRelease(3))
 	to, err := quaytest.NewServer(quaytest.SampleDataset())
@@ -270,8 +269,8 @@ func TestTryingAPushLeavesNothing(t *testing.T) {
 	}
 }
 
-// A registry that answers mounts with 429 gets uploads in their place, at once, and
-// after a few of them no more mounts.
+// A registry that answers mounts with 429 gets uploads instead, at once, and no more
+// mounts after a few of them.
 func TestPushWhereMountsAreRefusedForNow(t *testing.T) {
 	for _, after := range []string{"", "100"} {
 		s := newSite(t, smallRelease(10))
@@ -294,7 +293,7 @@ func TestPushWhereMountsAreRefusedForNow(t *testing.T) {
 	}
 }
 
-// A push that cannot begin says once what it was and where.
+// The error of a push that cannot begin names the repository once.
 func TestPushThatCannotBeginSaysSoOnce(t *testing.T) {
 	s := newSite(t, smallRelease(1))
 	p := newFront(t, nil, func(w http.ResponseWriter, r *http.Request) bool {

@@ -14,8 +14,8 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 )
 
-// A registry may have a part of an index, and its tag does not tell: what was
-// chosen is looked for, and pushed when it is not there.
+// A registry may have only a part of an index, which its tag does not show. The chosen
+// images are looked for, and pushed if they are missing.
 func TestPushMoreOfASparseIndex(t *testing.T) {
 	y, index, children := multi(t)
 	p, s := newPort(t), newSite(t, y.data)
@@ -67,8 +67,8 @@ func TestPushMoreOfASparseIndex(t *testing.T) {
 	}
 }
 
-// A registry that takes no sparse index, as distribution does not, is told what
-// to do about that.
+// A registry that accepts no sparse index, such as distribution: the error says what to
+// do.
 func TestPushSparseIndexThatIsRefused(t *testing.T) {
 	y, _, _ := multi(t)
 	p, s := newPort(t), newSite(t, y.data)

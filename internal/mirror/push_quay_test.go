@@ -15,15 +15,15 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// robot is who may push to an embedded Quay.
+// robot has push access to an embedded Quay.
 type robot struct{}
 
 func (robot) Credential(context.Context, string, string) (registry.Credential, error) {
 	return registry.NewCredential("mirror+pusher", "secret-of-the-robot"), nil
 }
 
-// Referrers that are copied to a Quay are among its referrers, and leave no tag that
-// a person would see.
+// Referrers that are copied to a Quay are in its referrers API, and leave no tag that
+// people see.
 func TestReferrersOnAQuay(t *testing.T) {
 	y, attached, _ := signed(t)
 	s := newSite(t, y.data)

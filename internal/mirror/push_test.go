@@ -88,8 +88,8 @@ func TestPushTagsLast(t *testing.T) {
 	}
 }
 
-// A run that ends between manifests and tag leaves no tag, and the next one
-// sends what is missing alone.
+// A run that ends between manifests and tag leaves no tag. The next run sends only what
+// is missing.
 func TestPushBrokenOffLeavesNoTag(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(1)) // an index, signed
 	o := s.options()
@@ -156,8 +156,8 @@ func TestPushDenied(t *testing.T) {
 	p.pushed(t, s.options(), images)
 }
 
-// Images that would have one name fail, in whatever order they come, and so does
-// a plan of them. Nothing of them is pushed.
+// Images that get the same name fail, in whatever order they come, in a copy and in a
+// plan. Nothing of them is pushed.
 func TestPushCollision(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(3))
 	images := s.images("2025.1")
@@ -200,8 +200,7 @@ func TestPushCollision(t *testing.T) {
 	}
 }
 
-// Where not all images are waited for, the later ones fail, and what the first
-// has brought stays.
+// Without CheckNamesFirst, the later images fail, and the first one stays.
 func TestPushCollisionOfImagesThatCome(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(3))
 	images := s.images("2025.1")
@@ -226,7 +225,7 @@ func TestPushCollisionOfImagesThatCome(t *testing.T) {
 	}
 }
 
-// An image that no rule fits has no name where there is no prefix.
+// Without a prefix, an image that matches no rule has no name.
 func TestPushWithoutAName(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(3))
 	images := s.images("2025.1")
@@ -252,7 +251,7 @@ func TestPushWithoutAName(t *testing.T) {
 	}
 }
 
-// unmounted makes a registry one that does not mount: it opens an upload.
+// unmounted makes a registry that mounts nothing: it starts an upload instead.
 func unmounted(r *http.Request) error {
 	if q := r.URL.Query(); q.Has("mount") {
 		q.Del("mount")
@@ -276,8 +275,8 @@ func TestPushWhereNothingIsMounted(t *testing.T) {
 	}
 }
 
-// What one repository has is not fetched, and is in the end when the registry
-// does not mount it into another one.
+// A blob that another repository has is not fetched, unless the registry then refuses to
+// mount it.
 func TestPushFetchesAfterAll(t *testing.T) {
 	p, s := newPort(t), newSite(t, smallRelease(2))
 	images := s.images("2025.1")
@@ -299,7 +298,7 @@ func TestPushFetchesAfterAll(t *testing.T) {
 	}
 }
 
-// Many commits at once, of images whose blobs nobody took, upload each once.
+// Many commits at once upload each blob once.
 func TestPushUploadsOnceAmongMany(t *testing.T) {
 	p, f := newPort(t), newImageSet(t, quaytest.SampleTag)
 	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")

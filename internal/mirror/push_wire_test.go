@@ -22,7 +22,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A wire is the transport to a destination, and knows what went over it.
+// A wire is the transport to a destination, and records its requests.
 type wire struct {
 	base   *http.Transport
 	before func(*http.Request) error // called with each request; may be nil
@@ -52,7 +52,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.base.RoundTrip(r)
 }
 
-// An answer of a registry, given in its place.
+// An answer is given in place of the registry's.
 type answer int
 
 func (a answer) Error() string { return http.StatusText(int(a)) }
@@ -75,7 +75,7 @@ func (c counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// sent lists the requests with a method whose paths have a part, in their order.
+// sent returns the requests with a method and a part of the path, in order.
 func (w *wire) sent(method, part string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,8 +110,8 @@ func openPort(t *testing.T, server *registrytest.Server, who registry.Credential
 	return &port{r, w, server, filepath.Join(t.TempDir(), "records", "port.json")}
 }
 
-// push copies images to the registry, beneath a prefix. Blobs are staged in a
-// folder of the run's own, unless there is one.
+// push copies images to the registry, beneath a prefix. By default, blobs are staged in a
+// folder of this run.
 func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) (mirror.Report, error) {
 	t.Helper()
 	rename, err := destination.ParseRename(rules)
@@ -130,7 +130,7 @@ func (p *port) push(ctx context.Context, t *testing.T, o mirror.Options, images 
 	return mirror.New(to, o).Copy(ctx, slices.Values(images))
 }
 
-// planned plans it, which writes nothing.
+// planned returns the plan of a push.
 func (p *port) planned(t *testing.T, o mirror.Options, images []mirror.Image) []mirror.PlannedImage {
 	t.Helper()
 	to, err := destination.Registry(p.Registry, "mirror", newLayout(t, t.TempDir()), nil, "")
@@ -147,7 +147,7 @@ func (p *port) planned(t *testing.T, o mirror.Options, images []mirror.Image) []
 	return plan.Images
 }
 
-// pushed does the same, and everything must be copied.
+// pushed is push, and fails the test unless everything is copied.
 func (p *port) pushed(t *testing.T, o mirror.Options, images []mirror.Image, rules ...string) mirror.Report {
 	t.Helper()
 	r, err := p.push(t.Context(), t, o, images, rules...)
@@ -157,7 +157,7 @@ func (p *port) pushed(t *testing.T, o mirror.Options, images []mirror.Image, rul
 	return r
 }
 
-// repository is that of an image beneath the prefix.
+// repository returns the repository of an image beneath the prefix.
 func (p *port) repository(t *testing.T, i mirror.Image) *registry.Repository {
 	t.Helper()
 	_, name, _ := strings.Cut(i.Repository, "/")
@@ -168,7 +168,7 @@ func (p *port) repository(t *testing.T, i mirror.Image) *registry.Repository {
 	return r
 }
 
-// smallRelease has images that share layers, and some signatures, SBOMs and indexes.
+// smallRelease returns images that share layers, with some signatures, SBOMs and indexes.
 func smallRelease(n int) *quaytest.Dataset {
 	return quaytest.Release(n, quaytest.ReleaseOptions{
 		Base: 40_000, Group: 20_000, Groups: 3, Own: 5_000, Signed: 3, Referrers: 4, Index: 5, Arm64: 3_000,

@@ -24,7 +24,7 @@ import (
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
-// An outage is a transport that refuses some requests, while it is on.
+// An outage is a transport that refuses some requests while it lasts.
 type outage struct {
 	base http.RoundTripper
 	hits func(path string) bool
@@ -43,7 +43,7 @@ func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// options reach a registry through the outage.
+// options returns options whose requests go through the outage.
 func (o *outage) options(t *testing.T) mirror.Options {
 	t.Helper()
 	base := &http.Transport{}
@@ -57,7 +57,7 @@ func (o *outage) options(t *testing.T) mirror.Options {
 	}
 }
 
-// A keeper is a destination that lasts from run to run.
+// A keeper opens a destination that lasts from run to run.
 type keeper struct {
 	open func() (to destination.Destination, release func() error, err error)
 	// attached lists what is attached to an image there: tags, and digests of referrers.
@@ -66,7 +66,7 @@ type keeper struct {
 
 func nothing() error { return nil }
 
-// run is one run, which has to end without an error of the whole.
+// run copies images, and fails the test if the run returns an error.
 func (k keeper) run(t *testing.T, o mirror.Options, images ...mirror.Image) mirror.Report {
 	t.Helper()
 	to, release, err := k.open()
@@ -80,7 +80,7 @@ func (k keeper) run(t *testing.T, o mirror.Options, images ...mirror.Image) mirr
 	return r
 }
 
-// beside are the names beside an image's in an index.
+// beside returns the names of the referrers of an image in an index.
 func beside(all map[string]digest.Digest, i mirror.Image) (names []string) {
 	for name := range all {
 		if rest, ok := strings.CutPrefix(name, i.Host+"/"+i.Repository); ok && name != i.Reference() {
@@ -125,8 +125,8 @@ func archiveKeeper(file string) keeper {
 	}
 }
 
-// registryKeeper pushes to a port. Blobs are staged anew in each run, as the folder
-// is removed after a run in which no image failed. record may be "".
+// registryKeeper pushes to a port. Each run stages blobs anew, because the folder is
+// removed after a run in which no image failed. record may be "".
 func registryKeeper(t *testing.T, p *port, record string) keeper {
 	return keeper{
 		func() (destination.Destination, func() error, error) {
@@ -156,7 +156,7 @@ func registryKeeper(t *testing.T, p *port, record string) keeper {
 	}
 }
 
-// keepers are a destination of each kind that has a place for signatures.
+// keepers returns a destination of each kind that keeps referrers.
 func keepers(t *testing.T) map[string]keeper {
 	t.Helper()
 	server := registrytest.Start(t)
@@ -167,8 +167,8 @@ func keepers(t *testing.T) map[string]keeper {
 	}
 }
 
-// signed returns a dataset with an image that has a signature in a tag and a referrer, and
-// what these are called.
+// signed returns a dataset with an image that has a signature in a tag and a referrer,
+// and their names.
 func signed(t *testing.T) (y *dataset, attached []string, signature ocispec.Descriptor) {
 	y = newDataset(t)
 	root := y.image("app", "linux/amd64", "a")
@@ -180,8 +180,8 @@ func signed(t *testing.T) (y *dataset, attached []string, signature ocispec.Desc
 	return y, attached, signature
 }
 
-// What an outage has taken of an image's signatures is looked for again by each
-// later run, and by nobody once it is there.
+// Signatures that were lost in an outage are looked for by each later run until they are
+// there.
 func TestLostSignaturesAreLookedForAgain(t *testing.T) {
 	y, attached, signature := signed(t)
 	blob := y.blob("app", "application/vnd.example.signature", "signature").Digest.String()
@@ -231,7 +231,7 @@ func TestLostSignaturesAreLookedForAgain(t *testing.T) {
 	}
 }
 
-// A destination that never got what is attached gets it, once.
+// A destination that got an image without its referrers gets these later, once.
 func TestSignaturesThatWereNotWantedThen(t *testing.T) {
 	y, attached, _ := signed(t)
 	for kind, k := range keepers(t) {
@@ -264,8 +264,8 @@ func TestSignaturesThatWereNotWantedThen(t *testing.T) {
 	}
 }
 
-// Without a file to remember in, and with one that is lost or damaged, the source is
-// asked in each run, and nothing is sent that is there.
+// Without a file of records, and with one that is lost or damaged, each run asks the
+// source, and sends nothing that is there.
 func TestRegistryWithoutRecords(t *testing.T) {
 	y, attached, _ := signed(t)
 	for name, spoil := range map[string]func(file string) error{
@@ -311,8 +311,8 @@ func TestRegistryWithoutRecords(t *testing.T) {
 	}
 }
 
-// An image that the destination has does not fail for what is attached to it: its
-// source may have lost it, or the destination may take no more.
+// An image that is present does not fail because of its referrers: the source may have
+// lost it, or the destination may accept nothing more.
 func TestPresentImageDoesNotFailForItsSignatures(t *testing.T) {
 	y, _, _ := signed(t)
 	s, p := newSite(t, y.data), newPort(t)
@@ -343,7 +343,7 @@ func TestPresentImageDoesNotFailForItsSignatures(t *testing.T) {
 	}
 }
 
-// A signature that was damaged or removed at the destination is missing there.
+// A signature that was damaged or removed at the destination is missing.
 func TestDamagedSignatureIsFetchedAgain(t *testing.T) {
 	y, attached, _ := signed(t)
 	s := newSite(t, y.data)
@@ -371,8 +371,8 @@ func TestDamagedSignatureIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// What is attached to an image of an index that was left out is looked for when the
-// image is chosen, also when its blobs are there by then.
+// The referrers of an image that was left out of an index are looked for when the image
+// is chosen, even if its blobs are there by then.
 func TestSignaturesOfPlatformsThatWereChosenLater(t *testing.T) {
 	y, index, children := multi(t)
 	arm := children["linux/arm64/v8"]

@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// names are the entries of a layout without their host.
+// names returns the names of a layout's entries without their host.
 func names(l *layout.Layout) []string {
 	var all []string
 	for _, e := range l.Images() {
@@ -92,7 +92,7 @@ func TestSignaturesOfUnchangedImages(t *testing.T) {
 	}
 }
 
-// An image whose signature cannot be had is there, and the report is not complete.
+// An image whose signature cannot be fetched is copied, and the report is not complete.
 func TestMissingSignatureDoesNotFailItsImage(t *testing.T) {
 	for _, test := range []struct{ name, quirk, value string }{
 		{"a blob of it", "wrong-bytes", ""},
@@ -129,7 +129,7 @@ func TestMissingSignatureDoesNotFailItsImage(t *testing.T) {
 	}
 }
 
-// A cutOff transport ends the run when what is attached to an image is asked for.
+// A cutOff transport ends the run when the referrers of an image are requested.
 type cutOff struct {
 	base http.RoundTripper
 	end  func()
@@ -144,8 +144,8 @@ func (c cutOff) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, req.Context().Err()
 }
 
-// What an interrupted run did not find out is not missing, and what it did not
-// copy has saved nothing.
+// What an interrupted run did not find out is not missing, and what it did not copy saves
+// nothing.
 func TestInterruptedRunMissesAndSavesNothing(t *testing.T) {
 	s := newSite(t, smallRelease(20))
 	ctx, cancel := context.WithCancel(t.Context())

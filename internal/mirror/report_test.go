@@ -21,7 +21,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// report is one in which every field says something.
+// report returns a report in which every field has a value.
 func report() mirror.Report {
 	return mirror.Report{
 		Destination: "oci:kolla", Error: "interrupted",
@@ -100,7 +100,7 @@ func TestReportRoundTrip(t *testing.T) {
 	}
 }
 
-// Every key is always there, and is a key of doc/guide/copying.md.
+// Every key is always present, and is described in doc/guide/copying.md.
 func TestReportKeys(t *testing.T) {
 	keys := func(v any) []string { return slices.Sorted(maps.Keys(v.(map[string]any))) }
 	for _, r := range []mirror.Report{{Images: []mirror.ImageReport{{}}, Unknown: []mirror.UnknownReport{{}}}, report()} {
@@ -130,8 +130,7 @@ func TestReportKeys(t *testing.T) {
 	}
 }
 
-// What another run is to look at again is there once, an image without all its
-// signatures too.
+// FailedImages lists each image once, including images without all their signatures.
 func TestFailedImages(t *testing.T) {
 	want := []mirror.Image{
 		{Host: "quay.io", Repository: "org/a", Tag: "1", Digest: digest.FromString("a")},
@@ -160,8 +159,8 @@ func TestFailedImages(t *testing.T) {
 	}
 }
 
-// An image that the user named and that is not there makes a report incomplete,
-// and counts once.
+// An image that the user named and that does not exist makes a report incomplete, and
+// counts once.
 func TestAbsentImages(t *testing.T) {
 	r := mirror.Report{Complete: true, Copied: 1, Images: []mirror.ImageReport{{Reference: "quay.io/org/b:1", Status: mirror.Copied}}}
 	for _, name := range []string{"quay.io/org/c:1", "quay.io/org/a:1", "quay.io/org/b:1", "quay.io/org/a:1"} {

@@ -22,8 +22,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// On a disk for half of the images, those that fit are copied, and the others are
-// named: whole images, and not a part of each.
+// On a disk for half of the images, those that fit are copied whole, and the others fail
+// by name.
 func TestDiskForSomeImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()
@@ -53,8 +53,8 @@ func TestDiskForSomeImages(t *testing.T) {
 	}
 }
 
-// A liar that claims nearly all of the disk keeps no other image out: the others wait for
-// what becomes of it, or it for them.
+// An image that claims nearly all of the disk keeps no other image out: one of them waits
+// until the other has ended.
 func TestClaimsOfRoomEnd(t *testing.T) {
 	const disk = 40 << 20
 	y := newDataset(t)
@@ -73,8 +73,8 @@ func TestClaimsOfRoomEnd(t *testing.T) {
 	}
 }
 
-// A disk that something else fills while the copy runs fails the image that
-// needs the room. Smaller ones go on. A disk with no room at all ends the run.
+// If something else fills the disk during the copy, the image that needs the room fails,
+// and smaller ones are copied. A full disk ends the run.
 func TestDiskThatFillsUp(t *testing.T) {
 	for name, left := range map[string]int64{"some": 4 << 20, "none": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 	}
 }
 
-// An endgame is a destination that something happens to before Finish.
+// An endgame is a destination that calls a function before Finish.
 type endgame struct {
 	destination.Destination
 	before func()
@@ -129,9 +129,9 @@ func (e endgame) Finish(ctx context.Context, complete bool) (map[string]error, e
 	return e.Destination.Finish(ctx, complete)
 }
 
-// Images that an earlier run has staged need room for the tar. If only some of them
-// have it, the others fail by name before the tar is written, and are still staged. A
-// plan says the same. So do images for which the disk has filled up since.
+// Images that an earlier run has staged need room for the tar. If only some of them fit,
+// the others fail by name before the tar is written, and stay staged. A plan says the
+// same. So it is if the disk has filled up during the run.
 func TestNoRoomForStagedImages(t *testing.T) {
 	s := newSite(t, quaytest.Release(8, quaytest.ReleaseOptions{Base: 100_000, Group: 100_000, Own: 1_000_000}))
 	unique, _ := s.data.BlobBytes()

@@ -23,8 +23,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// An image for which the disk has no room fails by name, before any of it is
-// fetched, and the rest goes on. A plan says the same.
+// An image that does not fit on the disk fails by name before any of it is fetched, and
+// the others are copied. A plan says the same.
 func TestNoRoomForOneImage(t *testing.T) {
 	y := newTarDataset(t)
 	y.tag("one", "v1", y.image("one", "linux/amd64", "a layer"))
@@ -71,12 +71,12 @@ func TestNoRoomForOneImage(t *testing.T) {
 	}
 }
 
-// huge is the size of a layer that no disk here has room for, in bytes.
+// huge is the size of a layer that does not fit on any disk here, in bytes.
 const huge = 1 << 40
 
 var hugeLayer = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromString("huge"), Size: huge}
 
-// huge makes an image with a layer that the server only tells of.
+// huge makes an image with a layer that does not exist.
 func (y *dataset) huge() ocispec.Descriptor {
 	return y.manifest("huge", ocispec.MediaTypeImageManifest, map[string]any{
 		"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest,
@@ -84,7 +84,8 @@ func (y *dataset) huge() ocispec.Descriptor {
 	})
 }
 
-// A planned handler of a log is told how many bytes are missing once all is planned.
+// A planned handler is called with the number of missing bytes once all images were
+// examined.
 type planned struct {
 	slog.Handler
 	told func(missing int64)
@@ -104,7 +105,7 @@ func (p planned) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// What a partial file has needs no room, whether it was opened yet or not.
+// The bytes of a partial file need no room, whether the file is open or not.
 func TestPartialFilesNeedNoRoom(t *testing.T) {
 	const left = 1000
 	y := newDataset(t)
@@ -147,14 +148,14 @@ func TestPartialFilesNeedNoRoom(t *testing.T) {
 	}
 }
 
-// What nobody waits for any more needs no room.
+// A blob that no image needs any more needs no room.
 func TestFailedImagesNeedNoRoom(t *testing.T) {
 	y := newDataset(t)
 	gone := y.image("huge", "linux/arm64", "never asked for")
 	y.tag("huge", "v1", y.index("huge", y.huge(), gone))
 	s := newSite(t, y.data, quaytest.WithQuirk("outage", "1000:403:/v2/yard/huge/manifests/"+gone.Digest.String()))
 	over := make(chan struct{})
-	o := stateWaiting{
+	o := heldTransport{
 		until: func(path string) {
 			if strings.HasSuffix(path, hugeLayer.Digest.String()) {
 				<-over // on its way, while the other half of its image cannot be had

@@ -24,8 +24,8 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 )
 
-// A manifest of the destination that cannot be read fails its image, by name, or is
-// replaced. The rest of the copy, and the plan, go on.
+// A manifest at the destination that cannot be read fails its image by name, or is
+// replaced. The copy and the plan go on.
 func TestUnreadableManifestFailsItsImageAlone(t *testing.T) {
 	y := newTarDataset(t)
 	child := y.image("bad", "linux/amd64", "bad")
@@ -119,8 +119,7 @@ func ownLayer(t *testing.T, blobs, file string) string {
 	return filepath.Join(blobs, m.Layers[len(m.Layers)-1].Digest.Encoded())
 }
 
-// unreadable makes a file that nobody can read: not even root, to whom modes mean
-// nothing.
+// unreadable makes a file that nobody can read, not even root.
 func unreadable(file string) error {
 	if os.Getuid() != 0 {
 		return os.Chmod(file, 0)
