@@ -11,15 +11,15 @@ func (a *app) completionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print a completion script for a shell",
-		Long: `completion prints the script that lets a shell complete commands, flags and their
-values. It has to be read by every new shell:
+		Long: `completion prints a script that lets a shell complete commands, flags and their
+values. Make every new shell read the script:
 
   ~/.bashrc                   source <(quayside completion bash)
   ~/.zshrc                    source <(quayside completion zsh)
   ~/.config/fish/config.fish  quayside completion fish | source
   $PROFILE                    quayside completion powershell | Out-String | iex
 
-The one for bash needs the package bash-completion.`,
+The script for bash needs the package bash-completion.`,
 		Example:   "  quayside completion bash",
 		Args:      exactly("the name of a shell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},

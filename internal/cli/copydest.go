@@ -39,7 +39,7 @@ const (
 
 func transports() []string { return []string{ociFolder, ociArchive, dockerArchive, dockerRegistry} }
 
-// A dest is the text of a destination, taken apart.
+// A dest is the text of a destination and its parts.
 type dest struct {
 	text         string
 	transport    string
@@ -47,7 +47,7 @@ type dest struct {
 	host, prefix string // of a registry
 }
 
-// parseDest reads TRANSPORT:REST. Nothing is looked at but the text.
+// parseDest reads TRANSPORT:REST. It looks at the text only.
 func parseDest(text string, mapped bool) (dest, error) {
 	transport, rest, ok := strings.Cut(text, ":")
 	d := dest{text: text, transport: transport, path: rest}
@@ -56,15 +56,15 @@ func parseDest(text string, mapped bool) (dest, error) {
 	case !ok || !slices.Contains(transports(), transport):
 		return d, usagef("%s: it must be %s%s", name, transportList, likeDest(text, transport, rest))
 	case rest == "":
-		return d, usagef("%s: it ends where a name must follow: %s", name, transportList)
+		return d, usagef("%s: a name must follow the colon: %s", name, transportList)
 	case transport != dockerRegistry && strings.Contains(filepath.Base(rest), ":"):
 		file, _, _ := strings.Cut(filepath.Base(rest), ":")
-		return d, usagef("%s: images keep their names, and other tools take what follows a colon for one: did you mean %s:%s?",
+		return d, usagef("%s: other tools read a name after the second colon; images keep their own names: did you mean %s:%s?",
 			name, transport, filepath.Join(filepath.Dir(rest), file))
 	case strings.HasSuffix(rest, "/") && transport != dockerRegistry && transport != ociFolder:
 		return d, usagef("%s: it ends with a slash, and %s: writes a file: name the file", name, transport)
 	case rest == "-" && transport != ociFolder:
-		return d, usagef("%s: an archive is written to a file and not to standard output: name the file, or write %s:./- for one named -", name, transport)
+		return d, usagef("%s: an archive cannot be written to standard output: name a file, or write %s:./- for a file named -", name, transport)
 	case transport != dockerRegistry:
 		return d, nil
 	}
@@ -77,7 +77,7 @@ func parseDest(text string, mapped bool) (dest, error) {
 		return d, usagef("%s: a registry is docker://HOST/PREFIX: did you mean docker://%s?", name, safe(strings.TrimLeft(rest, "/")))
 	}
 	if safe(text) != text {
-		return d, usagef("%s: a name and a password have no place in it: docker login and podman login store them", name)
+		return d, usagef("%s: a name and a password are not allowed here: store them with docker login or podman login", name)
 	}
 	if err := d.parseRegistry(rest, mapped); err != nil {
 		return d, usagef("%s: %w", name, err)
@@ -85,7 +85,7 @@ func parseDest(text string, mapped bool) (dest, error) {
 	return d, nil
 }
 
-// parseRegistry reads HOST[/PREFIX], with one slash at the end or none.
+// parseRegistry reads HOST[/PREFIX] with at most one slash at the end.
 func (d *dest) parseRegistry(text string, mapped bool) error {
 	host, prefix, _ := strings.Cut(text, "/")
 	d.host, d.prefix = strings.ToLower(host), strings.TrimSuffix(prefix, "/")
@@ -99,7 +99,7 @@ func (d *dest) parseRegistry(text string, mapped bool) error {
 	empty := strings.HasPrefix(prefix, "/") || strings.HasSuffix(d.prefix, "/") || strings.Contains(prefix, "//")
 	switch {
 	case d.host == "":
-		return errors.New("the host is missing before the slash: write docker://HOST/PREFIX")
+		return errors.New("the host is missing: write docker://HOST/PREFIX")
 	case wrong != nil:
 		return wrong
 	case empty && prefix == "/":
@@ -108,16 +108,16 @@ func (d *dest) parseRegistry(text string, mapped bool) error {
 		parts := slices.DeleteFunc(strings.Split(prefix, "/"), func(part string) bool { return part == "" })
 		return fmt.Errorf("%q has an empty part: did you mean docker://%s/%s?", text, d.host, strings.Join(parts, "/"))
 	case strings.ContainsAny(d.prefix, ":@"):
-		return errors.New("a prefix has neither tag nor digest: images keep their own")
+		return errors.New("a prefix has no tag or digest: images keep their own")
 	case d.prefix == "" && !mapped:
-		return fmt.Errorf("say where in the registry the images go, as in docker://%s/PREFIX, or name them with --map", d.host)
+		return fmt.Errorf("a prefix is missing: write docker://%s/PREFIX, or name the images with --map", d.host)
 	case d.prefix == "":
 		return nil
 	}
 	return destination.ValidPrefix(d.prefix)
 }
 
-// safe hides what may be a name and a password before a host.
+// safe hides a name and a password before a host.
 func safe(text string) string {
 	at := strings.LastIndexByte(text, '@')
 	if at < 0 || strings.HasPrefix(text[at:], "@sha") { // a digest
@@ -132,7 +132,7 @@ func safe(text string) string {
 	return begin + "[redacted]" + text[at:]
 }
 
-// likeDest says what may have been meant by a destination of no transport.
+// likeDest suggests a destination for a text without a known transport.
 func likeDest(text, transport, rest string) string {
 	for _, known := range transports() {
 		if rest != "" && distance(strings.ToLower(transport), known) <= 2 {
@@ -153,28 +153,28 @@ func likeDest(text, transport, rest string) string {
 	return ""
 }
 
-// refuseDests finds a destination among the patterns.
+// refuseDests returns an error if a destination is among the patterns.
 func refuseDests(patterns []string) error {
 	for _, p := range patterns {
 		if transport, rest, ok := strings.Cut(p, ":"); ok && slices.Contains(transports(), transport) {
 			if transport == dockerRegistry && strings.HasPrefix(rest, "//") {
-				return usagef("%q is a destination in the place of a pattern, which has no transport before the name%s", safe(p), meant(rest[len("//"):], whole))
+				return usagef("%q is a destination, and a pattern is expected%s", safe(p), meant(rest[len("//"):], whole))
 			}
-			return usagef("%q is a destination in the place of a pattern: patterns come first, and one destination last", safe(p))
+			return usagef("%q is a destination, and a pattern is expected: patterns come first, and one destination last", safe(p))
 		}
 	}
 	return nil
 }
 
-// An opened is a destination that is open.
+// An opened is an open destination.
 type opened struct {
 	dest
 	destination destination.Destination
 	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
 }
 
-// open opens a destination, for this process alone, or for --dry-run to look at
-// only. It may make a folder; nothing leaves this machine.
+// open opens a destination for this process alone, or read-only for --dry-run. It may make
+// a folder.
 func (a *app) open(ctx context.Context, d dest, f copyFlags, r *session.Registries) (*opened, error) {
 	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
@@ -204,21 +204,21 @@ func (a *app) open(ctx context.Context, d dest, f copyFlags, r *session.Registri
 	return o, nil
 }
 
-// damaged tells of blobs that a destination's layout had, and removed.
+// damaged returns the function that reports a damaged blob which a layout removed.
 func (a *app) damaged(d dest) func(digest.Digest) {
 	return func(blob digest.Digest) {
 		if !a.console.Quiet {
-			a.console.Warn("%s: damaged blob %s was removed, and is fetched again if it is needed", cmp.Or(d.path, d.host), blob)
+			a.console.Warn("%s: damaged blob %s was removed; it is fetched again if an image needs it", cmp.Or(d.path, d.host), blob)
 		}
 	}
 }
 
-// inTheWay reports what had the place of a blob and was moved away.
+// inTheWay reports that something else in the place of a blob was moved away.
 func (a *app) inTheWay(blob digest.Digest, to string) {
-	a.console.Warn("what was in the place of blob %s is not a file: it was moved to %s", blob, to)
+	a.console.Warn("blob %s was not a file: what was there was moved to %s", blob, to)
 }
 
-// openRegistry opens a registry, and the folder where its blobs are staged.
+// openRegistry opens a registry and the folder where blobs for it are staged.
 func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging layout.Options, r *session.Registries) error {
 	rename, err := destination.ParseRename(f.maps)
 	if err != nil {
@@ -231,7 +231,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	folder := f.staging
 	if folder == "" {
 		if folder, err = a.cacheFolder(); err != nil {
-			return usagef("no folder to stage blobs in: %w; give one with --staging", err)
+			return usagef("no folder to stage blobs in: %w; name one with --staging", err)
 		}
 		folder = filepath.Join(folder, "quayside", "staging")
 	}
@@ -250,7 +250,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	} else if err = a.session.Reach(ctx, o.host, at); err != nil {
 		err = session.Unreached(o.text, o.host, err)
 	} else {
-		err = a.admitted(ctx, to, o.dest)
+		err = a.checkCredentials(ctx, to, o.dest)
 	}
 	if err != nil {
 		if o.layout.Made() && !f.dryRun {
@@ -261,16 +261,16 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 	return nil
 }
 
-// admitted finds out, before the search, whether the registry takes the
-// credentials that there are for what is beneath the prefix. It asks for no
-// repository to push to: a Quay would make it (doc/adr/0021).
-func (a *app) admitted(ctx context.Context, to *registry.Registry, d dest) error {
+// checkCredentials finds out, before the search, whether the registry accepts the credentials
+// for repositories under the prefix. It starts no push: a Quay would create the repository
+// (doc/adr/0021).
+func (a *app) checkCredentials(ctx context.Context, to *registry.Registry, d dest) error {
 	if d.prefix == "" {
 		return nil // --map says which repositories there are
 	}
 	beneath, err := to.Repository(d.prefix + "/quayside")
 	if err != nil {
-		return nil // the images' own names are looked at one by one
+		return nil // the name of each image is checked later
 	}
 	if err = beneath.CheckLogin(ctx); errors.Is(err, registry.ErrLogin) {
 		return fmt.Errorf("destination %q: nothing was copied: %w", d.text, err)
@@ -278,8 +278,8 @@ func (a *app) admitted(ctx context.Context, to *registry.Registry, d dest) error
 	return ctx.Err()
 }
 
-// records names the file that records which images of a registry have all their
-// signatures. Without a folder for caches there is none, and each run looks again.
+// records returns the option that names the file which records which images of a registry
+// have all their signatures. Without a cache folder each run looks for signatures again.
 func (a *app) records(name string) string {
 	cache, err := a.cacheFolder()
 	if err != nil {
@@ -288,13 +288,13 @@ func (a *app) records(name string) string {
 	return filepath.Join(cache, "quayside", "signatures", name+".json")
 }
 
-// missing tells whether a folder is not there.
+// missing reports whether a folder does not exist.
 func missing(dir string) bool {
 	_, err := os.Stat(dir)
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// release lets go of a destination that was looked at only.
+// release closes a destination that was opened for --dry-run.
 func (o *opened) release() error {
 	err := o.destination.Close()
 	if o.layout != nil {
@@ -303,8 +303,9 @@ func (o *opened) release() error {
 	return err
 }
 
-// close lets go of the destination. A layout that was made in vain, and blobs that
-// have all got to a registry, are removed; it tells where others are kept.
+// close closes the destination. It removes a layout that this run made and that stayed empty,
+// and the staging folder once all blobs are in the registry. Otherwise it reports where staged
+// blobs are kept.
 func (o *opened) close(t *console.Console, whole bool) error {
 	staging := o.destination.Staging().Dir()
 	staged := o.transport == dockerRegistry
@@ -317,7 +318,7 @@ func (o *opened) close(t *console.Console, whole bool) error {
 		err = errors.Join(err, o.layout.Close())
 	}
 	if _, gone := os.Stat(staging); !whole && o.transport != ociFolder && gone == nil {
-		t.Note("what was fetched is kept in %s: the next run goes on from there", staging)
+		t.Note("what was fetched is kept in %s for the next run", staging)
 	}
 	return err
 }

@@ -61,14 +61,14 @@ func (c *copying) plan(ctx context.Context) error {
 	if err := c.a.writeDocument(c.flags.output, c.planned(found, code, why)); err != nil || c.a.out.Flush() != nil {
 		return err
 	}
-	c.search.tell()
+	c.search.print()
 	c.search.printTraffic()
-	c.tellIdle()
+	c.warnUnusedRules()
 	if c.search.found == 0 && why == "" {
 		c.a.console.Note("%s", c.nothing())
 	}
 	if errors.Is(busy, layout.ErrLocked) {
-		c.a.console.Warn("%v; some of what is missing now may be there by then", busy)
+		c.a.console.Warn("%v; when it has ended, less may be missing", busy)
 	}
 	var failures []console.Failure
 	for _, i := range found.Images {
@@ -77,7 +77,7 @@ func (c *copying) plan(ctx context.Context) error {
 		}
 	}
 	c.a.console.Failures(failures)
-	if why != "" && !c.search.toldAlready(why) {
+	if why != "" && !c.search.reported(why) {
 		c.a.console.Fail("%s", why)
 	}
 	return code.error()

@@ -18,12 +18,11 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// unfinished begins the error of an image that was not finished when the whole ended.
+// unfinished begins the error of an image that was not finished when the copy ended.
 const unfinished = "not finished: "
 
-// finished completes the report of a copy with what the command knows besides:
-// what the search could not find out, which images the user named that are not
-// there, and why the whole was not done.
+// finished adds to the report of a copy what only the command knows: unknown images, absent
+// images that the user named, and why the copy ended.
 func finished(r mirror.Report, unknown, absent []report.Gap, code exitCode, why string) mirror.Report {
 	for _, gap := range unknown {
 		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: gap.Reference, Reason: gap.Reason, Error: gap.Error})
@@ -63,12 +62,13 @@ func (c *copying) written(r mirror.Report) written {
 	return written{r, text}
 }
 
-// remark is what is special about an image's copy, but for why the whole ended.
+// remark returns what is special about the copy of an image. Why the whole copy ended is
+// reported elsewhere.
 func remark(i mirror.ImageReport, why string) string {
 	var words []string
 	if rest, ok := strings.CutPrefix(i.Error, unfinished); ok && (why == interrupted || strings.Contains(why, rest)) {
 		if i.Status == mirror.Failed {
-			words = append(words, "not finished") // why is told once
+			words = append(words, "not finished")
 		}
 	} else if i.Error != "" {
 		words = append(words, i.Error)
@@ -79,9 +79,9 @@ func remark(i mirror.ImageReport, why string) string {
 	return strings.Join(append(words, i.Notes...), "; ")
 }
 
-// failedTargets reads what an earlier run's report names as not done, each image
-// once. An image whose digest is known there is the one that it was then. lost are those
-// that nothing can be asked about: the server gave what is no name.
+// failedTargets returns the images that the report of an earlier run lists as not done, each
+// once. An image whose digest is in the report is copied by that digest. lost are unknown
+// images whose names cannot be looked for.
 func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Gap, err error) {
 	text, _, err := session.ReadFile(ctx, file, mirror.MaxReport)
 	if err != nil && ctx.Err() != nil {
@@ -95,7 +95,7 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 		return nil, nil, usagef("--failed-from %s: %w", file, err)
 	}
 	if earlier.Error != "" {
-		a.console.Warn("%s is from a run that ended early (%s); images that its search never reached are not listed: run its command again for them",
+		a.console.Warn("%s is from a run that ended early (%s); images it never reached are not listed: run that command again for them",
 			file, earlier.Error)
 	}
 	again := map[string]bool{}

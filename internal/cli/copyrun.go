@@ -24,7 +24,7 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// copy checks all that was asked for before anything is sent.
+// copy checks the whole command line before anything is sent.
 func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) {
 	last := len(args) - 1
 	to, err := parseDest(args[last], len(f.maps) > 0)
@@ -79,7 +79,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	c := &copying{a: a, flags: f, search: h, to: into, out: out, log: log, idle: idleRules(f.maps)}
 	options.Registry = h.registries.Source
 	options.Logger = a.console.Log
-	options.Observe = log.tell
+	options.Observe = log.write
 	options.CheckNamesFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
 	h.unknown = log.unknown
 	h.show = func(p discover.Progress) { c.searching.Store(&p) }
@@ -88,10 +88,10 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	}
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.DefaultPlatform; one.OS != "" {
-		a.console.Note("of an index for several platforms the image for %s is taken, which this machine runs: --platform takes another", report.Platform(one))
+		a.console.Note("of an index for several platforms, the image for %s is copied; --platform chooses another", report.Platform(one))
 	}
 	if to.transport == dockerArchive && options.Signatures != mirror.SignaturesNever {
-		a.console.Note("signatures are not copied: a docker-archive: has no place for them, and an oci-archive: has")
+		a.console.Note("signatures are not copied: docker-archive: cannot store them; oci-archive: can")
 	}
 	if f.dryRun {
 		return c.plan(ctx)
@@ -99,16 +99,16 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	return c.copy(ctx)
 }
 
-// attached reports whether an image is the signature of another one, or the like,
-// and only a glob has found it. One that a pattern names is an image like others.
+// attached reports whether an image is a signature or another attachment that only a glob
+// has found. An attachment that a pattern names is copied like an image.
 func (h *search) attached(i report.Image) bool {
 	return registry.IsAttachmentTag(i.Tag) && !slices.ContainsFunc(h.targets, func(t target) bool {
 		return t.image.Digest != "" && t.image.Tag == i.Tag || slices.Contains(t.pattern.Tags.Names(), i.Tag)
 	})
 }
 
-// origins is how many organizations of servers images come from: those of one
-// keep names that differ.
+// origins returns how many organizations images come from. Images of one organization
+// cannot get the same name.
 func (h *search) origins() int {
 	of := map[string]bool{}
 	for _, t := range h.targets {
@@ -117,7 +117,7 @@ func (h *search) origins() int {
 	return len(of)
 }
 
-// A copying is one run of copy.
+// A copying is one run of the command copy.
 type copying struct {
 	a      *app
 	flags  copyFlags
@@ -133,7 +133,7 @@ type copying struct {
 	searched  atomic.Bool // all images were found
 }
 
-// images are the images to copy, while they are found.
+// images yields the images to copy as they are found.
 func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	return func(yield func(mirror.Image) bool) {
 		for i := range c.search.images(ctx) {
@@ -150,7 +150,7 @@ func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	}
 }
 
-// idleRules are the rules of --map, each by itself.
+// idleRules returns the rules of --map, each parsed alone.
 func idleRules(rules []string) map[string]destination.Rename {
 	idle := map[string]destination.Rename{}
 	for _, rule := range rules {
@@ -161,18 +161,17 @@ func idleRules(rules []string) map[string]destination.Rename {
 	return idle
 }
 
-// tellIdle warns of rules that fit nothing: the images have got other names than
-// was meant.
-func (c *copying) tellIdle() {
+// warnUnusedRules warns of rules that fit no image: images may have got unintended names.
+func (c *copying) warnUnusedRules() {
 	if c.search.found == 0 || !c.searched.Load() {
 		return
 	}
 	for _, rule := range slices.Sorted(maps.Keys(c.idle)) {
-		c.a.console.Warn("--map %s fits no image: FROM is an image's ORG/REPO, or the beginning of it and a star", rule)
+		c.a.console.Warn("--map %s fits no image: FROM is the ORG/REPO of an image, or its beginning and a star", rule)
 	}
 }
 
-// copy copies, and tells what came of it, however it ended.
+// copy copies and reports the result, however the copy ended.
 func (c *copying) copy(ctx context.Context) error {
 	progress := &transferProgress{progress: c.copier.Progress, words: c.words}
 	stop := func() {}
@@ -217,11 +216,11 @@ func (c *copying) copy(ctx context.Context) error {
 	if err := c.a.writeDocument(c.flags.output, answer); err != nil {
 		return err
 	}
-	c.tell(answer, why, err == nil)
+	c.explain(answer, why, err == nil)
 	return code.error()
 }
 
-// words tell of the images, and of what holds them up, for the progress.
+// words returns how many images are done, and what delays the copy, for the progress.
 func (c *copying) words(p mirror.Progress) (before, after []string) {
 	of := ""
 	if p.Planning {
@@ -240,8 +239,7 @@ func (c *copying) words(p mirror.Progress) (before, after []string) {
 	return before, after
 }
 
-// verdict gives the exit code, and the error of the whole: of the search, or of
-// the copy of what it found.
+// verdict returns the exit code and the error of the search or of the copy.
 func (c *copying) verdict(ctx context.Context, well int, failures []error, err error) (code exitCode, why string) {
 	code, why = c.search.verdict()
 	var late *timeoutError
@@ -264,7 +262,7 @@ func (c *copying) verdict(ctx context.Context, well int, failures []error, err e
 
 func isNoDenial(err error) bool { return !errors.Is(err, registry.ErrDenied) }
 
-// causes are why images failed.
+// causes returns the errors of images that failed.
 func causes(r mirror.Report) (all []error) {
 	for _, i := range r.Images {
 		if i.Status == mirror.Failed {
@@ -274,14 +272,14 @@ func causes(r mirror.Report) (all []error) {
 	return all
 }
 
-// tell says on standard error what is to be said: what failed, by name, unless
-// the report has just said so on the same screen, or it is all that was not
-// finished when the whole was ended.
-func (c *copying) tell(answer written, why string, ended bool) {
+// explain reports on standard error what failed, by name. Images that the report has just
+// named on the same terminal are not named again, nor images that were not finished when the
+// copy was ended.
+func (c *copying) explain(answer written, why string, ended bool) {
 	r := answer.Report
 	t := c.a.console
 	if c.a.out.Flush() != nil {
-		return // told at the end of the command
+		return // run reports the error
 	}
 	if ended && (c.flags.output != "text" || !c.a.stdoutTTY) {
 		var failures, unsigned []console.Failure
@@ -295,9 +293,9 @@ func (c *copying) tell(answer written, why string, ended bool) {
 		t.Unsigned(unsigned)
 		t.Failures(failures)
 	}
-	c.search.tell()
+	c.search.print()
 	c.search.printTraffic()
-	c.tellIdle()
+	c.warnUnusedRules()
 	if c.search.found == 0 && why == "" {
 		t.Note("%s", c.nothing())
 	}
@@ -307,42 +305,42 @@ func (c *copying) tell(answer written, why string, ended bool) {
 			slog.Int64("fetched", r.Fetched), slog.Int("signatures_missing", r.SignaturesMissing),
 			slog.Float64("elapsed_seconds", r.Elapsed.Round(time.Millisecond).Seconds()))
 	}
-	if why != "" && !c.search.toldAlready(why) {
+	if why != "" && !c.search.reported(why) {
 		t.Fail("%s", why)
 	}
 	if wrong := counted(r); wrong != "" && c.goesOn(r) {
-		t.Note("%s; the same command goes on where this run was", wrong)
+		t.Note("%s; run the same command again to copy the rest", wrong)
 	}
 }
 
-// nothing says why there was nothing to copy.
+// nothing returns why there was nothing to copy.
 func (c *copying) nothing() string {
 	if c.flags.failedFrom != "" && len(c.search.targets)+len(c.search.lost) == 0 {
-		return c.flags.failedFrom + " lists no image that is not done: nothing is left to copy"
+		return c.flags.failedFrom + " lists only images that are done: nothing is left to copy"
 	}
 	return "no image was found to copy"
 }
 
-// goesOn tells whether the same command may bring what this run has not.
+// goesOn reports whether the same command may copy what this run has not.
 func (c *copying) goesOn(r mirror.Report) bool {
-	searchable := slices.ContainsFunc(c.search.told, func(o outcome) bool {
+	searchable := slices.ContainsFunc(c.search.outcomes, func(o outcome) bool {
 		return o.search.Namespace != string(discover.NamespaceNotFound)
 	})
 	passing := slices.ContainsFunc(r.Unknown, func(u mirror.UnknownReport) bool { return u.Reason != string(discover.GoneOrPrivate) })
 	return r.Pending > 0 || passing && searchable || slices.ContainsFunc(causes(r), func(err error) bool { return !isLasting(err) })
 }
 
-// isLasting tells whether the same command will fail in the same way: something is
-// not there, is for another platform, or the server takes no pushes.
+// isLasting reports whether the same command would fail in the same way: an image does not
+// exist, is for another platform, or the server accepts no pushes.
 func isLasting(err error) bool {
 	answer, ok := errors.AsType[*registry.Error](err)
 	return errors.Is(err, registry.ErrNotFound) || errors.Is(err, mirror.ErrNotChosen) || ok && answer.Status == http.StatusMethodNotAllowed
 }
 
-// counted puts what went wrong in a few words, or in none.
+// counted returns how many images are not done, in words, or "".
 func counted(r mirror.Report) string {
 	var parts []string
-	undone := 0 // as the tar file was not written
+	undone := 0 // their archive was not written
 	for _, i := range r.Images {
 		if i.Status == mirror.Failed && strings.HasPrefix(i.Error, unfinished) {
 			undone++
@@ -367,9 +365,9 @@ func counted(r mirror.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// toldAlready tells whether an error is one that a pattern's outcome has said.
-func (h *search) toldAlready(why string) bool {
-	for _, o := range h.told {
+// reported reports whether an error is one of a pattern and has been reported.
+func (h *search) reported(why string) bool {
+	for _, o := range h.outcomes {
 		if o.err != nil && o.search.Error == why {
 			return true
 		}

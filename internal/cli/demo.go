@@ -20,18 +20,17 @@ func (a *app) demoCommand() *cobra.Command {
 	var serve bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See it work, against a server of its own",
-		Long: `demo starts a small Quay inside this program, on a port of this machine that
-nobody else can reach, with a sample organization modelled on an OpenStack
-release. It runs real commands against it over real HTTP and shows each before
-it runs. It needs no network, no account and no config file, and leaves nothing
-behind.
+		Short: "Show how quayside works, with a built-in server",
+		Long: `demo starts a small Quay inside this program, on a port of this machine that is
+not open to others, with a sample organization modelled on an OpenStack release.
+It shows and runs real commands against that server over HTTP. It needs no network,
+no account and no config file, and removes all its files.
 
-With --serve it leaves the server running, to explore, until it is interrupted.`,
+With --serve the server runs until it is interrupted, so that you can try it.`,
 		Example: "  quayside demo\n  quayside demo --serve",
 		Args:    exactly(),
 	}
-	cmd.Flags().BoolVar(&serve, "serve", false, "leave the server running until interrupted")
+	cmd.Flags().BoolVar(&serve, "serve", false, "run the server until interrupted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		server, err := quaytest.NewServer(quaytest.SampleDataset(), quaytest.WithQuirk("vanish", quaytest.SampleVanishing))
 		if err != nil {
@@ -46,7 +45,7 @@ With --serve it leaves the server running, to explore, until it is interrupted.`
 	return cmd
 }
 
-// A scene is one command of the demo.
+// A scene is a command of the demo.
 type scene struct {
 	about string
 	token bool
@@ -54,37 +53,36 @@ type scene struct {
 	code  exitCode // that the command must end with
 }
 
-// asks tells whether the command asks a server.
+// asks reports whether the command asks a server.
 func (s scene) asks() bool { return s.args[0] != "verify" }
 
-// scenes lists them all. What they copy goes into a folder.
+// scenes lists the scenes. They copy into a folder.
 func scenes(folder string) []scene {
 	const org, tag = quaytest.SampleOrganization, quaytest.SampleTag
 	layout := filepath.Join(folder, "layout")
 	return []scene{
-		{"Does a repository carry a tag? The exit code tells.", false, []string{"has", org + "/nova-api:" + tag}, exitDone},
+		{"Does a repository carry a tag? The exit code is the answer.", false, []string{"has", org + "/nova-api:" + tag}, exitDone},
 		{"This one stopped before the release: the answer is no.", false, []string{"has", org + "/sahara-api:" + tag}, exitNo},
 		{"All the repositories of the organization.", false, []string{"repos", org}, exitDone},
 		{"The tags of one of them, newest first.", false, []string{"tags", org + "/nova-api"}, exitDone},
-		{"Which images carry the tag? One listing, and one question for each candidate.", false,
+		{"Which images carry the tag? One listing, and one request for each candidate.", false,
 			[]string{"find", org + "/{nova,neutron}-*:" + tag}, exitDone},
 		{"The same by name, for another tool.", false, []string{"find", org + "/nova-*:" + tag, "--output", "refs"}, exitDone},
-		{"As JSON, with a summary that tells whether the answer is complete.", false,
+		{"As JSON, with a summary that says whether the answer is complete.", false,
 			[]string{"find", org + "/keystone*:" + tag, "--output", "json"}, exitDone},
-		{"With a token the private repository shows. Only the listing and that one are asked for with it.", true,
+		{"With a token the private repository is found. The token is sent with the listing and that repository only.", true,
 			[]string{"find", org + "/keystone*:" + tag}, exitDone},
 		{"The whole release. One repository vanishes between the listing and its check: it is unknown, not absent, and the exit code says so.", false,
 			[]string{"find", org + "/**:" + tag}, exitPart},
-		{"Some of it into a folder that all images share: what they have in common comes once.", false,
+		{"Copy some of it into a folder that all images share: common layers are fetched once.", false,
 			[]string{"copy", org + "/nova-*:" + tag, "oci:" + layout}, exitDone},
 		{"A second run fetches nothing.", false, []string{"copy", org + "/nova-*:" + tag, "oci:" + layout, "--quiet"}, exitDone},
-		{"Every byte of it fits its digest.", false, []string{"verify", layout}, exitDone},
+		{"Verify every byte against its digest.", false, []string{"verify", layout}, exitDone},
 		{"A typo is not an empty organization.", false, []string{"find", "stackfleat/*:" + tag}, exitFailed},
 	}
 }
 
-// demo plays all scenes. The transcript is what this command is asked for, so
-// all of it goes to standard output.
+// demo plays all scenes. The whole transcript goes to standard output.
 func (a *app) demo(ctx context.Context, url string) (err error) {
 	folder, err := os.MkdirTemp("", "quayside-demo-")
 	if err != nil {
@@ -116,8 +114,8 @@ $ quayside copy 'quay.io/openstack.kolla/*:2025.1-ubuntu-noble' oci:kolla --dry-
 	return nil
 }
 
-// play shows a command as it would be typed, and runs it. It sees neither the
-// user's environment nor a config file.
+// play prints a command as it would be typed, and runs it without the user's environment
+// and config file.
 func (a *app) play(ctx context.Context, s scene, url string) exitCode {
 	args := s.args
 	if s.asks() {
@@ -145,7 +143,7 @@ func (a *app) play(ctx context.Context, s scene, url string) exitCode {
 	return code
 }
 
-// demoServe tells how to use the sample server, until ctx ends.
+// demoServe prints how to use the sample server and waits until ctx ends.
 func (a *app) demoServe(ctx context.Context, url string) error {
 	const org, tag = quaytest.SampleOrganization, quaytest.SampleTag
 	fmt.Fprintf(a.out, `listening on %[1]s until interrupted

@@ -48,11 +48,11 @@ func (a *app) newEvents(ctx context.Context, name string) (*events, error) {
 	return &events{console: a.console, w: file, file: file}, nil
 }
 
-// loud tells whether events go where progress would.
+// loud reports whether events go to standard error, where progress would.
 func (e *events) loud() bool { return e != nil && e.file == nil }
 
-// tell writes one event, in one Write.
-func (e *events) tell(event mirror.Event) {
+// write writes an event in one Write.
+func (e *events) write(event mirror.Event) {
 	if e == nil {
 		return
 	}
@@ -72,14 +72,14 @@ func (e *events) tell(event mirror.Event) {
 	}
 }
 
-// unknown tells of an image that the search could not tell about.
+// unknown records an image whose verdict is unknown.
 func (e *events) unknown(gap report.Gap) {
-	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: report.ReasonText(gap.Reason) + ": " + gap.Error})
+	e.write(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: report.ReasonText(gap.Reason) + ": " + gap.Error})
 }
 
 // absent records an image that the user named and that is not there.
 func (e *events) absent(gap report.Gap) {
-	e.tell(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: gap.Reference, Error: gap.Error})
+	e.write(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: gap.Reference, Error: gap.Error})
 }
 
 func (e *events) close() {

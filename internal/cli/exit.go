@@ -42,7 +42,7 @@ func (c exitCode) error() error {
 	return &status{code: c}
 }
 
-// interrupted says why a command ended that was told to.
+// interrupted is the error of a command that was interrupted.
 const interrupted = "interrupted"
 
 // ExitCodes describes the exit codes, one a line, for help and manual pages.
@@ -67,8 +67,8 @@ func ExitCodes() string {
 	return strings.TrimSuffix(fold(b.String()), "\n")
 }
 
-// A status is an error that has its own exit code. Without a cause it has
-// nothing more to say: all was said where it was made.
+// A status is an error with an exit code of its own. Without a cause, the error has already
+// been reported.
 type status struct {
 	code  exitCode
 	cause error

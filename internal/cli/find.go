@@ -25,36 +25,37 @@ func (a *app) findCommand() *cobra.Command {
 		Use:        "find PATTERN...",
 		Short:      "Find the images that carry a tag",
 		SuggestFor: []string{"search"},
-		Long: `find lists the repositories of an organization, leaves out what the listing
-already answers, asks for the tag in those that are left, and prints the images
-that carry it. What could not be found out is named on standard error and makes
-the exit code 3; --all prints it, and the repositories without the tag, as well.
-An image that a pattern spells out (ORG/REPO:TAG, also in a list such as
-ORG/{a,b}:TAG) and that does not exist is named, too, and makes the exit code 3.
+		Long: `find lists the repositories of an organization, asks for the tag where the
+listing does not already answer, and prints the images that carry the tag. If
+something could not be found out, it is named on standard error and the exit code
+is 3; --all prints these images too, and the repositories without the tag. An
+image that a pattern names (ORG/REPO:TAG, also in a list such as ORG/{a,b}:TAG)
+and that does not exist is named too, and the exit code is 3.
 
-A pattern is ORG[/GLOB][:TAG], with the host before it (quay.io/ORG/GLOB:TAG or
-quay://HOST/ORG/GLOB:TAG) where it is not the one of --server. GLOB is * unless
-given, and TAG is latest. In a glob * stops at a slash and ** does not; {a,b},
-[a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a glob, a version
-range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the end finds tags that
-were set since. An organization with a dot in its name needs its host before it
-unless globs follow.
-Quote patterns: the shell has its own use for these characters.
+A pattern is ORG[/GLOB][:TAG]. To ask another server than that of --server, write
+its host first: quay.io/ORG/GLOB:TAG or quay://HOST/ORG/GLOB:TAG. GLOB is * by
+default, and TAG is latest. In a glob, * does not match a slash and ** does;
+{a,b}, [a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a glob, a
+version range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the end finds
+tags that were set in the last 30 days. An organization with a dot in its name
+needs its host before it, unless globs follow. Quote patterns: the shell
+interprets these characters.
 
---label looks into the images that were found, which costs a few requests each.
+--label fetches the configuration of each image found, which takes a few requests
+for each.
 
-ndjson prints images as they are found, one JSON object a line; the other
-formats print them at the end, in the order of their names.`,
+ndjson prints images as they are found, one JSON object a line; the other formats
+print them at the end, sorted by name.`,
 		Example: `  # Every image of a release, as a table.
   quayside find 'quay.io/openstack.kolla/*:2025.1'
 
-  # Some of them, by digest, for another tool.
+  # Some of them by digest, for another tool.
   quayside find 'quay.io/openstack.kolla/{nova,neutron}-*:2025.1' -o digests
 
   # The counts, and whether the answer is complete.
   quayside find 'quay.io/openstack.kolla/**:2025.1' -o json
 
-  # Tags that were set since a day, in a form of your own.
+  # Tags that were set since a day, with a template.
   quayside find 'quay.io/openstack.kolla/*:*?since=2025-10-01' --template '{{.Reference}} {{.Started}}'
 
   # Which repositories lack the tag? The exit code is 1 if any does.
@@ -62,15 +63,15 @@ formats print them at the end, in the order of their names.`,
 		Args: somePatterns,
 	}
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, labels, all, failAbsent) })
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "print what is absent or unknown, too")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "also print what is absent or unknown")
 	addLabel(cmd, &labels)
-	cmd.Flags().BoolVar(&failAbsent, "fail-absent", false, "exit with 1 when a repository that matches lacks the tag, and name it")
+	cmd.Flags().BoolVar(&failAbsent, "fail-absent", false, "exit with 1 if a matching repository lacks the tag, and name it")
 	a.addFailEmpty(cmd)
 	addOutput[report.Image](a, cmd)
 	return cmd
 }
 
-// somePatterns refuses a command line without arguments.
+// somePatterns requires at least one argument.
 func somePatterns(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("%s needs a pattern, such as 'ORG/*:TAG'%s", cmd.CommandPath(), didYouMean(cmd))
@@ -114,7 +115,7 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 	return a.found(h, images.Sorted(), options)
 }
 
-// image makes a record of a result.
+// image converts a result.
 func (a *app) image(r discover.Result, l *session.Server) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
@@ -122,12 +123,12 @@ func (a *app) image(r discover.Result, l *session.Server) report.Image {
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
-		i.Error = a.cause(l.AdviseOne(r.Err), r.Reason) // one repository's refusal asks for no token
+		i.Error = a.cause(l.AdviseOne(r.Err), r.Reason) // the refusal of one repository does not mean that a token is missing
 	}
 	return i
 }
 
-// cause is the text of an error beside the image that it is of and the reason: it names
+// cause returns the text of an error for a line that has the image and the reason: it names
 // neither again.
 func (a *app) cause(err error, reason discover.Reason) string {
 	text := a.hidden(err)
@@ -140,7 +141,7 @@ func (a *app) cause(err error, reason discover.Reason) string {
 	return text
 }
 
-// visibility is a word for who may read a repository, or "" when nobody said.
+// visibility returns the word for who may read a repository, or "" if that is not known.
 func visibility(public, unlisted bool) string {
 	switch {
 	case public:
@@ -151,7 +152,7 @@ func visibility(public, unlisted bool) string {
 	return "private"
 }
 
-// found writes the answer, and then says what there is to say about it.
+// found writes the answer, and then the messages about it.
 func (a *app) found(h *search, images iter.Seq[report.Image], options report.Options) error {
 	code, first := h.verdict()
 	end := report.Ending{Complete: h.complete(), Error: first, Summary: &h.summary}
@@ -162,11 +163,11 @@ func (a *app) found(h *search, images iter.Seq[report.Image], options report.Opt
 		err = render(a, images, end, options)
 	}
 	if a.out.Flush() != nil {
-		return nil // told at the end of the command
+		return nil // run reports the error
 	}
-	h.tell()
+	h.print()
 	h.printTraffic()
-	h.tellSummary()
+	h.printSummary()
 	if err == nil && first != "" && h.summary.Listed+h.found > 0 {
 		a.console.Warn(partly)
 	}

@@ -19,8 +19,7 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// flags are the values of the command line, and of the config file where the
-// command line is silent.
+// flags are the values of the command line, or of the config file.
 type flags struct {
 	session.Settings
 	jobs int
@@ -41,19 +40,19 @@ type flags struct {
 func (f *flags) global(cmd *cobra.Command) {
 	p := cmd.PersistentFlags()
 	p.SortFlags = false
-	p.StringVar(&f.Server, "server", "", "server to ask: a URL, a host, or a name of the config file (default $QUAYSIDE_SERVER, then quay.io)")
+	p.StringVar(&f.Server, "server", "", "server to ask: a URL, a host or a name in the config file (default $QUAYSIDE_SERVER, then quay.io)")
 	p.StringVar(&f.TokenFile, "token-file", "", "file with the API token for the server, or - for standard input (default $QUAYSIDE_TOKEN)")
-	p.StringArrayVar(&f.CAFiles, "ca-file", nil, "PEM `file` with certificates to trust besides the system's; may be repeated")
-	p.BoolVar(&f.PlainHTTP, "plain-http", false, "speak HTTP, not HTTPS, to servers named without a scheme")
+	p.StringArrayVar(&f.CAFiles, "ca-file", nil, "PEM `file` with more certificates to trust; may be repeated")
+	p.BoolVar(&f.PlainHTTP, "plain-http", false, "use HTTP, not HTTPS, for servers without a scheme")
 	p.IntVarP(&f.jobs, "jobs", "j", discover.DefaultJobs, "repositories to check at once")
-	p.IntVar(&f.Connections, "connections", quay.DefaultConnections, "HTTP/2 connections to a server at most, from 1 to 16")
-	p.Float64Var(&f.Rate, "rate", 0, "requests a second at most (default what the server admits)")
-	p.IntVar(&f.Burst, "burst", 0, "requests at once before the rate holds (default one second of --rate, or what Quay publishes)")
-	p.DurationVar(&f.timeout, "timeout", 0, "end the whole command after this time, such as 90s or 5m (default none)")
-	p.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors and warnings on standard error")
-	p.VarP(&f.verbose, "verbose", "v", "log what is done; twice: every HTTP request")
+	p.IntVar(&f.Connections, "connections", quay.DefaultConnections, "most HTTP/2 connections to a server, from 1 to 16")
+	p.Float64Var(&f.Rate, "rate", 0, "most requests a second (default what the server admits)")
+	p.IntVar(&f.Burst, "burst", 0, "requests at once before --rate applies (default one second of --rate, or what Quay publishes)")
+	p.DurationVar(&f.timeout, "timeout", 0, "end the command after this time, such as 90s or 5m (default none)")
+	p.BoolVarP(&f.quiet, "quiet", "q", false, "write only errors and warnings to standard error")
+	p.VarP(&f.verbose, "verbose", "v", "log what is done; given twice: every HTTP request")
 	p.Lookup("verbose").NoOptDefVal = "true"
-	p.StringVar(&f.logFormat, "log-format", "text", "how standard error is written: text or json")
+	p.StringVar(&f.logFormat, "log-format", "text", "format of standard error: text or json")
 	p.StringVar(&f.config, "config", "", "config file (default quayside/config.yaml in the user's config folder)")
 	complete(cmd, "log-format", "text", "json")
 }
@@ -63,8 +62,8 @@ func (f *flags) console() console.Options {
 	return console.Options{Quiet: f.quiet, JSON: f.logFormat == "json", Verbosity: int(f.verbose)}
 }
 
-// applyDefaults fills the flags the command line is silent about: from the
-// environment first, then from the config file.
+// applyDefaults sets flags that are not on the command line: from the environment, then from
+// the config file.
 func (a *app) applyDefaults(cmd *cobra.Command, d session.Defaults) {
 	if name, _ := a.env("QUAYSIDE_SERVER"); name != "" {
 		d.Server = &name
@@ -85,13 +84,13 @@ func fill[T any](cmd *cobra.Command, flag string, to, from *T) {
 	}
 }
 
-// A verbosity counts how often its flag is given. To help texts it is a bool,
-// which takes no value.
+// A verbosity counts how often its flag is given. Its type is bool for the flag library, so
+// that the flag needs no value.
 type verbosity int
 
 func (v *verbosity) Set(text string) error {
 	if given, err := strconv.ParseBool(text); err != nil || !given {
-		return errors.New("it takes no value, and may be given twice")
+		return errors.New("it has no value, and may be given twice")
 	}
 	*v++
 	return nil
@@ -100,9 +99,8 @@ func (v *verbosity) Set(text string) error {
 func (*verbosity) Type() string   { return "bool" }
 func (*verbosity) String() string { return "false" }
 
-// A single is the value of a flag that is given once at most, and not empty. A
-// shell variable that is not set makes an empty value, which would be taken for
-// no flag at all.
+// A single is the value of a flag that may be given once and must not be empty. An unset
+// shell variable makes an empty value, which would otherwise count as no flag.
 type single struct {
 	flagValue
 	many  bool // may be repeated
@@ -144,14 +142,14 @@ func addDocument(cmd *cobra.Command, asJSON *string, what string) {
 	addChoice(cmd, asJSON, "output", "o", what+": text or json", "text", "json")
 }
 
-// flagValue is what the flag library has for a value.
+// flagValue is the flag library's interface of a value.
 type flagValue interface {
 	String() string
 	Set(text string) error
 	Type() string
 }
 
-// errFlag is the error of a flag that is given in a wrong way, whatever its value.
+// errFlag marks an error about a flag whose text can be shown.
 var errFlag = errors.New("flag")
 
 func (s *single) Set(text string) error {
@@ -159,14 +157,13 @@ func (s *single) Set(text string) error {
 	case strings.TrimSpace(text) == "":
 		return fmt.Errorf("%w is empty: give it a value, or leave it out", errFlag)
 	case s.given && !s.many:
-		return fmt.Errorf("%w is given twice, and has one value", errFlag)
+		return fmt.Errorf("%w is given twice, and may be given once", errFlag)
 	}
 	s.given = true
 	return s.flagValue.Set(text)
 }
 
-// strict makes the flags of a command, and of those beneath it, refuse empty
-// values and a second one.
+// strict wraps the values of all flags of a command and its subcommands in single.
 func strict(cmd *cobra.Command) {
 	for _, set := range []interface{ FlagUsages() string }{cmd.PersistentFlags(), cmd.Flags()} {
 		for name := range namesIn(set.FlagUsages()) {
@@ -192,22 +189,22 @@ func strict(cmd *cobra.Command) {
 
 // addFailEmpty adds the flag that makes an empty answer a failure.
 func (a *app) addFailEmpty(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 when nothing matched")
+	cmd.Flags().BoolVar(&a.flags.failEmpty, "fail-empty", false, "exit with 6 if nothing matched")
 }
 
-// addAllowEmpty adds the flag that makes an empty answer a success, to a command
-// whose user expects something. Such a command took --fail-empty before.
+// addAllowEmpty adds the flag that makes an empty answer a success.
 func (a *app) addAllowEmpty(cmd *cobra.Command, allow *bool, empty string) {
-	cmd.Flags().BoolVar(allow, "allow-empty", false, "exit with 0 instead of 6 when "+empty)
+	cmd.Flags().BoolVar(allow, "allow-empty", false, "exit with 0 instead of 6 if "+empty)
 }
 
-// takeFailEmpty lets a command take --fail-empty, which is its default now.
-func (a *app) takeFailEmpty(cmd *cobra.Command) {
+// acceptFailEmpty hides --fail-empty: it is the default of the command, and scripts may still
+// have it.
+func (a *app) acceptFailEmpty(cmd *cobra.Command) {
 	a.addFailEmpty(cmd)
 	_ = cmd.Flags().MarkHidden("fail-empty") // the only error is a flag that does not exist
 }
 
-// empty ends a command that found nothing.
+// empty returns the error of a command that found nothing, if there is one.
 func (a *app) empty() error {
 	if a.flags.failEmpty {
 		return &status{code: exitEmpty}
@@ -215,9 +212,8 @@ func (a *app) empty() error {
 	return nil
 }
 
-// complete lets the shell offer the values of a flag.
+// complete lets the shell complete the values of a flag.
 func complete(cmd *cobra.Command, flag string, values ...string) {
-	// The only error is a flag that does not exist, which every test of
-	// the command would meet.
+	// The only error is a flag that does not exist. Every test of the command would fail.
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -9,12 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// helpWidth is how wide a help text is at most, in columns.
+// helpWidth is the largest width of a help text, in columns.
 const helpWidth = 80
 
-// fold breaks the lines of a help text at helpWidth. Paragraphs are filled anew. A
-// line that begins with a space stands for itself; if it has columns, the last one
-// is broken within its column.
+// fold breaks the lines of a help text at helpWidth and fills paragraphs. A line that begins
+// with a space is not joined with others; if it has columns, the last column is wrapped.
 func fold(text string) string {
 	var b strings.Builder
 	var paragraph []string
@@ -39,7 +38,7 @@ func fold(text string) string {
 		words := strings.TrimLeft(line, " ")
 		column := strings.LastIndex(words, "  ")
 		if column < 0 {
-			column = -2 // none: the next lines begin as the first does
+			column = -2 // none: the next lines are indented like the first
 		}
 		column += len(line) - len(words) + 2
 		breakWords(&b, strings.Fields(line[column:]), line[:column], strings.Repeat(" ", column))
@@ -48,8 +47,7 @@ func fold(text string) string {
 	return b.String()
 }
 
-// breakWords writes words in lines, the first of which begins with one indentation and
-// the others with another.
+// breakWords writes words in lines. The first line and the others have their own indentation.
 func breakWords(b *strings.Builder, words []string, first, others string) {
 	line := first
 	for i, word := range words {

@@ -23,13 +23,12 @@ func (a *app) hasCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "has ORG/REPO:TAG...",
 		Short: "Report whether repositories carry a tag",
-		Long: `has asks for one tag of one repository, or for several images, and prints each
-answer: present, with the digest, or absent. The exit code is 0 if all are
-present, and 1 if any is absent: then the answer is no, whatever else is unknown.
-If none is absent and some could not be found out, it is 3, and each of those is
-named on standard error; if none could, it is that of the error. That is 4 when
-the server wants a token to say: to an anonymous caller a private repository and
-one that does not exist look alike.`,
+		Long: `has asks whether images exist and prints an answer for each: present, with the
+digest, or absent. The exit code is 0 if all images are present and 1 if any is
+absent. If none is absent and some answers are unknown, the exit code is 3 and
+those images are named on standard error; if all are unknown, it is the code of
+the error. That is 4 if the server wants a token: it gives anonymous callers the
+same answer for a private repository and for one that does not exist.`,
 		Example: `  # Is the image there?
   quayside has quay.io/openstack.kolla/nova-api:2025.1
 
@@ -53,7 +52,7 @@ one that does not exist look alike.`,
 	return cmd
 }
 
-// A question is one image that has asks for, and what came of it.
+// A question is an image that has asks for, and the answer.
 type question struct {
 	name   ref.Image
 	server *session.Server
@@ -61,7 +60,7 @@ type question struct {
 	err    error
 }
 
-// hasSummary closes the answer of has.
+// hasSummary is the summary of has in JSON.
 type hasSummary struct {
 	tally
 	Gaps []report.Gap `json:"unknown_images"`
@@ -132,8 +131,8 @@ func (a *app) has(ctx context.Context, args []string) error {
 	return failure
 }
 
-// hasFailure is why has ends without all the answers, or nil. Of one image it is
-// that image's error. A status without a cause is one that was told by name.
+// hasFailure returns the error of has if answers are missing, or nil. If there is one question
+// and it failed, that is its error; otherwise each image is reported by name.
 func hasFailure(failed []question, known int) error {
 	switch {
 	case len(failed) == 0:
@@ -148,8 +147,8 @@ func hasFailure(failed []question, known int) error {
 	return &status{code: code}
 }
 
-// questions reads the arguments, each image once, and connects to their servers.
-// Nothing is sent.
+// questions parses the arguments, without repetitions, and connects to their servers. Nothing
+// is sent.
 func (a *app) questions(ctx context.Context, args []string) (all []question, links []*session.Server, err error) {
 	for _, arg := range args {
 		if err := mistaken(arg, whole); err != nil {
@@ -160,7 +159,7 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 		case err != nil:
 			return nil, nil, err
 		case name.Digest != "":
-			return nil, nil, usagef("has asks for a tag, and %s names a digest", name)
+			return nil, nil, usagef("has needs a tag, and %s has a digest", name)
 		}
 		l, err := a.session.Connect(ctx, name.Host)
 		if err != nil {
@@ -174,7 +173,7 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 	return all, links, a.session.CheckTokens(links...)
 }
 
-// answers asks the questions of each server side by side.
+// answers asks all servers side by side.
 func (a *app) answers(ctx context.Context, questions []question) iter.Seq[question] {
 	byServer := map[*session.Server][]question{}
 	for _, q := range questions {
@@ -189,7 +188,7 @@ func (a *app) answers(ctx context.Context, questions []question) iter.Seq[questi
 	return merge(ctx, servers...)
 }
 
-// answer asks a question.
+// answer asks a question and returns it with the answer.
 func (a *app) answer(ctx context.Context, q question) question {
 	q.image, q.err = a.look(ctx, q.server, q.name)
 	if q.err != nil {
@@ -198,7 +197,7 @@ func (a *app) answer(ctx context.Context, q question) question {
 	return q
 }
 
-// look asks for one tag.
+// look asks for a tag.
 func (a *app) look(ctx context.Context, l *session.Server, name ref.Image) (report.Image, error) {
 	i := report.Image{
 		Verdict: report.Absent, Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,

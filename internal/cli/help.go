@@ -47,8 +47,8 @@ func commands(cmd *cobra.Command) string {
 	return b.String()
 }
 
-// helpCommand is cobra's help command, but for its exit code on a command that
-// does not exist.
+// helpCommand replaces cobra's help command, whose exit code is 0 for a command that does not
+// exist.
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",

@@ -24,19 +24,19 @@ func (a *app) infoCommand() *cobra.Command {
 	var allowEmpty bool
 	cmd := &cobra.Command{
 		Use:        "info PATTERN|IMAGE...",
-		Short:      "Tell what images are made of",
+		Short:      "Describe images: platforms, layers, labels",
 		SuggestFor: []string{"inspect"},
-		Long: `info tells of each image its digest, its platforms, its layers with their sizes
-as they are transferred, when it was made, and its labels. It fetches manifests
-and configurations, and no layer. An image that a pattern spells out and that does not
-exist is named and makes the exit code 3. It is 6 when nothing matches at all.
+		Long: `info prints for each image the digest, the platforms, the layers with their
+compressed sizes, the creation time and the labels. It fetches manifests and
+configurations, and no layers. If an image that a pattern names does not exist, it
+is named and the exit code is 3. The exit code is 6 if nothing matches.
 
-A pattern is what find takes; HOST/ORG/REPO@sha256:... names one image by its
+A pattern is what find accepts; HOST/ORG/REPO@sha256:... names an image by its
 digest.`,
 		Example: `  # One image.
   quayside info quay.io/openstack.kolla/nova-api:2025.1
 
-  # A release, for a machine: an array, also of one.
+  # A release as JSON: always an array.
   quayside info 'quay.io/openstack.kolla/*:2025.1' -o json`,
 		Args: somePatterns,
 	}
@@ -44,12 +44,12 @@ digest.`,
 	cmd.Flags().SortFlags = false
 	addLabel(cmd, &labels)
 	a.addAllowEmpty(cmd, &allowEmpty, "no image is found")
-	a.takeFailEmpty(cmd)
+	a.acceptFailEmpty(cmd)
 	addDocument(cmd, &output, "format")
 	return cmd
 }
 
-// A looked is what came of a look at an image.
+// A looked is an image with its information or an error.
 type looked struct {
 	image mirror.Image
 	info  mirror.Info
@@ -65,7 +65,7 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	if err != nil {
 		return err
 	}
-	h, err := a.search(ctx, targets, nil) // labels are looked at here
+	h, err := a.search(ctx, targets, nil) // the labels are checked here
 	if err != nil {
 		return err
 	}
@@ -102,27 +102,27 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	return a.afterInfo(ctx, h, len(infos), failed)
 }
 
-// afterInfo says what could not be told, and gives the exit code. Images that
-// were looked into and lack the labels are part of the answer.
-func (a *app) afterInfo(ctx context.Context, h *search, told int, failed []looked) error {
-	h.tell()
+// afterInfo reports what is missing from the answer and returns the exit code. Images that
+// lack the labels are part of the answer.
+func (a *app) afterInfo(ctx context.Context, h *search, described int, failed []looked) error {
+	h.print()
 	h.printTraffic()
-	h.tellSummary()
+	h.printSummary()
 	code, first := h.verdict()
 	some := int(h.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":
-		return &status{code: code} // it was told
+		return &status{code: code} // first has been reported
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case code == exitDone && told == 0 && len(failed) == 0 && (h.failEmpty || h.a.flags.failEmpty):
+	case code == exitDone && described == 0 && len(failed) == 0 && (h.failEmpty || h.a.flags.failEmpty):
 		code = exitEmpty // the labels left nothing
 	case len(failed) > 0 && !some && code == exitDone:
 		code = exitCodeOf(failed[0].err)
 	case len(failed) > 0 && some:
 		code = exitPart
 	}
-	if code == exitEmpty || code == exitDone && told == 0 {
+	if code == exitEmpty || code == exitDone && described == 0 {
 		a.console.Note("no image was found")
 	}
 	for _, l := range failed {

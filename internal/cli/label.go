@@ -11,15 +11,15 @@ import (
 	"github.com/quayside/quayside/internal/mirror"
 )
 
-// unlabelled is why an image that carries the tag does not count.
+// unlabelled is the reason of an image that carries the tag and lacks a label.
 const unlabelled = "without_the_label"
 
-// A label is one --label: a label's name, and a glob for its value.
+// A label is the value of a --label: a name and a glob.
 type label struct{ key, glob string }
 
 // addLabel adds the flag that chooses images by their labels.
 func addLabel(cmd *cobra.Command, to *[]string) {
-	cmd.Flags().StringArrayVar(to, "label", nil, "only images with this label, as `KEY=GLOB`; may be repeated, and then all have to hold")
+	cmd.Flags().StringArrayVar(to, "label", nil, "only images with this label, as `KEY=GLOB`; may be repeated: all must match")
 }
 
 func parseLabels(texts []string) ([]label, error) {
@@ -34,7 +34,7 @@ func parseLabels(texts []string) ([]label, error) {
 	return labels, nil
 }
 
-// labelled tells whether one of an image's platforms has all the labels.
+// labelled reports whether the image for one platform has all the labels.
 func labelled(info mirror.Info, labels []label) bool {
 	for _, p := range info.Images {
 		all := true
@@ -49,7 +49,7 @@ func labelled(info mirror.Info, labels []label) bool {
 	return len(labels) == 0
 }
 
-// globbed matches a text with a glob: * is any text, ? any character.
+// globbed reports whether a text matches a glob: * is any text, ? any character.
 func globbed(text, glob string) bool {
 	t, g := []rune(text), []rune(glob)
 	at, star, begin := 0, -1, 0
@@ -61,7 +61,7 @@ func globbed(text, glob string) bool {
 		case at < len(g) && (g[at] == '?' || g[at] == t[i]):
 			at++
 			i++
-		case star >= 0: // the star takes one character more
+		case star >= 0: // the star matches one character more
 			begin++
 			at, i = star+1, begin
 		default:

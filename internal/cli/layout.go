@@ -17,7 +17,7 @@ func (a *app) layoutCommand() *cobra.Command {
 		Use:        "layout",
 		Short:      "Look after an image layout",
 		SuggestFor: []string{"gc"},
-		Long:       "layout has the commands that keep the folder of oci:DIR tidy.",
+		Long:       `layout has commands that look after the folder of oci:DIR.`,
 		Example:    "  quayside layout gc kolla --dry-run",
 		Args:       a.subcommand,
 		RunE:       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -32,15 +32,15 @@ func (a *app) gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc DIR",
 		Short: "Remove what no image of a layout needs",
-		Long: `gc removes the blobs that no image of a layout needs, and what broken copies
-left behind, partial blobs too. It removes nothing when it cannot know what an
-image needs, because a manifest is damaged or missing.`,
+		Long: `gc removes blobs that no image of a layout needs, and what killed copies left,
+such as partial blobs. It removes nothing if a manifest is damaged or missing: what
+its image needs is not known then.`,
 		Example: "  quayside layout gc kolla --dry-run\n  quayside layout gc kolla",
 		Args:    exactly("the folder of a layout"),
 	}
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.collect(ctx, args[0], dry, output) })
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "remove nothing, and tell what would be")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print what would be removed, and remove nothing")
 	addDocument(cmd, &output, "format")
 	return cmd
 }

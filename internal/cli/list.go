@@ -15,19 +15,18 @@ import (
 	"github.com/quayside/quayside/internal/session"
 )
 
-// partly goes with what was printed before something failed.
+// partly is the warning about results that were printed before a failure.
 const partly = "the answer is not complete: it holds what was known by then"
 
-// A lister takes the records of a plain list and writes them: as they come, or
-// at the end, as the format wants it.
+// A lister writes the records of a list: as they come or at the end, as the format needs.
 type lister[R report.Record] struct {
 	a         *app
 	options   report.Options
 	server    *session.Server
 	namespace string
-	order     func(a, b R) int // of what is written at the end; nil: as it came
+	order     func(a, b R) int // of formats that are written at the end; nil keeps the order
 	count     int
-	token     report.TokenState // what the server made of the token; "": as the server says
+	token     report.TokenState // "" is the state before an answer
 	kept      []R
 	gaps      []report.Gap // rows that cannot be understood
 }
@@ -38,13 +37,13 @@ func (f *lister[R]) unknown(reference string, err error) {
 	f.gaps = append(f.gaps, report.Gap{Reference: reference, Reason: string(reason), Error: f.a.cause(err, reason)})
 }
 
-// listSummary closes the answer of a plain list.
+// listSummary is the summary of a list in JSON.
 type listSummary struct {
 	tally
 	Gaps []report.Gap `json:"unknown"`
 }
 
-// tally counts the records of an answer and what they cost.
+// A tally counts results and requests.
 type tally struct {
 	Results   int               `json:"results"`
 	Requests  report.Requests   `json:"requests"`
@@ -52,7 +51,7 @@ type tally struct {
 	TokenHost *string           `json:"token_host"`
 }
 
-// tallyOf counts results and what was sent to some servers.
+// tallyOf returns the tally of an answer of some servers.
 func tallyOf(results int, links ...*session.Server) tally {
 	t := tally{Results: results, Token: report.TokenNone}
 	counted := map[*session.Server]bool{}
@@ -71,9 +70,8 @@ func tallyOf(results int, links ...*session.Server) tally {
 	return t
 }
 
-// take writes all the records, and the ending. It returns the error that ended
-// them, in words that help.
-func (f *lister[R]) take(ctx context.Context, records iter.Seq2[R, error]) error {
+// write writes all records and the ending. It returns the error that ended them, with advice.
+func (f *lister[R]) write(ctx context.Context, records iter.Seq2[R, error]) error {
 	streams := f.options.Format.Streams()
 	progress := &searchProgress{more: delays(f.server)}
 	stop := progress.show(f.a, streams)
@@ -98,7 +96,7 @@ func (f *lister[R]) take(ctx context.Context, records iter.Seq2[R, error]) error
 	if err := f.end(ctx, failed); err != nil {
 		return err
 	}
-	if f.a.out.Flush() != nil { // beneath the table, on one screen
+	if f.a.out.Flush() != nil { // the table comes before the messages
 		return failed
 	}
 	for _, gap := range f.gaps {
@@ -140,7 +138,7 @@ func (f *lister[R]) end(ctx context.Context, failed error) error {
 	return render(f.a, slices.Values(f.kept), end, f.options)
 }
 
-// ending is the text of the error that ended an answer, or "".
+// ending returns the text of the error that ended an answer, or "".
 func (a *app) ending(ctx context.Context, failed error) string {
 	var late *timeoutError
 	switch {

@@ -1,26 +1,23 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cli is the command quayside: it parses a command line, calls the
-// library once, and renders what it says.
+// Package cli is the command quayside: it parses a command line, calls the library, and
+// renders the answer.
 //
-// One file holds one command: repos.go, tags.go, has.go, find.go, info.go,
-// copy.go, verify.go, layout.go, demo.go, version.go, completion.go. Around them:
+// Each command has a file: repos.go, tags.go, has.go, find.go, info.go, copy.go, verify.go,
+// layout.go, demo.go, version.go, completion.go. The others are:
 //
 //   - main.go: Main, the whole command as a function. root.go: the command tree.
-//     help.go and suggest.go: help texts and "did you mean".
-//   - flags.go, config.go, server.go: what was asked for, of which server, with
-//     which token. files.go: files that flags name, which may be pipes. A token goes to the one host it belongs to.
-//   - files.go: the files that flags name, which may be pipes.
-//   - search.go, label.go, parallel.go: from arguments to images, as a sequence that
-//     several commands share. registries.go: the registries they are pulled from,
-//     traffic.go: what that cost these.
-//   - copydest.go, copyrun.go, copyplan.go, copyreport.go, events.go: the parts of copy.
-//   - output.go: standard output, which is data. talk.go, progress.go,
-//     transfers.go and summary.go: standard error, which is talk.
-//   - exit.go: the exit codes.
+//     help.go, fold.go and suggest.go: help texts and "did you mean".
+//   - flags.go: flags and their defaults. mistaken.go: arguments that are no patterns.
+//   - search.go: from arguments to images. summary.go: what became of a search.
+//     label.go, parallel.go, progress.go: its parts. list.go: repositories and tags.
+//   - copydest.go, copyrun.go, copyplan.go, copyreport.go, reportfile.go, events.go,
+//     overlap.go: the parts of copy.
+//   - output.go: standard output. exit.go: the exit codes.
 //
-// The package has no state: no package variables, no init. It links nothing
+// Its neighbours: session knows servers and tokens, console writes to standard error, report
+// renders answers. The package has no state: no package variables, no init. It links nothing
 // that only generates documents.
 package cli
 
@@ -56,13 +53,13 @@ type app struct {
 	columns   func() int
 }
 
-// Main runs the command with its arguments (without the program's name) and
-// returns its exit code. It reads environment variables through env only, ends
-// early when ctx does, and has stopped all it started when it returns.
+// Main runs the command with its arguments, without the program's name, and returns its exit
+// code. It reads environment variables through env only and ends early if ctx ends. All its
+// goroutines have ended when it returns.
 //
-// Each function of captured is called with the writer that the standard library's
-// own logger has to use, which is a global that Main does not touch: net/http
-// would log to standard error what a server sends unasked (doc/adr/0022).
+// Main calls each function of captured with a writer for the standard library's own logger.
+// That logger is global, and net/http would log what a server sends unasked to standard
+// error (doc/adr/0022).
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool),
 	captured ...func(io.Writer)) int {
 	a := newApp(stdin, stdout, stderr, env)
@@ -89,7 +86,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string,
 	}
 }
 
-// run parses, does the command, and turns its error into an exit code.
+// run runs the command and returns the exit code of its error.
 func (a *app) run(ctx context.Context, args []string) exitCode {
 	defer func() { a.session.Close() }()
 	root := a.root()
@@ -105,7 +102,7 @@ func (a *app) run(ctx context.Context, args []string) exitCode {
 		a.console.Fail("cannot write to standard output: %v", flushed)
 		return exitFailed
 	case err == nil, brokenPipe(err):
-		return exitDone // the reader had enough
+		return exitDone // the reader needs no more
 	}
 	code := exitCodeOf(err)
 	var s *status
@@ -129,8 +126,8 @@ func (a *app) fail(err error) {
 	a.console.Say(slog.LevelError, console.Error, syntax.Msg, slog.String("input", syntax.Input), slog.Int("offset", syntax.Offset))
 }
 
-// asksForJSON reports whether a command line has --log-format json, which may
-// stand after what is wrong with it.
+// asksForJSON reports whether a command line has --log-format json. A mistake before the flag
+// keeps the flag library from reading it.
 func asksForJSON(args []string) bool {
 	for i, arg := range args {
 		if arg == "--log-format=json" || arg == "--log-format" && i+1 < len(args) && args[i+1] == "json" {
@@ -140,7 +137,7 @@ func asksForJSON(args []string) bool {
 	return false
 }
 
-// brokenPipe tells whether a reader of standard output has gone, as head does.
+// brokenPipe reports whether the reader of standard output has closed it, as head does.
 func brokenPipe(err error) bool {
 	const windowsBrokenPipe, windowsNoData = syscall.Errno(109), syscall.Errno(232)
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) || runtime.GOOS == "windows" &&

@@ -28,11 +28,11 @@ func mistaken(arg string, fit func(name string) string) error {
 	case schemed && scheme == "quay":
 		return nil
 	case schemed && scheme != dockerRegistry:
-		return usagef("%q begins with %s://, and a pattern does not%s", shown, scheme, meant(rest, fit))
+		return usagef("%q begins with %s://, and a pattern must not%s", shown, scheme, meant(rest, fit))
 	case transport == dockerRegistry && strings.Contains(path, "/"):
-		return usagef("%q has a transport before the name, and a pattern does not%s", shown, meant(strings.TrimLeft(path, "/"), fit))
+		return usagef("%q begins with a transport, and a pattern must not%s", shown, meant(strings.TrimLeft(path, "/"), fit))
 	case slices.Contains(transports(), transport) && path != "":
-		return usagef("%q is a destination of copy in the place of a pattern: write HOST/ORG/GLOB:TAG (or quay://%s/*:TAG, if that is an organization)",
+		return usagef("%q is a destination of copy, and a pattern is expected: write HOST/ORG/GLOB:TAG (or quay://%s/*:TAG, if that is an organization)",
 			shown, transport)
 	case webPage(arg) != "":
 		return usagef("%q is the address of a web page%s (if the organization has that name: quay://%s)", shown, meant(arg, fit), fit(shown))
@@ -40,7 +40,7 @@ func mistaken(arg string, fit func(name string) string) error {
 	return nil
 }
 
-// meant ends an error with the pattern that an address stands for.
+// meant returns the end of an error: the pattern that an address stands for.
 func meant(address string, fit func(name string) string) string {
 	name := webPage(address)
 	if name != "" && !strings.Contains(name, "@") {
@@ -96,10 +96,10 @@ func webPage(address string) string {
 	return image
 }
 
-// whole is a name as it is: what takes a pattern or an image takes it.
+// whole returns a name unchanged, for arguments that are patterns or images.
 func whole(name string) string { return name }
 
-// repositoryIn is the repository of an image or pattern, for what takes no tag.
+// repositoryIn returns the repository of an image or pattern.
 func repositoryIn(name string) string {
 	name, _, _ = strings.Cut(name, "@")
 	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
@@ -108,7 +108,7 @@ func repositoryIn(name string) string {
 	return name
 }
 
-// namespaceIn is the organization of an image or pattern, with its host.
+// namespaceIn returns the organization of an image or pattern, with its host.
 func namespaceIn(name string) string {
 	p, err := ref.ParsePattern(repositoryIn(name))
 	if err != nil {

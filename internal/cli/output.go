@@ -15,8 +15,8 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// An output is standard output. It keeps its first error: what follows is not
-// written, and the command ends with it.
+// An output is standard output. After its first error nothing is written, and run reports
+// that error.
 type output struct {
 	buf *bufio.Writer
 	err error
@@ -33,7 +33,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush writes what is buffered, and returns the first error of all.
+// Flush writes the buffer and returns the first error.
 func (o *output) Flush() error {
 	if o.err == nil {
 		o.err = o.buf.Flush()
@@ -47,7 +47,7 @@ func addOutput[R report.Record](a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&a.flags.output, "output", "o", "", "format: "+strings.Join(names, ", ")+" (default table, or plain off a terminal)")
-	f.StringVar(&a.flags.template, "template", "", "Go template to write each result with, and a line break")
+	f.StringVar(&a.flags.template, "template", "", "Go template for each result, followed by a line break")
 	complete(cmd, "output", names...)
 }
 
@@ -82,8 +82,7 @@ func format[R report.Record](a *app) (report.Options, error) {
 	return o, nil
 }
 
-// render writes a finished answer. An error of standard output itself is left
-// for the end of the command, which tells it.
+// render writes a finished answer. An error of standard output is reported by run.
 func render[R report.Record](a *app, records iter.Seq[R], end report.Ending, o report.Options) error {
 	if err := report.Render(a.out, records, end, o); err != nil && a.out.err == nil {
 		return err
@@ -91,7 +90,7 @@ func render[R report.Record](a *app, records iter.Seq[R], end report.Ending, o r
 	return nil
 }
 
-// stream writes one line of NDJSON, and at once.
+// stream writes and flushes a line of NDJSON. It reports whether that succeeded.
 func stream[R report.Record](a *app, r R) bool {
 	err := report.Write(a.out, r)
 	return err == nil && a.out.Flush() == nil

@@ -13,9 +13,8 @@ import (
 	"github.com/quayside/quayside/internal/session"
 )
 
-// refuseOverlaps refuses a report or an events file that would destroy what the same command
-// makes or reads: the archive, a file that makes a layout, a token. Links and names that
-// lead to one file are the same file.
+// refuseOverlaps refuses a report or an events file that would destroy a file which the same
+// command writes or reads: the archive, a file of a layout, a token. Links are followed.
 func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	type named struct{ what, name string }
 	taken := []named{{"--token-file", a.flags.TokenFile}, {"--config", a.flags.config}}
@@ -27,7 +26,7 @@ func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	}
 	outs := []named{{"--report", f.report}, {"--events", f.events}}
 	for n, out := range outs {
-		if n > 0 { // a report may replace that of the run before
+		if n > 0 { // a report may replace that of an earlier run
 			taken = append(taken, named{"--failed-from", f.failedFrom})
 		}
 		if n > 0 && !session.Inherited(out.name) {
@@ -52,8 +51,7 @@ func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	return nil
 }
 
-// ofLayout reports whether a name is that of a file which makes an image layout, or which
-// quayside keeps in one.
+// ofLayout reports whether a file belongs to an image layout or to quayside's own folder in it.
 func ofLayout(dir, name string) bool {
 	rest, err := filepath.Rel(dir, name)
 	if err != nil {
@@ -63,7 +61,7 @@ func ofLayout(dir, name string) bool {
 	return slices.Contains([]string{"index.json", "oci-layout", "blobs"}, first) || strings.HasPrefix(first, ".quayside")
 }
 
-// finalName is the one name of a file without links, whether the file is there or not.
+// finalName returns the name of a file without links. The file need not exist.
 func finalName(name string) string {
 	if followed, err := disk.Follow(name); err == nil {
 		name = followed

@@ -22,7 +22,7 @@ func (a *app) reposCommand() *cobra.Command {
 		Use:        "repos ORG",
 		Short:      "List the repositories of an organization or user",
 		SuggestFor: []string{"list", "ls"},
-		Long: `repos lists the repositories you may see: the public ones, and with a token the
+		Long: `repos lists the repositories you can see: the public ones, and with a token the
 private ones its user may read.`,
 		Example: `  # All repositories, as a table.
   quayside repos quay.io/openstack.kolla
@@ -58,7 +58,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	}
 	f := &lister[report.Repository]{a: a, options: options, server: l, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
-	err = f.take(ctx, func(yield func(report.Repository, error) bool) {
+	err = f.write(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
 		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Prefetch: true, Invalid: true}
 		for r, err := range l.Client.Repositories(ctx, query) {
@@ -91,9 +91,8 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	return err
 }
 
-// afterListing tells a namespace without repositories to see from one that
-// does not exist, for the listing is the same (doc/quay-api.md section 1), and
-// an answer for an anonymous caller from one for the token's user.
+// afterListing returns an error if the namespace does not exist or the server did not know the
+// token: the listing looks the same then (doc/quay-api.md section 1).
 func (a *app) afterListing(ctx context.Context, l *session.Server, namespace string, listed, odd int, known bool) error {
 	if listed+odd == 0 {
 		exists, err := l.Finder.HasNamespace(ctx, namespace)
@@ -132,7 +131,7 @@ func parseNamespace(arg string) (host, namespace string, err error) {
 	switch {
 	case err != nil:
 	case !strings.HasSuffix(p.String(), p.Namespace+"/*:latest"):
-		err = usagef("repos takes an organization alone: quayside repos %s; tags lists the tags of one repository, find finds images of many",
+		err = usagef("repos needs an organization alone: quayside repos %s; tags lists the tags of a repository, and find finds images",
 			namespaceIn(arg))
 	}
 	return p.Host, p.Namespace, err

@@ -19,8 +19,7 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// Command gives the command tree, for documents that describe it. It is not
-// connected to anything: Main runs the command.
+// Command returns the command tree for generating documents. Main runs the command.
 func Command() *cobra.Command {
 	return newApp(strings.NewReader(""), discard{}, discard{}, func(string) (string, bool) { return "", false }).root()
 }
@@ -33,20 +32,20 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "quayside",
 		Short: "Find which images of a Quay organization carry a tag",
-		Long: `quayside answers "which images of this Quay organization carry this tag?"
-exactly, politely and fast. Standard output is data, standard error is talk.
+		Long: `quayside answers "which images of this Quay organization carry this tag?" and
+copies them. Results go to standard output, messages to standard error.
 
-A token is an OAuth application token of Quay, made in the web interface under
-the organization's Applications. Robot accounts do not work on Quay's REST API:
-it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
---token-file; it is sent to the server it was given for and to no other.`,
-		Example: `  # See it work, without a network.
+A token is an OAuth application token of Quay. Create one in the web interface,
+under the organization's Applications. Robot accounts do not work on Quay's REST
+API. Put the token in $QUAYSIDE_TOKEN or in a file for --token-file; it is sent
+only to the server that it is for.`,
+		Example: `  # See how it works, without a network.
   quayside demo
 
   # Every image of a release.
   quayside find 'quay.io/openstack.kolla/*:2025.1'
 
-  # Does one image carry the tag? The exit code tells.
+  # Does one image carry the tag? The exit code is the answer.
   quayside has quay.io/openstack.kolla/nova-api:2025.1`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -55,7 +54,7 @@ it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
 	}
 	root.Flags().SortFlags = false
 	var versioned bool
-	root.Flags().BoolVar(&versioned, "version", false, "print the version, as the command version does")
+	root.Flags().BoolVar(&versioned, "version", false, "print the version")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if versioned {
 			return a.printVersion("text")
@@ -73,7 +72,7 @@ it treats them as anonymous. Give the token in $QUAYSIDE_TOKEN or with
 	return root
 }
 
-// subcommand refuses an unknown command and offers those like it.
+// subcommand refuses an unknown command and suggests similar commands.
 func (a *app) subcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -83,7 +82,7 @@ func (a *app) subcommand(cmd *cobra.Command, args []string) error {
 		didYouMean(cmd, cmd.SuggestionsFor(args[0])...))
 }
 
-// exactly refuses any other number of arguments than the names given.
+// exactly requires one argument for each name.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == len(names) {
@@ -97,7 +96,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// A timeoutError is the cause of a context that --timeout ended.
+// A timeoutError is the cause of a context that --timeout has ended.
 type timeoutError struct {
 	after     time.Duration
 	lastError func() string // why a server did not answer of late, or ""
@@ -113,8 +112,8 @@ func (e *timeoutError) Error() string {
 
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// asking prepares a command that asks a server: config file, defaults, log and
-// time limit. A limit of the command line is for the config file, too.
+// asking prepares a command that asks a server: config file, defaults, log and time limit. A
+// limit of the command line covers reading the config file.
 func (a *app) asking(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := a.limited(cmd.Context())
@@ -127,7 +126,7 @@ func (a *app) asking(run func(ctx context.Context, args []string) error) func(*c
 		if err == nil {
 			trimmed := make([]string, len(args))
 			for i, arg := range args {
-				trimmed[i] = strings.TrimSpace(arg) // what was pasted brings spaces and line breaks
+				trimmed[i] = strings.TrimSpace(arg) // pasted text has spaces and line breaks
 			}
 			err = run(ctx, trimmed)
 		}
@@ -148,7 +147,7 @@ func (a *app) limited(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeoutCause(ctx, d, &timeoutError{d, func() string { return a.session.LastError() }})
 }
 
-// prepare reads the config file and completes and checks the flags.
+// prepare reads the config file, applies defaults and checks the flags.
 func (a *app) prepare(ctx context.Context, cmd *cobra.Command) error {
 	a.console.Setup(a.flags.console())
 	config, err := session.ReadConfig(ctx, a.flags.config, a.configFolder)

@@ -20,11 +20,10 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// inspections is how many images are looked at, at once.
+// inspections is how many images are inspected at once.
 const inspections = 32
 
-// A target is what one argument means: the images of a pattern, or one image
-// by its digest.
+// A target is what an argument stands for: the images of a pattern, or an image by its digest.
 type target struct {
 	pattern ref.Pattern
 	image   ref.Image // with a digest, or zero
@@ -38,7 +37,7 @@ func (t target) namespace() string {
 	return t.pattern.Namespace
 }
 
-// parseTargets reads patterns, and with byDigest references as well.
+// parseTargets parses patterns, and with byDigest images with a digest.
 func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err error) {
 	for _, arg := range args {
 		if err := mistaken(arg, whole); err != nil {
@@ -63,30 +62,30 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 type search struct {
 	a          *app
 	targets    []target
-	all        bool    // what is absent or unknown is yielded, too
-	failAbsent bool    // every image that is absent is one too few
-	failEmpty  bool    // an answer without an image is none
-	labels     []label // that images have to have
+	all        bool    // absent and unknown images are yielded too
+	failAbsent bool    // every absent image counts as missing
+	failEmpty  bool    // an answer without images is a failure
+	labels     []label // that images must have
 	registries *session.Registries
 	show       func(discover.Progress) // receives how far the whole is; safe for concurrent use
 	skip       func(report.Image) bool // leaves images out; or nil
-	unknown    func(report.Gap)        // told of each; or nil
-	seen       map[string]bool         // what was yielded or named already, when several targets may repeat it
+	unknown    func(report.Gap)        // called for each; or nil
+	seen       map[string]bool         // what was yielded or reported; nil for a single target
 	lost       []report.Gap            // unknown images of an earlier run that nothing can be asked about
 	looked     atomic.Int64            // images that were looked into
-	cut        atomic.Bool             // an image was not, as the command was told to end
+	cut        atomic.Bool             // an image was not, because the command was ended
 	progress   progressSum
 
 	// What came of it, to be read when the sequence has ended.
-	found   int          // present images, with the labels
-	absent  []report.Gap // images that are not there and should be: the user named them, or failAbsent is set
-	summary report.Summary
-	told    []outcome // of each target; it has not ended unless it says so
+	found    int          // present images, with the labels
+	absent   []report.Gap // images that are not there and should be: the user named them, or failAbsent is set
+	summary  report.Summary
+	outcomes []outcome // one for each target
 }
 
 // search prepares to find what targets mean. Nothing is sent.
 func (a *app) search(ctx context.Context, targets []target, labels []label) (h *search, err error) {
-	h = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), told: make([]outcome, len(targets))}
+	h = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), outcomes: make([]outcome, len(targets))}
 	for i, t := range targets {
 		host := t.pattern.Host
 		if t.image.Digest != "" {
@@ -129,7 +128,7 @@ func (h *search) images(ctx context.Context) iter.Seq[report.Image] {
 			hosts = append(hosts, func(ctx context.Context) iter.Seq[report.Image] { return h.resolveAll(ctx, indexes) })
 		}
 		for i := range merge(ctx, hosts...) {
-			if !h.take(i, yield) {
+			if !h.yield(i, yield) {
 				return
 			}
 		}
@@ -150,7 +149,7 @@ func (h *search) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.
 // conclude adds up the outcomes, and orders what is unknown or missing by name, so that two
 // runs can be compared.
 func (h *search) conclude() {
-	for _, o := range h.told {
+	for _, o := range h.outcomes {
 		if o.search.Pattern != "" {
 			h.summary.Add(o.search)
 		}
@@ -178,7 +177,7 @@ func (h *search) resolve(ctx context.Context, index int, yield func(report.Image
 	}
 	if t.image.Digest != "" {
 		labelled(func(yield func(report.Image) bool) { yield(byDigest(t)) })
-		h.told[index] = outcome{ended: true, complete: true}.less(counts)
+		h.outcomes[index] = outcome{ended: true, complete: true}.withUnknown(counts)
 		return
 	}
 	p, l := t.pattern, t.server
@@ -204,12 +203,12 @@ func (h *search) resolve(ctx context.Context, index int, yield func(report.Image
 	if err == nil && h.cut.Load() {
 		err = ctx.Err()
 	}
-	o := h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l).less(counts)
+	o := h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l).withUnknown(counts)
 	if len(h.labels) > 0 { // which the search knows nothing of
 		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
 		o.search.Unlabelled = counts.Unlabelled
 	}
-	h.told[index] = o
+	h.outcomes[index] = o
 }
 
 // count adds a verdict.
@@ -227,7 +226,7 @@ func count(c *report.Counts, i report.Image) {
 	}
 }
 
-// byDigest is the image of a target that names its digest.
+// byDigest returns the image of a target with a digest.
 func byDigest(t target) report.Image {
 	return report.Image{
 		Verdict: report.Present, Host: t.server.Host, Namespace: t.image.Namespace, Repository: t.image.Repository,
@@ -235,9 +234,8 @@ func byDigest(t target) report.Image {
 	}
 }
 
-// label keeps a present image's verdict when it has the labels. It is Absent
-// when it has not, Unknown when that could not be found out, and "" when the
-// command ends meanwhile.
+// label returns a present image with another verdict if it lacks the labels (Absent), if that
+// is not known (Unknown), or if the command ends meanwhile ("").
 func (h *search) label(ctx context.Context, i report.Image) report.Image {
 	if i.Verdict != report.Present {
 		return i
@@ -257,7 +255,7 @@ func (h *search) label(ctx context.Context, i report.Image) report.Image {
 	return i
 }
 
-// inspect fetches what an image is made of. Its errors name the image.
+// inspect fetches the manifest and configuration of an image. Its errors name the image.
 func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
 	defer h.looked.Add(1)
 	r, err := h.registries.Source(i.Host)
@@ -267,7 +265,7 @@ func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, erro
 	return mirror.Inspect(ctx, r, mirrored(i))
 }
 
-// noDigest is why an image that is named by its digest is absent.
+// noDigest is the reason of an image that is named by its digest and absent.
 const noDigest = "no_such_digest"
 
 // absentDigest is an image that was named by its digest and is not there.
@@ -275,7 +273,7 @@ func absentDigest(i mirror.Image) report.Gap {
 	return report.Gap{Reference: i.Reference(), Reason: noDigest, Error: report.ReasonText(noDigest)}
 }
 
-// mirrored names an image for a copy.
+// mirrored converts an image for a copy.
 func mirrored(i report.Image) mirror.Image {
 	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: i.Digest}
 }
@@ -291,8 +289,8 @@ func (h *search) activities() (parts []string) {
 	return parts
 }
 
-// take counts one verdict and hands it on. It returns false when nobody reads any more.
-func (h *search) take(i report.Image, yield func(report.Image) bool) bool {
+// yield counts an image and yields it. It returns false if the caller breaks off.
+func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
 	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
 		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
 	}
@@ -329,16 +327,16 @@ func (h *search) gap(gap report.Gap) {
 	}
 }
 
-// leftOut reports whether an absent image is one that the user chose to leave out:
-// it carries the tag, or may, and is too old or lacks the label.
+// leftOut reports whether the user chose to leave an absent image out: it is too old or lacks
+// the label.
 func leftOut(i report.Image) bool {
 	return i.Reason == string(discover.TooOld) || i.Reason == unlabelled
 }
 
-// verdict is the exit code of the search and the error it ended with first. That an
-// image is absent is certain, however much else is unknown.
+// verdict returns the exit code of the search and its first error. An absent image is certain,
+// whatever else is unknown.
 func (h *search) verdict() (code exitCode, first string) {
-	code, first = worst(h.told)
+	code, first = worst(h.outcomes)
 	switch {
 	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):
 		code = exitNo
@@ -353,34 +351,33 @@ func (h *search) verdict() (code exitCode, first string) {
 	return code, first
 }
 
-// complete reports whether nothing is missing from the answer: see doc/guide/output.md.
+// complete reports whether the answer is complete, as doc/guide/output.md defines it.
 func (h *search) complete() bool {
-	return len(h.lost) == 0 && !slices.ContainsFunc(h.told, func(o outcome) bool { return !o.complete })
+	return len(h.lost) == 0 && !slices.ContainsFunc(h.outcomes, func(o outcome) bool { return !o.complete })
 }
 
-// token is what the servers of all targets made of the token, and the host that it is
-// for if one of them did not get it. The word is that of the server that most is
-// missing from.
+// token returns the worst state of the token on the servers of all targets, and the host that
+// the token is for if a server did not get it.
 func (h *search) token() (word report.TokenState, host *string) {
 	word = report.TokenNone
 	for i, t := range h.targets {
-		of := cmp.Or(h.told[i].search.Token, t.server.Token())
+		of := cmp.Or(h.outcomes[i].search.Token, t.server.Token())
 		word, host = word.Worse(of), cmp.Or(host, t.server.TokenHost())
 	}
 	return word, host
 }
 
-// tell names what is unknown, and says how each pattern fared.
-func (h *search) tell() {
+// print reports on standard error what is unknown or absent, and the outcomes.
+func (h *search) print() {
 	for _, gap := range h.summary.Gaps {
 		h.a.console.Unknown(gap)
 	}
 	for _, gap := range h.absent {
 		h.a.console.Absent(gap)
 	}
-	for _, o := range h.told {
+	for _, o := range h.outcomes {
 		if o.search.Pattern != "" {
-			o.tell(h.a.console)
+			o.print(h.a.console)
 		}
 	}
 	for _, remedy := range h.registries.Advice() {

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// flagError makes a usage error of what is wrong with a flag, and offers the
-// flags whose names are like it.
+// flagError returns a usage error for an error of the flag library, and suggests flags with
+// similar names.
 func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, errFlag) { // without the value, which may be a secret
 		_, name, _ := strings.Cut(err.Error(), `" for "`)
@@ -24,8 +24,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	if _, rest, ok := strings.Cut(err.Error(), `" for "`); ok {
 		name, _, _ := strings.Cut(rest, `" flag: `)
 		_, long, _ := strings.Cut(name, "--")
-		if flag := cmd.Flag(long); flag != nil && takes(flag.Value.Type()) != "" {
-			return usagef("%s takes %s%s", name, takes(flag.Value.Type()), didYouMean(cmd))
+		if flag := cmd.Flag(long); flag != nil && wanted(flag.Value.Type()) != "" {
+			return usagef("%s needs %s%s", name, wanted(flag.Value.Type()), didYouMean(cmd))
 		}
 	}
 	var like []string
@@ -41,8 +41,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef("%s%s", text, didYouMean(cmd, like...))
 }
 
-// takes says what the value of a flag is, of those types that say it badly themselves.
-func takes(kind string) string {
+// wanted describes the values of a type for which the flag library has no good message.
+func wanted(kind string) string {
 	switch kind {
 	case "int":
 		return "a whole number"
@@ -54,8 +54,8 @@ func takes(kind string) string {
 	return ""
 }
 
-// flagNames yields the long names of the flags a command knows, read from its
-// help: the flag library itself is cobra's, not ours to import.
+// flagNames yields the long names of the flags a command knows. They are read from its help:
+// the flag library is a dependency of cobra, not ours.
 func flagNames(cmd *cobra.Command) func(yield func(string) bool) {
 	return namesIn(cmd.LocalFlags().FlagUsages() + cmd.InheritedFlags().FlagUsages())
 }
@@ -76,7 +76,7 @@ func namesIn(usages string) func(yield func(string) bool) {
 	}
 }
 
-// didYouMean ends an error of usage: what may have been meant, and where help is.
+// didYouMean returns the end of a usage error: suggestions and where help is.
 func didYouMean(cmd *cobra.Command, like ...string) string {
 	text := fmt.Sprintf("\nrun '%s --help' for its usage", cmd.CommandPath())
 	if len(like) > 0 {
@@ -85,8 +85,8 @@ func didYouMean(cmd *cobra.Command, like ...string) string {
 	return text
 }
 
-// distance is the number of letters to insert, delete or replace to get from
-// one word to the other.
+// distance returns how many letters to insert, delete or replace to get from one word to the
+// other.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// An outcome is what became of one target. It is zero until its search has ended.
+// An outcome is the result of searching a target. It is zero until the search has ended.
 type outcome struct {
 	ended   bool
 	search  report.Search
@@ -30,7 +30,7 @@ type outcome struct {
 	complete bool // nothing is missing from the answer
 }
 
-// outcomeOf judges a run that has ended.
+// outcomeOf returns the outcome of a run that has ended.
 func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *session.Server) outcome {
 	if errors.Is(err, discover.ErrTokenIgnored) {
 		err = nil // there is an answer, and ignored says what it lacks
@@ -60,8 +60,8 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	return o
 }
 
-// less is the outcome without the images that are unknown: one in part, if there are any.
-func (o outcome) less(counts report.Counts) outcome {
+// withUnknown returns the outcome of a search that left images unknown, if any is.
+func (o outcome) withUnknown(counts report.Counts) outcome {
 	if counts.Unknown > 0 {
 		o.complete = false
 		if o.code == exitDone {
@@ -71,7 +71,7 @@ func (o outcome) less(counts report.Counts) outcome {
 	return o
 }
 
-// searchOf puts a run's summary in the report's words.
+// searchOf converts the summary of a run.
 func searchOf(s discover.Summary, l *session.Server) report.Search {
 	pruned := map[string]int{}
 	for reason, n := range s.Skipped {
@@ -101,9 +101,8 @@ func paceOf(p quay.Pace) report.Pace {
 	return report.Pace{Protocol: p.Protocol, Connections: p.Connections, Limit: p.Limit, Rate: p.Rate}
 }
 
-// tell reports on standard error how the pattern fared: why it failed, and with
-// --verbose all that its search cost.
-func (o outcome) tell(t *console.Console) {
+// print reports on standard error why a search failed and, with --verbose, what it cost.
+func (o outcome) print(t *console.Console) {
 	if o.err != nil {
 		t.Fail("%v", o.err)
 	}
@@ -131,12 +130,12 @@ func countFields(c report.Counts) []slog.Attr {
 		slog.Int("absent", c.Absent), slog.Int("unknown", c.Unknown), slog.Float64("elapsed_seconds", time.Duration(c.Elapsed).Round(time.Millisecond).Seconds())}
 }
 
-// tellSummary writes the one line that sums a search up. There is none for one
-// image that has a line, which is the answer, nor when no search came to anything.
-func (h *search) tellSummary() {
+// printSummary writes the line that sums up a search. There is no line for a single image
+// that has been printed, nor if no search had a result.
+func (h *search) printSummary() {
 	c := h.summary.Counts
 	finished, searched := true, false
-	for _, o := range h.told {
+	for _, o := range h.outcomes {
 		if o.search.Pattern != "" {
 			finished = finished && o.search.Finished
 			searched = searched || o.search.Namespace != string(discover.NamespaceNotFound) && (o.err == nil || o.search.Listed+o.search.Checked > 0)
@@ -149,8 +148,8 @@ func (h *search) tellSummary() {
 	h.a.console.Print(console.Summary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
 }
 
-// worst is the exit code of all the patterns together, and the first error:
-// when some failed and others did not, the command is done in part.
+// worst returns the exit code of all patterns together, and the first error. If only some
+// patterns failed, the command is done in part.
 func worst(outcomes []outcome) (code exitCode, first string) {
 	failed, ended := 0, 0
 	for _, o := range outcomes {

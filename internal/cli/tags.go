@@ -18,8 +18,8 @@ func (a *app) tagsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tags ORG/REPO",
 		Short: "List the tags of a repository",
-		Long: `tags lists the live tags of a repository, newest first. A tag that was deleted
-or has expired is not live.`,
+		Long: `tags lists the tags of a repository, newest first, without tags that were deleted
+or have expired.`,
 		Example: `  # All tags, as a table.
   quayside tags quay.io/openstack.kolla/nova-api
 
@@ -46,7 +46,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 		return err
 	}
 	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
-		return usagef("tags takes a repository without a tag or a digest: quayside tags %s; has and info take an image", repositoryIn(arg))
+		return usagef("give a repository without a tag or a digest: quayside tags %s; has and info accept an image", repositoryIn(arg))
 	}
 	l, err := a.session.Connect(ctx, name.Host)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	}
 	f := &lister[report.Tag]{a: a, options: options, server: l, namespace: name.Namespace}
 	repo := quay.RepoName{Namespace: name.Namespace, Name: name.Repository}
-	err = f.take(ctx, func(yield func(report.Tag, error) bool) {
+	err = f.write(ctx, func(yield func(report.Tag, error) bool) {
 		for t, err := range l.Finder.Tags(ctx, repo, quay.TagQuery{Invalid: true}) {
 			if t.Invalid != nil {
 				f.unknown(l.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Invalid)

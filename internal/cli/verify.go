@@ -24,14 +24,15 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Hash everything in an image layout",
-		Long: `verify hashes every blob that the images of a layout need, in parallel, and
-names what is missing or damaged, by image. It writes nothing and works beside a
-copy. The exit code is 0 when the layout is whole, 3 when it is not, and 6 when it
+		Long: `verify hashes every blob that the images of a layout need, in parallel, and names
+what is missing or damaged, by image. It writes nothing, and a copy may run at the
+same time. The exit code is 0 if the layout is whole, 3 if it is not, and 6 if it
 has no images.
 
---repair removes what is damaged, so that the next copy fetches it again. A
-folder, a pipe or a link in the place of a blob is moved away, and its new name is
-printed. --repair ends with 3 as well: until that copy the layout is not whole.`,
+--repair removes damaged blobs, so that the next copy fetches them again. If a
+folder, a pipe or a link is in the place of a blob, it is moved away and its new
+name is printed. The exit code of --repair is 3 too: the layout is not whole before
+that copy.`,
 		Example: `  # Is it whole?
   quayside verify kolla
 
@@ -44,13 +45,13 @@ printed. --repair ends with 3 as well: until that copy the layout is not whole.`
 		return a.verify(ctx, args[0], repair, allowEmpty, output)
 	})
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is damaged, so that the next copy fetches it")
+	cmd.Flags().BoolVar(&repair, "repair", false, "remove damaged blobs, so that the next copy fetches them")
 	a.addAllowEmpty(cmd, &allowEmpty, "the layout has no images")
 	addDocument(cmd, &output, "format")
 	return cmd
 }
 
-// layoutFolder takes a folder also as copy names it, oci:DIR.
+// layoutFolder reads the folder of a layout: DIR, or oci:DIR as copy has it.
 func layoutFolder(arg string) (string, error) {
 	transport, dir, named := strings.Cut(arg, ":")
 	switch {
@@ -106,14 +107,14 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	}
 	switch {
 	case v.Whole && v.Entries == 0 && !allowEmpty:
-		a.console.Warn("%s has no images; --allow-empty accepts that", dir)
+		a.console.Warn("%s has no images; with --allow-empty that is a success", dir)
 		return &status{code: exitEmpty}
 	case v.Whole:
 		return nil
 	}
-	hint := "--repair removes what is damaged, and the next copy fetches it"
+	hint := "--repair removes damaged blobs, and the next copy fetches them"
 	if repair {
-		hint = "copy the images again: what is missing is fetched"
+		hint = "copy the images again to fetch what is missing"
 	}
 	a.console.Note("%s is not whole; %s", dir, hint)
 	return &status{code: exitPart}

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A version tells which program this is.
+// A version identifies the program.
 type version struct {
 	Version   string `json:"version"`
 	Commit    string `json:"commit"`
@@ -26,7 +26,7 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "version prints the version, the commit it was built from, the version of Go and the\nplatform.",
+		Long:    "version prints the version, the commit, the version of Go and the platform.",
 		Example: "  quayside version\n  quayside version --output json",
 		Args:    exactly(),
 	}
@@ -47,7 +47,7 @@ func (a *app) printVersion(format string) error {
 	return nil
 }
 
-// versionOf reads what the Go tool wrote into the program.
+// versionOf returns the version that the Go tool recorded.
 func versionOf(info *debug.BuildInfo) version {
 	v := version{
 		Version: "devel", Commit: "unknown", GoVersion: runtime.Version(),

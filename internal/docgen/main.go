@@ -46,7 +46,7 @@ func run(args []string, stderr io.Writer) int {
 	return 0
 }
 
-// generate gives the text of every document by its path in the folder.
+// generate returns the text of every document by its path in the folder.
 func generate() (map[string][]byte, error) {
 	documents := map[string][]byte{filepath.Join("guide", "commands.md"): commandsPage()}
 	pages, err := manualPages()

@@ -15,7 +15,7 @@ import (
 	"github.com/quayside/quayside/internal/cli"
 )
 
-// commands gives the command and its subcommands, but for help.
+// commands returns the command and its subcommands, without help.
 func commands() []*cobra.Command { return withChildren(cli.Command()) }
 
 // withChildren lists a command and those beneath it.
@@ -58,8 +58,8 @@ func commandsPage() []byte {
 	return b.Bytes()
 }
 
-// manualPages gives the manual page of every command by its file name. They
-// carry no date, so that they change with the texts only.
+// manualPages returns the manual page of every command by its file name. The pages have no
+// date, so that they change with the texts only.
 func manualPages() (map[string][]byte, error) {
 	date := regexp.MustCompile(`(?m)^(\.TH "[^"]*" "1") "[^"]*"`)
 	pages := map[string][]byte{}
@@ -77,8 +77,8 @@ func manualPages() (map[string][]byte, error) {
 	return pages, nil
 }
 
-// plain keeps Markdown, which manual pages are made of, from seeing marks in a
-// text that has none. Indented lines are taken as they are anyway.
+// plain escapes the characters of Markdown, from which manual pages are made. Indented lines
+// are code, where Markdown has no marks.
 func plain(text string) string {
 	escape := strings.NewReplacer("*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`)
 	lines := strings.Split(text, "\n")

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// names are the columns that are cut last, and never dropped.
+// names returns the columns that are cut last and never dropped.
 func names() []string { return []string{"repository", "image", "tag"} }
 
-// yielding are the columns that a narrow table lacks, the first of these first. Why
-// an image is absent or unknown stays longest, if any of the images is.
+// yielding returns the columns that a narrow table drops, in this order. The reason of absent
+// and unknown images is dropped last, if there are any.
 func yielding(reasons bool) []string {
 	list := []string{"expires", "started", "size", "kind", "digest", "last_modified", "state", "visibility"}
 	if reasons {
@@ -20,9 +20,9 @@ func yielding(reasons bool) []string {
 	return append([]string{"reason"}, list...)
 }
 
-// fit makes columns narrower until a table is at most so wide: first what is long
-// and says enough when cut, then columns go that are no names, then names are cut.
-// Room that a column left goes to what was cut.
+// fit makes a table fit a width: it cuts long columns whose beginning is enough, then drops
+// columns that are no names, then cuts names. The room of dropped columns goes to columns that
+// were cut.
 func fit(heads []string, widths []int, width, ellipsis int) {
 	full := slices.Clone(widths)
 	over := -width - gap

@@ -18,8 +18,8 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// MarshalJSON writes the record as doc/guide/output.md describes it: every key
-// always there, null where there is nothing to say.
+// MarshalJSON writes the record as doc/guide/output.md describes it. Every key is there; the
+// value is null if it is not known.
 func (i Image) MarshalJSON() ([]byte, error) {
 	return Marshal(struct {
 		Kind       string  `json:"kind"`
@@ -97,8 +97,8 @@ func size(n int64, d digest.Digest) *int64 {
 	return &n
 }
 
-// Marshal is json.Marshal without its care for HTML: < and & stay readable. What a
-// terminal may act upon is escaped, as in \u202e; JSON has it in strings only.
+// Marshal is json.Marshal without escapes for HTML. Characters that a terminal may act upon are
+// escaped, as in \u202e.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -65,7 +65,7 @@ type Image struct {
 	Started time.Time // when the tag began to point at the digest
 	Expires time.Time // zero: never
 
-	Named bool // the user spelled the image out; no format shows it
+	Named bool // the user asked for this image by name; no format shows it
 }
 
 // Reference names the image by its tag: host/namespace/repository:tag.
@@ -77,7 +77,7 @@ func (i Image) Reference() string {
 // or "" when there is no digest.
 func (i Image) Pinned() string { return pin(path(i.Host, i.Namespace, i.Repository), i.Digest) }
 
-// Lists of names have no room for a verdict, so they name what is there only.
+// Lists of names have no room for a verdict, so they have present images only.
 func (i Image) reference() string {
 	if i.Verdict != Present {
 		return ""
@@ -201,7 +201,7 @@ func pin(repository string, d digest.Digest) string {
 	return repository + "@" + d.String()
 }
 
-// short keeps enough of a digest to tell images apart by eye.
+// short returns the beginning of a digest, enough to tell images apart.
 func short(d digest.Digest) string {
 	const keep = len("sha256:") + 12
 	if text := d.String(); strings.HasPrefix(text, "sha256:") && len(text) > keep {

@@ -33,7 +33,7 @@ type Options struct {
 
 // Render writes a whole answer. It ranges over the records once, or twice when
 // columns have to be aligned. The ending matters to JSON and NDJSON only. An
-// error is one of the writer, or of a template that fails on a record.
+// error comes from the writer, or from a template that fails on a record.
 func Render[R Record](w io.Writer, records iter.Seq[R], end Ending, o Options) error {
 	switch o.Format {
 	case JSON:
@@ -145,7 +145,7 @@ func listed[R Record](w io.Writer, records iter.Seq[R], name func(R) string) err
 	return p.err
 }
 
-// unique writes names, each once: two tags may be of one digest.
+// unique writes names without repetitions: two tags may have the same digest.
 func unique[R Record](w io.Writer, records iter.Seq[R], name func(R) string) error {
 	seen := map[string]bool{}
 	return listed(w, func(yield func(R) bool) {
@@ -161,7 +161,7 @@ func unique[R Record](w io.Writer, records iter.Seq[R], name func(R) string) err
 }
 
 // commaSeparated writes a header and one line a record, each ending in CR LF
-// (RFC 4180). Fields are written as they are, but for the quotes CSV needs.
+// (RFC 4180). Fields are quoted only if CSV needs that.
 func commaSeparated[R Record](w io.Writer, records iter.Seq[R]) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// Counts are what a search found, and what it cost.
+// Counts are the results and the cost of a search.
 type Counts struct {
 	Listed     int            `json:"listed"`     // repositories in the listing
 	Unlisted   int            `json:"unlisted"`   // named, and not in the listing
-	Pruned     map[string]int `json:"pruned"`     // of these, those that needed no request, by reason
-	Candidates int            `json:"candidates"` // those that needed a check
-	Checked    int            `json:"checked"`    // of these, those whose check has ended
+	Pruned     map[string]int `json:"pruned"`     // of these, how many needed no request, by reason
+	Candidates int            `json:"candidates"` // repositories that needed a check
+	Checked    int            `json:"checked"`    // of these, how many checks have ended
 	Present    int            `json:"present"`
 	Absent     int            `json:"absent"`
 	Unknown    int            `json:"unknown"`
-	Unlabelled int            `json:"without_label"` // of Absent, those that carry the tag and not the labels asked for
+	Unlabelled int            `json:"without_label"` // of Absent, how many carry the tag and lack a label
 	Requests   Requests       `json:"requests"`
 	Elapsed    Elapsed        `json:"elapsed_seconds"`
 }
 
-// Requests count what was sent, repetitions included.
+// Requests counts what was sent, repetitions included.
 type Requests struct {
 	Total        int64 `json:"total"`
 	WithToken    int64 `json:"with_token"`
@@ -55,7 +55,7 @@ func (p Pace) String() string {
 	return fmt.Sprintf("%s, %s limit: about %s requests a second", text, p.Limit, plain(p.Rate))
 }
 
-// plain writes a number with three digits that count, and no exponent.
+// plain writes a number with three significant digits and no exponent.
 func plain(n float64) string {
 	if rounded, err := strconv.ParseFloat(strconv.FormatFloat(n, 'g', 3, 64), 64); err == nil {
 		n = rounded
@@ -81,7 +81,7 @@ func (t TokenState) Worse(other TokenState) TokenState {
 	return order[max(slices.Index(order, t), slices.Index(order, other), 0)]
 }
 
-// A Search is what became of one pattern.
+// A Search is the result of searching a pattern.
 type Search struct {
 	Pattern   string     `json:"pattern"`
 	Host      string     `json:"host"`
@@ -111,16 +111,16 @@ type Gap struct {
 type Summary struct {
 	Counts
 	Gaps     []Gap    `json:"unknown_images"`
-	Absences []Gap    `json:"absent_images"` // those that were to be there
+	Absences []Gap    `json:"absent_images"` // expected and not there
 	Patterns []Search `json:"patterns"`
 }
 
-// NewSummary makes a summary of nothing yet.
+// NewSummary returns an empty summary.
 func NewSummary() Summary {
 	return Summary{Counts: Counts{Pruned: map[string]int{}}, Gaps: []Gap{}, Absences: []Gap{}, Patterns: []Search{}}
 }
 
-// Add counts one more pattern.
+// Add adds the search of a pattern.
 func (s *Summary) Add(p Search) {
 	s.Patterns = append(s.Patterns, p)
 	s.Listed += p.Listed
@@ -142,9 +142,9 @@ func (s *Summary) Add(p Search) {
 	}
 }
 
-// Line puts the counts in one line for people, such as "42 listed, 10 checked: 9
-// present, 1 absent in 0.3 s". What there is none of is left out. finished is
-// false when the search was ended early.
+// Line returns the counts as a line for people, such as "42 listed, 10 checked: 9
+// present, 1 absent in 0.3 s". Zeros are left out. finished is false if the search was ended
+// early.
 func (c Counts) Line(finished bool) string {
 	var asked []string
 	if c.Listed > 0 || c.Checked == 0 {
@@ -177,7 +177,7 @@ func (c Counts) Line(finished bool) string {
 	return text
 }
 
-// Seconds writes how long something took, for people.
+// Seconds returns a duration for people.
 func Seconds(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
@@ -188,7 +188,7 @@ func Seconds(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// String puts all that is known of a pattern's search in a few lines for people.
+// String describes the search in a few lines for people.
 func (p Search) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s: %d listed", p.Pattern, p.Host, p.Listed)
