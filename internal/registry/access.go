@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -50,7 +51,7 @@ func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 		}
 		resp, err := a.send(req)
 		switch {
-		case a.moved:
+		case errors.Is(err, errMoved):
 		case err == nil && resp.StatusCode == http.StatusUnauthorized && a.mayBeForAnother():
 			closeBody(resp)
 			r.batches.leave(want.repository)
@@ -76,7 +77,6 @@ type attempt struct {
 	others   []string // repositories of the batch that the token is also requested for
 	used     *token   // sent with the last request
 	fetched  bool     // used was requested by this attempt
-	moved    bool     // the repository is in another batch now: a new attempt is needed
 	unmet    error    // why no challenge of the last 401 can be met
 	dead     []string // realms that did not answer
 }
@@ -101,26 +101,30 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || a.fetched || try == maxTries {
 			return resp, err
 		}
-		w, err := a.choose(resp)
-		if err == nil && w == nil {
+		met, err := a.meet(req.Context(), resp)
+		if !met && err == nil {
 			return resp, nil
 		}
 		closeBody(resp)
-		for err == nil {
-			if err = a.authorize(req.Context(), w); !a.isDead(req.Context(), w, err) {
-				break
-			}
-			other, none := a.choose(resp)
-			if other == nil || none != nil {
-				break
-			}
-			w, err = other, nil
+		if err == nil {
+			next, err = transport.Resend(req)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if next, err = transport.Resend(req); err != nil {
-			return nil, err
+	}
+}
+
+// meet answers the first challenge of a 401 that can be met. It returns false if there
+// is no such challenge. The error is that of the last realm if none has answered.
+func (a *attempt) meet(ctx context.Context, resp *http.Response) (met bool, err error) {
+	for {
+		w, unmet := a.choose(resp)
+		if w == nil || unmet != nil {
+			return false, cmp.Or(err, unmet)
+		}
+		if err = a.authorize(ctx, w); !a.isDead(ctx, w, err) {
+			return err == nil, err
 		}
 	}
 }
@@ -148,7 +152,8 @@ func (a *attempt) mayBeForAnother() bool {
 	return a.registry.batches.several(a.batch)
 }
 
-// errMoved ends an attempt whose repository is in another batch now.
+// errMoved ends an attempt whose repository is in another batch now: a new attempt is
+// needed.
 var errMoved = errors.New("another batch")
 
 // authorize chooses the token to send next: a cached one that was not tried, or a new
@@ -171,7 +176,6 @@ func (a *attempt) authorize(ctx context.Context, w *authMethod) error {
 		return nil
 	}
 	if a.batch != nil && !r.batches.has(a.batch, a.scope.repository) {
-		a.moved = true
 		return errMoved
 	}
 	r.tokens.drop(a.used)
@@ -180,7 +184,7 @@ func (a *attempt) authorize(ctx context.Context, w *authMethod) error {
 		if refused && len(a.others) > 0 {
 			r.log.DebugContext(ctx, "token request refused; splitting the batch", "repositories", len(a.others)+1)
 			r.batches.split(a.batch)
-			a.moved = true
+			return errMoved
 		}
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -85,7 +84,8 @@ func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start i
 	if resp.StatusCode == http.StatusPartialContent {
 		said := resp.Header.Get("Content-Range")
 		var total int64
-		if start, last, total, err = parseRange(said); err != nil || start != offset || last >= size || total >= 0 && total != size {
+		var valid bool
+		if start, last, total, valid = parseRange(said); !valid || start != offset || last >= size || total >= 0 && total != size {
 			return 0, fmt.Errorf("content range %q, but the request was for byte %d of %d", r.registry.hide.Line(said), offset, size)
 		}
 	}
@@ -105,31 +105,22 @@ func (r *Repository) coding(resp *http.Response) string {
 
 // parseRange parses a Content-Range header, bytes FIRST-LAST/TOTAL. An unknown total is
 // -1.
-func parseRange(s string) (first, last, total int64, err error) {
-	s, ok := strings.CutPrefix(strings.TrimSpace(s), "bytes ")
-	span, whole, okTotal := strings.Cut(s, "/")
-	from, to, okSpan := strings.Cut(span, "-")
-	if !ok || !okTotal || !okSpan {
-		return 0, 0, 0, errors.New("no content range")
+func parseRange(s string) (first, last, total int64, ok bool) {
+	match := rangeForm().FindStringSubmatch(s)
+	if match == nil {
+		return 0, 0, 0, false
 	}
 	var errs [3]error
-	first, errs[0] = number(from)
-	last, errs[1] = number(to)
+	first, errs[0] = strconv.ParseInt(match[1], 10, 64)
+	last, errs[1] = strconv.ParseInt(match[2], 10, 64)
 	total = -1
-	if whole != "*" {
-		total, errs[2] = number(whole)
+	if match[3] != "*" {
+		total, errs[2] = strconv.ParseInt(match[3], 10, 64)
 	}
-	if err := errors.Join(errs[:]...); err != nil || last < first {
-		return 0, 0, 0, errors.New("no content range")
-	}
-	return first, last, total, nil
+	return first, last, total, errors.Join(errs[:]...) == nil && last >= first
 }
 
-// number parses digits without a sign.
-func number(s string) (int64, error) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	return int64(n), err
-}
+var rangeForm = lazily(`^\s*bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)\s*$`)
 
 // A part is the content of a blob from an offset to its end.
 type part struct {

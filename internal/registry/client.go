@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -81,7 +82,23 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 		answer.Request = answer.Request.WithContext(req.Context())
 		answer.Request.URL = &shown
 	}
+	answer.Body = orasBody{answer.Body, c.registry}
 	return answer.Response, nil
+}
+
+// An orasBody is the body of an answer to oras. Its read errors are Errors, to tell them
+// from the errors of oras.
+type orasBody struct {
+	io.ReadCloser
+	registry *Registry
+}
+
+func (b orasBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.registry.failed("", "", err)
+	}
+	return n, err
 }
 
 // isOf reports whether a digest is that of a request's body.

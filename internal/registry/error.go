@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -180,12 +179,13 @@ func (r *Registry) failed(op, subject string, err error) error {
 	return &Error{Op: op, Subject: subject, Err: r.cause(err)}
 }
 
-// failedInOras returns the error for a request that oras made. An error that is neither
-// an answer's nor the network's says that oras rejected the answer.
+// failedInOras returns the error for a request that oras made. Errors of our transport
+// are Errors already. Any other says that oras rejected the answer.
 func (r *Registry) failedInOras(op, subject string, err error) error {
+	ours := errors.As(err, new(*Error)) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	made := r.failed(op, subject, err)
 	var e *Error
-	if errors.As(made, &e) && e.Status == 0 && e.kind == nil && !isNetwork(err) {
+	if errors.As(made, &e) && e.Status == 0 && e.kind == nil && !ours && !errors.Is(err, io.ErrUnexpectedEOF) {
 		e.kind = ErrMalformed
 	}
 	return made
@@ -209,16 +209,6 @@ func (r *Registry) cause(err error) error {
 		}
 	}
 	return err
-}
-
-// isNetwork reports whether an error is the network's, the context's, or an Error.
-func isNetwork(err error) bool {
-	var of *url.Error
-	var dial *net.OpError
-	var own *Error
-	return errors.As(err, &of) || errors.As(err, &dial) || errors.As(err, &own) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // isPage reports whether an answer is an HTML page.

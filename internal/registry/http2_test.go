@@ -340,3 +340,26 @@ func TestProxyThatDies(t *testing.T) {
 		t.Errorf("the rest: %v, which does not name the proxy", err)
 	}
 }
+
+// A list of referrers that breaks off is the network's error, and no malformed answer.
+func TestListBrokenOffByFrames(t *testing.T) {
+	for name, breaks := range map[string]func(c *h2conn, stream uint32){
+		"INTERNAL_ERROR": func(c *h2conn, stream uint32) { c.reset(stream, codeInternal) },
+		"GOAWAY":         func(c *h2conn, stream uint32) { c.goAway(stream, codeCalm, ""); _ = c.Close() },
+	} {
+		r := h2(t, func(c *h2conn, e h2event) bool {
+			c.answer(e.stream, 200, "content-type", ocispec.MediaTypeImageIndex)
+			c.frame(frameData, 0, e.stream, []byte(`{"schemaVersion":2,"manifests":[`))
+			breaks(c, e.stream)
+			return true
+		})
+		at, err := r.Repository("a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := at.Attachments(t.Context(), describe([]byte("image"), "").Digest)
+		if err == nil || errors.Is(err, registry.ErrMalformed) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
