@@ -82,7 +82,7 @@ func complete(ctx context.Context, s store, root ocispec.Descriptor) (bool, erro
 		switch {
 		case IsFatal(n.Err), errors.Is(n.Err, layout.ErrUnreadable), n.Err != nil && ctx.Err() != nil:
 			return n.Err
-		case n.Err != nil || n.Role != manifest.Blob && !manifest.IsManifest(n.MediaType):
+		case n.Err != nil, n.Role != manifest.Blob && (n.Size != n.Read || !manifest.IsManifest(n.MediaType)):
 			return errIncomplete // the source is asked again, and reports what is wrong
 		case n.Role != manifest.Blob || n.External:
 			return nil

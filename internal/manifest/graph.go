@@ -24,7 +24,7 @@ const (
 	Blob              // a configuration or a layer: it lists nothing
 )
 
-// A Link is a descriptor and its role.
+// A Link is a descriptor, as it is listed, and its role.
 type Link struct {
 	ocispec.Descriptor
 	Role Role
@@ -37,6 +37,7 @@ type Node struct {
 	Link
 	Depth    int      // how many indexes lead to it
 	Manifest Manifest // zero for a blob; not to be used if Err is set
+	Read     int64    // the size of the manifest, in bytes. Size is what it is listed with, and may be wrong
 	Content  []byte   // of the manifest; nil for a blob, and if the graph had read it before
 	Err      error    // why the manifest cannot be read: an error of the Source or of Parse
 	Next     []Link   // what the manifest lists, in order. The walk follows these: enter may remove some
@@ -50,7 +51,13 @@ type Source func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor,
 // walks reach it. Not safe for concurrent use.
 type Graph struct {
 	source Source
-	read   map[nodeKey]parsed
+	read   map[readKey]parsed
+}
+
+// A readKey is what decides how content is parsed.
+type readKey struct {
+	digest    digest.Digest
+	mediaType string
 }
 
 // A nodeKey tells nodes apart. One digest may be listed as several types, with
@@ -65,12 +72,13 @@ type nodeKey struct {
 // parsed is what reading a manifest returned.
 type parsed struct {
 	ocispec.Descriptor
+	listed   int64 // the size that the Source was asked for
 	manifest Manifest
 	err      error
 }
 
 // NewGraph returns a graph of the manifests that source has.
-func NewGraph(source Source) *Graph { return &Graph{source, map[nodeKey]parsed{}} }
+func NewGraph(source Source) *Graph { return &Graph{source, map[readKey]parsed{}} }
 
 // Walk calls enter for root and for all that is below it, each once, and each
 // manifest before what it lists. It calls leave, unless that is nil, after all that
@@ -122,30 +130,37 @@ func (g *Graph) load(ctx context.Context, n *Node) {
 	if n.Role == Blob || n.MediaType != "" && !IsManifest(n.MediaType) && !unknownManifest(n.MediaType) {
 		return
 	}
-	key := n.key()
+	key := readKey{n.Digest, n.MediaType}
 	p, known := g.read[key]
-	if !known {
+	if !known || p.err != nil && p.listed != n.Size { // the size may have been the error
 		p, n.Content = g.parse(ctx, n.Descriptor)
 		if ctx.Err() == nil {
 			g.read[key] = p
 		}
 	}
-	n.MediaType, n.Size, n.Manifest, n.Err = p.MediaType, p.Size, p.manifest, p.err
+	if n.MediaType == "" {
+		n.MediaType, n.Size = p.MediaType, p.Size
+	}
+	n.Manifest, n.Read, n.Err = p.manifest, p.Size, p.err
 	if n.Err == nil {
 		n.Next = p.manifest.links()
 	}
 }
 
-func (g *Graph) parse(ctx context.Context, d ocispec.Descriptor) (parsed, []byte) {
-	if unknownManifest(d.MediaType) {
-		return parsed{d, Manifest{}, fmt.Errorf("%w: media type %.100q", ErrUnsupported, d.MediaType)}, nil
+func (g *Graph) parse(ctx context.Context, listed ocispec.Descriptor) (parsed, []byte) {
+	p := parsed{Descriptor: listed, listed: listed.Size}
+	if unknownManifest(p.MediaType) {
+		p.err = fmt.Errorf("%w: media type %.100q", ErrUnsupported, p.MediaType)
+		return p, nil
 	}
-	d, content, err := g.source(ctx, d)
+	d, content, err := g.source(ctx, listed)
 	if err != nil {
-		return parsed{d, Manifest{}, err}, nil
+		p.err = err
+		return p, nil
 	}
-	m, err := Parse(d.MediaType, content)
-	return parsed{d, m, err}, content
+	p.Descriptor, p.Size = d, int64(len(content))
+	p.manifest, p.err = Parse(d.MediaType, content)
+	return p, content
 }
 
 // unknownManifest reports whether content of a media type lists blobs in a way that

@@ -124,8 +124,8 @@ func TestWalkReportsWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// One digest with two sizes or two types is two nodes: the visitor decides which of
-// them is wrong.
+// One digest with two sizes is two nodes: the visitor decides which of them is wrong. The
+// content is read and followed once, so that a list of sizes is no way to make a walk long.
 func TestWalkTellsDescriptorsOfOneDigestApart(t *testing.T) {
 	s := newShop()
 	layer := s.add("layer", ocispec.MediaTypeImageLayer, "layer")
@@ -140,6 +140,22 @@ func TestWalkTellsDescriptorsOfOneDigestApart(t *testing.T) {
 	}, nil)
 	if err != nil || !slices.Equal(sizes, []int64{layer.Size, layer.Size + 1}) {
 		t.Errorf("sizes are %v: %v", sizes, err)
+	}
+	a := s.image("a", layer)
+	list := []ocispec.Descriptor{a}
+	for range 1000 {
+		a.Size++
+		list = append(list, a)
+	}
+	wrong := 0
+	err = manifest.NewGraph(s.source).Walk(t.Context(), s.index("root", list...), func(n *manifest.Node) error {
+		if n.Role == manifest.Child && n.Size != n.Read {
+			wrong++
+		}
+		return n.Err
+	}, nil)
+	if err != nil || wrong != 1000 || s.reads[a.Digest] != 1 {
+		t.Errorf("%d sizes are wrong, and the manifest was read %d times: %v", wrong, s.reads[a.Digest], err)
 	}
 }
 
@@ -261,7 +277,7 @@ func FuzzWalk(f *testing.F) {
 			t.Errorf("entered %d and left %d: %v", len(entered), len(left), err)
 		}
 		for d, n := range s.reads {
-			if n > 3 { // one for each size that was listed
+			if _, there := s.content[d]; there && n > 1 {
 				t.Errorf("read %s %d times", d, n)
 			}
 		}
