@@ -19,7 +19,8 @@ var (
 	ErrNoNamespace = errors.New("no such organization or user")
 	// ErrTokenIgnored: the server does not know the token, and answered as if there
 	// were none. Only public repositories have results.
-	ErrTokenIgnored = errors.New(HintTokenIgnored)
+	ErrTokenIgnored = errors.New("the server does not know the token: it is wrong, expired or revoked, or a robot account's, " +
+		"which this API does not accept; private repositories are missing")
 )
 
 // errTokenLapsed is the error of a listing whose caller the server knew on some pages

@@ -109,7 +109,7 @@ func ExampleSummary() {
 	fmt.Println(errors.Is(err, discover.ErrNoNamespace))
 	fmt.Println(summary.Namespace)
 	for _, hint := range summary.Hints {
-		fmt.Println(hint)
+		fmt.Println(hint.Text)
 	}
 	// Output:
 	// true

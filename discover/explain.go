@@ -73,49 +73,47 @@ func (r *run) explain(ctx context.Context) error {
 	return nil
 }
 
-// HintTokenIgnored is the hint that goes with Summary.TokenIgnored.
-const HintTokenIgnored = "the server does not know the token: it is wrong, expired or revoked, or a robot account's, " +
-	"which this API does not accept; private repositories are missing"
-
 // hints returns what may surprise about the answer.
-func (r *run) hints() (hints []string) {
+func (r *run) hints() (hints []Hint) {
 	s := &r.sum
-	hint := func(format string, args ...any) { hints = append(hints, fmt.Sprintf(format, args...)) }
+	hint := func(code HintCode, format string, args ...any) {
+		hints = append(hints, Hint{code, fmt.Sprintf(format, args...)})
+	}
 	token := r.finder.client.HasToken()
 	switch s.Namespace {
 	case NamespaceNotFound:
-		hint("no organization or user is named %q; names are case-sensitive", r.pattern.Namespace)
+		hint(HintNoNamespace, "no organization or user is named %q; names are case-sensitive", r.pattern.Namespace)
 	case NamespaceEmpty:
-		hint("%s has no repositories", r.pattern.Namespace)
+		hint(HintNothingVisible, "%s has no repositories", r.pattern.Namespace)
 	case NamespaceNothingVisible:
 		if token {
-			hint("%s exists, and shows this caller no repositories", r.pattern.Namespace)
+			hint(HintNothingVisible, "%s exists, and shows this caller no repositories", r.pattern.Namespace)
 		} else {
-			hint("%s exists, and shows no public repositories; ask with a token to see its private ones", r.pattern.Namespace)
+			hint(HintNothingVisible, "%s exists, and shows no public repositories; ask with a token to see its private ones", r.pattern.Namespace)
 		}
 	}
 	if s.TokenIgnored {
-		hint(HintTokenIgnored)
+		hint(HintTokenIgnored, "%s", ErrTokenIgnored)
 	}
 	if s.Unknowns[GoneOrPrivate] > 0 && s.Namespace == NamespaceFound && !token {
 		switch {
 		case s.ByName:
-			hint("%s/%s does not exist or is private; ask with a token to see private repositories", r.pattern.Namespace, r.byName)
+			hint(HintGoneOrPrivate, "%s/%s does not exist or is private; ask with a token to see private repositories", r.pattern.Namespace, r.byName)
 		case s.Unlisted > 0:
-			hint("a named repository that is not listed does not exist or is private; ask with a token to see private repositories")
+			hint(HintGoneOrPrivate, "a named repository that is not listed does not exist or is private; ask with a token to see private repositories")
 		}
 	}
 	switch {
 	case s.Denied && !token:
-		hint("every repository was refused; the server may want a token")
+		hint(HintDenied, "every repository was refused; the server may want a token")
 	case r.private == 0 || !token:
 	case r.denied == r.private:
-		hint("every private repository was refused; the token may lack the scope repo:read")
+		hint(HintDenied, "every private repository was refused; the token may lack the scope repo:read")
 	case r.failed == r.private:
-		hint("every private repository met a server error; the token may be broken: make a new one with the scope repo:read")
+		hint(HintTokenBroken, "every private repository met a server error; the token may be broken: make a new one with the scope repo:read")
 	}
 	if n := s.Skipped[Nested]; n > 0 {
-		hint("nested repositories are left out (%d): write ** for * to match across slashes", n)
+		hint(HintNested, "nested repositories are left out (%d): write ** for * to match across slashes", n)
 	}
 	return hints
 }

@@ -31,6 +31,26 @@ const (
 	NamespaceNotFound       NamespaceStatus = "not found"       // no organization or user has this name
 )
 
+// A Hint explains an answer that may surprise, and says what to do.
+type Hint struct {
+	Code HintCode
+	Text string // a sentence for people
+}
+
+// A HintCode is what a [Hint] is about.
+type HintCode string
+
+// The codes of hints.
+const (
+	HintNoNamespace    HintCode = "no_namespace"    // Summary.Namespace is NamespaceNotFound
+	HintNothingVisible HintCode = "nothing_visible" // the namespace has no repositories, or shows none
+	HintTokenIgnored   HintCode = "token_ignored"   // Summary.TokenIgnored
+	HintGoneOrPrivate  HintCode = "gone_or_private" // a named repository may be private
+	HintDenied         HintCode = "denied"          // the server refused all repositories, or all private ones
+	HintTokenBroken    HintCode = "token_broken"    // all private repositories met a server error
+	HintNested         HintCode = "nested"          // nested repositories are left out
+)
+
 // A Summary is what a run found and what it cost.
 //
 // Listed and Unlisted together are the sum of Skipped and Candidates. If Finished is
@@ -73,8 +93,8 @@ type Summary struct {
 	// is refused is gone.
 	Denied bool
 
-	// Hints are sentences for people about an answer that may surprise.
-	Hints []string
+	// Hints explain an answer that may surprise.
+	Hints []Hint
 
 	// Finished is true if the listing came to its end and every candidate was
 	// checked, whatever the verdicts.

@@ -25,7 +25,7 @@ type outcome struct {
 	code    exitCode
 	err     error // why it failed; nil when the code is 0 or 3
 	ignored bool  // the server did not know the token
-	hints   []string
+	hints   []discover.Hint
 
 	complete bool // nothing is missing from the answer
 }
@@ -116,11 +116,11 @@ func (o outcome) print(t *console.Console) {
 			slog.Int("connections", s.Pace.Connections), slog.String("limit", s.Pace.Limit), slog.Float64("rate", s.Pace.Rate))...)
 	}
 	if o.ignored {
-		t.Warn(discover.HintTokenIgnored)
+		t.Warn("%v", discover.ErrTokenIgnored)
 	}
 	for _, hint := range o.hints {
-		if hint != discover.HintTokenIgnored {
-			t.Hint(hint)
+		if hint.Code != discover.HintTokenIgnored {
+			t.Print(console.Hint, "hint: "+hint.Text, slog.String("code", string(hint.Code)))
 		}
 	}
 }
