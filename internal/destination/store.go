@@ -24,9 +24,9 @@ type store interface {
 	read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 }
 
-// find reports whether a store has an image. If the manifests and blobs of the image
-// are known, these have to be there, and otherwise all that its entry lists. Of a
-// sparse index, that is never there.
+// find looks for an image in a store. If the manifests and blobs of the image are known,
+// these must be there. Otherwise all that its entry lists must be there, which is not so
+// for a sparse index.
 func find(ctx context.Context, s store, st Staged) (f Found, err error) {
 	d, there := s.image(st.Reference())
 	if !there || d.Digest != st.Root.Digest {
