@@ -208,22 +208,8 @@ func (p *registryDestination) resolve(ctx context.Context, t *target, s Staged) 
 // ignoreRefusal drops the error of a question that the registry refuses to answer. The
 // push finds out whether it is accepted.
 func ignoreRefusal(err error) error {
-	answer, ok := errors.AsType[*registry.Error](err)
-	switch {
-	case errors.Is(err, registry.ErrDenied):
+	if errors.Is(err, registry.ErrDenied) || isRefusal(err) && !errors.Is(err, registry.ErrRedirect) && !errors.Is(err, registry.ErrNotFound) {
 		return nil
-	case !ok || errors.Is(err, registry.ErrRedirect):
-		return err
-	}
-	switch code := answer.Status; code {
-	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return err
-	case http.StatusNotImplemented:
-		return nil
-	default:
-		if code >= 400 && code < 500 {
-			return nil
-		}
 	}
 	return err
 }

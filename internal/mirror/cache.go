@@ -123,27 +123,21 @@ func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descr
 			return nil, err
 		}
 	}
-	for own := false; ; {
-		got, err, _ := s.flights.Do(d.Digest.String(), func() (any, error) {
-			own = true
-			var content []byte
-			err := retry(ctx, nil, func() (err error) {
-				content, err = s.small(ctx, from, d)
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			return content, s.put(ctx, d, content)
+	got, err, _ := s.flights.Do("config "+from.name+"@"+d.Digest.String(), func() (any, error) {
+		var content []byte
+		err := retry(ctx, nil, func() (err error) {
+			content, err = s.small(ctx, from, d)
+			return err
 		})
-		if err == nil {
-			return got.([]byte), nil
-		}
-		if own || ctx.Err() != nil {
+		if err != nil {
 			return nil, err
 		}
-		// Another caller asked another repository, whose trouble is not this one's.
+		return content, s.put(ctx, d, content)
+	})
+	if err != nil {
+		return nil, err
 	}
+	return got.([]byte), nil
 }
 
 // small fetches a blob into memory.
