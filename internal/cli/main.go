@@ -89,6 +89,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string,
 // run runs the command and returns the exit code of its error.
 func (a *app) run(ctx context.Context, args []string) exitCode {
 	defer func() { a.session.Close() }()
+	session.HideArguments(a.console.Redactor, args)
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

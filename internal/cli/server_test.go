@@ -109,6 +109,7 @@ func TestUsageErrorsShowNoSecret(t *testing.T) {
 		{[]string{"find", "quay.io/stackfleet/*:1", "quay.io/stackfleet/*:1?since=1d&TOKEN=hush"}, "$QUAYSIDE_TOKEN"},
 		{[]string{"info", "quay.io/stackfleet/UPPER:1?token=hush"}, "$QUAYSIDE_TOKEN"},
 		{[]string{"copy", "quay.io/stackfleet/*:1?token=hush", "oci:mirror"}, "$QUAYSIDE_TOKEN"},
+		{[]string{"copy", "quay.io/stackfleet/*:1", "docker://registry.example/org?token=hush"}, "repository name"},
 		{[]string{"repos", "stackfleet", "--server", "https://quay.example.org?token=hush", "--plain-http"}, "--plain-http contradicts"},
 		{[]string{"repos", "stackfleet", "-thush"}, "unknown shorthand flag"},
 		{[]string{"repos", "stackfleet", "--token-file", "hush"}, "--token-file needs the name of a file"},

@@ -142,3 +142,19 @@ func HideEnvironment(r *redact.Redactor, env func(string) (string, bool)) {
 		r.AddAddress(address)
 	}
 }
+
+// HideArguments hides the tokens that a user wrote into arguments, such as ?token=VALUE. No
+// argument may have one, and the error of an argument often repeats it.
+func HideArguments(r *redact.Redactor, args []string) {
+	for _, arg := range args {
+		for {
+			i := strings.Index(strings.ToLower(arg), "token=")
+			if i < 0 {
+				break
+			}
+			arg = arg[i+len("token="):]
+			value, _, _ := strings.Cut(arg, "&")
+			r.Add(value)
+		}
+	}
+}
