@@ -46,18 +46,18 @@ func (a *app) copyCommand() *cobra.Command {
     oci:DIR                  an OCI image layout, a folder that all images share
     oci-archive:FILE.tar     an image layout as a tar file
     docker-archive:FILE.tar  a tar file for docker load (no signatures)
-    docker://HOST/PREFIX     a registry: ORG/REPO:TAG becomes HOST/PREFIX/REPO:TAG
+    docker://HOST/PREFIX     a registry: ORG/REPO:TAG as HOST/PREFIX/REPO:TAG
 
-Each blob is fetched once, even if many images share it, resumed if it breaks off,
-and verified. Signatures are copied with their image. What is already at DEST is
-not fetched again: after a failure or an interrupt, run the same command again. If
-an image fails, the others are still copied; every failure is named. An image that
-a pattern names and that does not exist is named too, and the exit code is 3. The
-exit code is 6 if nothing matches.
+Each blob is fetched once, even if many images share it, resumed if it breaks
+off, and verified. Signatures are copied with their image. What is already at
+DEST is not fetched again: after a failure or an interrupt, run the same
+command again. If an image fails, the others are still copied; every failure is
+named. An image that a pattern names and that does not exist is named too, and
+the exit code is 3. The exit code is 6 if nothing matches.
 
 A pattern is what find accepts; HOST/ORG/REPO@sha256:... names an image by its
-digest. For reading, copy uses the token of the server, or credentials stored by
-docker login or podman login; for writing, the stored credentials.`,
+digest. For reading, copy uses the token of the server, or credentials stored
+by docker login or podman login; for writing, the stored credentials.`,
 		Example: `  # A release, into one folder.
   quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla
 
@@ -65,10 +65,12 @@ docker login or podman login; for writing, the stored credentials.`,
   quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla --dry-run
 
   # One platform of each image, into a file for docker load.
-  quayside copy 'quay.io/openstack.kolla/nova-*:2025.1' docker-archive:nova.tar --platform linux/amd64
+  quayside copy 'quay.io/openstack.kolla/nova-*:2025.1' \
+      docker-archive:nova.tar --platform linux/amd64
 
   # With a report as JSON.
-  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla --report report.json
+  quayside copy 'quay.io/openstack.kolla/*:2025.1' oci:kolla \
+      --report report.json
 
   # Copy what failed.
   quayside copy --failed-from report.json oci:kolla`,

@@ -96,7 +96,7 @@ func (c *copying) planned(p mirror.Plan, code exitCode, why string) report.Plan 
 	out := report.Plan{
 		Destination: c.to.text, Complete: code.complete() && c.search.complete(), Images: []report.PlannedImage{},
 		Blobs: p.Blobs, Bytes: p.Bytes, Present: p.Present, Missing: p.Missing, Shared: p.Shared,
-		Unknown: c.search.summary.Gaps, Absent: append([]report.Gap{}, c.search.absent...),
+		Unknown: c.search.summary.UnknownImages, Absent: append([]report.Missing{}, c.search.absent...),
 	}
 	out.Token, out.TokenHost = c.search.token()
 	if why != "" {

@@ -23,12 +23,12 @@ const unfinished = "not finished: "
 
 // finished adds to the report of a copy what only the command knows: unknown images, absent
 // images that the user named, and why the copy ended.
-func finished(r mirror.Report, unknown, absent []report.Gap, code exitCode, why string) mirror.Report {
-	for _, gap := range unknown {
-		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: gap.Reference, Reason: gap.Reason, Error: gap.Error})
+func finished(r mirror.Report, unknown, absent []report.Missing, code exitCode, why string) mirror.Report {
+	for _, m := range unknown {
+		r.Unknown = append(r.Unknown, mirror.UnknownReport{Reference: m.Reference, Reason: m.Reason, Error: m.Error})
 	}
-	for _, gap := range absent {
-		r.AddAbsent(gap.Reference, gap.Error)
+	for _, m := range absent {
+		r.AddAbsent(m.Reference, m.Error)
 	}
 	r.Error = cmp.Or(why, r.Error)
 	r.Complete = r.Complete && code.complete()
@@ -57,7 +57,7 @@ func (c *copying) written(r mirror.Report) written {
 		text.Images = append(text.Images, report.CopiedImage{Status: string(i.Status), Bytes: i.Bytes, Reference: i.Reference, Remark: remark(i, r.Error)})
 	}
 	for _, u := range r.Unknown {
-		text.Unknown = append(text.Unknown, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
+		text.Unknown = append(text.Unknown, report.Missing{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
 	}
 	return written{r, text}
 }
@@ -82,7 +82,7 @@ func remark(i mirror.ImageReport, why string) string {
 // failedTargets returns the images that the report of an earlier run lists as not done, each
 // once. An image whose digest is in the report is copied by that digest. lost are unknown
 // images whose names cannot be looked for.
-func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Gap, err error) {
+func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Missing, err error) {
 	text, _, err := session.ReadFile(ctx, file, mirror.MaxReport)
 	if err != nil && ctx.Err() != nil {
 		return nil, nil, err
@@ -101,7 +101,7 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 	again := map[string]bool{}
 	for _, u := range earlier.Unknown {
 		if !searchable(u.Reference) {
-			lost = append(lost, report.Gap{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
+			lost = append(lost, report.Missing{Reference: u.Reference, Reason: u.Reason, Error: u.Error})
 			continue
 		}
 		again[u.Reference] = true

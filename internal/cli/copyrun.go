@@ -42,7 +42,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 	targets, err := a.parseTargets(args[:last], true)
-	var lost []report.Gap
+	var lost []report.Missing
 	if err == nil && f.failedFrom != "" {
 		targets, lost, err = a.failedTargets(ctx, f.failedFrom)
 	}
@@ -180,13 +180,13 @@ func (c *copying) copy(ctx context.Context) error {
 	}
 	done, err := c.copier.Copy(ctx, c.images(ctx))
 	stop()
-	for _, gap := range c.search.absent {
-		c.log.absent(gap)
+	for _, m := range c.search.absent {
+		c.log.absent(m)
 	}
 	for n, i := range done.Images {
 		if i.Status == mirror.Absent {
 			done.Images[n].Error = report.ReasonText(noDigest)
-			c.search.absent = append(c.search.absent, report.Gap{Reference: i.Reference, Reason: noDigest, Error: report.ReasonText(noDigest)})
+			c.search.absent = append(c.search.absent, report.Missing{Reference: i.Reference, Reason: noDigest, Error: report.ReasonText(noDigest)})
 		}
 	}
 	whole := err == nil && done.Failed == 0
@@ -207,7 +207,7 @@ func (c *copying) copy(ctx context.Context) error {
 	if host != nil {
 		done.TokenHost = *host
 	}
-	result := c.a.hideReport(finished(done, c.search.summary.Gaps, c.search.absent, code, why))
+	result := c.a.hideReport(finished(done, c.search.summary.UnknownImages, c.search.absent, code, why))
 	if err := c.out.write(ctx, result); err != nil {
 		c.a.console.Fail("report: %v", err)
 		code = max(code, exitFailed)

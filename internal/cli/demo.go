@@ -22,9 +22,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Show how quayside works, with a built-in server",
 		Long: `demo starts a small Quay inside this program, on a port of this machine that is
-not open to others, with a sample organization modelled on an OpenStack release.
-It shows and runs real commands against that server over HTTP. It needs no network,
-no account and no config file, and removes all its files.
+not open to others, with a sample organization modelled on an OpenStack
+release. It shows and runs real commands against that server over HTTP. It
+needs no network, no account and no config file, and removes all its files.
 
 With --serve the server runs until it is interrupted, so that you can try it.`,
 		Example: "  quayside demo\n  quayside demo --serve",

@@ -73,13 +73,13 @@ func (e *events) write(event mirror.Event) {
 }
 
 // unknown records an image whose verdict is unknown.
-func (e *events) unknown(gap report.Gap) {
-	e.write(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: gap.Reference, Error: report.ReasonText(gap.Reason) + ": " + gap.Error})
+func (e *events) unknown(m report.Missing) {
+	e.write(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: m.Reference, Error: report.ReasonText(m.Reason) + ": " + m.Error})
 }
 
 // absent records an image that the user named and that is not there.
-func (e *events) absent(gap report.Gap) {
-	e.write(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: gap.Reference, Error: gap.Error})
+func (e *events) absent(m report.Missing) {
+	e.write(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: m.Reference, Error: m.Error})
 }
 
 func (e *events) close() {

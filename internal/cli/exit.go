@@ -55,16 +55,16 @@ func ExitCodes() string {
 		{exitDone, "done"},
 		{exitNo, "the answer is no (has, and find with --fail-absent)"},
 		{exitUsage, "the command line, a pattern or the config file is wrong"},
-		{exitPart, "done in part: something is unknown or failed, an image that the command names is absent, or the server does " +
-			"not know the token; each is named"},
+		{exitPart, "done in part: something is unknown or failed, an image that the command\n" +
+			"       names is absent, or the server does not know the token; each is named"},
 		{exitAuth, "authentication: a token is missing, or it may not do this"},
 		{exitFailed, "failed; also a namespace that does not exist, and --timeout"},
-		{exitEmpty, "nothing matched: copy, info and verify without --allow-empty, the others with --fail-empty"},
+		{exitEmpty, "nothing matched: copy, info and verify without --allow-empty, the others\n       with --fail-empty"},
 		{exitInterrupted, "interrupted"},
 	} {
 		fmt.Fprintf(&b, "  %3d  %s\n", e.code, e.text)
 	}
-	return strings.TrimSuffix(fold(b.String()), "\n")
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // A status is an error with an exit code of its own. Without a cause, the error has already

@@ -27,25 +27,25 @@ func (a *app) findCommand() *cobra.Command {
 		SuggestFor: []string{"search"},
 		Long: `find lists the repositories of an organization, asks for the tag where the
 listing does not already answer, and prints the images that carry the tag. If
-something could not be found out, it is named on standard error and the exit code
-is 3; --all prints these images too, and the repositories without the tag. An
-image that a pattern names (ORG/REPO:TAG, also in a list such as ORG/{a,b}:TAG)
-and that does not exist is named too, and the exit code is 3.
+something could not be found out, it is named on standard error and the exit
+code is 3; --all prints these images too, and the repositories without the tag.
+An image that a pattern names (ORG/REPO:TAG, also in a list such as
+ORG/{a,b}:TAG) and that does not exist is named too, and the exit code is 3.
 
-A pattern is ORG[/GLOB][:TAG]. To ask another server than that of --server, write
-its host first: quay.io/ORG/GLOB:TAG or quay://HOST/ORG/GLOB:TAG. GLOB is * by
-default, and TAG is latest. In a glob, * does not match a slash and ** does;
-{a,b}, [a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a glob, a
-version range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the end finds
-tags that were set in the last 30 days. An organization with a dot in its name
-needs its host before it, unless globs follow. Quote patterns: the shell
-interprets these characters.
+A pattern is ORG[/GLOB][:TAG]. To ask another server than that of --server,
+write its host first: quay.io/ORG/GLOB:TAG or quay://HOST/ORG/GLOB:TAG. GLOB is
+* by default, and TAG is latest. In a glob, * does not match a slash and **
+does; {a,b}, [a-z] and ? work; !GLOB after a comma excludes. TAG is a name, a
+glob, a version range (~2025.1, ">=4.12 <4.15") or a list. ?since=30d at the
+end finds tags that were set in the last 30 days. An organization with a dot in
+its name needs its host before it, unless globs follow. Quote patterns: the
+shell interprets these characters.
 
---label fetches the configuration of each image found, which takes a few requests
-for each.
+--label fetches the configuration of each image found, which takes a few
+requests for each.
 
-ndjson prints images as they are found, one JSON object a line; the other formats
-print them at the end, sorted by name.`,
+ndjson prints images as they are found, one JSON object a line; the other
+formats print them at the end, sorted by name.`,
 		Example: `  # Every image of a release, as a table.
   quayside find 'quay.io/openstack.kolla/*:2025.1'
 
@@ -56,7 +56,8 @@ print them at the end, sorted by name.`,
   quayside find 'quay.io/openstack.kolla/**:2025.1' -o json
 
   # Tags that were set since a day, with a template.
-  quayside find 'quay.io/openstack.kolla/*:*?since=2025-10-01' --template '{{.Reference}} {{.Started}}'
+  quayside find 'quay.io/openstack.kolla/*:*?since=2025-10-01' \
+      --template '{{.Reference}} {{.Started}}'
 
   # Which repositories lack the tag? The exit code is 1 if any does.
   quayside find 'quay.io/openstack.kolla/nova-*:2025.1' --fail-absent`,

@@ -27,13 +27,14 @@ func (a *app) hasCommand() *cobra.Command {
 digest, or absent. The exit code is 0 if all images are present and 1 if any is
 absent. If none is absent and some answers are unknown, the exit code is 3 and
 those images are named on standard error; if all are unknown, it is the code of
-the error. That is 4 if the server wants a token: it gives anonymous callers the
-same answer for a private repository and for one that does not exist.`,
+the error. That is 4 if the server wants a token: it gives anonymous callers
+the same answer for a private repository and for one that does not exist.`,
 		Example: `  # Is the image there?
   quayside has quay.io/openstack.kolla/nova-api:2025.1
 
   # Are all of these there?
-  quayside has quay.io/openstack.kolla/nova-api:2025.1 quay.io/openstack.kolla/neutron-server:2025.1
+  quayside has quay.io/openstack.kolla/nova-api:2025.1 \
+      quay.io/openstack.kolla/neutron-server:2025.1
 
   # Nothing but the digest.
   quayside has quay.io/openstack.kolla/nova-api:2025.1 --template '{{.Digest}}'
@@ -63,7 +64,7 @@ type question struct {
 // hasSummary is the summary of has in JSON.
 type hasSummary struct {
 	tally
-	Gaps []report.Gap `json:"unknown_images"`
+	UnknownImages []report.Missing `json:"unknown_images"`
 }
 
 func (a *app) has(ctx context.Context, args []string) error {
@@ -96,12 +97,12 @@ func (a *app) has(ctx context.Context, args []string) error {
 		}
 	}
 	stop()
-	summary := hasSummary{tallyOf(known, links...), []report.Gap{}}
+	summary := hasSummary{tallyOf(known, links...), []report.Missing{}}
 	slices.SortFunc(failed, func(x, y question) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	for _, q := range failed {
 		reason := discover.ReasonOf(q.err)
-		gap := report.Gap{Reference: q.image.Reference(), Reason: string(reason), Error: a.cause(q.err, reason)}
-		summary.Gaps = append(summary.Gaps, gap)
+		m := report.Missing{Reference: q.image.Reference(), Reason: string(reason), Error: a.cause(q.err, reason)}
+		summary.UnknownImages = append(summary.UnknownImages, m)
 	}
 	failure := hasFailure(failed, known)
 	ended := ctx.Err() != nil && known < len(questions)
@@ -121,8 +122,8 @@ func (a *app) has(ctx context.Context, args []string) error {
 	case ended && known > 0:
 		a.console.Warn(partly)
 	case !ended && len(questions) > 1:
-		for _, gap := range summary.Gaps {
-			a.console.Unknown(gap)
+		for _, m := range summary.UnknownImages {
+			a.console.Unknown(m)
 		}
 	}
 	if missing && !ended {

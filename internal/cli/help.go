@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// helpWidth is the largest width of a help text, in columns. A test checks the texts.
+const helpWidth = 80
+
 // help writes the help text of a command. Every text ends with the exit codes.
 func help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
@@ -22,13 +25,13 @@ func help(cmd *cobra.Command, _ []string) {
 	if text == "" {
 		text = cmd.Short
 	}
-	b.WriteString(fold(text))
+	b.WriteString(strings.TrimRight(text, "\n") + "\n")
 	usage := "  " + cmd.UseLine()
 	if cmd.HasAvailableSubCommands() {
 		usage = "  " + cmd.CommandPath() + " COMMAND [flags]"
 	}
 	section("Usage", usage)
-	section("Examples", foldExamples(cmd.Example))
+	section("Examples", cmd.Example)
 	section("Commands", commands(cmd))
 	section("Flags", cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
 	section("Global flags", cmd.InheritedFlags().FlagUsagesWrapped(helpWidth))

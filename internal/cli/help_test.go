@@ -83,6 +83,7 @@ func TestExamplesRun(t *testing.T) {
 	for _, c := range everyCommand(cli.Command()) {
 		examples += c.Example + "\n"
 	}
+	examples = strings.ReplaceAll(examples, " \\\n", " ")
 	t.Chdir(t.TempDir()) // for what is copied
 	ran := 0
 	for line := range strings.Lines(examples) {

@@ -28,8 +28,8 @@ func (a *app) infoCommand() *cobra.Command {
 		SuggestFor: []string{"inspect"},
 		Long: `info prints for each image the digest, the platforms, the layers with their
 compressed sizes, the creation time and the labels. It fetches manifests and
-configurations, and no layers. If an image that a pattern names does not exist, it
-is named and the exit code is 3. The exit code is 6 if nothing matches.
+configurations, and no layers. If an image that a pattern names does not exist,
+it is named and the exit code is 3. The exit code is 6 if nothing matches.
 
 A pattern is what find accepts; HOST/ORG/REPO@sha256:... names an image by its
 digest.`,
@@ -157,11 +157,11 @@ func described(infos []mirror.Info, h *search) report.Infos {
 	lacks := func(reference, verdict, why string) {
 		all = append(all, report.Info{Reference: reference, Verdict: verdict, Images: []report.PlatformInfo{}, Error: &why})
 	}
-	for _, gap := range h.absent {
-		lacks(gap.Reference, report.Absent, gap.Error)
+	for _, m := range h.absent {
+		lacks(m.Reference, report.Absent, m.Error)
 	}
-	for _, gap := range h.summary.Gaps {
-		lacks(gap.Reference, report.Unknown, report.ReasonText(gap.Reason)+": "+gap.Error)
+	for _, m := range h.summary.UnknownImages {
+		lacks(m.Reference, report.Unknown, report.ReasonText(m.Reason)+": "+m.Error)
 	}
 	return all
 }

@@ -33,8 +33,8 @@ func (a *app) gcCommand() *cobra.Command {
 		Use:   "gc DIR",
 		Short: "Remove what no image of a layout needs",
 		Long: `gc removes blobs that no image of a layout needs, and what killed copies left,
-such as partial blobs. It removes nothing if a manifest is damaged or missing: what
-its image needs is not known then.`,
+such as partial blobs. It removes nothing if a manifest is damaged or missing:
+what its image needs is not known then.`,
 		Example: "  quayside layout gc kolla --dry-run\n  quayside layout gc kolla",
 		Args:    exactly("the folder of a layout"),
 	}

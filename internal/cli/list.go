@@ -20,27 +20,27 @@ const partly = "the answer is not complete: it holds what was known by then"
 
 // A lister writes the records of a list: as they come or at the end, as the format needs.
 type lister[R report.Record] struct {
-	a         *app
-	options   report.Options
-	server    *session.Server
-	namespace string
-	order     func(a, b R) int // of formats that are written at the end; nil keeps the order
-	count     int
-	token     report.TokenState // "" is the state before an answer
-	kept      []R
-	gaps      []report.Gap // rows that cannot be understood
+	a           *app
+	options     report.Options
+	server      *session.Server
+	namespace   string
+	order       func(a, b R) int // of formats that are written at the end; nil keeps the order
+	count       int
+	token       report.TokenState // "" is the state before an answer
+	kept        []R
+	unknownRows []report.Missing // rows that cannot be understood
 }
 
 // unknown records a row of the list that cannot be understood.
 func (f *lister[R]) unknown(reference string, err error) {
 	reason := discover.ReasonOf(err)
-	f.gaps = append(f.gaps, report.Gap{Reference: reference, Reason: string(reason), Error: f.a.cause(err, reason)})
+	f.unknownRows = append(f.unknownRows, report.Missing{Reference: reference, Reason: string(reason), Error: f.a.cause(err, reason)})
 }
 
 // listSummary is the summary of a list in JSON.
 type listSummary struct {
 	tally
-	Gaps []report.Gap `json:"unknown"`
+	UnknownImages []report.Missing `json:"unknown"`
 }
 
 // A tally counts results and requests.
@@ -99,13 +99,13 @@ func (f *lister[R]) write(ctx context.Context, records iter.Seq2[R, error]) erro
 	if f.a.out.Flush() != nil { // the table comes before the messages
 		return failed
 	}
-	for _, gap := range f.gaps {
-		f.a.console.Unknown(gap)
+	for _, m := range f.unknownRows {
+		f.a.console.Unknown(m)
 	}
 	switch {
 	case failed != nil && f.count > 0:
 		f.a.console.Warn(partly)
-	case failed == nil && len(f.gaps) > 0:
+	case failed == nil && len(f.unknownRows) > 0:
 		failed = &status{code: exitPart}
 	}
 	return failed
@@ -124,9 +124,9 @@ func delays(servers ...*session.Server) func() []string {
 }
 
 func (f *lister[R]) end(ctx context.Context, failed error) error {
-	summary := listSummary{tallyOf(f.count, f.server), append([]report.Gap{}, f.gaps...)}
+	summary := listSummary{tallyOf(f.count, f.server), append([]report.Missing{}, f.unknownRows...)}
 	summary.Token = cmp.Or(f.token, summary.Token)
-	end := report.Ending{Complete: failed == nil && len(f.gaps) == 0, Summary: summary}
+	end := report.Ending{Complete: failed == nil && len(f.unknownRows) == 0, Summary: summary}
 	end.Error = f.a.ending(ctx, failed)
 	if f.options.Format.Streams() {
 		_ = report.End(f.a.out, end) // the output keeps its error

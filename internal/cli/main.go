@@ -8,7 +8,7 @@
 // layout.go, demo.go, version.go, completion.go. The others are:
 //
 //   - main.go: Main, the whole command as a function. root.go: the command tree.
-//     help.go, fold.go and suggest.go: help texts and "did you mean".
+//     help.go and suggest.go: help texts and "did you mean".
 //   - flags.go: flags and their defaults. mistaken.go: arguments that are no patterns.
 //   - search.go: from arguments to images. summary.go: what became of a search.
 //     label.go, parallel.go, progress.go: its parts. list.go: repositories and tags.

@@ -28,7 +28,8 @@ private ones its user may read.`,
   quayside repos quay.io/openstack.kolla
 
   # Which were pushed to last?
-  quayside repos quay.io/openstack.kolla --template '{{.LastModified}} {{.Name}}'
+  quayside repos quay.io/openstack.kolla \
+      --template '{{.LastModified}} {{.Name}}'
 
   # On another registry.
   quayside repos --server registry.example:8443 openstack.kolla`,
@@ -74,7 +75,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 				return
 			}
 		}
-		err := a.afterListing(ctx, l, namespace, f.count, len(f.gaps), known)
+		err := a.afterListing(ctx, l, namespace, f.count, len(f.unknownRows), known)
 		switch {
 		case errors.Is(err, discover.ErrTokenIgnored):
 			f.token = report.TokenIgnored

@@ -36,9 +36,9 @@ func (a *app) root() *cobra.Command {
 copies them. Results go to standard output, messages to standard error.
 
 A token is an OAuth application token of Quay. Create one in the web interface,
-under the organization's Applications. Robot accounts do not work on Quay's REST
-API. Put the token in $QUAYSIDE_TOKEN or in a file for --token-file; it is sent
-only to the server that it is for.`,
+under the organization's Applications. Robot accounts do not work on Quay's
+REST API. Put the token in $QUAYSIDE_TOKEN or in a file for --token-file; it is
+sent only to the server that it is for.`,
 		Example: `  # See how it works, without a network.
   quayside demo
 

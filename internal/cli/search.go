@@ -69,16 +69,16 @@ type search struct {
 	registries *session.Registries
 	show       func(discover.Progress) // receives how far the whole is; safe for concurrent use
 	skip       func(report.Image) bool // leaves images out; or nil
-	unknown    func(report.Gap)        // called for each; or nil
+	unknown    func(report.Missing)    // called for each; or nil
 	seen       map[string]bool         // what was yielded or reported; nil for a single target
-	lost       []report.Gap            // unknown images of an earlier run that nothing can be asked about
+	lost       []report.Missing        // unknown images of an earlier run that nothing can be asked about
 	looked     atomic.Int64            // images that were looked into
 	cut        atomic.Bool             // an image was not, because the command was ended
 	progress   progressSum
 
 	// What came of it, to be read when the sequence has ended.
-	found    int          // present images, with the labels
-	absent   []report.Gap // images that are not there and should be: the user named them, or failAbsent is set
+	found    int              // present images, with the labels
+	absent   []report.Missing // images that are not there and should be: the user named them, or failAbsent is set
 	summary  report.Summary
 	outcomes []outcome // one for each target
 }
@@ -115,8 +115,8 @@ func (a *app) search(ctx context.Context, targets []target, labels []label) (h *
 func (h *search) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
 		defer h.conclude()
-		for _, gap := range h.lost {
-			h.gap(gap)
+		for _, m := range h.lost {
+			h.addUnknown(m)
 		}
 		h.progress.begin(len(h.targets))
 		byHost := map[string][]int{}
@@ -154,11 +154,11 @@ func (h *search) conclude() {
 			h.summary.Add(o.search)
 		}
 	}
-	byName := func(x, y report.Gap) int { return strings.Compare(x.Reference, y.Reference) }
-	slices.SortStableFunc(h.summary.Gaps, byName)
+	byName := func(x, y report.Missing) int { return strings.Compare(x.Reference, y.Reference) }
+	slices.SortStableFunc(h.summary.UnknownImages, byName)
 	slices.SortStableFunc(h.absent, byName)
 	h.absent = slices.Compact(h.absent)
-	h.summary.Absences = append(h.summary.Absences, h.absent...)
+	h.summary.AbsentImages = append(h.summary.AbsentImages, h.absent...)
 }
 
 // resolve yields the images of one target, and records its outcome. It uses nothing that
@@ -269,8 +269,8 @@ func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, erro
 const noDigest = "no_such_digest"
 
 // absentDigest is an image that was named by its digest and is not there.
-func absentDigest(i mirror.Image) report.Gap {
-	return report.Gap{Reference: i.Reference(), Reason: noDigest, Error: report.ReasonText(noDigest)}
+func absentDigest(i mirror.Image) report.Missing {
+	return report.Missing{Reference: i.Reference(), Reason: noDigest, Error: report.ReasonText(noDigest)}
 }
 
 // mirrored converts an image for a copy.
@@ -292,7 +292,7 @@ func (h *search) activities() (parts []string) {
 // yield counts an image and yields it. It returns false if the caller breaks off.
 func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
 	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
-		h.absent = append(h.absent, report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
+		h.absent = append(h.absent, report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
 	}
 	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
 		return true
@@ -311,7 +311,7 @@ func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
 	case report.Present:
 		h.found++
 	case report.Unknown:
-		h.gap(report.Gap{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error})
+		h.addUnknown(report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error})
 		if !h.all {
 			return true
 		}
@@ -319,11 +319,11 @@ func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
 	return yield(i)
 }
 
-// gap adds an image that nothing is known about.
-func (h *search) gap(gap report.Gap) {
-	h.summary.Gaps = append(h.summary.Gaps, gap)
+// addUnknown adds an image that nothing is known about.
+func (h *search) addUnknown(m report.Missing) {
+	h.summary.UnknownImages = append(h.summary.UnknownImages, m)
 	if h.unknown != nil {
-		h.unknown(gap)
+		h.unknown(m)
 	}
 }
 
@@ -369,11 +369,11 @@ func (h *search) token() (word report.TokenState, host *string) {
 
 // print reports on standard error what is unknown or absent, and the outcomes.
 func (h *search) print() {
-	for _, gap := range h.summary.Gaps {
-		h.a.console.Unknown(gap)
+	for _, m := range h.summary.UnknownImages {
+		h.a.console.Unknown(m)
 	}
-	for _, gap := range h.absent {
-		h.a.console.Absent(gap)
+	for _, m := range h.absent {
+		h.a.console.Absent(m)
 	}
 	for _, o := range h.outcomes {
 		if o.search.Pattern != "" {

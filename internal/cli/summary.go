@@ -141,7 +141,7 @@ func (h *search) printSummary() {
 			searched = searched || o.search.Namespace != string(discover.NamespaceNotFound) && (o.err == nil || o.search.Listed+o.search.Checked > 0)
 		}
 	}
-	lines := h.found + len(h.summary.Gaps) + len(h.absent)
+	lines := h.found + len(h.summary.UnknownImages) + len(h.absent)
 	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 && lines > 0 {
 		return
 	}

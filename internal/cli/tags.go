@@ -18,8 +18,8 @@ func (a *app) tagsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tags ORG/REPO",
 		Short: "List the tags of a repository",
-		Long: `tags lists the tags of a repository, newest first, without tags that were deleted
-or have expired.`,
+		Long: `tags lists the tags of a repository, newest first, without tags that were
+deleted or have expired.`,
 		Example: `  # All tags, as a table.
   quayside tags quay.io/openstack.kolla/nova-api
 

@@ -24,15 +24,15 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Hash everything in an image layout",
-		Long: `verify hashes every blob that the images of a layout need, in parallel, and names
-what is missing or damaged, by image. It writes nothing, and a copy may run at the
-same time. The exit code is 0 if the layout is whole, 3 if it is not, and 6 if it
-has no images.
+		Long: `verify hashes every blob that the images of a layout need, in parallel, and
+names what is missing or damaged, by image. It writes nothing, and a copy may
+run at the same time. The exit code is 0 if the layout is whole, 3 if it is
+not, and 6 if it has no images.
 
 --repair removes damaged blobs, so that the next copy fetches them again. If a
-folder, a pipe or a link is in the place of a blob, it is moved away and its new
-name is printed. The exit code of --repair is 3 too: the layout is not whole before
-that copy.`,
+folder, a pipe or a link is in the place of a blob, it is moved away and its
+new name is printed. The exit code of --repair is 3 too: the layout is not
+whole before that copy.`,
 		Example: `  # Is it whole?
   quayside verify kolla
 

@@ -23,8 +23,8 @@ type Plan struct {
 	Shared      int64          `json:"shared"`
 	Free        *int64         `json:"free"`
 	Error       *string        `json:"error"`
-	Unknown     []Gap          `json:"unknown"`
-	Absent      []Gap          `json:"absent"` // that the user named
+	Unknown     []Missing      `json:"unknown"`
+	Absent      []Missing      `json:"absent"` // that the user named
 	Token       TokenState     `json:"token"`
 	TokenHost   *string        `json:"token_host"`
 }
@@ -64,8 +64,8 @@ func (plan Plan) text(p *printer) {
 		}
 		rows = append(rows, []string{fmt.Sprint(i.Blobs), Bytes(i.Bytes), missing, i.Reference, strings.Join(notes, ", ")})
 	}
-	for _, gap := range plan.Absent {
-		rows = append(rows, []string{"", "", "", gap.Reference, "absent: " + gap.Error})
+	for _, m := range plan.Absent {
+		rows = append(rows, []string{"", "", "", m.Reference, "absent: " + m.Error})
 	}
 	p.rows(rows)
 	absent := ""
@@ -86,7 +86,7 @@ type Copy struct {
 	Destination                                          string
 	Registry                                             bool // the destination is a registry
 	Images                                               []CopiedImage
-	Unknown                                              []Gap
+	Unknown                                              []Missing
 	Copied, Present, Failed, Pending, Absent             int
 	SignaturesFound, SignaturesCopied, SignaturesMissing int
 	Blobs, Retries                                       int
@@ -112,8 +112,8 @@ func (c Copy) text(p *printer) {
 		}
 		rows = append(rows, []string{i.Status, size, i.Reference, i.Remark})
 	}
-	for _, gap := range c.Unknown {
-		rows = append(rows, []string{"unknown", "", gap.Reference, ReasonText(gap.Reason) + ": " + gap.Error})
+	for _, m := range c.Unknown {
+		rows = append(rows, []string{"unknown", "", m.Reference, ReasonText(m.Reason) + ": " + m.Error})
 	}
 	p.rows(rows)
 	if alone := len(rows) == 1 && c.Copied+c.Present == 1; !alone || c.Verbose {

@@ -98,9 +98,9 @@ type Search struct {
 // code "no_such_tag".
 func ReasonText(code string) string { return strings.ReplaceAll(code, "_", " ") }
 
-// A Gap is an image that the answer lacks: its verdict is Unknown, or it is Absent
+// A Missing is an image that the answer lacks: its verdict is Unknown, or it is Absent
 // although the user named it.
-type Gap struct {
+type Missing struct {
 	Reference string `json:"reference"`
 	Reason    string `json:"reason"` // a code; see ReasonText
 	Error     string `json:"error"`
@@ -110,14 +110,14 @@ type Gap struct {
 // together, what is unknown or missing by name, and each pattern for itself.
 type Summary struct {
 	Counts
-	Gaps     []Gap    `json:"unknown_images"`
-	Absences []Gap    `json:"absent_images"` // expected and not there
-	Patterns []Search `json:"patterns"`
+	UnknownImages []Missing `json:"unknown_images"`
+	AbsentImages  []Missing `json:"absent_images"` // expected and not there
+	Patterns      []Search  `json:"patterns"`
 }
 
 // NewSummary returns an empty summary.
 func NewSummary() Summary {
-	return Summary{Counts: Counts{Pruned: map[string]int{}}, Gaps: []Gap{}, Absences: []Gap{}, Patterns: []Search{}}
+	return Summary{Counts: Counts{Pruned: map[string]int{}}, UnknownImages: []Missing{}, AbsentImages: []Missing{}, Patterns: []Search{}}
 }
 
 // Add adds the search of a pattern.
