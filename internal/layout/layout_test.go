@@ -71,7 +71,7 @@ func TestOpenRefuses(t *testing.T) {
 		"index is null":    {map[string]string{"oci-layout": version, "index.json": "null"}, false, "index.json"},
 		"schema 1":         {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":1}`}, false, "schema"},
 		"no list":          {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2}`}, false, "no list of manifests"},
-		"no real list":     {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":{}}`}, false, "JSON type object, and no list"},
+		"no real list":     {map[string]string{"oci-layout": version, "index.json": `{"schemaVersion":2,"manifests":{}}`}, false, "not a JSON array"},
 		"index is endless": {map[string]string{"oci-layout": version, "index.json": strings.Repeat(" ", 17<<20) + empty}, false, "larger"},
 	} {
 		t.Run(name, func(t *testing.T) {

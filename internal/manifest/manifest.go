@@ -145,9 +145,9 @@ func JSONError(err error) error {
 	case ok && wrong.Field == "":
 		wanted := "object"
 		if wrong.Type != nil && wrong.Type.Kind() == reflect.Slice {
-			wanted = "list"
+			wanted = "array"
 		}
-		return fmt.Errorf("it is of JSON type %.100s, and no %s", wrong.Value, wanted)
+		return fmt.Errorf("it is a JSON %.100s, not a JSON %s", wrong.Value, wanted)
 	case ok:
 		return fmt.Errorf("%s cannot be %.100s", wrong.Field, wrong.Value)
 	}
@@ -175,7 +175,7 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		Annotations   map[string]string    `json:"annotations"`
 	}
 	if err := json.Unmarshal(content, &wire); err != nil {
-		return Manifest{}, fmt.Errorf("manifest is no JSON of its kind: %w", JSONError(err))
+		return Manifest{}, fmt.Errorf("manifest cannot be parsed: %w", JSONError(err))
 	}
 	if wire.SchemaVersion != 2 {
 		return Manifest{}, fmt.Errorf("%w: schema version %d", ErrUnsupported, wire.SchemaVersion)
@@ -186,12 +186,12 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 	m := Manifest{MediaType: mediaType, ArtifactType: wire.ArtifactType, Subject: wire.Subject, Annotations: wire.Annotations}
 	if m.IsIndex() {
 		if wire.Config != nil || wire.Layers != nil {
-			return Manifest{}, errors.New("index has a configuration or layers, as an image has")
+			return Manifest{}, errors.New("an index must not have a configuration or layers")
 		}
 		m.Children = wire.Manifests
 	} else {
 		if wire.Manifests != nil {
-			return Manifest{}, errors.New("image manifest lists manifests, as an index does")
+			return Manifest{}, errors.New("an image manifest must not list manifests")
 		}
 		if wire.Config == nil {
 			return Manifest{}, errors.New("image manifest has no configuration")

@@ -100,11 +100,11 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		want string
 	}{
 		"empty-config":  {loadTest{config: `{}`, layers: good, tars: tars}, "no rootfs"},
-		"no-json":       {loadTest{config: `plain text`, layers: good}, "no JSON"},
+		"no-json":       {loadTest{config: `plain text`, layers: good}, "parsed"},
 		"null":          {loadTest{config: `null`, layers: good}, "no rootfs"},
-		"array":         {loadTest{config: `[]`, layers: good}, "it is of JSON type array, and no object"},
+		"array":         {loadTest{config: `[]`, layers: good}, "JSON array, not a JSON object"},
 		"other-json":    {loadTest{config: `{"rootfs":"layers"}`, layers: good}, "RootFS cannot be string"},
-		"created":       {loadTest{config: `{"created":"yesterday","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "no JSON"},
+		"created":       {loadTest{config: `{"created":"yesterday","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "parsed"},
 		"freebsd":       {loadTest{config: `{"os":"freebsd","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "freebsd"},
 		"history":       {loadTest{config: `{"history":[{},{}],"rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "history"},
 		"few":           {loadTest{layers: [][]byte{z, gzipped(t, two)}, tars: tars}, "1 diff_ids, for 2 layers"},
@@ -117,13 +117,13 @@ func TestDockerArchiveRefusesWhatDockerDoesNotLoad(t *testing.T) {
 		"half-tar":      {loadTest{layers: [][]byte{gzipped(t, one[:513])}, tars: []string{one[:513]}}, "tar"},
 		"half-zstd":     {loadTest{layers: [][]byte{zstded(t, one)[:20]}, tars: tars}, "unpacked"},
 		"xz":            {loadTest{layers: [][]byte{[]byte("\xfd7zXZ\x00rest")}, tars: tars}, "xz"},
-		"manifest":      {loadTest{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "no layer"},
-		"signature":     {loadTest{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "no layer"},
-		"no-manifest":   {loadTest{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "no layer"},
+		"manifest":      {loadTest{layerType: ocispec.MediaTypeImageManifest, layers: good, tars: tars}, "cannot unpack"},
+		"signature":     {loadTest{layerType: "application/vnd.dev.cosign.simplesigning.v1+json", layers: good, tars: tars}, "cannot unpack"},
+		"no-manifest":   {loadTest{layerType: "application/vnd.docker.distribution.manifest.v2+json", layers: [][]byte{[]byte("bytes")}, tars: []string{"bytes"}}, "cannot unpack"},
 		"skippable":     {loadTest{layers: [][]byte{[]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00")}, tars: tars}, "unpacked"},
-		"encrypted":     {loadTest{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "no layer"},
+		"encrypted":     {loadTest{layerType: ocispec.MediaTypeImageLayerGzip + "+encrypted", layers: good, tars: tars}, "cannot unpack"},
 		"large-config":  {loadTest{config: `{"author":"` + strings.Repeat("x", manifest.MaxSize) + `","rootfs":{"diff_ids":%}}`, layers: good, tars: tars}, "limit"},
-		"octet-no-json": {loadTest{configType: "application/octet-stream", config: "text", layers: good}, "no JSON"},
+		"octet-no-json": {loadTest{configType: "application/octet-stream", config: "text", layers: good}, "parsed"},
 		"wasm":          {loadTest{configType: "application/vnd.wasm.config.v0+json", layers: good, tars: tars}, "wasm"},
 	}
 	fine := map[string]loadTest{

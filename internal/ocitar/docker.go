@@ -76,7 +76,7 @@ func CheckManifest(m manifest.Manifest) error {
 		case !manifest.Distributable(d.MediaType):
 			return fmt.Errorf("docker needs all layers, and registries do not distribute layer %s", d.Digest)
 		case !slices.Contains(layerTypes, d.MediaType):
-			return fmt.Errorf("layer %s is of media type %q, which is no layer of an image", d.Digest, d.MediaType)
+			return fmt.Errorf("layer %s is of media type %q, which docker cannot unpack", d.Digest, d.MediaType)
 		}
 	}
 	return nil
@@ -129,7 +129,7 @@ func ParseDockerConfig(content []byte, layers int) (DockerConfig, error) {
 		}
 	}
 	if err := json.Unmarshal(content, &c); err != nil {
-		return DockerConfig{}, fmt.Errorf("its configuration is no JSON of its kind: %w", manifest.JSONError(err))
+		return DockerConfig{}, fmt.Errorf("its configuration cannot be parsed: %w", manifest.JSONError(err))
 	}
 	if c == nil || c.RootFS == nil {
 		return DockerConfig{}, errors.New("its configuration has no rootfs, which an image needs")
