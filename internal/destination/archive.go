@@ -106,7 +106,7 @@ func openArchive(kind, name string, o layout.Options) (*archive, error) {
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: images cannot be added to what is there: %w; name another file, or move it away", a, err)
+		err = fmt.Errorf("%s: cannot add images to the existing file: %w; name another file, or move this one away", a, err)
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
@@ -124,11 +124,11 @@ func (a *archive) checkFolder() (err error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the folder %s is not there: make it first", dir)
+		return fmt.Errorf("the folder %s does not exist: make it first", dir)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder: name another", dir)
+		return fmt.Errorf("%s is not a folder: name another", dir)
 	}
 	return nil
 }

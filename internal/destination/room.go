@@ -86,7 +86,7 @@ func (r *Room) Fits(cost int64) (later bool, err error) {
 		return false, nil
 	}
 	needs, has := amounts(cost+r.base, max(left-r.reserved, 0)+r.base)
-	err = fmt.Errorf("%w: the image needs %s in %s, and %s are free: free some and run it again", ErrNoRoom, needs, r.staging.Dir(), has)
+	err = fmt.Errorf("%w: the image needs %s in %s, and only %s are free: free some space and run again", ErrNoRoom, needs, r.staging.Dir(), has)
 	return r.reserved > 0 && cost <= free-r.base, err
 }
 

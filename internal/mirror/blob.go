@@ -78,7 +78,7 @@ func (l *scheduler) addWaiter(b *blob, p *part, d ocispec.Descriptor, from *sour
 	if d.Size != b.Size {
 		switch b.state {
 		case stateDone:
-			l.failPart(p, fmt.Errorf("blob %s has %d bytes, and not %d as the manifest says", d.Digest, b.Size, d.Size))
+			l.failPart(p, fmt.Errorf("blob %s has %d bytes, not %d as the manifest says", d.Digest, b.Size, d.Size))
 			return
 		case stateLost: // perhaps the size was wrong
 			l.bytes += d.Size - b.Size
@@ -153,7 +153,7 @@ func (l *scheduler) startBlob(b *blob) bool {
 		b.state = stateActive
 		return true
 	}
-	l.resolve(b, fmt.Errorf("not fetched: nothing needed it"))
+	l.resolve(b, fmt.Errorf("not fetched: no image needs it"))
 	b.err = nil // another image may need it later
 	return false
 }

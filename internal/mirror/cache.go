@@ -64,7 +64,7 @@ func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.
 	}
 	if want.MediaType != "" { // listed by an index
 		if want.Size != int64(len(content)) {
-			return want, nil, false, fmt.Errorf("manifest %s has %d bytes, and not %d as the index says", want.Digest, len(content), want.Size)
+			return want, nil, false, fmt.Errorf("manifest %s has %d bytes, not %d as the index says", want.Digest, len(content), want.Size)
 		}
 		return want, content, fetched, nil
 	}
@@ -112,7 +112,7 @@ func (s manifestCache) put(ctx context.Context, d ocispec.Descriptor, content []
 // config returns a configuration, checked against its descriptor.
 func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descriptor) ([]byte, error) {
 	if d.Size > maxConfig {
-		return nil, fmt.Errorf("it has %d bytes, and %d is the limit", d.Size, maxConfig)
+		return nil, fmt.Errorf("its %d bytes exceed the limit of %d", d.Size, maxConfig)
 	}
 	if s.staging != nil {
 		content, err := s.staging.Read(ctx, d)

@@ -65,7 +65,7 @@ func newCopying(outer context.Context, c *Copier) (*copying, error) {
 	}
 	r.cache = newManifestCache(r.staging, false)
 	if !c.copy.CompareAndSwap(nil, r) {
-		return nil, errors.New("this Copier has had its run")
+		return nil, errors.New("a Copier runs once only")
 	}
 	r.scheduler.shutdown, r.scheduler.report = r.shutdown, r.emit
 	r.ctx, r.stop = context.WithCancelCause(outer)

@@ -160,7 +160,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 // countRetry counts and reports an attempt that failed.
 func (r *copying) countRetry(b *blob, err error) {
 	r.retries.Add(1)
-	r.o.Logger.DebugContext(r.ctx, "blob is asked for again", "digest", b.Digest, "error", err)
+	r.o.Logger.DebugContext(r.ctx, "blob is requested again", "digest", b.Digest, "error", err)
 	r.emit(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
 }
 

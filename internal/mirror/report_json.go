@@ -144,7 +144,7 @@ func (r *Report) UnmarshalJSON(data []byte) error {
 			return errors.New("it has an image without a reference")
 		}
 		if !slices.Contains(statuses(), i.Status) {
-			return fmt.Errorf("image %.200q has the status %.50q", i.Reference, i.Status)
+			return fmt.Errorf("image %.200q has the unknown status %.50q", i.Reference, i.Status)
 		}
 		r.Images = append(r.Images, ImageReport{
 			Reference: i.Reference, Destination: i.Destination, Status: i.Status,

@@ -36,7 +36,7 @@ func rewritten(content []byte, children []*ocispec.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	if len(entries) != len(children) {
-		return nil, fmt.Errorf("it has %d entries, and %d were read", len(entries), len(children))
+		return nil, fmt.Errorf("it has %d entries, but %d were read", len(entries), len(children))
 	}
 	kept := []map[string]json.RawMessage{}
 	for i, child := range children {

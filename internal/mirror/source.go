@@ -142,7 +142,7 @@ func (s *source) attachments(ctx context.Context, d digest.Digest) (list []regis
 		})
 	})
 	if err == nil && len(list) > maxAttached {
-		err = fmt.Errorf("%s has %d referrers, and %d is the limit", d, len(list), maxAttached)
+		err = fmt.Errorf("the %[2]d referrers of %[1]s exceed the limit of %[3]d", d, len(list), maxAttached)
 	}
 	return list, err
 }
