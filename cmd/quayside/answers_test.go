@@ -14,8 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// startAnswers starts a server that answers as no server should: with the bytes
-// of a file, and nothing after them.
+// startAnswers starts a server that answers every request with the bytes of a file.
 func startAnswers(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: answers NAME FILE")

@@ -17,7 +17,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// carries tells whether a registry has a manifest under a tag with a digest.
+// carries reports whether a registry has a manifest under the release tag with a digest.
 func carries(t *testing.T, s *registrytest.Server, login bool, repository, digest string) bool {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, s.URL()+"/v2/"+repository+"/manifests/"+releaseTag, nil)
@@ -55,8 +55,8 @@ func catalog(t *testing.T, s *registrytest.Server) []string {
 	return list.Repositories
 }
 
-// A copy from registry to registry moves each byte once each way, keeps digests
-// and leaves no staging folder behind.
+// A copy from registry to registry transfers each byte once, keeps digests, and removes
+// its staging folder.
 func TestCopyToARegistry(t *testing.T) {
 	t.Parallel()
 	to := registrytest.Start(t)
@@ -102,7 +102,7 @@ func TestCopyToARegistry(t *testing.T) {
 	}
 }
 
-// read reads JSON.
+// read decodes a JSON file.
 func read(t *testing.T, file string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -114,8 +114,7 @@ func read(t *testing.T, file string, into any) {
 	}
 }
 
-// What docker login has stored is used, and shown nowhere; without it nothing
-// is fetched in vain.
+// Stored credentials are used, and shown nowhere. Without them nothing is fetched.
 func TestCopyToARegistryWithAPassword(t *testing.T) {
 	t.Parallel()
 	to := registrytest.Start(t, registrytest.WithPassword())
@@ -159,8 +158,8 @@ func TestCopyToARegistryWithAPassword(t *testing.T) {
 	}
 }
 
-// What a registry has of an image's signatures is recorded in the user's cache: they
-// are looked for until they are there, and then no more. Another user looks once.
+// The user's cache records which signatures a registry has: quayside looks for missing
+// ones until they are copied, and then no more. Another user looks once.
 func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
 	t.Parallel()
 	to := registrytest.Start(t)
@@ -172,7 +171,7 @@ func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
 		before := source.Stats().Classes["referrers"].Requests + source.Stats().Classes["manifest"].Requests
 		cmd := command(t.Context(), t, args...)
 		cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CACHE_HOME="+filepath.Join(home, "cache"))
-		said, _ := cmd.CombinedOutput() // the exit code tells
+		said, _ := cmd.CombinedOutput() // the exit code is checked below
 		var report struct{ Signatures struct{ Copied, Missing int } }
 		read(t, file, &report)
 		if got := cmd.ProcessState.ExitCode(); got != code || report.Signatures.Missing != missing || report.Signatures.Copied != copied {
@@ -188,7 +187,7 @@ func TestSignaturesOfARegistryAreRecorded(t *testing.T) {
 	if n := run(t.TempDir(), 0, 0, 2); n == 0 {
 		t.Error("nobody has looked for another user")
 	}
-	var left []string // wherever this system has its caches
+	var left []string // in the cache folder of the system
 	err := filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			left = append(left, path)

@@ -19,8 +19,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A copy that adds to an archive and is killed leaves the archive as it was,
-// or finished.
+// A killed copy leaves an existing archive unchanged, or complete.
 func TestKillsLeaveArchivesWhole(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 12, quaytest.ReleaseOptions{}, quaytest.WithObjectStorage())
@@ -37,7 +36,7 @@ func TestKillsLeaveArchivesWhole(t *testing.T) {
 		finished := !kill(t, instant, args...)
 		there := unpacked(t, file)
 		switch {
-		case cmp.Equal(there, source.digests()): // once more from the beginning
+		case cmp.Equal(there, source.digests()): // start again with the first archive
 			if err := os.WriteFile(file, before, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -52,13 +51,13 @@ func TestKillsLeaveArchivesWhole(t *testing.T) {
 	if diff := cmp.Diff(source.digests(), unpacked(t, file)); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
 	}
-	// A kill just after the folder was made leaves it empty, and then nobody knows whose it is.
+	// A kill right after the folder was created leaves it empty, without a mark.
 	if left, err := os.ReadDir(file + ".quayside"); len(left) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it leaves its folder behind, with %v: %v", left, err)
 	}
 }
 
-// unpacked unpacks an archive and gives its images, as checkLayout does.
+// unpacked unpacks an archive and returns its images, like checkLayout.
 func unpacked(t *testing.T, file string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)
@@ -86,8 +85,8 @@ func unpacked(t *testing.T, file string) map[string]string {
 	}
 }
 
-// Signatures that a glob of tags finds are left out of a docker archive. One that
-// is named fails, and so does a copy of nothing else.
+// A docker archive omits signatures that a glob of tags matches. A signature that is
+// named fails, and so does a copy that matches only signatures.
 func TestDockerArchiveLeavesOutSignatureTags(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 4, quaytest.ReleaseOptions{Signed: 2})

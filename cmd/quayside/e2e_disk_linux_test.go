@@ -15,8 +15,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// On a disk that is too small, the images that fit are copied and whole, and the
-// others are named. A run with more room copies these.
+// On a disk that is too small, the images that fit are complete, and the others are
+// named. A run with more room copies the others.
 func TestCopyToAFullDisk(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 12, quaytest.ReleaseOptions{})
@@ -41,7 +41,7 @@ func TestCopyToAFullDisk(t *testing.T) {
 	}
 }
 
-// A folder that cannot be written is told as such, before anything is fetched.
+// A read-only folder is reported before anything is fetched.
 func TestCopyToAReadOnlyFolder(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 2, quaytest.ReleaseOptions{})
@@ -56,8 +56,7 @@ func TestCopyToAReadOnlyFolder(t *testing.T) {
 	}
 }
 
-// On a disk that cannot be written what is there can be looked at: a layout and
-// an archive, whole, and for what is missing of them.
+// A layout and an archive on a read-only disk can be verified and listed.
 func TestLookAtAReadOnlyDisk(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})
@@ -87,8 +86,8 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 	mustRun(t, 0, "copy", two, "oci:"+filepath.Join(disk, "new", "layout"), "--plain-http", "--dry-run")
 }
 
-// An archive that has all that is asked for needs no room, and one that lacks
-// something needs it twice: staged, and in the archive.
+// Updating an archive needs no room if nothing is missing, and otherwise room for the
+// missing blobs and a second archive.
 func TestRoomForAnArchive(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 3, quaytest.ReleaseOptions{})

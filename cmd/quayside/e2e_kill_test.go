@@ -19,8 +19,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// TestCopySurvivesKills kills copies at random instants, as kill -9 does, each
-// going on where the one before was. QUAYSIDE_KILLS says how many.
+// TestCopySurvivesKills kills copies with SIGKILL at random instants. Each run continues
+// the previous one. QUAYSIDE_KILLS is the number of kills.
 func TestCopySurvivesKills(t *testing.T) {
 	t.Parallel()
 	kills := 10
@@ -29,7 +29,7 @@ func TestCopySurvivesKills(t *testing.T) {
 	}
 	const rate = 10_000_000
 	source := startRelease(t, 12, quaytest.ReleaseOptions{Index: 4, Signed: 4, Referrers: 4},
-		quaytest.WithByteRate(rate), quaytest.WithObjectStorage()) // which knows ranges
+		quaytest.WithByteRate(rate), quaytest.WithObjectStorage()) // supports ranges
 	whole := time.Duration(float64(source.unique) / rate * float64(time.Second))
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -52,7 +52,7 @@ func TestCopySurvivesKills(t *testing.T) {
 	dir, folders, finished := filepath.Join(t.TempDir(), "layout"), 1, 0
 	before := map[string]string{}
 	for killed := 0; killed < kills && !t.Failed(); {
-		// Mostly early, where a run has the most to do that is not fetching.
+		// Mostly early, when a run does more than fetching.
 		instant := time.Duration(random.ExpFloat64() * float64(whole) / 4)
 		if kill(t, instant, args(dir)...) {
 			killed++
@@ -75,13 +75,13 @@ func TestCopySurvivesKills(t *testing.T) {
 	finish(dir)
 	overhead := float64(source.copied()) / float64(source.unique) / float64(folders)
 	t.Logf("%d kills, %d runs that came to their end before, %d layouts, %.3f of their bytes over the wire", kills, finished, folders, overhead)
-	if overhead > 1.6 { // what is on its way at a kill is lost, and more on a busy machine
+	if overhead > 1.6 { // a kill loses the bytes in flight, more on a busy machine
 		t.Errorf("%.2f times the bytes went over the wire", overhead)
 	}
 }
 
-// kill runs a command and kills it at an instant. It returns false when the
-// command has come to its end before.
+// kill runs a command and kills it after a time. It returns false if the command ended
+// before.
 func kill(t *testing.T, instant time.Duration, args ...string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), instant) // its end is SIGKILL
@@ -94,7 +94,7 @@ func kill(t *testing.T, instant time.Duration, args ...string) bool {
 	case state == nil && ctx.Err() != nil: // before it was started
 	case state == nil || state.Exited() && !state.Success():
 		t.Fatalf("%v failed by itself: %v\n%s", args, err, &said)
-	case state.Success(): // whether the kill came too late or not at all
+	case state.Success(): // the kill came too late
 		return false
 	}
 	return true

@@ -17,7 +17,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// skopeo runs skopeo and gives its output as it is.
+// skopeo runs skopeo and returns its output.
 func skopeo(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command("skopeo", append([]string{"--insecure-policy"}, args...)...)
@@ -35,8 +35,7 @@ func digestOf(text []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Another program reads every kind of result, and finds the digests that the
-// source gave.
+// Another program reads every kind of destination, and finds the digests of the source.
 func TestSkopeoReadsWhatCopyWrites(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("skopeo"); err != nil {
@@ -88,8 +87,8 @@ func TestSkopeoReadsWhatCopyWrites(t *testing.T) {
 	})
 }
 
-// config gives the digest of the configuration of an image, or of the first one
-// of an index, which is that for amd64.
+// config returns the digest of the configuration of an image, or of the first image of
+// an index, which is for amd64.
 func config(t *testing.T, source *release, digest string) string {
 	t.Helper()
 	var m index

@@ -22,8 +22,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// The end-to-end tests run the command as a process of its own, against an
-// embedded Quay, and look at what it leaves behind with code of their own.
+// The end-to-end tests run the command as a process against an embedded Quay, and check
+// the results with code of their own.
 
 const releaseTag = "2025.1"
 
@@ -35,8 +35,8 @@ type release struct {
 	unique int64 // bytes of all blobs, each once
 }
 
-// startRelease starts an embedded Quay with n images of 1.9 MB each, of which
-// they share the most.
+// startRelease starts an embedded Quay with n images of 1.9 MB each that share most of
+// their layers.
 func startRelease(t *testing.T, n int, o quaytest.ReleaseOptions, options ...quaytest.Option) *release {
 	t.Helper()
 	if o.Base == 0 {
@@ -57,10 +57,10 @@ func startRelease(t *testing.T, n int, o quaytest.ReleaseOptions, options ...qua
 	return r
 }
 
-// pattern is what the command is asked to copy.
+// pattern returns the pattern of all images.
 func (r *release) pattern() string { return r.host + "/release/*:" + releaseTag }
 
-// digests gives the digest of each image by its full name.
+// digests returns the digest of each image by its full name.
 func (r *release) digests() map[string]string {
 	digests := map[string]string{}
 	for _, repository := range r.data.Repositories {
@@ -70,7 +70,7 @@ func (r *release) digests() map[string]string {
 	return digests
 }
 
-// attached is how many signatures and SBOMs the images have.
+// attached returns how many signatures and SBOMs the images have.
 func (r *release) attached() (n int) {
 	for _, repository := range r.data.Repositories {
 		n += len(repository.Tags) - 1
@@ -83,7 +83,7 @@ func (r *release) attached() (n int) {
 	return n
 }
 
-// attachedIn is how many entries of a layout are no images.
+// attachedIn returns how many entries of a layout are attachments.
 func attachedIn(t *testing.T, dir string) (n int) {
 	t.Helper()
 	var top index
@@ -96,7 +96,7 @@ func attachedIn(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// manifest gives the text of a manifest by its digest.
+// manifest returns the text of a manifest by its digest.
 func (r *release) manifest(t *testing.T, digest string) string {
 	t.Helper()
 	for _, m := range r.data.Manifests {
@@ -108,13 +108,13 @@ func (r *release) manifest(t *testing.T, digest string) string {
 	return ""
 }
 
-// copied gives the bytes of manifests and blobs that went out.
+// copied returns how many bytes of blobs were served.
 func (r *release) copied() int64 {
 	classes := r.Stats().Classes
 	return classes["blob"].Bytes + classes["storage"].Bytes
 }
 
-// command makes a command that knows nothing of this machine.
+// command returns a command without the environment of this machine.
 func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, "quayside", args...)
@@ -123,7 +123,7 @@ func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ran runs a command to its end, and gives its exit code and what it said.
+// ran runs a command, and returns its exit code and output.
 func ran(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	cmd := command(t.Context(), t, args...)
@@ -137,7 +137,7 @@ func ran(t *testing.T, args ...string) (code int, said string) {
 	return cmd.ProcessState.ExitCode(), out.String()
 }
 
-// mustRun runs a command that is to end with a code.
+// mustRun runs a command that has to end with a code.
 func mustRun(t *testing.T, code int, args ...string) (said string) {
 	t.Helper()
 	got, said := ran(t, args...)
@@ -147,7 +147,7 @@ func mustRun(t *testing.T, code int, args ...string) (said string) {
 	return said
 }
 
-// index is what index.json and manifests are read as.
+// index is an index.json, an index or a manifest.
 type index struct {
 	Config    *entry
 	Layers    []entry
@@ -160,9 +160,8 @@ type entry struct {
 	Annotations map[string]string
 }
 
-// checkLayout fails the test where a file with a final name has content that is
-// not its own, and where an image that index.json names is not whole. It gives
-// the digests of these images by their names.
+// checkLayout verifies the digest of each blob and that all images of index.json are
+// complete. It returns the digests of the images by their names.
 func checkLayout(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	blobs := filepath.Join(dir, "blobs", "sha256")
@@ -198,15 +197,15 @@ func checkLayout(t *testing.T, dir string) map[string]string {
 		if err := wholeImage(blobs, e, sizes); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if strings.HasSuffix(name, ":"+releaseTag) { // else a signature
+		if strings.HasSuffix(name, ":"+releaseTag) { // not a signature
 			images[name] = e.Digest
 		}
 	}
 	return images
 }
 
-// wholeImage tells what of a manifest is not there. All that is there has
-// been hashed.
+// wholeImage returns an error if a part of an image is missing. sizes has the verified
+// blobs.
 func wholeImage(blobs string, e entry, sizes map[string]int64) error {
 	if size, there := sizes[e.Digest]; !there || size != e.Size {
 		return fmt.Errorf("%s: %d bytes, want %d", e.Digest, size, e.Size)

@@ -15,8 +15,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// While one process copies into a layout, another one is told so and leaves it
-// alone.
+// While one process copies into a layout, a second process fails and says why.
 func TestTwoProcessesOnOneLayout(t *testing.T) {
 	t.Parallel()
 	source := startRelease(t, 4, quaytest.ReleaseOptions{}, quaytest.WithByteRate(8_000_000))
@@ -31,7 +30,7 @@ func TestTwoProcessesOnOneLayout(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- first.Wait() }()
-	for source.Stats().Classes["blob"].Bytes == 0 { // then it has the layout open
+	for source.Stats().Classes["blob"].Bytes == 0 { // then the layout is open
 		select {
 		case err := <-ended:
 			t.Fatalf("it ended early: %v\n%s", err, &said)

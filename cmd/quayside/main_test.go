@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"quayside": main})
 }
 
-// TestScripts runs the scripts of testdata, one a topic. They have these
-// commands besides testscript's own:
+// TestScripts runs the scripts of testdata, one for each topic. Besides testscript's own
+// they have these commands:
 //
 //	quaytest [flags]       start an embedded Quay with the sample dataset, set $SERVER to its
 //	                       URL and $HOST to its host, and write its certificate to $CA with --tls.
@@ -179,7 +179,7 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(cmd.Process.Signal(os.Interrupt))
 	select {
 	case err = <-ended:
-	case <-time.After(10 * time.Second): // what it waits for takes a minute
+	case <-time.After(10 * time.Second): // without the interrupt it would wait for a minute
 		_ = cmd.Process.Kill()
 		ts.Fatalf("it goes on after the interrupt")
 	}
@@ -200,7 +200,7 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s does not come to match %s", args[0], args[1])
 }
 
-// watched is an output that tells when it matches a pattern.
+// watched is an output that signals when it matches a pattern.
 type watched struct {
 	pattern *regexp.Regexp
 	seen    chan struct{}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Signals that come within a moment are one: the process lives on, to write what it
-// has. This process would not survive a signal that counted.
+// Signals within a moment count as one: the process lives on, to write what it has. A
+// second signal would end this process.
 func TestSignalsOfOneMomentAreOne(t *testing.T) {
 	ctx := untilSignal()
 	send := func() {

@@ -51,7 +51,7 @@ func TestEveryFormOfASecret(t *testing.T) {
 	}
 }
 
-// A text that was cut off shows no half of a secret.
+// A text that was cut off shows no part of a secret.
 func TestSecretsThatWereCutOff(t *testing.T) {
 	var r redact.Redactor
 	r.Add("TOPSECRETtoken0123456789abcdef")
@@ -86,7 +86,7 @@ func TestOrdinaryTextIsLeftAlone(t *testing.T) {
 	}
 }
 
-// What is redacted in a line of JSON leaves it JSON.
+// A redacted line of JSON is still JSON.
 func TestJSONStaysJSON(t *testing.T) {
 	var r redact.Redactor
 	r.Add(hush)
@@ -102,7 +102,7 @@ func TestJSONStaysJSON(t *testing.T) {
 	}
 }
 
-// Secrets of servers pass, those of the user stay; what both have stays.
+// Old secrets of servers are dropped. Those of the user stay.
 func TestPassingSecretsAreForgotten(t *testing.T) {
 	var r redact.Redactor
 	r.Add("of the user")
@@ -134,7 +134,7 @@ func TestRedactorPrintsNoSecret(t *testing.T) {
 
 func TestTextsOfOtherPrograms(t *testing.T) {
 	for text, want := range map[string]string{
-		"error: password is hunter":                   "error: password is hunter", // nobody can know
+		"error: password is hunter":                   "error: password is hunter", // may be a sentence
 		"error: password is hunter2":                  "error: password is [redacted]",
 		"the token was 'k-9/x+Q' once":                "the token was '[redacted]' once",
 		"token is not valid":                          "token is not valid",

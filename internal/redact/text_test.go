@@ -30,8 +30,8 @@ func TestEscapeShowsWhatIsNoText(t *testing.T) {
 	}
 }
 
-// A line has nothing that a terminal acts upon, is short, and shows no secret, also
-// none that the cleaning puts together.
+// A line is short, and has no control character and no secret, even if the cleaning
+// joins the parts of a secret.
 func TestLine(t *testing.T) {
 	var r redact.Redactor
 	r.Add("hu5h-of me")
@@ -53,7 +53,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// A secret shows in no way of printing it, alone or in a struct.
+// A Secret does not print, alone or in a struct, by any verb.
 func TestSecretDoesNotPrint(t *testing.T) {
 	s := redact.NewSecret("hu5h")
 	inside := struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/quayside/quayside/internal/redact"
 )
 
-// each writes each byte of a text in a form.
+// each formats each byte of a text.
 func each(form, text string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -24,7 +24,7 @@ func each(form, text string) string {
 	return b.String()
 }
 
-// Whoever repeats a secret may escape any of its characters, more than once.
+// Any character of a secret may be escaped, more than once.
 func TestSecretsWithAnyCharacterEscaped(t *testing.T) {
 	var r redact.Redactor
 	secret := "TOPSECRETtoken0123456789"

@@ -21,8 +21,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// signed adds to the sample what signs one of its images: two of cosign's tags
-// and a referrer. It gives the image's digest and what should be found.
+// signed returns the sample with an image that has two tags of cosign and a referrer,
+// the image's digest, and its attachments.
 func signed(repository string) (d *quaytest.Dataset, image digest.Digest, want []registry.Attachment) {
 	d = quaytest.SampleDataset()
 	namespace, name, _ := strings.Cut(repository, "/")
@@ -77,7 +77,7 @@ func TestAttachments(t *testing.T) {
 		}{
 			"listing":         {nil, 2},
 			"listing refused": {status(405, ""), 3},
-			// Servers that do not know the parameter "last" begin elsewhere.
+			// Servers that ignore the parameter "last" begin elsewhere.
 			"listing from the start": {tags(tag, "latest"), 3},
 			"listing out of order":   {tags(append(filler(), "a")...), 3},
 			"listing that is none":   {typed("application/json", "["), 3},
@@ -89,7 +89,7 @@ func TestAttachments(t *testing.T) {
 			url, _ := front(t, q.URL(), "GET", "/tags/list", first, test.spoil)
 			s := connect(t, url, robot, robotSecret)
 			r := s.repository(t, repository)
-			if repository == private { // so that the token is there
+			if repository == private { // so that the token is cached
 				if _, err := r.Resolve(t.Context(), tag); err != nil {
 					t.Fatal(err)
 				}
@@ -139,8 +139,7 @@ func TestNothingIsAttached(t *testing.T) {
 	}
 }
 
-// Only a 404 says that nothing is attached. A list or a signature that is denied, or
-// that a server in trouble does not show, is an error of that status.
+// Only a 404 means that there is no attachment. Any other status is an error.
 func TestDeniedAttachmentsAreNotNone(t *testing.T) {
 	name := digest.FromString("image")
 	tag := "sha256-" + name.Encoded()
@@ -148,7 +147,7 @@ func TestDeniedAttachmentsAreNotNone(t *testing.T) {
 		for _, status := range []int{401, 403, 429, 500, 502, 503, 504, 404} {
 			for _, kind := range []string{"application/json", "text/plain", "text/html", ""} {
 				if status == 404 && kind == "text/html" {
-					continue // a dead backend's, but of the referrers
+					continue // a dead backend's, unless it is of the referrers
 				}
 				url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
@@ -176,8 +175,8 @@ func TestDeniedAttachmentsAreNotNone(t *testing.T) {
 	}
 }
 
-// A registry without a list of referrers (distribution) has them under the
-// fallback tag, which a push keeps up to date.
+// A registry without the referrers API (distribution) has referrers under the fallback
+// tag, which a push updates.
 func TestFallbackTag(t *testing.T) {
 	s := connect(t, registrytest.Start(t).URL(), "", "")
 	r := s.repository(t, "mirror/base")
@@ -197,7 +196,7 @@ func TestFallbackTag(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	// Another client, which finds the index there.
+	// Another client finds the index.
 	again := connect(t, s.url(), "", "").repository(t, "mirror/base")
 	got, err = again.Attachments(t.Context(), image.Digest)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -205,9 +204,9 @@ func TestFallbackTag(t *testing.T) {
 	}
 }
 
-// A page in place of the index under the fallback tag is a dead backend's, and
-// no answer (doc/quay-api.md section 3): it does not say that nothing is attached,
-// and a push does not begin the index anew, which would cost what is in it.
+// A page in place of the index under the fallback tag comes from a dead backend
+// (doc/quay-api.md section 3). It does not mean that there is no attachment, and a push
+// does not replace the index by a new one.
 func TestPageInPlaceOfTheFallbackTag(t *testing.T) {
 	real := registrytest.Start(t)
 	r := connect(t, real.URL(), "", "").repository(t, "mirror/base")
@@ -241,7 +240,7 @@ func TestPageInPlaceOfTheFallbackTag(t *testing.T) {
 	}
 }
 
-// A list without an end, or of what is no descriptor, is refused.
+// An endless list, and a list of invalid descriptors, are refused.
 func TestHostileReferrers(t *testing.T) {
 	d := digest.FromString("image")
 	for name, one := range map[string]func(i int) string{
@@ -277,8 +276,8 @@ func TestHostileReferrers(t *testing.T) {
 	}
 }
 
-// Referrers and tags are asked for at the same time: each answer waits for the
-// other's question.
+// Referrers and tags are requested at the same time: each answer waits for the other
+// request.
 func TestBothListsAtOnce(t *testing.T) {
 	asked := map[string]chan struct{}{"referrers": make(chan struct{}), "tags": make(chan struct{})}
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {

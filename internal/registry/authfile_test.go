@@ -18,8 +18,8 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// asks tells what credential a server is shown for a repository: it asks for a
-// password, and says no.
+// asks returns the credential that a server receives for a repository when it asks for
+// a password.
 func asks(t *testing.T, stored registry.Credentials, host, repository string) (user, secret string, err error) {
 	t.Helper()
 	c, err := stored.Credential(t.Context(), host, repository)
@@ -46,7 +46,7 @@ func asks(t *testing.T, stored registry.Credentials, host, repository string) (u
 	return user, secret, nil
 }
 
-// home is a home directory with files in it, and the environment of its owner.
+// home returns the credentials of a home directory with files.
 func home(t *testing.T, files map[string]string, variables ...string) registry.Credentials {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func home(t *testing.T, files map[string]string, variables ...string) registry.C
 			t.Fatal(err)
 		}
 	}
-	// A runtime directory, so that the machine's own is not looked into.
+	// A runtime directory, so that the machine's own is not read.
 	env := map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": filepath.Join(dir, "run")}
 	for i := 0; i < len(variables); i += 2 {
 		env[variables[i]] = filepath.Join(dir, filepath.FromSlash(variables[i+1]))
@@ -67,7 +67,7 @@ func home(t *testing.T, files map[string]string, variables ...string) registry.C
 	return registry.StoredCredentials(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
 }
 
-// entries makes a file of pairs of key and user; the secret is secret-of-USER.
+// entries returns a file with pairs of key and user. The secret is secret-of-USER.
 func entries(pairs ...string) string {
 	var all []string
 	for i := 0; i < len(pairs); i += 2 {
@@ -85,7 +85,7 @@ func TestLongestNamespaceFirst(t *testing.T) {
 		{"quay.io", "org/repo", "one"}, {"quay.io", "org/repo2", "two"}, {"quay.io", "org/repo/sub", "one"},
 		{"quay.io", "organization/repo", "three"}, {"quay.io", "org/nested/deep", "seven"}, {"quay.io", "org/nested", "two"},
 		{"example.com:5000", "org/x", "four"},
-		{"example.com:5000", "other/x", ""}, // what is for a namespace is not for the host
+		{"example.com:5000", "other/x", ""}, // an entry for a namespace is not for the host
 		{"example.com", "org/x", ""}, {"old.example.com", "a/b", "five"},
 		{"docker.io", "library/x", "six"}, {"registry-1.docker.io", "library/x", "six"}, {"unknown.example.com", "a/b", ""},
 	} {
@@ -146,8 +146,8 @@ func TestBrokenFile(t *testing.T) {
 	}
 }
 
-// A broken entry costs nothing but itself: another key that fits serves, and so do
-// the entries of other hosts and namespaces.
+// A broken entry affects no other: another matching key is used, and so are the entries
+// of other hosts and namespaces.
 func TestBrokenEntryBesideOthers(t *testing.T) {
 	right := strings.Trim(strings.TrimPrefix(entries("quay.io/org/app", "right", "https://quay.io/v1/", "old", "example.com", "other"), `{"auths":`), "{}")
 	for name, broken := range map[string]string{
@@ -197,8 +197,8 @@ func TestAuthFileOfAnEditor(t *testing.T) {
 	}
 }
 
-// A program that keeps credentials is asked for the host, once for many
-// repositories; what is stored for a namespace comes before it.
+// A credential helper is run once for a host with many repositories. An entry for a
+// namespace comes before the helper.
 func TestHelper(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the helper is a shell script")
@@ -240,7 +240,7 @@ esac
 	}
 }
 
-// An identity token buys tokens by the OAuth endpoint, in the body of a POST.
+// An identity token is exchanged for tokens by POST at the OAuth endpoint.
 func TestIdentityToken(t *testing.T) {
 	file := `{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("<token>:")) + `","identitytoken":"identity-hu5h"}}}`
 	c, err := home(t, map[string]string{".docker/config.json": file}).Credential(t.Context(), "quay.io", "a/b")
@@ -273,7 +273,7 @@ func TestIdentityToken(t *testing.T) {
 	}
 }
 
-// FuzzAuthFile holds that no file makes it fail, or shows in an error.
+// FuzzAuthFile: no file causes a panic, and no error shows a secret.
 func FuzzAuthFile(f *testing.F) {
 	f.Add(entries("quay.io", "hu5huser"))
 	f.Add(`{"auths":{"quay.io":{"auth":"aHU1aA=="}}}`)
@@ -288,7 +288,7 @@ func FuzzAuthFile(f *testing.F) {
 			return filepath.Join(dir, "f"), name == "REGISTRY_AUTH_FILE"
 		})
 		if strings.Contains(strings.ToLower(content), "cred") {
-			return // names programs, which it would run
+			return // names programs that the test would run
 		}
 		_, err := stored.Credential(t.Context(), "quay.io", "org/repo")
 		if err != nil && strings.Contains(err.Error(), "hu5h") {

@@ -21,9 +21,8 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// Every form of WWW-Authenticate that registries and the boxes before them send
-// (RFC 9110, section 11.6.1, and worse) leads to a token or a password, if there
-// is a challenge that can be met.
+// Every form of WWW-Authenticate that registries and proxies send (RFC 9110, section
+// 11.6.1, and invalid ones) leads to a token or a password if a challenge can be met.
 func TestEveryChallengeIsRead(t *testing.T) {
 	bearer := `Bearer realm="http://HOST/token",service="kit"`
 	for name, test := range map[string]struct {
@@ -92,8 +91,7 @@ func TestEveryChallengeIsRead(t *testing.T) {
 	}
 }
 
-// A token request may be redirected, as any GET. The password stays on its host,
-// and nothing goes from https to http.
+// A token request follows redirects like any GET. The password stays on its host.
 func TestTokenRequestIsRedirected(t *testing.T) {
 	for status := range map[int]bool{301: true, 302: true, 303: true, 307: true, 308: true} {
 		var elsewhere atomic.Value
@@ -136,8 +134,7 @@ func TestTokenRequestIsRedirected(t *testing.T) {
 	}
 }
 
-// An identity token is sent in a body, which a redirect repeats on the same host
-// and takes to no other.
+// The body with an identity token follows a redirect on the same host, and to no other.
 func TestIdentityTokenStaysOnItsHost(t *testing.T) {
 	told := 0
 	away := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -167,9 +164,8 @@ func TestIdentityTokenStaysOnItsHost(t *testing.T) {
 	}
 }
 
-// Where a registry names a token server on another host, what docker login has
-// stored goes there, as everywhere. The token of an API does not, and the error
-// says so with the name to use.
+// If a registry names a token server on another host, stored credentials are sent
+// there. The token of an API is not, and the error says so with the name to use.
 func TestTokenForItsOwnHost(t *testing.T) {
 	var password string
 	realm := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -216,8 +212,7 @@ func TestTokenForItsOwnHost(t *testing.T) {
 	}
 }
 
-// A credential that cannot be looked up is an error where it is needed, and keeps
-// nobody from what is public.
+// A failed lookup of a credential is an error only for repositories that need it.
 func TestCredentialThatCannotBeLookedUp(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -274,9 +269,8 @@ func TestRealmThatIsRefused(t *testing.T) {
 	}
 }
 
-// A token server that gives no answer is passed over for the next challenge that can
-// be met. If there is none, its error is the one that is reported. Other images do not
-// wait for it again.
+// If a token server does not answer, the next challenge is met. If there is none, the
+// token server's error is reported. Other images do not wait for the server again.
 func TestChallengeAfterADeadRealm(t *testing.T) {
 	for _, dead := range []string{"refused", "silent", "half an answer"} {
 		for name, test := range map[string]struct {

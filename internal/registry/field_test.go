@@ -22,8 +22,8 @@ import (
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
-// The distribution specification names one status of success for each push, and
-// registries send others. Any 2xx will do, unless the digest contradicts.
+// Any 2xx is a success of a push, unless the digest contradicts: registries send other
+// statuses than the distribution specification.
 func TestAnySuccessIsOne(t *testing.T) {
 	content := []byte(`{"schemaVersion":2}`)
 	d := describe(content, ocispec.MediaTypeImageManifest)
@@ -52,9 +52,8 @@ func TestAnySuccessIsOne(t *testing.T) {
 	}
 }
 
-// What is no digest, or one by another algorithm, contradicts nothing: neither of
-// what was pushed nor of what is there. Of a HEAD that contradicts, a manifest is
-// asked for by GET, and a blob is not there.
+// An invalid digest, or one by another algorithm, contradicts nothing. If a HEAD
+// contradicts, a manifest is requested by GET, and a blob counts as missing.
 func TestDigestsThatAreNone(t *testing.T) {
 	content := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
 	d := describe(content, ocispec.MediaTypeImageIndex)
@@ -98,10 +97,9 @@ func TestDigestsThatAreNone(t *testing.T) {
 	}
 }
 
-// Registries and boxes before them refuse a HEAD of a manifest in many ways. GET
-// decides, and if it contradicts HEAD once, HEAD is not asked any more. A 404 in a
-// registry's form is believed: its body would be JSON (distribution specification,
-// "Error Codes").
+// Registries and proxies refuse a HEAD of a manifest in many ways. GET decides, and if
+// GET succeeds once, HEAD is not sent any more. A registry's own 404 is final: its body
+// is JSON (distribution specification, "Error Codes").
 func TestRefusedHeadIsAskedByGet(t *testing.T) {
 	content := []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
 	d := describe(content, ocispec.MediaTypeImageIndex)
@@ -170,8 +168,7 @@ func TestRefusedHeadIsAskedByGet(t *testing.T) {
 	}
 }
 
-// A HEAD of a blob that is refused, or that gives another length, is a no: the
-// blob is sent.
+// A blob counts as missing if its HEAD is refused or has another length.
 func TestRefusedHeadOfABlob(t *testing.T) {
 	for name, head := range map[string]http.HandlerFunc{
 		"400": status(400, ""), "403": status(403, ""), "404": status(404, ""), "405": status(405, ""), "500": status(500, ""), "501": status(501, ""),
@@ -184,8 +181,7 @@ func TestRefusedHeadOfABlob(t *testing.T) {
 	}
 }
 
-// A manifest is what its own text says when the server names no type, or one of
-// files: the digest has been checked.
+// The content's own media type counts if the server names none, or a general one.
 func TestManifestWithoutItsType(t *testing.T) {
 	config := `"config":{"mediaType":"` + ocispec.MediaTypeImageConfig + `","digest":"` + digest.FromString("c").String() + `","size":1},"layers":[]`
 	docker := strings.ReplaceAll(config, ocispec.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json")
@@ -220,8 +216,7 @@ func TestManifestWithoutItsType(t *testing.T) {
 	}
 }
 
-// A layer labelled with a coding is taken as it comes if its bytes fit; nothing is
-// unpacked.
+// A layer with a Content-Encoding is accepted if its length matches, and not decoded.
 func TestLabelledLayer(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -247,7 +242,7 @@ func TestLabelledLayer(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a mount, but the end of the run, the blob is uploaded.
+// Whatever happens to a mount, the blob can be uploaded, unless the run ends.
 func TestMountThatFails(t *testing.T) {
 	real := registrytest.Start(t)
 	content := []byte("content of a layer")

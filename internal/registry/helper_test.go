@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// helpers puts credential helpers, which are shell scripts, in the way of commands.
+// helpers adds credential helpers, which are shell scripts, to PATH.
 func helpers(t *testing.T, scripts map[string]string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -31,8 +31,8 @@ func helpers(t *testing.T, scripts map[string]string) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// An empty name in credHelpers switches the store off for a host, as in docker;
-// a helper of another host is not asked.
+// An empty name in credHelpers disables the store for a host, as in docker. The helper
+// of another host is not run.
 func TestWhichHelper(t *testing.T) {
 	helpers(t, map[string]string{
 		"good": `cat >/dev/null; echo '{"Username":"good","Secret":"secret-of-good"}'`,
@@ -59,8 +59,8 @@ func TestWhichHelper(t *testing.T) {
 	}
 }
 
-// What a helper writes on standard error is shown when it fails, without what may
-// be a secret, and at no other time. A helper is ended with the run.
+// The standard error of a helper is shown if the helper fails, redacted, and not
+// otherwise. A helper ends with the context.
 func TestHelperThatFails(t *testing.T) {
 	helpers(t, map[string]string{
 		"noisy":  `echo "warning: all is well" >&2; echo '{"Username":"noisy","Secret":"secret-of-noisy"}'`,
@@ -109,9 +109,8 @@ func TestHelperThatFails(t *testing.T) {
 	}
 }
 
-// Of what a helper writes without end, no more is kept than an answer can be.
-// What it has answered counts, even if a child of it lives on. A failure is held
-// as an answer is.
+// Endless output of a helper is not kept. An answer counts even if a child process lives
+// on. A failure is cached like an answer.
 func TestHelperThatIsOdd(t *testing.T) {
 	helpers(t, map[string]string{
 		"endless": `head -c 300000000 /dev/zero`,
@@ -147,8 +146,7 @@ func TestHelperThatIsOdd(t *testing.T) {
 	}
 }
 
-// Entries are read as docker reads them: a password may have colons, and a user has
-// a name.
+// Entries are read as by docker: a password may have colons, and the user is not empty.
 func TestEntriesOfAFile(t *testing.T) {
 	auth := func(text string) string {
 		return `{"auths":{"quay.io":{"auth":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}}}`

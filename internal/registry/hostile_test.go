@@ -34,7 +34,7 @@ func malformed(t *testing.T, what string, err error) {
 	}
 }
 
-// serve starts a server that is no registry.
+// serve starts a server with a handler.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -42,9 +42,8 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// What a blob may be answered with that is not what was asked for: a range that
-// begins elsewhere, another size, a coding, no end. None is a Quay's: any network or
-// proxy can do it.
+// Answers that do not match the request for a blob: a range that begins elsewhere,
+// another size, a coding, no end. Proxies send them, and no Quay.
 func TestBlobThatIsNotWhatWasAskedFor(t *testing.T) {
 	content := strings.Repeat("0123456789", 1000)
 	d := describe([]byte(content), "")
@@ -122,8 +121,7 @@ func typed(mediaType, content string) http.HandlerFunc {
 	}
 }
 
-// A redirect to another host, or to another port of the same, gets no
-// credential; some are not followed at all.
+// A redirect to another host or port gets no credential. Some are not followed at all.
 func TestRedirects(t *testing.T) {
 	content := []byte("content of the blob")
 	d := describe(content, "")
@@ -181,8 +179,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// An upload to another host goes without credentials; from https to http it does
-// not go at all, which TestRedirectsOverTLS shows.
+// An upload to another host carries no credentials. TestRedirectsOverTLS covers https
+// to http.
 func TestUploadElsewhere(t *testing.T) {
 	content := []byte("content")
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -209,7 +207,7 @@ func TestUploadElsewhere(t *testing.T) {
 	}
 }
 
-// A server repeats what it was told wherever it can, and none of it comes out.
+// A server that repeats secrets in every part of its answers gets none shown.
 func TestNoSecretComesOut(t *testing.T) {
 	const secret, token = `hu5h <&+/%s>"x"`, "t0ken-of-the-server"
 	forms := []string{"hu5h", "t0ken", base64.StdEncoding.EncodeToString([]byte(robot + ":" + secret)),

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Of the sample organization.
+// Names in the sample organization.
 const (
 	public      = "stackfleet/kolla-base"
 	private     = "stackfleet/keystone-ldap"
@@ -33,7 +33,7 @@ const (
 	tag         = quaytest.SampleTag
 )
 
-// seen is a transport that remembers what went through it.
+// seen is a transport that records requests.
 type seen struct {
 	base http.RoundTripper
 
@@ -55,7 +55,7 @@ func (s *seen) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// count tells how many requests had a path with the text in it.
+// count returns how many requests had a path that contains a text.
 func (s *seen) count(text string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *seen) withToken() int {
 	return n
 }
 
-// lookups counts how often a credential is asked for.
+// lookups counts how often a credential is looked up.
 type lookups struct {
 	of registry.Credentials
 	mu sync.Mutex
@@ -94,15 +94,15 @@ func (l *lookups) Credential(ctx context.Context, host, repository string) (regi
 	return l.of.Credential(ctx, host, repository)
 }
 
-// server is a registry of the test's and a client of it.
+// server is a client of a registry, with what it sent.
 type server struct {
 	*registry.Registry
 	seen    *seen
 	lookups *lookups
-	log     *bytes.Buffer // for reading when the requests are over
+	log     *bytes.Buffer // read it after the requests
 }
 
-// connect makes a client of a plain server.
+// connect returns a client of a server that speaks plain HTTP.
 func connect(t *testing.T, url string, user, secret string) *server {
 	t.Helper()
 	host := strings.TrimPrefix(url, "http://")
@@ -133,6 +133,15 @@ func through(t *testing.T, o registry.Options) *registry.Repository {
 	return at
 }
 
+// answering is an http.RoundTripper whose requests all get an answer.
+type answering func(req *http.Request) *http.Response
+
+func (f answering) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp := f(req)
+	resp.Request = req
+	return resp, nil
+}
+
 // roundTrips is an http.RoundTripper made of a function.
 type roundTrips func(req *http.Request) (*http.Response, error)
 
@@ -160,7 +169,7 @@ func (s *server) repository(t *testing.T, name string) *registry.Repository {
 	return r
 }
 
-// image gives the manifest behind a tag, whole.
+// image returns the manifest behind a tag, or the first manifest of an index.
 func image(t *testing.T, r *registry.Repository, tag string) (ocispec.Descriptor, manifest.Manifest) {
 	t.Helper()
 	d, err := r.Resolve(t.Context(), tag)
@@ -190,7 +199,7 @@ func image(t *testing.T, r *registry.Repository, tag string) (ocispec.Descriptor
 	return d, m
 }
 
-// drain reads a blob from an offset to its end, and gives where that began.
+// drain reads a blob from an offset to its end, and returns where the content began.
 func drain(t *testing.T, r *registry.Repository, d ocispec.Descriptor, offset int64) (content []byte, start int64, err error) {
 	t.Helper()
 	body, start, err := r.Blob(t.Context(), d, offset)
@@ -202,7 +211,7 @@ func drain(t *testing.T, r *registry.Repository, d ocispec.Descriptor, offset in
 	return content, start, err
 }
 
-// largest gives the largest layer.
+// largest returns the largest layer.
 func largest(m manifest.Manifest) ocispec.Descriptor {
 	most := *m.Config
 	for _, d := range m.Layers {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Whatever answers is there; who does not is told apart by the cause.
+// Any answer is enough for Ping. The error of a missing answer has the cause.
 func TestPing(t *testing.T) {
 	for _, status := range []int{200, 302, 401, 404, 429, 503} {
 		q := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -101,8 +101,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// An HTML 404 is a dead backend, and says nothing of what is there
-// (doc/quay-api.md section 3).
+// An HTML 404 comes from a dead backend, and is not ErrNotFound (doc/quay-api.md section
+// 3).
 func TestPageIsNotAnAnswer(t *testing.T) {
 	s := sample(t, "", "", quaytest.WithQuirk("html-404", "/v2/**"))
 	has, err := s.repository(t, public).HasManifest(t.Context(), digest.FromString("x"))
@@ -111,8 +111,8 @@ func TestPageIsNotAnAnswer(t *testing.T) {
 	}
 }
 
-// The ways of a blob are those of doc/quay-api.md, "Recorded": local storage
-// knows no ranges, object storage is a redirect, and does.
+// A Quay with local storage supports no ranges. One with object storage redirects, and
+// that supports them (doc/quay-api.md, "Recorded").
 func TestBlobFromAnOffset(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts    []quaytest.Option
@@ -162,8 +162,8 @@ func TestBlobFromAnOffset(t *testing.T) {
 	}
 }
 
-// A lapsed URL is 403 (inferred: doc/quay-api.md, "Recorded"): the registry is
-// asked for another, once.
+// An expired URL is 403 (inferred: doc/quay-api.md, "Recorded"): another is requested
+// from the registry, once.
 func TestLapsedAddressIsAskedForAgain(t *testing.T) {
 	s := sample(t, "", "", quaytest.WithObjectStorage(), quaytest.WithQuirk("storage-lapsed", ""))
 	r := s.repository(t, public)

@@ -21,9 +21,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// Pushes follow a redirect that repeats them as they are (RFC 9110, sections
-// 15.4.8 and 15.4.9), with their body, and the next step of an upload is relative
-// to where the redirect led.
+// Pushes follow a redirect that repeats the request with its body (RFC 9110, sections
+// 15.4.8 and 15.4.9). The next address of an upload is relative to where it led.
 func TestPushesAreRedirected(t *testing.T) {
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		real := registrytest.Start(t)
@@ -73,8 +72,8 @@ func TestPushesAreRedirected(t *testing.T) {
 	}
 }
 
-// Other redirects make a GET of a push, and end it: the error names the host to
-// use. So do too many, and one from https to http.
+// Other redirects would turn a push into a GET, and end it: the error names the host to
+// use. So do too many redirects, and one from https to http.
 func TestPushesThatAreNotRedirected(t *testing.T) {
 	content := []byte("content")
 	for location, statuses := range map[string][]int{
@@ -111,7 +110,7 @@ func TestPushesThatAreNotRedirected(t *testing.T) {
 	}
 }
 
-// reached connects to a server by a name that it need not know.
+// reached connects to a server by any name.
 func reached(t *testing.T, name, url string, c registry.Credential) *registry.Registry {
 	t.Helper()
 	base := registry.NewTransport(nil)
@@ -126,9 +125,9 @@ func reached(t *testing.T, name, url string, c registry.Credential) *registry.Re
 	return r
 }
 
-// A Quay has one name, and gives it for tokens and uploads whatever it was asked
-// by (doc/quay-api.md, "Corrections", Uploads). Credentials do not go there, and
-// the error says which name to use.
+// A Quay names itself by its configuration for tokens and uploads (doc/quay-api.md,
+// "Corrections", Uploads). Credentials for another name are not sent there, and the
+// error says which name to use.
 func TestQuayBehindAnAlias(t *testing.T) {
 	q, err := quaytest.NewServer(quaytest.SampleDataset(), quaytest.WithServerHostname("quay.invalid"))
 	if err != nil {
@@ -148,7 +147,7 @@ func TestQuayBehindAnAlias(t *testing.T) {
 		"an alias":                   {"alias.invalid", stored, registry.ErrRedirect},
 		"an alias, token of the API": {"alias.invalid", api, registry.ErrLogin},
 	} {
-		// One of its own for each: whoever comes first makes it, and may write to it.
+		// A repository for each test: the first who pushes creates it, and may write.
 		own := strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(name))
 		r, err := reached(t, test.host, q.URL(), test.c).Repository("emptyfleet/mirror/" + own)
 		if err != nil {
@@ -163,7 +162,7 @@ func TestQuayBehindAnAlias(t *testing.T) {
 			}
 		}
 	}
-	// What is private is denied to a token that was not sent, and the error says why.
+	// A private repository is denied because the token was not sent; the error says so.
 	r, err := reached(t, "alias.invalid", q.URL(), registry.NewCredential("$oauthtoken", quaytest.SampleToken).OwnHost()).Repository(private)
 	if err != nil {
 		t.Fatal(err)
@@ -173,8 +172,8 @@ func TestQuayBehindAnAlias(t *testing.T) {
 	}
 }
 
-// An upload that goes to a host which cannot be reached, or without an address,
-// is found out by CheckPush. A host that takes uploads from anyone is none of these.
+// CheckPush detects uploads that lead to an unreachable host or have no address. A host
+// that accepts uploads from anyone is no error.
 func TestUploadAddresses(t *testing.T) {
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -203,7 +202,7 @@ func TestUploadAddresses(t *testing.T) {
 	}
 }
 
-// An upload that is refused ends its session, on the registry's own host only.
+// The session of a refused upload is canceled, on the registry's own host only.
 func TestRefusedUploadEndsItsSession(t *testing.T) {
 	content := []byte("content of a layer")
 	for name, test := range map[string]struct {

@@ -20,7 +20,7 @@ import (
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
-// opened gives content as Upload wants it, and counts how often it is opened.
+// opened returns an open function for Upload that counts its calls.
 func opened(content []byte, times *int) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) {
 		if times != nil {
@@ -30,7 +30,7 @@ func opened(content []byte, times *int) func() (io.ReadCloser, error) {
 	}
 }
 
-// push puts an image into a repository, and gives its manifest's descriptor.
+// push pushes an image, and returns the descriptor of its manifest.
 func push(t *testing.T, r *registry.Repository, m ocispec.Manifest, tag string, blobs ...[]byte) ocispec.Descriptor {
 	t.Helper()
 	for i, content := range blobs {
@@ -169,7 +169,7 @@ func TestUploadEndsWithItsSource(t *testing.T) {
 		if strings.Contains(name, "be opened") && !errors.Is(err, broken) {
 			t.Errorf("%s: the cause is lost: %v", name, err)
 		}
-		// The beginning of what is too long is the blob.
+		// Content that is too long begins with the blob.
 		if has, err := r.HasBlob(t.Context(), d); has && name != "too long" || err != nil {
 			t.Errorf("%s: there all the same: %v", name, err)
 		}
@@ -191,7 +191,7 @@ type failing struct{ err error }
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestPushManifestChecksFirst(t *testing.T) {
-	s := connect(t, "http://127.0.0.1:1", "", "") // nobody is there
+	s := connect(t, "http://127.0.0.1:1", "", "") // no server
 	r := s.repository(t, "mirror/base")
 	content := []byte(`{"schemaVersion":2}`)
 	good := describe(content, ocispec.MediaTypeImageManifest)

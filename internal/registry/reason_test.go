@@ -17,7 +17,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// wide writes a text in UTF-16, as some boxes do.
+// wide encodes a text in UTF-16, as some proxies do.
 func wide(order binary.AppendByteOrder, text string) string {
 	b := order.AppendUint16(nil, 0xfeff)
 	for _, unit := range utf16.Encode([]rune(text)) {
@@ -26,8 +26,7 @@ func wide(order binary.AppendByteOrder, text string) string {
 	return string(b)
 }
 
-// What a registry, or a box before it, says when it refuses is shown in one
-// readable line, whatever its form and type.
+// The reason of a refusal is shown in one readable line, whatever its form and type.
 func TestReasonOfARefusal(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`:                                                  "400 DENIED: quota exceeded",
@@ -102,7 +101,7 @@ func TestReasonOfARefusal(t *testing.T) {
 	}
 }
 
-// The reason that a token server gives is shown, too.
+// The reason of a token server is shown, too.
 func TestReasonOfATokenServer(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
@@ -121,8 +120,8 @@ func TestReasonOfATokenServer(t *testing.T) {
 	}
 }
 
-// Who may not push is told whether credentials are missing, are not taken, or have
-// no right: a Quay's token lists the rights (doc/quay-api.md, "Pushing").
+// The error of a denied push says whether credentials are missing, are refused, or lack
+// the right: a Quay's token lists the rights (doc/quay-api.md, "Pushing").
 func TestWhyAPushIsDenied(t *testing.T) {
 	for name, test := range map[string]struct {
 		user, secret, repository string

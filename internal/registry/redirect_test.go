@@ -16,8 +16,8 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// From https to http nothing goes, from the registry or from where it has led;
-// and who comes back from elsewhere comes without a credential.
+// No redirect leads from https to http. A redirect back from another host carries no
+// credential.
 func TestRedirectsOverTLS(t *testing.T) {
 	content := []byte("content")
 	d := describe(content, "")
@@ -82,16 +82,7 @@ func TestRedirectsOverTLS(t *testing.T) {
 	}
 }
 
-// answering is a server without a socket.
-type answering func(req *http.Request) *http.Response
-
-func (f answering) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp := f(req)
-	resp.Request = req
-	return resp, nil
-}
-
-// A signed address is in no error, whoever finds fault with what is there.
+// No error shows a signed address.
 func TestSignedAddressStaysHidden(t *testing.T) {
 	image := describe([]byte("image"), "")
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +111,7 @@ func TestSignedAddressStaysHidden(t *testing.T) {
 	}
 }
 
-// The address of an upload session can be as good as a key.
+// The address of an upload session may be a secret.
 func TestSessionStaysHidden(t *testing.T) {
 	content := []byte("content")
 	broken := errors.New("disk is gone")

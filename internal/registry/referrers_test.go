@@ -22,8 +22,8 @@ import (
 	"github.com/quayside/quayside/internal/registrytest"
 )
 
-// A listing is a transport to a registry that has no list of referrers. It answers
-// for one that has, or for one that has another answer.
+// A listing is a transport to a registry without the referrers API, which answers
+// requests for referrers itself.
 type listing struct {
 	base    http.RoundTripper
 	answer  func(subject string) (status int, mediaType, body string)
@@ -59,8 +59,8 @@ func (l *listing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// A registry that lists referrers gets no fallback tag, also when it does not say so
-// in its answer to a push, as a Quay (doc/quay-api.md, "Corrections").
+// A registry with the referrers API gets no fallback tag, even if it does not send
+// OCI-Subject, like a Quay (doc/quay-api.md, "Corrections").
 func TestNoFallbackTagWhereReferrersAreListed(t *testing.T) {
 	const none = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
 	server := registrytest.Start(t)
@@ -93,7 +93,7 @@ func TestNoFallbackTagWhereReferrersAreListed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			subject := describe([]byte("{}"), ocispec.MediaTypeImageManifest) // which is not there yet
+			subject := describe([]byte("{}"), ocispec.MediaTypeImageManifest) // which does not exist yet
 			subject.Digest = digest.FromString(name)
 			for _, content := range []string{"first", "second"} {
 				push(t, at, ocispec.Manifest{ArtifactType: "application/vnd.example.sbom", Subject: &subject}, "", []byte("{}"), []byte(content))
@@ -109,8 +109,8 @@ func TestNoFallbackTagWhereReferrersAreListed(t *testing.T) {
 	}
 }
 
-// A registry that is in trouble when it is asked for its list gets no fallback tag:
-// the push fails, and the next one asks again.
+// If a registry in trouble cannot list referrers, it gets no fallback tag: the push
+// fails, and the next push tries again.
 func TestNoFallbackTagInTrouble(t *testing.T) {
 	server := registrytest.Start(t)
 	for _, status := range []int{429, 500, 502, 503, 504} {
@@ -145,7 +145,7 @@ func TestNoFallbackTagInTrouble(t *testing.T) {
 	}
 }
 
-// What has no subject asks for no referrers.
+// Pushing a manifest without a subject requests no referrers.
 func TestImagesAskForNoReferrers(t *testing.T) {
 	server := registrytest.Start(t)
 	base := &http.Transport{}

@@ -64,8 +64,8 @@ func TestNamesAreChecked(t *testing.T) {
 	}
 }
 
-// What is set for long blobs, many at once, against a Quay (doc/quay-api.md
-// section 6), and that it speaks HTTP/2 to a server with its own authority.
+// The settings suit many long blobs from a Quay (doc/quay-api.md section 6), and HTTP/2
+// works with a private authority.
 func TestTransport(t *testing.T) {
 	blob := quaytest.SyntheticBlob(public, 3<<20, 1)
 	data := quaytest.SampleDataset()

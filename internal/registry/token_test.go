@@ -21,8 +21,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// closed makes an organization of n private repositories with an image each,
-// and a robot that may read all but those left out.
+// closed returns an organization of n private repositories with an image each, and a
+// robot that may read all but some.
 func closed(n int, without ...int) (d *quaytest.Dataset, names []string) {
 	d = quaytest.SampleDataset()
 	var content quaytest.Manifest
@@ -64,7 +64,7 @@ func closedServer(t *testing.T, d *quaytest.Dataset) *quaytest.Server {
 	return q
 }
 
-// resolveAll asks for the tag in all repositories at once, twice.
+// resolveAll resolves the tag in all repositories at once, twice.
 func resolveAll(t *testing.T, s *server, names []string) (errs map[string]error) {
 	t.Helper()
 	errs = map[string]error{}
@@ -85,8 +85,8 @@ func resolveAll(t *testing.T, s *server, names []string) (errs map[string]error)
 	return errs
 }
 
-// Several scopes in one request: doc/quay-api.md section 5. 75 repositories are
-// three tokens, however many ask at once.
+// One token request has several scopes (doc/quay-api.md section 5): 75 repositories need
+// three tokens, however many requests run at once.
 func TestOneTokenForMany(t *testing.T) {
 	d, names := closed(75)
 	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
@@ -124,8 +124,8 @@ func TestOneTokenForEach(t *testing.T) {
 	}
 }
 
-// What a token does not grant is seen in the token (doc/quay-api.md section 5),
-// and does not keep the others from theirs.
+// A token lists what it grants (doc/quay-api.md section 5). A repository that it omits
+// does not affect the others.
 func TestSomeOfABatchAreDenied(t *testing.T) {
 	d, names := closed(20, 3, 7)
 	s := connect(t, closedServer(t, d).URL(), "closed+bot", "closed-robot-token")
@@ -140,10 +140,9 @@ func TestSomeOfABatchAreDenied(t *testing.T) {
 	}
 }
 
-// A batch that has a disabled namespace or a name that is none in it is refused
-// as a whole (405 and 400: doc/quay-api.md section 5); so is one that is too
-// large for the token server (the mirror registry takes ten scopes). Halves of
-// it are asked for.
+// A batch with a disabled namespace or an invalid name is refused as a whole (405 and
+// 400: doc/quay-api.md section 5). So is a batch that is too large for the token server
+// (the mirror registry accepts ten scopes). Then tokens are requested for its halves.
 func TestRefusedBatchIsHalved(t *testing.T) {
 	for _, status := range []int{400, 405, 413} {
 		d, names := closed(12)
@@ -169,8 +168,8 @@ func TestRefusedBatchIsHalved(t *testing.T) {
 	}
 }
 
-// A token lives for an hour, as it says itself (doc/quay-api.md section 5); one
-// that the server does not take any more is replaced at once.
+// A token is valid for an hour by its own claims (doc/quay-api.md section 5). A token
+// that the server refuses is replaced at once.
 func TestRefusedTokenIsReplaced(t *testing.T) {
 	d, names := closed(3)
 	first, second := closedServer(t, d), closedServer(t, d) // which does not take the first one's tokens
@@ -195,7 +194,7 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 	if n := s.seen.count("/v2/auth"); n != 2 {
 		t.Errorf("%d tokens asked for, want 2", n)
 	}
-	// The others had the same token: they need one more, together.
+	// The others had the same token, and need one more together.
 	for _, name := range names[1:] {
 		if _, err := s.repository(t, name).Resolve(t.Context(), tag); err != nil {
 			t.Error(err)
@@ -206,8 +205,8 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 	}
 }
 
-// A repository that was read without a token is asked for without one, also when
-// others of its batch need one.
+// A repository that was read without a token is read so again, even if others of its
+// batch need a token.
 func TestPublicStaysWithoutToken(t *testing.T) {
 	s := sample(t, robot, robotSecret)
 	s.WillPull(public, private)
@@ -227,7 +226,7 @@ func TestPublicStaysWithoutToken(t *testing.T) {
 	}
 }
 
-// answers is a transport that is a server.
+// answers is an http.RoundTripper that returns a status, a challenge and a body.
 type answers func(req *http.Request) (status int, header, body string)
 
 func (f answers) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -240,7 +239,7 @@ func (f answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// jwt makes a registry token in the form of a Quay's (doc/quay-api.md section 5).
+// jwt returns a registry token like a Quay's (doc/quay-api.md section 5).
 func jwt(issued time.Time, names ...string) string {
 	var access []map[string]any
 	for _, name := range names {
@@ -257,8 +256,8 @@ func jwt(issued time.Time, names ...string) string {
 	return "eyJ9." + base64.RawURLEncoding.EncodeToString(payload) + ".c2ln"
 }
 
-// What a token says of itself is read: for how long it lives, whatever the
-// time of day is on the server, and what it does not grant.
+// The claims of a token count: its lifetime, whatever the server's clock says, and its
+// access.
 func TestTokenIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tokens, refused int
@@ -298,7 +297,7 @@ func TestTokenIsRead(t *testing.T) {
 			{58 * time.Minute, "a/b", 1, 1},
 			{90 * time.Second, "a/b", 2, 2},
 			{0, "a/c", 2, 2},
-			{0, "a/none", 3, 4}, // which is not asked for alone: the token has said no
+			{0, "a/none", 3, 4}, // no token is requested for it alone: the first one omits it
 		} {
 			time.Sleep(step.after)
 			err := ask(step.name)
@@ -312,8 +311,7 @@ func TestTokenIsRead(t *testing.T) {
 	})
 }
 
-// A Quay behind an alias whose own name does not answer is said to be one, and all
-// its repositories fail of that.
+// If a Quay is used by an alias and its own name does not answer, the error says so.
 func TestTokenServerOfAnAlias(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://127.0.0.1:1/v2/auth",service="127.0.0.1:1"`)
@@ -325,9 +323,8 @@ func TestTokenServerOfAnAlias(t *testing.T) {
 	}
 }
 
-// A token that no header can have is malformed at once, and no trouble of the
-// network's. With a token that says that it grants the push, a refusal has
-// nothing to do with rights: a quota is named, and no scope.
+// A token that no header can hold is malformed at once. If the token grants the push,
+// the error of a refusal names the registry's reason, such as a quota, and no scope.
 func TestTokenForAPush(t *testing.T) {
 	for value, want := range map[string]string{
 		"two\nlines": "malformed", "nul\x00": "malformed", " " + jwt(time.Now(), "+a/b") + "\n": "quota",
@@ -355,8 +352,8 @@ func TestTokenForAPush(t *testing.T) {
 	}
 }
 
-// A password that is refused is not sent again because of others in the batch:
-// some servers count.
+// A refused password is not sent again for others in the batch: some servers count
+// failures.
 func TestRefusedPasswordIsSentOnce(t *testing.T) {
 	s := connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
@@ -369,7 +366,7 @@ func TestRefusedPasswordIsSentOnce(t *testing.T) {
 	}
 }
 
-// Where nobody is let in without a token, public repositories need one too.
+// If anonymous requests are refused, public repositories need a token too.
 func TestNoAnonymousAccess(t *testing.T) {
 	s := sample(t, robot, robotSecret, quaytest.WithQuirk("no-anonymous", ""))
 	s.WillPull(public, "stackfleet/haproxy")
@@ -383,8 +380,7 @@ func TestNoAnonymousAccess(t *testing.T) {
 	}
 }
 
-// forward passes a request on to another server, which sees the host that the
-// client asked for.
+// forward passes a request on to another server with the client's Host.
 func forward(w http.ResponseWriter, r *http.Request, to string) {
 	out, err := http.NewRequestWithContext(r.Context(), r.Method, to+r.URL.RequestURI(), r.Body)
 	if err != nil {
