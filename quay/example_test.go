@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// sample starts an embedded Quay that stands for the real one in the examples:
+// sample starts an embedded Quay in place of the real one:
 // an organization "stackfleet" of harbourmaster's, with three public
 // repositories and a private one.
 func sample() *quaytest.Server {

@@ -185,7 +185,7 @@ type recording struct {
 	}
 }
 
-// replay starts a server that gives the recorded answers of a scenario to the
+// replay starts a server that sends the recorded answers of a scenario to the
 // very same requests: path, query as it is, token. It fails the test for any other.
 func replay(t *testing.T, scenario string) string {
 	t.Helper()

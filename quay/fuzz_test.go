@@ -21,7 +21,7 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// answering is a client of a server that gives every request the same answer.
+// answering is a client of a server that sends every request the same answer.
 func answering(t testing.TB, status int, body []byte) *quay.Client {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Request: r, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}, nil
@@ -174,7 +174,7 @@ func FuzzParseRepoName(f *testing.F) {
 		r, err := quay.ParseRepoName(s)
 		sound(t, err)
 		if err == nil && (r.String() != s || strings.ContainsAny(s, " %?#\\") || strings.Contains(s, "..") && strings.Contains(s, "/..")) {
-			t.Errorf("%q gives %+v", s, r)
+			t.Errorf("%q = %+v", s, r)
 		}
 	})
 }

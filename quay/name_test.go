@@ -49,7 +49,7 @@ func TestParseRepoName(t *testing.T) {
 		got, err := quay.ParseRepoName(s)
 		wantError(t, err, "invalid", "quay: repository name: ", words)
 		if got != (quay.RepoName{}) {
-			t.Errorf("%q gives %+v", s, got)
+			t.Errorf("%q = %+v", s, got)
 		}
 	}
 }

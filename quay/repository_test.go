@@ -140,7 +140,7 @@ func TestListOfAMirrorRegistry(t *testing.T) {
 	wantError(t, err, "no listing")
 }
 
-// A cursor the server cannot read gives page one again, with a fresh cursor
+// A cursor the server cannot read has the answer of page one again, with a fresh cursor
 // (doc/quay-api.md section 1).
 func TestListThatRepeatsAPage(t *testing.T) {
 	s := embedded(t, quaytest.WithQuirk("page-reuse", ""))

@@ -20,7 +20,7 @@ import (
 
 const hush = "hu5h<&+/%s>toKen==\"x\""
 
-// shows tells whether a text has the token in it, however it is escaped.
+// shows reports whether a text has the token in it, however it is escaped.
 func shows(s string) bool {
 	return strings.Contains(s, "hu5h") || strings.Contains(s, "toKen")
 }

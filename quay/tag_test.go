@@ -266,7 +266,7 @@ func TestTagNeedsItsFields(t *testing.T) {
 		_, err := cl.Tag(t.Context(), repo("org/r"), "v1")
 		wantError(t, err, "malformed", "quay: look up tag org/r:v1: malformed answer: ", c.words)
 		if has, err := cl.HasTag(t.Context(), repo("org/r"), "v1"); has || kind(err) != "malformed" {
-			t.Errorf("%s: HasTag gives %v, %v", c.body, has, err)
+			t.Errorf("%s: HasTag = %v, %v", c.body, has, err)
 		}
 		_, err = drain(t, cl.Tags(t.Context(), repo("org/r"), quay.TagQuery{History: true}))
 		wantError(t, err, "malformed", "page 1", c.words)

@@ -83,7 +83,7 @@ func TestTagsFiltered(t *testing.T) {
 	}
 }
 
-// An older server does not know filter_tag_name, and gives everything
+// An older server does not know filter_tag_name, and sends everything
 // (doc/quay-api.md section 2, since 2023-04).
 func TestTagsFilteredHereToo(t *testing.T) {
 	url := canned(t, say(200, "application/json", tagList(false, "2025.1", "2024.1", "latest")))

@@ -13,7 +13,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// syntaxError gives the error of a pattern that must not parse.
+// syntaxError returns the error of a pattern that must not parse.
 func syntaxError(t *testing.T, pattern string) *ref.SyntaxError {
 	t.Helper()
 	_, err := ref.ParsePattern(pattern)

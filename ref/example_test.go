@@ -52,7 +52,7 @@ func ExampleSyntaxError() {
 	// 13
 }
 
-// "*" leaves nested repositories out; MatchAcross tells which.
+// "*" leaves nested repositories out; MatchAcross reports which.
 func ExampleRepositories_MatchAcross() {
 	r, err := ref.ParseRepositories("*-api")
 	if err != nil {

@@ -177,7 +177,7 @@ func FuzzTags(f *testing.F) {
 		exact, ok := tags.Exact()
 		for _, name := range exact {
 			if !tags.Match(name) || ref.ValidTag(name) != nil {
-				t.Fatalf("%s: Exact gives %q", tags, name)
+				t.Fatalf("%s: Exact = %q", tags, name)
 			}
 		}
 		if !tags.Match(tag) {
@@ -293,7 +293,7 @@ func slowRegexp(glob string, across bool) *regexp.Regexp {
 	return regexp.MustCompile("^(?s:" + b.String() + ")$")
 }
 
-// slowDash gives a leading "-" of a class in a form that may stand last.
+// slowDash returns a leading "-" of a class in a form that may stand last.
 func slowDash(class string) string {
 	if strings.HasPrefix(class, "-") {
 		return `\-`

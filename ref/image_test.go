@@ -11,7 +11,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The table of references stands in doc/guide/patterns.md; TestPageTables reads it.
+// The table of references is in doc/guide/patterns.md; TestPageTables reads it.
 
 func TestImagePrintsWhatParsesTheSame(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("0a", 32)

@@ -3,12 +3,15 @@
 
 package ref
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// literal returns the longest text that every match of every alternative
-// contains, or "". If several are longest, it returns the first one.
-func (a *alternatives) literal() string {
-	all := make([][]string, 0, a.size)
+// literal returns the longest text that every match of every alternative contains, or
+// "". If several are longest, it returns the first one.
+func (a *alternatives) literal() (longest string) {
+	all := make([][]string, 0, a.size) // for each alternative: texts that every match contains
 	for _, name := range a.names {
 		all = append(all, []string{name})
 	}
@@ -21,53 +24,21 @@ func (a *alternatives) literal() string {
 	if len(all) == 0 {
 		return ""
 	}
-	// All alternatives that share a text also share every part of it, so a
-	// binary search finds the greatest length.
-	best := ""
-	low, high := 1, tagName.maxLength()
-	for low <= high {
-		length := (low + high) / 2
-		if shared := sharedRun(all, length); shared != "" {
-			best, low = shared, length+1
-		} else {
-			high = length - 1
+	// No text is tried that is not longer than the longest so far, so the number of
+	// tries is at most twice the length of the first alternative.
+	for _, text := range all[0] {
+		for start := range text {
+			for end := start + len(longest) + 1; end <= len(text) && isShared(all, text[start:end]); end++ {
+				longest = text[start:end]
+			}
 		}
 	}
-	return best
+	return longest
 }
 
-// sharedRun returns the first text of the length that occurs in every alternative,
-// or "".
-func sharedRun(all [][]string, length int) string {
-	var shared []string
-	for i, runs := range all {
-		here := windows(runs, length)
-		if i == 0 {
-			shared = here
-			continue
-		}
-		in := make(map[string]bool, len(here))
-		for _, text := range here {
-			in[text] = true
-		}
-		shared = slices.DeleteFunc(shared, func(text string) bool { return !in[text] })
-		if len(shared) == 0 {
-			return ""
-		}
-	}
-	if len(shared) == 0 {
-		return ""
-	}
-	return shared[0]
-}
-
-// windows returns every text of the length in the runs.
-func windows(runs []string, length int) []string {
-	var out []string
-	for _, run := range runs {
-		for i := 0; i+length <= len(run); i++ {
-			out = append(out, run[i:i+length])
-		}
-	}
-	return out
+// isShared reports whether every match of every alternative contains text.
+func isShared(all [][]string, text string) bool {
+	return !slices.ContainsFunc(all, func(runs []string) bool {
+		return !slices.ContainsFunc(runs, func(run string) bool { return strings.Contains(run, text) })
+	})
 }

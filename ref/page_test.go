@@ -84,7 +84,7 @@ func readPage(t *testing.T) []string {
 	return strings.Split(string(text), "\n")
 }
 
-// cell is one cell of a table: its text, and what stands in backquotes.
+// cell is one cell of a table: its text, and what is in backquotes.
 type cell struct {
 	text   string
 	quoted []string
@@ -112,7 +112,7 @@ func plain(cells []cell) []string {
 	return out
 }
 
-// one gives the only quoted text of a cell, or "".
+// one returns the only quoted text of a cell, or "".
 func (c cell) one(t *testing.T) string {
 	t.Helper()
 	switch len(c.quoted) {

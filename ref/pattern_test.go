@@ -13,7 +13,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The table of forms stands in doc/guide/patterns.md; TestPageTables reads it.
+// The table of forms is in doc/guide/patterns.md; TestPageTables reads it.
 
 // A token in a query is refused, whatever else is wrong, and never repeated.
 func TestTokenInAQueryIsRefused(t *testing.T) {
@@ -54,7 +54,7 @@ func TestPatternMadeByHandHasTheDefaults(t *testing.T) {
 		t.Error("the zero Tags is not latest")
 	}
 	if exact, ok := made.Tags.Exact(); !ok || !reflect.DeepEqual(exact, []string{"latest"}) {
-		t.Errorf("Exact gives %q, %v", exact, ok)
+		t.Errorf("Exact = %q, %v", exact, ok)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestPatternBoundsItsLength(t *testing.T) {
 	}
 }
 
-// parsed gives the error of a parser.
+// parsed returns the error of a parser.
 func parsed[T any](_ T, err error) error { return err }
 
 // checkStable asks of a pattern what String promises: its canonical form

@@ -10,7 +10,7 @@ import (
 	"github.com/quayside/quayside/ref"
 )
 
-// The table of forms stands in doc/guide/patterns.md; TestPageTables reads it.
+// The table of forms is in doc/guide/patterns.md; TestPageTables reads it.
 
 func TestSincePrintsWhatParsesTheSame(t *testing.T) {
 	for written, want := range map[string]string{
