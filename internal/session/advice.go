@@ -71,21 +71,33 @@ func (s *Server) NoNamespace(name string) error {
 
 // advise adds to an error of a connection what the user can do about it.
 func advise(err error) error {
-	if what := whatToCheck(err); what != "" {
+	if what := whatToDo(err, "use --plain-http, or the http:// URL with --server"); what != "" {
 		return fmt.Errorf("%w; %s", err, what)
-	}
-	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
-	case untrusted:
-		return fmt.Errorf("%w; trust its authority with --ca-file", err)
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w; use --plain-http, or the http:// URL with --server", err)
 	}
 	return err
 }
 
-// whatToCheck returns what to check if a proxy is in the way, or if a host has no address or
-// runs no server. Otherwise it returns "".
-func whatToCheck(err error) string {
+// Unreached returns the error of a destination that does not answer.
+func Unreached(destination, host string, err error) error {
+	what := cmp.Or(whatToDo(err, fmt.Sprintf("it answers in plain HTTP: name %s in the config file with plain_http: true", host)), checkHost)
+	return fmt.Errorf("destination %q gives no answer, and nothing was copied: %w; %s", destination, err, what)
+}
+
+// connectionAdvice returns what the user can do about an error of a registry's connection,
+// or "".
+func connectionAdvice(host string, err error) string {
+	what := whatToDo(err, "it answers in plain HTTP: set plain_http in the config file, or use --plain-http for a source")
+	if what == "" {
+		return ""
+	}
+	return host + " cannot be reached: " + what
+}
+
+const checkHost = "check the host and its port, and that a server runs there"
+
+// whatToDo returns what the user can do about an error of a connection, or "". plainHTTP is
+// the advice for a server that answers TLS in HTTP.
+func whatToDo(err error, plainHTTP string) string {
 	if _, proxy := errors.AsType[*transport.ProxyError](err); proxy {
 		return "check the proxy's address in the environment; NO_PROXY lists hosts to reach without it"
 	}
@@ -94,40 +106,19 @@ func whatToCheck(err error) string {
 		return fmt.Sprintf("check how %s is spelled, and that this machine's DNS knows it", dns.Name)
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dns == nil && dial.Op == "dial" && !dial.Timeout() {
-		return "check the host and its port, and that a server runs there"
+		return checkHost
+	}
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); untrusted {
+		return "trust its authority with --ca-file"
+	}
+	if speaksHTTP(err) {
+		return plainHTTP
 	}
 	return ""
 }
 
-// Unreached returns the error of a destination that does not answer.
-func Unreached(destination, host string, err error) error {
-	what := cmp.Or(whatToCheck(err), "check the host and its port, and that a server runs there")
-	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
-	case untrusted:
-		what = "trust its authority with --ca-file"
-	case speaksHTTP(err):
-		what = fmt.Sprintf("it answers in plain HTTP: name %s in the config file with plain_http: true", host)
-	}
-	return fmt.Errorf("destination %q gives no answer, and nothing was copied: %w; %s", destination, err, what)
-}
-
-// connectionAdvice returns what the user can do about an error of a registry's connection,
-// or "".
-func connectionAdvice(host string, err error) string {
-	if what := whatToCheck(err); what != "" {
-		return host + " cannot be reached: " + what
-	}
-	switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
-	case untrusted:
-		return fmt.Sprintf("the certificate of %s is signed by an unknown authority: trust it with --ca-file", host)
-	case speaksHTTP(err):
-		return fmt.Sprintf("%s answers in plain HTTP: set plain_http in the config file, or use --plain-http for a source", host)
-	}
-	return ""
-}
-
-// speaksHTTP reports whether an error is that TLS was answered in HTTP.
+// speaksHTTP reports whether TLS was answered in HTTP.
 func speaksHTTP(err error) bool {
 	record, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok && string(record.RecordHeader[:]) == "HTTP/"
+	return errors.Is(err, http.ErrSchemeMismatch) || ok && string(record.RecordHeader[:]) == "HTTP/"
 }
