@@ -15,7 +15,9 @@ func (r *run) classifyCaller() {
 	s.Denied = refused && (s.Checked-s.Unlisted > 1 || r.denied > 0)
 	if s.Listed > 0 {
 		s.Namespace = NamespaceFound
-		r.setCallerKnown(r.known && !r.unknown)
+		if r.known || r.unknown {
+			r.setCallerKnown(r.known && !r.unknown)
+		}
 	} else if s.Present+s.Absent > 0 {
 		s.Namespace = NamespaceFound // looked up by name
 	}
@@ -30,10 +32,27 @@ func (r *run) setCallerKnown(known bool) {
 	r.sum.TokenIgnored = r.finder.client.HasToken()
 }
 
+// askCaller asks the server whether it knows the token, if there is one.
+func (r *run) askCaller(ctx context.Context) error {
+	if !r.finder.client.HasToken() {
+		return nil
+	}
+	known, err := r.finder.KnowsToken(ctx)
+	if err == nil {
+		r.setCallerKnown(known)
+	}
+	return err
+}
+
 // explain asks the server why there is nothing to see: an empty listing, or a
-// repository looked up by name that is gone or private. Otherwise it sends nothing.
+// repository looked up by name that is gone or private. It also asks about the caller
+// if no valid row of the listing shows whether the server knows the token. Otherwise it
+// sends nothing.
 func (r *run) explain(ctx context.Context) error {
 	s := &r.sum
+	if s.Listed > 0 && s.CallerKnown == NotAsked {
+		return r.askCaller(ctx)
+	}
 	if s.Listed > 0 || s.ByName && s.Unknowns[GoneOrPrivate] == 0 && r.nonexistent == 0 {
 		return nil
 	}
@@ -44,12 +63,8 @@ func (r *run) explain(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.finder.client.HasToken() {
-		known, err := r.finder.KnowsToken(ctx)
-		if err != nil {
-			return err
-		}
-		r.setCallerKnown(known)
+	if err := r.askCaller(ctx); err != nil {
+		return err
 	}
 	switch {
 	case !exists:

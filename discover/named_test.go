@@ -142,3 +142,14 @@ func TestOddNamesAreUnknown(t *testing.T) {
 		t.Errorf("error %v, summary %+v", err, sum)
 	}
 }
+
+// Odd rows alone do not show that the server ignores the token: it is asked.
+func TestOddRowsShowNothingAboutTheToken(t *testing.T) {
+	odd := named("a", "b")
+	odd[0].odd, odd[1].odd = true, true
+	f := &fake{rows: rows(nil, odd...)}
+	_, sum, err := discover.Collect(t.Context(), f.client(t, quay.WithToken("someone's")), pattern(t, "harbour/*:1"), discover.Options{})
+	if err != nil || sum.TokenIgnored || sum.CallerKnown != discover.Yes || sum.Unknown != 2 {
+		t.Errorf("error %v, summary %+v", err, sum)
+	}
+}

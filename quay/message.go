@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A shape is one of the forms of a Quay's error answers (doc/quay-api.md section 3).
@@ -103,12 +104,12 @@ func flatten(v any, depth int) string {
 	return strings.Join(parts, "; ")
 }
 
-var titles = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+var titles = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`) })
 
 // title returns the title of an HTML page, without the status that nginx writes first,
 // or "".
 func title(page []byte) string {
-	m := titles.FindSubmatch(page)
+	m := titles().FindSubmatch(page)
 	if m == nil {
 		return ""
 	}

@@ -6,6 +6,7 @@ package ref
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // redacted replaces a secret.
@@ -13,14 +14,16 @@ const redacted = "[redacted]"
 
 // valueStart matches the beginning of a value that may be a secret: of a key in a
 // query, or of a word that ends in "token" anywhere. The "=" may be escaped.
-var valueStart = regexp.MustCompile(`(?i)(?:[?&;]([a-z0-9_%-]*?)|[a-z0-9_-]*token)(?:=|%3d)`)
+var valueStart = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:[?&;]([a-z0-9_%-]*?)|[a-z0-9_-]*token)(?:=|%3d)`)
+})
 
 // hideSecrets returns a text, which need not be a valid pattern, without what may be
 // a secret: a user name and password before "@", and everything from the value
 // of the first key that patterns do not have. It also returns the offset in the
 // result that corresponds to offset in raw.
 func hideSecrets(raw string, offset int) (string, int) {
-	for _, m := range valueStart.FindAllStringSubmatchIndex(raw, -1) {
+	for _, m := range valueStart().FindAllStringSubmatchIndex(raw, -1) {
 		if m[2] >= 0 {
 			if _, known := findQueryKey(raw[m[2]:m[3]]); known {
 				continue
