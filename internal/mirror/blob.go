@@ -122,7 +122,7 @@ func (l *scheduler) enqueue(b *blob) {
 		b.counted = true
 		l.wanted += b.Size
 	}
-	l.fetches.push(b.sources[b.sourceIndex].pulse, b)
+	l.fetches.push(b.sources[b.sourceIndex].host, b)
 }
 
 // checked records whether the destination needs a blob, and whether the blob is staged.

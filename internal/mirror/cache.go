@@ -125,7 +125,7 @@ func (s manifestCache) config(ctx context.Context, from *source, d ocispec.Descr
 	}
 	got, err, _ := s.flights.Do("config "+from.name+"@"+d.Digest.String(), func() (any, error) {
 		var content []byte
-		err := retry(ctx, nil, func() (err error) {
+		err := retry(ctx, func() (err error) {
 			content, err = s.small(ctx, from, d)
 			return err
 		})

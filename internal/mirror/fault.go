@@ -14,6 +14,7 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
 )
 
@@ -30,7 +31,7 @@ const (
 func remedyFor(err error) remedy {
 	switch {
 	case errors.Is(err, registry.ErrDenied), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrRedirect),
-		registry.IsPermanent(err), errors.Is(err, errHostStalled):
+		registry.IsPermanent(err):
 		return otherSource
 	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
 		return restart
@@ -63,22 +64,30 @@ func pause(ctx context.Context, n int) error {
 }
 
 // retry calls f until it succeeds or fails permanently. It repeats what the transport
-// does not see: a body that broke off or does not match. While the host sends nothing to
-// anybody, that is as long as its pulse allows; p may be nil.
-func retry(ctx context.Context, p *pulse, f func() error) error {
-	var since time.Time
+// does not see: a body that broke off or does not match. While the host sends nothing of
+// use to anybody, the transport decides when to give up.
+func retry(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
-		if n <= 2 { // the last bytes of others have come by then
-			since = time.Now()
-		}
 		err := f()
-		if err == nil || ctx.Err() != nil || isFinal(err) || n >= maxNoProgress && !(p != nil && brokeOff(err) && p.mute(since)) {
+		if err == nil || ctx.Err() != nil || isFinal(err) || n >= maxNoProgress && !isShared(err) {
 			return err
 		}
 		if err := pause(ctx, n); err != nil {
 			return err
 		}
 	}
+}
+
+// isShared reports whether a body broke off or stalled while its host sent nothing of
+// use to anybody.
+func isShared(err error) bool {
+	body, ok := errors.AsType[*pace.BodyError](err)
+	return ok && body.Shared
+}
+
+// isStalled reports whether an attempt ended because bytes did not come.
+func isStalled(err error) bool {
+	return errors.Is(err, errStalled) || errors.Is(err, pace.ErrStalled)
 }
 
 // isFinal reports whether the transport has tried everything: there was an answer, or
@@ -88,7 +97,7 @@ func isFinal(err error) bool {
 	var network *net.OpError
 	switch {
 	case destination.IsFatal(err), errors.Is(err, manifest.ErrUnsupported), errors.Is(err, registry.ErrNotFound), errors.Is(err, registry.ErrDenied),
-		registry.IsPermanent(err), errors.Is(err, errHostStalled):
+		registry.IsPermanent(err):
 		return true
 	case errors.As(err, &answer) && answer.Status != 0:
 		return answer.Status != http.StatusNotFound

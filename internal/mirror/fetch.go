@@ -21,6 +21,9 @@ const (
 
 	// minProgress is how many bytes an attempt must bring for the next to follow at once.
 	minProgress = 64 << 10
+	// leastBytes is how many bytes an attempt that stalled must have brought to count as
+	// progress.
+	leastBytes = 16 << 10
 )
 
 // errStalled is the cause of the end of an attempt that brought no byte for too long.
@@ -107,12 +110,8 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 	} else {
 		r.emit(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 	}
-	var since time.Time // when the second attempt without progress began: the last bytes of others have come by then
 	for barren := 0; p.Size() < b.Size; {
 		before := p.Size()
-		if barren <= 2 {
-			since = time.Now()
-		}
 		err := r.attempt(b, p, from, t, turn, buf)
 		if r.fetchCtx.Err() != nil {
 			return context.Cause(r.fetchCtx)
@@ -139,7 +138,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 				what = otherSource
 			}
 		}
-		if what == otherSource || barren >= maxNoProgress && !(brokeOff(err) && from.pulse.mute(since)) {
+		if what == otherSource || barren >= maxNoProgress && !isShared(err) {
 			if !r.scheduler.nextSource(b) {
 				return fmt.Errorf("blob %s: %w", b.Digest, err)
 			}
@@ -181,15 +180,8 @@ func (r *copying) discard(b *blob, size int64) {
 // attempt requests a blob once, from the end of its partial file, and writes what comes.
 // It ends if nothing comes for Options.Stall.
 func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *permit, buf []byte) (err error) {
-	begun, err := from.pulse.start(from.name)
-	if err != nil {
-		return err
-	}
-	fresh := p.Size() == 0 // the end of a resumed blob is no sign of life
-	defer func() { from.pulse.done(begun, err, fresh) }()
 	ctx, cancel := context.WithCancelCause(r.fetchCtx)
 	defer cancel(nil)
-	defer from.pulse.guard(cancel)()
 	offset := p.Size()
 	back := turn.yield(r.fetchCtx)
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)
@@ -209,7 +201,6 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		chunk := buf[:n]
 		if n > 0 {
 			guard.Stop() // writing to the disk does not count
-			from.pulse.beat(n)
 			r.fetchedBytes.Add(int64(n))
 			known := min(skip, int64(n))
 			r.wastedBytes.Add(known)
@@ -227,8 +218,6 @@ func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer,
 		case err == nil:
 		case errors.Is(context.Cause(ctx), errStalled):
 			return fmt.Errorf("%w for %v, after %d of %d", errStalled, r.o.Stall, p.Size(), b.Size)
-		case context.Cause(ctx) == errHostStalled:
-			return fmt.Errorf("after %d of %d bytes: %s: %w", p.Size(), b.Size, from.name, errHostStalled)
 		case err != io.EOF:
 			return fmt.Errorf("after %d of %d bytes: %w", p.Size(), b.Size, err)
 		case p.Size() < b.Size:

@@ -14,12 +14,12 @@ type hostQueues struct {
 	startWorkers func(heavy, light *queue[*blob]) // for the queues of a host
 
 	mu     sync.Mutex
-	hosts  map[*pulse][2]*queue[*blob]
+	hosts  map[string][2]*queue[*blob]
 	closed bool
 }
 
 // push adds a blob to the queue of its host and size.
-func (l *hostQueues) push(host *pulse, b *blob) {
+func (l *hostQueues) push(host string, b *blob) {
 	l.mu.Lock()
 	pair, known := l.hosts[host]
 	if l.closed {

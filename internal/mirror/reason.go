@@ -72,5 +72,5 @@ func reasonOf(err error) Reason {
 // isUnreachable reports whether an error is that of a host without an answer.
 func isUnreachable(err error) bool {
 	answer, ok := errors.AsType[*registry.Error](err)
-	return registry.IsPermanent(err) || errors.Is(err, errHostStalled) || ok && (answer.Status == 0 || answer.Status >= 500)
+	return registry.IsPermanent(err) || ok && (answer.Status == 0 || answer.Status >= 500)
 }

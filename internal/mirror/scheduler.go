@@ -61,7 +61,7 @@ func (l *scheduler) unlock() {
 
 func newScheduler() *scheduler {
 	return &scheduler{
-		fetches:   hostQueues{hosts: map[*pulse][2]*queue[*blob]{}},
+		fetches:   hostQueues{hosts: map[string][2]*queue[*blob]{}},
 		completed: newQueue[completedBlob](nil),
 		ready:     newQueue[*item](nil),
 		names:     map[string]bool{},

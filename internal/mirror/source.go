@@ -17,26 +17,8 @@ import (
 // A source is a repository that images come from.
 type source struct {
 	*registry.Repository
-	name  string // host/namespace/name
-	pulse *pulse // of its host
-}
-
-// watch makes an attempt to fetch something from the source, unless its host has
-// been given up. content says that success takes more than a header.
-func (s *source) watch(ctx context.Context, content bool, fetch func(context.Context) error) error {
-	begun, err := s.pulse.start(s.name)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer s.pulse.guard(cancel)()
-	err = fetch(ctx)
-	s.pulse.done(begun, err, content)
-	if err != nil && context.Cause(ctx) == errHostStalled {
-		return fmt.Errorf("%s: %w", s.name, errHostStalled)
-	}
-	return err
+	name string // host/namespace/name
+	host string
 }
 
 // sources are the registries and repositories of a run. Safe for concurrent use.
@@ -45,11 +27,10 @@ type sources struct {
 	mu    sync.Mutex
 	hosts map[string]func() (*registry.Registry, error)
 	known map[string]*source
-	alive map[string]*pulse // by host
 }
 
 func newSources(open func(string) (*registry.Registry, error)) *sources {
-	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}, alive: map[string]*pulse{}}
+	return &sources{open: open, hosts: map[string]func() (*registry.Registry, error){}, known: map[string]*source{}}
 }
 
 // registry returns the registry of a host. Options.Registry is called once for each host.
@@ -87,10 +68,7 @@ func (s *sources) of(i Image) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.alive[i.Host] == nil {
-		s.alive[i.Host] = &pulse{}
-	}
-	from := &source{repository, name, s.alive[i.Host]}
+	from := &source{repository, name, i.Host}
 	s.known[name] = from
 	return from, nil
 }
@@ -112,34 +90,28 @@ func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Dig
 
 // resolve asks for the digest of a tag.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
-	err = retry(ctx, s.pulse, func() error {
-		return s.watch(ctx, false, func(ctx context.Context) error {
-			desc, err := s.Resolve(ctx, tag)
-			d = desc.Digest
-			return err
-		})
+	err = retry(ctx, func() error {
+		desc, err := s.Resolve(ctx, tag)
+		d = desc.Digest
+		return err
 	})
 	return d, err
 }
 
 // manifest fetches a manifest by its digest.
 func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.Descriptor, content []byte, err error) {
-	err = retry(ctx, s.pulse, func() error {
-		return s.watch(ctx, true, func(ctx context.Context) error {
-			desc, content, err = s.Manifest(ctx, d)
-			return err
-		})
+	err = retry(ctx, func() error {
+		desc, content, err = s.Manifest(ctx, d)
+		return err
 	})
 	return desc, content, err
 }
 
 // attachments lists the referrers of a manifest. More than maxAttached are an error.
 func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
-	err = retry(ctx, s.pulse, func() error {
-		return s.watch(ctx, false, func(ctx context.Context) error {
-			list, err = s.Attachments(ctx, d)
-			return err
-		})
+	err = retry(ctx, func() error {
+		list, err = s.Attachments(ctx, d)
+		return err
 	})
 	if err == nil && len(list) > maxAttached {
 		err = fmt.Errorf("the %[2]d referrers of %[1]s exceed the limit of %[3]d", d, len(list), maxAttached)

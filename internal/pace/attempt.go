@@ -113,7 +113,8 @@ func (a *attempt) send() outcome {
 			a.cancel()
 			return o
 		}
-		resp.Body = &body{ReadCloser: resp.Body, attempt: a}
+		o.reading = a.req.Method == http.MethodGet && resp.StatusCode < 300 && resp.ContentLength != 0 && resp.Body != http.NoBody
+		resp.Body = newBody(resp, a, o.reading)
 	case a.req.Context().Err() != nil:
 		return o // it was called off: that says nothing of the server
 	case strings.Contains(err.Error(), "ENHANCE_YOUR_CALM"): // HTTP/2's 429
@@ -142,27 +143,9 @@ func (a *attempt) outgoing() *http.Request {
 	}}
 	req := a.req.WithContext(httptrace.WithClientTrace(a.ctx, trace))
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &upload{ReadCloser: req.Body, host: a.slot.job.host}
+		req.Body = newUpload(req.Body, a)
 	}
 	return req
-}
-
-// buffered is how much of an upload the system may take before the server does.
-const buffered = 8 << 20
-
-// An upload is a request's body.
-type upload struct {
-	io.ReadCloser
-	host *host
-	sent int64
-}
-
-func (u *upload) Read(p []byte) (int, error) {
-	n, err := u.ReadCloser.Read(p)
-	if u.sent += int64(n); n > 0 && u.sent > buffered {
-		u.host.progress()
-	}
-	return n, err
 }
 
 // judge reads the status of an answer.
@@ -208,14 +191,12 @@ func (a *attempt) read(o *outcome) {
 		*o = outcome{err: fmt.Errorf("%w: %d bytes, and %d is the limit", ErrTooLarge, resp.ContentLength, a.o.MaxBody)}
 		return
 	}
-	slow := time.AfterFunc(unread, func() { a.end(errSlow) })
-	defer slow.Stop()
-	steady := &steadily{Reader: io.LimitReader(resp.Body, a.o.MaxBody+1), slow: slow}
-	data, err := io.ReadAll(steady)
+	watched := &steady{Reader: io.LimitReader(resp.Body, a.o.MaxBody+1), end: a.end}
+	data, err := io.ReadAll(watched)
 	switch {
 	case err != nil:
 		late := a.ctx.Err() != nil && a.req.Context().Err() == nil
-		*o = outcome{err: fmt.Errorf("read body: %w", a.explain(err)), down: late}
+		*o = outcome{err: fmt.Errorf("read body: %w", watched.cause(a.explain(err))), down: late}
 	case int64(len(data)) > a.o.MaxBody:
 		*o = outcome{err: fmt.Errorf("%w: over %d bytes, which is the limit", ErrTooLarge, a.o.MaxBody)}
 	default:
@@ -223,50 +204,6 @@ func (a *attempt) read(o *outcome) {
 		resp.Body = io.NopCloser(bytes.NewReader(data))
 		resp.ContentLength = int64(len(data))
 	}
-}
-
-// errSlow is the error of a body that trickles.
-var errSlow = fmt.Errorf("less than %d bytes came in %v", leastBytes, unread)
-
-// A steadily reader puts off the end of an attempt while bytes come.
-type steadily struct {
-	io.Reader
-	slow *time.Timer
-	got  int
-}
-
-func (r *steadily) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if r.got += n; r.got >= leastBytes {
-		r.got = 0
-		r.slow.Reset(unread)
-	}
-	return n, err
-}
-
-// A body is a response's body that gives its slot back at its end.
-type body struct {
-	io.ReadCloser
-	attempt *attempt
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 && b.attempt.good {
-		b.attempt.slot.job.host.progress()
-	}
-	if err != nil {
-		err = b.attempt.explain(err)
-		b.attempt.release()
-	}
-	return n, err
-}
-
-func (b *body) Close() error {
-	err := b.ReadCloser.Close()
-	b.attempt.release()
-	b.attempt.cancel() // not before: HTTP/2 would take it for a call off
-	return err
 }
 
 // keep reads a refusal, so that others can be given the same answer, and leaves

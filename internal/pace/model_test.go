@@ -63,7 +63,7 @@ type settings struct {
 	wander func(m *model, since time.Duration) time.Duration
 
 	// gone, if it is set, returns why the server cannot be reached at a time,
-	// or nil; errSilent is a server that accepts and says nothing.
+	// or nil; errNoAnswer is a server that accepts and says nothing.
 	gone func(since time.Duration) error
 
 	// silent and trickles, if they are set, choose requests that get no answer, or
@@ -117,7 +117,7 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	m.dials++
 	err := m.broken
 	m.mu.Unlock()
-	if away := m.away(); away != nil && away != errSilent {
+	if away := m.away(); away != nil && away != errNoAnswer {
 		err = away
 	}
 	if wait := transport.Sleep(ctx, 2*m.latency); wait != nil {
@@ -134,8 +134,8 @@ func (m *model) dial(ctx context.Context) (conn, error) {
 	return c, nil
 }
 
-// errSilent is a server that accepts requests and does not answer.
-var errSilent = errors.New("silent")
+// errNoAnswer is a server that accepts requests and does not answer.
+var errNoAnswer = errors.New("silent")
 
 // away returns why the server cannot be reached now, or nil.
 func (m *model) away() error {
@@ -231,10 +231,10 @@ func (c *modelConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	err := m.away()
 	if m.silent != nil && m.silent(req) {
-		err = errSilent
+		err = errNoAnswer
 	}
 	switch {
-	case err == errSilent:
+	case err == errNoAnswer:
 		select {
 		case <-req.Context().Done():
 			return nil, req.Context().Err()

@@ -32,11 +32,6 @@ const (
 	// each request a few times, so that it is more than one. Every second time
 	// any of those that wait tries: the oldest may all have trouble of their own.
 	fewTries = 5
-	// unread is how long a body may take for leastBytes before its reader gives it
-	// up and asks again: that time counts as silence of the host, too. So few bytes
-	// are a quarter of what each of 16 transfers gets over a line of 128 kbit/s.
-	unread     = time.Minute
-	leastBytes = 16 << 10
 	// retrial is how often one request tries whether a host is back that was
 	// given up. The others fail at once.
 	retrial = 30 * time.Second
@@ -96,6 +91,7 @@ type outage struct {
 	warned bool
 	over   bool // given up
 
+	mute   bool      // bodies did not come: an answer without one is no sign of life
 	proven time.Time // when a request failed that had nothing of its own to fail of
 }
 

@@ -68,7 +68,7 @@ func TestOutagesAreRiddenOut(t *testing.T) {
 		"no name":            {20 * time.Second, errNoName, nil},
 		"refused, longer":    {90 * time.Second, errRefused, nil},
 		"database, longer":   {90 * time.Second, nil, page500},
-		"silent":             {40 * time.Second, errSilent, nil},
+		"silent":             {40 * time.Second, errNoAnswer, nil},
 	} {
 		for _, http1 := range []bool{true, false} {
 			for _, token := range []bool{true, false} {
@@ -92,14 +92,14 @@ func TestOutagesAreRiddenOut(t *testing.T) {
 							base = withToken{rt}
 						}
 						wall, missing := discovery{repositories: 300}.run(t, base)
-						if c.gone == errSilent {
+						if c.gone == errNoAnswer {
 							until += 65 * time.Second // until the bound on an answer's header
 						}
 						t.Logf("%v, asked %d times meanwhile, %d requests", wall, asked.Load(), m.requests)
 						if missing > 0 || wall > until+late {
 							t.Errorf("%d missing after %v, want none, %v late at most", missing, wall, late)
 						}
-						if n := asked.Load(); c.gone != errSilent && n > 30 {
+						if n := asked.Load(); c.gone != errNoAnswer && n > 30 {
 							t.Errorf("asked %d times in the outage, want one at a time", n)
 						}
 					})
@@ -112,7 +112,7 @@ func TestOutagesAreRiddenOut(t *testing.T) {
 // TestADeadHostHasOneBudget: all that wait for a host that is gone for good end
 // together, and what comes later ends at once. When it is back, that is found.
 func TestADeadHostHasOneBudget(t *testing.T) {
-	for name, gone := range map[string]error{"refused": errRefused, "silent": errSilent} {
+	for name, gone := range map[string]error{"refused": errRefused, "silent": errNoAnswer} {
 		for _, n := range []int{6, 30, 600} {
 			t.Run(fmt.Sprint(name, ", ", n), func(t *testing.T) {
 				s := settings{latency: 20 * millisecond, http1: true, gone: between(gone, 2*time.Second, time.Hour)}
@@ -159,7 +159,7 @@ func TestAHostThatNeverAnswered(t *testing.T) {
 	}{
 		"refused": {errRefused, firstPatience},
 		"no name": {errNoName, 2 * time.Second},
-		"silent":  {errSilent, 66 * time.Second},
+		"silent":  {errNoAnswer, 66 * time.Second},
 	} {
 		for _, http1 := range []bool{true, false} {
 			s := settings{latency: 20 * millisecond, http1: http1, gone: between(c.gone, 0, time.Hour)}

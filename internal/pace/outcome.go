@@ -109,6 +109,8 @@ func (h *host) answered(s *slot, o *outcome) {
 		}
 		h.failing(s, o.cause(), o.after, now)
 	case o.reading: // its body says more
+	case h.outage.mute && o.refusal == nil: // an answer without a body
+		h.neutral(s)
 	case o.resp != nil || o.refusal != nil:
 		h.well(now)
 	}
@@ -143,6 +145,33 @@ func (h *host) read(s *slot, o *outcome) {
 		h.well(now)
 	}
 	h.dispatch()
+}
+
+// body records what came of a streamed body: it broke off or stalled, it was a sign
+// of life, or neither. It reports whether the host is in trouble.
+func (h *host) body(s *slot, err error, lively bool) bool {
+	h.mu.Lock()
+	defer h.unlock()
+	now := time.Now()
+	delete(h.open, s)
+	switch {
+	case err != nil:
+		h.failing(s, err, 0, now)
+		h.outage.mute = !h.outage.began.IsZero()
+	case lively:
+		h.well(now)
+	default:
+		h.neutral(s)
+	}
+	h.dispatch()
+	return h.outage.row > 1 || h.outage.shut
+}
+
+// neutral lets another request try whether the host is back, if s was to find out.
+func (h *host) neutral(s *slot) {
+	if s == h.outage.probe {
+		h.outage.probe = nil
+	}
 }
 
 // stream takes in that a body will be read for some time. The server has done

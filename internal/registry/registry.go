@@ -29,7 +29,6 @@
 //     token; credential.go, authfile.go, helper.go: with which credential;
 //   - denial.go, error.go, reason.go: why a request was refused;
 //   - resend.go: pushes are repeated;
-//   - stall.go: a body that stays silent, or trickles, is given up.
 //
 // # Invariants
 //
@@ -132,7 +131,7 @@ func New(host string, o Options) (*Registry, error) {
 		hide:         o.Redactor,
 		repositories: map[string]*Repository{},
 	}
-	r.once = watched{o.Transport}
+	r.once = o.Transport
 	r.transport = &resender{base: r.once, log: r.log}
 	return r, nil
 }

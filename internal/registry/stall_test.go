@@ -16,8 +16,13 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
 )
+
+// paced returns the transport that carries a registry's requests in the commands: it
+// gives up bodies that stall.
+func paced(base http.RoundTripper) http.RoundTripper { return pace.New(pace.Options{Base: base}) }
 
 // A server that stops in mid answer, or brings next to nothing, is not waited for
 // without end, and one that is slow is.
@@ -33,11 +38,11 @@ func TestSilentBodyIsGivenUp(t *testing.T) {
 		"called off": {2 * time.Hour, time.Second, time.Second, "canceled"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			reg, err := registry.New("quay.io", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
+			reg, err := registry.New("quay.io", registry.Options{Transport: paced(answering(func(req *http.Request) *http.Response {
 				return &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(content)),
 					Header: http.Header{"Content-Type": {ocispec.MediaTypeImageManifest}},
 					Body:   &dripping{req.Context(), test.every, strings.NewReader(content)}}
-			})})
+			}))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +80,7 @@ func TestUploadThatNobodyReads(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sent := 0
-			reg, err := registry.New("quay.io", registry.Options{Transport: roundTrips(func(req *http.Request) (*http.Response, error) {
+			reg, err := registry.New("quay.io", registry.Options{Transport: paced(roundTrips(func(req *http.Request) (*http.Response, error) {
 				resp := &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Header: http.Header{"Location": {"/v2/a/b/blobs/uploads/1"}}, Request: req}
 				if req.Method != http.MethodPut {
 					return resp, nil
@@ -91,7 +96,7 @@ func TestUploadThatNobodyReads(t *testing.T) {
 				}
 				<-req.Context().Done()
 				return nil, req.Context().Err()
-			})})
+			}))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,9 +168,9 @@ func TestTricklingBlobIsGivenUp(t *testing.T) {
 		10 * time.Millisecond: false, // 6 kB a minute
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			reg, err := registry.New("quay.io", registry.Options{Transport: answering(func(req *http.Request) *http.Response {
+			reg, err := registry.New("quay.io", registry.Options{Transport: paced(answering(func(req *http.Request) *http.Response {
 				return &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(content)), Body: &dripping{req.Context(), every, strings.NewReader(content)}}
-			})})
+			}))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +185,7 @@ func TestTricklingBlobIsGivenUp(t *testing.T) {
 			defer body.Close()
 			begin := time.Now()
 			_, err = io.Copy(io.Discard, body)
-			if took := time.Since(begin); ends && err != nil || !ends && (!errors.Is(err, registry.ErrStalled) || took != time.Minute) {
+			if took := time.Since(begin); ends && err != nil || !ends && (!errors.Is(err, pace.ErrStalled) || took != time.Minute) {
 				t.Errorf("a byte every %v: after %v: %v", every, took, err)
 			}
 		})
