@@ -211,7 +211,7 @@ func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	room := newRoom(a.staging, a.old.Sizes(), true)
 	graph := graphOf(a)
 	for _, e := range a.staging.Images() {
-		parts, _ := a.parts(ctx, graph, e.Descriptor, true) // Finish reports what cannot be read
+		parts, _, _ := a.parts(ctx, graph, e.Descriptor) // Finish reports problems
 		if err := a.fit(room, e, parts); err != nil {
 			a.noRoom[e.Name] = err
 			continue

@@ -112,61 +112,55 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 	}
 	graph := graphOf(a)
 	blobs := map[digest.Digest]ocispec.Descriptor{}
-	add := func(d ocispec.Descriptor, parts []ocispec.Descriptor) {
-		c.Index = append(c.Index, d)
-		for _, part := range parts {
-			blobs[part.Digest] = part
+	add := func(d ocispec.Descriptor, anyway bool) (problem, err error) {
+		parts, problem, err := a.parts(ctx, graph, d)
+		if err == nil && problem == nil && a.docker() {
+			var m manifest.Manifest
+			if m, _, problem = a.loadable(ctx, d); problem == nil {
+				c.Docker[d.Digest] = m
+			} else if ctx.Err() != nil || IsFatal(problem) {
+				err = problem
+			}
 		}
+		if err == nil && (problem == nil || anyway) {
+			c.Index = append(c.Index, d)
+			for _, part := range parts {
+				blobs[part.Digest] = part
+			}
+		}
+		return problem, err
 	}
 	newer := map[string]bool{}
 	for _, e := range a.stagedWithRoom() {
-		parts, err := a.loadableParts(ctx, graph, e.Descriptor, &c)
-		if ctx.Err() != nil || IsFatal(err) {
+		problem, err := add(e.Descriptor, false)
+		if err != nil {
 			return c, err
 		}
-		if err != nil {
-			a.leftOut[e.Name] = err
+		if newer[e.Name] = problem == nil; problem != nil {
+			a.leftOut[e.Name] = problem
 			if err := a.staging.Untag(ctx, e.Name); err != nil { // the blobs stay for the next run
 				return c, StagingError(err)
 			}
-			continue
 		}
-		newer[e.Name] = true
-		add(e.Descriptor, parts)
 	}
 	for _, d := range a.old.Index() {
-		if newer[ocitar.Name(d)] {
+		name := ocitar.Name(d)
+		if newer[name] {
 			continue
 		}
-		parts, err := a.loadableParts(ctx, graph, d, &c)
-		if err != nil && ctx.Err() == nil && !IsFatal(err) {
-			a.leftOut[ocitar.Name(d)] = err
-			parts, err = a.parts(ctx, graph, d, true)
-		}
+		problem, err := add(d, true)
 		if err != nil {
 			return c, err
 		}
-		add(d, parts)
+		if problem != nil {
+			a.leftOut[name] = problem
+		}
 	}
 	slices.SortStableFunc(c.Index, func(x, y ocispec.Descriptor) int {
 		return cmp.Or(strings.Compare(ocitar.Name(x), ocitar.Name(y)), cmp.Compare(x.Digest, y.Digest))
 	})
 	c.Blobs = slices.SortedFunc(maps.Values(blobs), func(x, y ocispec.Descriptor) int { return cmp.Compare(x.Digest, y.Digest) })
 	return c, nil
-}
-
-// loadableParts returns all that an entry leads to. For a docker archive it adds what
-// docker loads to c.
-func (a *archive) loadableParts(ctx context.Context, graph *manifest.Graph, d ocispec.Descriptor, c *ocitar.Contents) ([]ocispec.Descriptor, error) {
-	parts, err := a.parts(ctx, graph, d, false)
-	if err != nil || !a.docker() {
-		return parts, err
-	}
-	m, _, err := a.loadable(ctx, d)
-	if err == nil {
-		c.Docker[d.Digest] = m
-	}
-	return parts, err
 }
 
 // stagedWithRoom returns the staged images that the disk has room for.
@@ -190,7 +184,7 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	}
 	room := newRoom(a.staging, a.old.Sizes(), true)
 	for _, e := range a.stagedWithRoom() {
-		parts, _ := a.parts(ctx, graphOf(a), e.Descriptor, true)
+		parts, _, _ := a.parts(ctx, graphOf(a), e.Descriptor)
 		if err := a.fit(room, e, parts); err != nil {
 			a.noRoom[e.Name] = err
 			marked = true
@@ -199,32 +193,34 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	return marked
 }
 
-// parts returns all that an entry of the index leads to. What a sparse index lists may be
-// missing: it was left out on purpose. With lenient, anything may be missing or
-// unreadable.
-func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor, lenient bool) ([]ocispec.Descriptor, error) {
+// parts returns all that an entry of the index leads to and that is there. problem is
+// the first part that is missing or unreadable. What a sparse index lists may be missing,
+// because it was left out on purpose. A manifest of an unknown type leads nowhere.
+func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor) (parts []ocispec.Descriptor, problem, err error) {
 	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
-	var parts []ocispec.Descriptor
-	err := graph.Walk(ctx, root, func(n *manifest.Node) error {
+	err = graph.Walk(ctx, root, func(n *manifest.Node) error {
 		if n.External {
 			return nil
 		}
 		there, err := a.hasBlob(ctx, n.Descriptor)
 		switch {
-		case err != nil:
-			return err
-		case there:
+		case err == nil && there:
 			parts = append(parts, n.Descriptor)
-		case !lenient && !(sparse && n.Role == manifest.Child):
-			return fmt.Errorf("%s: %w", n.Digest, layout.ErrMissing)
+			if err = n.Err; errors.Is(err, manifest.ErrUnsupported) {
+				err = nil
+			}
+		case err == nil && !(sparse && n.Role == manifest.Child):
+			err = layout.ErrMissing
 		}
-		// A manifest of an unknown type is kept unchanged.
-		if there && n.Err != nil && (!lenient || IsFatal(n.Err)) && !errors.Is(n.Err, manifest.ErrUnsupported) {
-			return fmt.Errorf("%s: %w", n.Digest, n.Err)
+		if IsFatal(err) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil && problem == nil {
+			problem = fmt.Errorf("%s: %w", n.Digest, err)
 		}
 		return nil
 	}, nil)
-	return parts, err
+	return parts, problem, err
 }
 
 // parse reads a manifest, staged or in the old archive.
