@@ -29,8 +29,6 @@ const (
 	// annotationKept lists the manifests of a sparse index that were there when Tag was
 	// called. If one of them is missing later, the image is damaged.
 	annotationKept = "dev.quayside.index.kept"
-	// annotationContainerd is the annotation that containerd, docker and podman read the name from.
-	annotationContainerd = "io.containerd.image.name"
 
 	maxIndex = 16 << 20 // bytes of index.json: some 40,000 images
 )
@@ -208,7 +206,7 @@ func newEntry(e Entry) (entry, error) {
 		annotations = map[string]string{}
 	}
 	annotations[ocispec.AnnotationRefName] = e.Name
-	annotations[annotationContainerd] = e.Name
+	annotations[manifest.AnnotationContainerdName] = e.Name
 	e.Descriptor.Annotations = annotations
 	raw, err := json.Marshal(e.Descriptor)
 	return entry{Entry: e, raw: raw}, err
@@ -216,7 +214,7 @@ func newEntry(e Entry) (entry, error) {
 
 // own reports whether this package made the entry.
 func (e entry) ours() bool {
-	return isReference(e.Name) && e.Descriptor.Annotations[annotationContainerd] == e.Name
+	return isReference(e.Name) && e.Descriptor.Annotations[manifest.AnnotationContainerdName] == e.Name
 }
 
 // label names an entry in messages: its name, else its digest, else its place.

@@ -41,6 +41,10 @@ const (
 	dockerForeign  = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 )
 
+// AnnotationContainerdName is the annotation of an index entry in which containerd, docker
+// and podman keep an image's name. OCI's is ocispec.AnnotationRefName.
+const AnnotationContainerdName = "io.containerd.image.name"
+
 // ErrUnsupported is met by the error for a media type that is not a manifest, and for
 // Docker's schema 1, whose content does not match its digest.
 var ErrUnsupported = errors.New("unsupported manifest")

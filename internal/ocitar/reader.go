@@ -40,9 +40,6 @@ const (
 
 	// dockerFile lists the images that docker load reads.
 	dockerFile = "manifest.json"
-	// imageName is the annotation in which containerd and docker keep an image's
-	// name. OCI's is ocispec.AnnotationRefName.
-	imageName = "io.containerd.image.name"
 )
 
 // A Reader is an archive that is open for reading. The zero value is an archive with
@@ -281,7 +278,7 @@ func (r *Reader) Forget(d digest.Digest) { delete(r.blobs, d) }
 
 // Name returns the name of an index entry, or "" if it has none.
 func Name(d ocispec.Descriptor) string {
-	if name := d.Annotations[imageName]; name != "" {
+	if name := d.Annotations[manifest.AnnotationContainerdName]; name != "" {
 		return name
 	}
 	return d.Annotations[ocispec.AnnotationRefName]
