@@ -17,8 +17,8 @@
 //
 // A [Registry] is a host (this file, ping.go), and a [Repository] one of its
 // repositories (repository.go). Pulling is in manifest.go, blob.go and attached.go,
-// pushing in upload.go, mount.go, checkpush.go and referrers.go. credentialcheck.go
-// checks credentials. Each request passes through
+// pushing in upload.go, mount.go and referrers.go. check.go checks credentials and the
+// right to push. Each request passes through
 //
 //   - client.go: the entry for our own requests and for those of oras;
 //   - redirect.go: a redirected request carries no credential unless it stays on the
