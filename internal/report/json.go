@@ -13,67 +13,46 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/quayside/quayside/internal/redact"
 )
 
 // MarshalJSON writes the record as doc/guide/output.md describes it. Every key is there; the
 // value is null if it is not known.
-func (i Image) MarshalJSON() ([]byte, error) {
-	return Marshal(struct {
-		Kind       string  `json:"kind"`
-		Verdict    string  `json:"verdict"`
-		Reference  string  `json:"reference"`
-		Host       string  `json:"host"`
-		Namespace  string  `json:"namespace"`
-		Repository string  `json:"repository"`
-		Tag        string  `json:"tag"`
-		Digest     *string `json:"digest"`
-		Index      *bool   `json:"index"`
-		Size       *int64  `json:"size"`
-		Started    *string `json:"started"`
-		Expires    *string `json:"expires"`
-		Visibility *string `json:"visibility"`
-		State      *string `json:"state"`
-		Reason     *string `json:"reason"`
-		Error      *string `json:"error"`
-	}{"image", i.Verdict, i.Reference(), i.Host, i.Namespace, i.Repository, i.Tag,
-		text(i.Digest.String()), known(i.Index, i.Digest), size(i.Size, i.Digest), text(stamp(i.Started)), text(stamp(i.Expires)),
-		text(i.Visibility), text(i.State), text(i.Reason), text(i.Error)})
-}
+func (i Image) MarshalJSON() ([]byte, error) { return marshalCells(i.cells()) }
 
 // MarshalJSON writes the record as doc/guide/output.md describes it.
-func (r Repository) MarshalJSON() ([]byte, error) {
-	return Marshal(struct {
-		Kind         string  `json:"kind"`
-		Reference    string  `json:"reference"`
-		Host         string  `json:"host"`
-		Namespace    string  `json:"namespace"`
-		Repository   string  `json:"repository"`
-		Visibility   string  `json:"visibility"`
-		State        string  `json:"state"`
-		LastModified *string `json:"last_modified"`
-	}{"repository", r.Reference(), r.Host, r.Namespace, r.Name, r.Visibility, r.State, text(stamp(r.LastModified))})
-}
+func (r Repository) MarshalJSON() ([]byte, error) { return marshalCells(r.cells()) }
 
 // MarshalJSON writes the record as doc/guide/output.md describes it.
-func (t Tag) MarshalJSON() ([]byte, error) {
-	return Marshal(struct {
-		Kind       string  `json:"kind"`
-		Reference  string  `json:"reference"`
-		Host       string  `json:"host"`
-		Namespace  string  `json:"namespace"`
-		Repository string  `json:"repository"`
-		Tag        string  `json:"tag"`
-		Digest     string  `json:"digest"`
-		Index      bool    `json:"index"`
-		Size       *int64  `json:"size"`
-		Started    *string `json:"started"`
-		Expires    *string `json:"expires"`
-		Visibility *string `json:"visibility"`
-	}{"tag", t.Reference(), t.Host, t.Namespace, t.Repository, t.Name, t.Digest.String(), t.Index,
-		size(t.Size, t.Digest), text(stamp(t.Started)), text(stamp(t.Expires)), text(t.Visibility)})
+func (t Tag) MarshalJSON() ([]byte, error) { return marshalCells(t.cells()) }
+
+// marshalCells writes the cells of the JSON layouts as an object.
+func marshalCells(cells []cell) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	separator := byte('{')
+	for _, c := range cells {
+		if c.in&(inJSON|inJSONOrNull|inJSONRaw) == 0 {
+			continue
+		}
+		b.WriteByte(separator)
+		separator = ','
+		b.WriteString(`"` + c.head + `":`)
+		switch {
+		case c.text == "" && c.in&inJSON == 0:
+			b.WriteString("null")
+		case c.in&inJSONRaw != 0:
+			b.WriteString(c.text)
+		default:
+			if err := enc.Encode(c.text); err != nil {
+				return nil, err
+			}
+			b.Truncate(b.Len() - 1) // the line break
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 func text(s string) *string {
@@ -81,20 +60,6 @@ func text(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func known(b bool, d digest.Digest) *bool {
-	if d == "" {
-		return nil
-	}
-	return &b
-}
-
-func size(n int64, d digest.Digest) *int64 {
-	if n < 0 || d == "" {
-		return nil
-	}
-	return &n
 }
 
 // Marshal is json.Marshal without escapes for HTML. Characters that a terminal may act upon are

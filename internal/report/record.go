@@ -30,7 +30,10 @@ const (
 	inWide
 	inPlain
 	inCSV
-	inVerdicts // shown in a table only when verdicts are asked for
+	inVerdicts   // in a table only if verdicts are asked for
+	inJSON       // as a string
+	inJSONOrNull // as a string, or null if the text is empty
+	inJSONRaw    // as it is, or null if the text is empty
 )
 
 type cell struct {
@@ -96,25 +99,28 @@ func (Image) hasDigest() bool { return true }
 
 func (i Image) cells() []cell {
 	return []cell{
-		{"verdict", inCSV | inVerdicts, i.Verdict},
-		{"host", inCSV, i.Host},
-		{"namespace", inCSV, i.Namespace},
-		{"repository", inCSV, i.Repository},
+		{"kind", inJSON, "image"},
+		{"verdict", inCSV | inVerdicts | inJSON, i.Verdict},
+		{"reference", inJSON, i.Reference()},
+		{"host", inCSV | inJSON, i.Host},
+		{"namespace", inCSV | inJSON, i.Namespace},
+		{"repository", inCSV | inJSON, i.Repository},
 		{"repository", inTable | inPlain, i.Namespace + "/" + i.Repository},
 		{"image", inWide, i.Reference()},
-		{"tag", inTable | inPlain | inCSV, i.Tag},
+		{"tag", inTable | inPlain | inCSV | inJSON, i.Tag},
 		{"digest", inTable, short(i.Digest)},
-		{"digest", inWide | inPlain | inCSV, i.Digest.String()},
+		{"digest", inWide | inPlain | inCSV | inJSONOrNull, i.Digest.String()},
 		{"kind", inWide | inCSV, kind(i.Index, i.Digest)},
+		{"index", inJSONRaw, boolean(i.Index, i.Digest)},
 		{"size", inTable | inWide, human(i.Size, i.Digest)},
-		{"size", inPlain | inCSV, bytesOf(i.Size, i.Digest)},
-		{"started", inTable | inWide | inPlain | inCSV, stamp(i.Started)},
-		{"expires", inWide | inCSV, stamp(i.Expires)},
-		{"visibility", inWide | inCSV, i.Visibility},
-		{"state", inWide | inCSV, i.State},
-		{"reason", inCSV, i.Reason},
+		{"size", inPlain | inCSV | inJSONRaw, bytesOf(i.Size, i.Digest)},
+		{"started", inTable | inWide | inPlain | inCSV | inJSONOrNull, stamp(i.Started)},
+		{"expires", inWide | inCSV | inJSONOrNull, stamp(i.Expires)},
+		{"visibility", inWide | inCSV | inJSONOrNull, i.Visibility},
+		{"state", inWide | inCSV | inJSONOrNull, i.State},
+		{"reason", inCSV | inJSONOrNull, i.Reason},
 		{"reason", inVerdicts, ReasonText(i.Reason)},
-		{"error", inCSV, i.Error},
+		{"error", inCSV | inJSONOrNull, i.Error},
 	}
 }
 
@@ -137,14 +143,16 @@ func (Repository) hasDigest() bool     { return false }
 
 func (r Repository) cells() []cell {
 	return []cell{
-		{"host", inCSV, r.Host},
-		{"namespace", inCSV, r.Namespace},
+		{"kind", inJSON, "repository"},
+		{"reference", inJSON, r.Reference()},
+		{"host", inCSV | inJSON, r.Host},
+		{"namespace", inCSV | inJSON, r.Namespace},
 		{"repository", inTable | inPlain, r.Namespace + "/" + r.Name},
-		{"repository", inCSV, r.Name},
+		{"repository", inCSV | inJSON, r.Name},
 		{"repository", inWide, r.Reference()},
-		{"visibility", inTable | inWide | inPlain | inCSV, r.Visibility},
-		{"state", inTable | inWide | inPlain | inCSV, r.State},
-		{"last_modified", inTable | inWide | inPlain | inCSV, stamp(r.LastModified)},
+		{"visibility", inTable | inWide | inPlain | inCSV | inJSON, r.Visibility},
+		{"state", inTable | inWide | inPlain | inCSV | inJSON, r.State},
+		{"last_modified", inTable | inWide | inPlain | inCSV | inJSONOrNull, stamp(r.LastModified)},
 	}
 }
 
@@ -174,19 +182,22 @@ func (Tag) hasDigest() bool     { return true }
 
 func (t Tag) cells() []cell {
 	return []cell{
-		{"host", inCSV, t.Host},
-		{"namespace", inCSV, t.Namespace},
-		{"repository", inCSV, t.Repository},
-		{"tag", inTable | inPlain | inCSV, t.Name},
+		{"kind", inJSON, "tag"},
+		{"reference", inJSON, t.Reference()},
+		{"host", inCSV | inJSON, t.Host},
+		{"namespace", inCSV | inJSON, t.Namespace},
+		{"repository", inCSV | inJSON, t.Repository},
+		{"tag", inTable | inPlain | inCSV | inJSON, t.Name},
 		{"image", inWide, t.Reference()},
 		{"digest", inTable, short(t.Digest)},
-		{"digest", inWide | inPlain | inCSV, t.Digest.String()},
+		{"digest", inWide | inPlain | inCSV | inJSON, t.Digest.String()},
 		{"kind", inTable | inWide | inPlain | inCSV, kind(t.Index, t.Digest)},
+		{"index", inJSONRaw, strconv.FormatBool(t.Index)},
 		{"size", inTable | inWide, human(t.Size, t.Digest)},
-		{"size", inPlain | inCSV, bytesOf(t.Size, t.Digest)},
-		{"started", inTable | inWide | inPlain | inCSV, stamp(t.Started)},
-		{"expires", inTable | inWide | inPlain | inCSV, stamp(t.Expires)},
-		{"visibility", inWide | inCSV, t.Visibility},
+		{"size", inPlain | inCSV | inJSONRaw, bytesOf(t.Size, t.Digest)},
+		{"started", inTable | inWide | inPlain | inCSV | inJSONOrNull, stamp(t.Started)},
+		{"expires", inTable | inWide | inPlain | inCSV | inJSONOrNull, stamp(t.Expires)},
+		{"visibility", inWide | inCSV | inJSONOrNull, t.Visibility},
 	}
 }
 
@@ -218,6 +229,14 @@ func kind(index bool, d digest.Digest) string {
 		return "index"
 	}
 	return "image"
+}
+
+// boolean writes whether an image is an index, or nothing if there is no image.
+func boolean(index bool, d digest.Digest) string {
+	if d == "" {
+		return ""
+	}
+	return strconv.FormatBool(index)
 }
 
 // stamp writes a time in UTC to the second, or nothing when there is none.
