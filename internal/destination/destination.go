@@ -79,7 +79,7 @@ type Destination interface {
 	// mounted from another repository.
 	Sent() (uploaded, mounted int64)
 
-	// Finish ends a run in which all images had their turn. complete: none of them
+	// Finish ends a run in which all images were tried. complete: none of them
 	// failed. It is called once, and not after a run that ended early. It returns
 	// the images that it left out because they are damaged, incomplete, or do not
 	// fit on the disk, by their names at the destination.

@@ -220,7 +220,7 @@ func (l *scheduler) resolve(b *blob, err error) {
 			l.wanted -= b.Size
 		}
 	}
-	waiting, rivals := b.waiting, b.conflicts
+	waiting, conflicts := b.waiting, b.conflicts
 	b.waiting, b.conflicts = nil, nil
 	for _, p := range waiting {
 		if err != nil {
@@ -228,7 +228,7 @@ func (l *scheduler) resolve(b *blob, err error) {
 		}
 		l.release(p.item)
 	}
-	for _, r := range rivals {
+	for _, r := range conflicts {
 		l.addWaiter(b, r.part, r.desc, r.from)
 		l.release(r.part.item)
 	}

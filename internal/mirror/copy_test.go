@@ -33,7 +33,7 @@ func TestCopyBringsEveryByteOnce(t *testing.T) {
 		}
 	}
 	if r.Fetched != r.Bytes || r.Retried != 0 || r.Saved <= r.Bytes {
-		t.Errorf("fetched %d bytes of %d, %d in vain, %d saved", r.Fetched, r.Bytes, r.Retried, r.Saved)
+		t.Errorf("fetched %d bytes of %d, %d wasted, %d saved", r.Fetched, r.Bytes, r.Retried, r.Saved)
 	}
 	var first int64
 	for _, i := range r.Images {
@@ -207,7 +207,7 @@ func TestCancelledCopyEndsAndNamesWhatIsLeft(t *testing.T) {
 		t.Errorf("have\n%s", show(t, r))
 	}
 
-	// A run that was broken off has fetched nothing in vain.
+	// A run that was interrupted has wasted nothing.
 	sent := s.blobBytes()
 	again := copyTo(t, l, s.options(), images)
 	whole(t, l, again, len(images)-r.Copied)

@@ -37,20 +37,20 @@ func (e noAnswer) Unwrap() error { return e.error }
 
 // fetchQueue is a worker: it fetches the blobs of a queue one after another, each with a
 // permit.
-func (r *copying) fetchQueue(q *queue[*blob], turns chan struct{}, buffer int) {
+func (r *copying) fetchQueue(q *queue[*blob], permits chan struct{}, buffer int) {
 	buf := make([]byte, buffer)
 	drain(q, func(b *blob) {
-		t := permit{of: turns}
-		if t.acquire(r.fetchCtx) && r.scheduler.startBlob(b) {
-			r.fetch(b, &t, buf)
+		held := permit{of: permits}
+		if held.acquire(r.fetchCtx) && r.scheduler.startBlob(b) {
+			r.fetch(b, &held, buf)
 		}
-		t.release()
+		held.release()
 	})
 }
 
 // fetch writes a blob into its partial file. Completing the blob is left to another
 // goroutine, so that no connection waits for a disk.
-func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
+func (r *copying) fetch(b *blob, held *permit, buf []byte) {
 	if b.recheck {
 		if have, err := r.staging.Has(r.ctx, b.Descriptor); err != nil && r.stopIfFatal(destination.StagingError(err)) {
 			return
@@ -73,15 +73,15 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 	}
 	b.fromEarlierRun = min(b.fromEarlierRun, p.Size())
 	r.localBytes.Add(p.Size())
-	if err = r.fill(b, p, turn, buf); err == nil {
+	if err = r.fill(b, p, held, buf); err == nil {
 		if r.scheduler.completed.push(completedBlob{b, p}) {
 			return
 		}
 		err = context.Cause(r.fetchCtx) // the run is over
 	}
 	r.localBytes.Add(-p.Size())
-	outgrown := destination.IsFatal(err) && isDiskFull(err)
-	if outgrown && r.scheduler.othersUnfinished(b) { // discarding makes room for them
+	noSpace := destination.IsFatal(err) && isDiskFull(err)
+	if noSpace && r.scheduler.othersUnfinished(b) { // discarding makes room for them
 		r.discard(b, p.Size())
 		r.localBytes.Add(p.Size())
 		err = errors.Join(err, destination.StagingError(p.Reset()))
@@ -90,7 +90,7 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 		r.stop(destination.StagingError(err))
 	}
 	<-r.openFiles
-	if outgrown {
+	if noSpace {
 		r.failForSpace(b, err)
 		return
 	}
@@ -101,7 +101,7 @@ func (r *copying) fetch(b *blob, turn *permit, buf []byte) {
 
 // fill requests a blob until its partial file has all of it. Attempts go on from the end
 // of the last one as long as they bring something. Then other repositories are tried.
-func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) error {
+func (r *copying) fill(b *blob, p *layout.Partial, held *permit, buf []byte) error {
 	from := r.scheduler.source(b)
 	t := r.running.begin(b, from.name, p.Size())
 	defer r.running.end(t)
@@ -110,9 +110,9 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 	} else {
 		r.emit(Event{Kind: BlobStarted, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size})
 	}
-	for barren := 0; p.Size() < b.Size; {
+	for noProgress := 0; p.Size() < b.Size; {
 		before := p.Size()
-		err := r.attempt(b, p, from, t, turn, buf)
+		err := r.attempt(b, p, from, t, held, buf)
 		if r.fetchCtx.Err() != nil {
 			return context.Cause(r.fetchCtx)
 		}
@@ -123,12 +123,12 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 		if err == nil || p.Size() == b.Size && what == resumeSame {
 			break // how it ended does not matter: the digest decides
 		}
-		switch barren++; {
+		switch noProgress++; {
 		case isStalled(err) && p.Size()-before < leastBytes:
 		case p.Size() > before:
-			barren = 0
+			noProgress = 0
 		case errors.As(err, new(noAnswer)):
-			barren++
+			noProgress++
 		}
 		if what == restart {
 			if err := r.reset(b, p); err != nil {
@@ -138,18 +138,18 @@ func (r *copying) fill(b *blob, p *layout.Partial, turn *permit, buf []byte) err
 				what = otherSource
 			}
 		}
-		if what == otherSource || barren >= maxNoProgress && !isShared(err) {
+		if what == otherSource || noProgress >= maxNoProgress && !isShared(err) {
 			if !r.scheduler.nextSource(b) {
 				return fmt.Errorf("blob %s: %w", b.Digest, err)
 			}
-			from, barren = r.scheduler.source(b), 0
+			from, noProgress = r.scheduler.source(b), 0
 			t.move(from.name)
 		}
 		r.countRetry(b, err)
 		if p.Size()-before >= minProgress {
 			continue // the connection breaks often, and still makes progress
 		}
-		if err := pause(r.fetchCtx, barren); err != nil {
+		if err := pause(r.fetchCtx, noProgress); err != nil {
 			return err
 		}
 	}
@@ -179,11 +179,11 @@ func (r *copying) discard(b *blob, size int64) {
 
 // attempt requests a blob once, from the end of its partial file, and writes what comes.
 // It ends if nothing comes for Options.Stall.
-func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, turn *permit, buf []byte) (err error) {
+func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, held *permit, buf []byte) (err error) {
 	ctx, cancel := context.WithCancelCause(r.fetchCtx)
 	defer cancel(nil)
 	offset := p.Size()
-	back := turn.yield(r.fetchCtx)
+	back := held.yield(r.fetchCtx)
 	body, start, err := from.Blob(ctx, b.Descriptor, offset)
 	if err != nil {
 		back()

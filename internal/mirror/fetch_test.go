@@ -60,7 +60,7 @@ func TestFaultsThatGoAway(t *testing.T) {
 				t.Errorf("%d bytes of %d came for nothing", r.Retried, r.Fetched)
 			}
 			if r.Fetched != r.Bytes+r.Retried {
-				t.Errorf("fetched %d, unique are %d, in vain were %d", r.Fetched, r.Bytes, r.Retried)
+				t.Errorf("fetched %d, unique are %d, wasted were %d", r.Fetched, r.Bytes, r.Retried)
 			}
 			if s.server.Stats().Classes["blob"].Requests <= int64(r.Blobs) && test.plain && !strings.Contains(test.name, "manifests") && !strings.Contains(test.name, "storage") {
 				t.Error("the fault never showed")
@@ -165,7 +165,7 @@ func TestProgressIsPatience(t *testing.T) {
 	r := copyTo(t, l, o, s.images("2025.1")[:1])
 	whole(t, l, r, 1)
 	if n := resumed.Load(); n < 6 || r.Retries != int(n) || r.Retried != 0 {
-		t.Errorf("%d attempts failed, the report says %d, and %d bytes in vain", n, r.Retries, r.Retried)
+		t.Errorf("%d attempts failed, the report says %d, and %d bytes wasted", n, r.Retries, r.Retried)
 	}
 }
 
@@ -257,15 +257,15 @@ func TestEarlierBytesAreNotCounted(t *testing.T) {
 			}
 			r := copyTo(t, l, s.options(), s.images("v1"))
 			whole(t, l, r, 1)
-			want, vain := r.Bytes, int64(0)
+			want, wasted := r.Bytes, int64(0)
 			switch name {
 			case "good":
 				want -= 50_000
 			case "bad beginning": // the rest came before it was known
-				vain = 70_000
+				wasted = 70_000
 			}
-			if r.Fetched != want+vain || r.Retried != vain || r.Images[0].Fetched != want {
-				t.Errorf("fetched %d, in vain %d, for the image %d; want %d, %d, %d", r.Fetched, r.Retried, r.Images[0].Fetched, want+vain, vain, want)
+			if r.Fetched != want+wasted || r.Retried != wasted || r.Images[0].Fetched != want {
+				t.Errorf("fetched %d, wasted %d, for the image %d; want %d, %d, %d", r.Fetched, r.Retried, r.Images[0].Fetched, want+wasted, wasted, want)
 			}
 		})
 	}

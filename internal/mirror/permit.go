@@ -24,31 +24,31 @@ type permit struct {
 }
 
 // acquire waits for a permit. It returns false if the context ends first.
-func (t *permit) acquire(ctx context.Context) bool {
+func (p *permit) acquire(ctx context.Context) bool {
 	select {
-	case t.of <- struct{}{}:
-		t.held = true
+	case p.of <- struct{}{}:
+		p.held = true
 	case <-ctx.Done():
 	}
-	return t.held
+	return p.held
 }
 
 // release returns the permit.
-func (t *permit) release() {
-	if t.held {
-		<-t.of
-		t.held = false
+func (p *permit) release() {
+	if p.held {
+		<-p.of
+		p.held = false
 	}
 }
 
 // yield releases the permit while the caller waits more than 300 ms for an answer. back
 // reacquires it, or waits until the context ends.
-func (t *permit) yield(ctx context.Context) (back func()) {
-	timer := time.AfterFunc(yieldAfter, func() { <-t.of }) // holds one: never waits
+func (p *permit) yield(ctx context.Context) (back func()) {
+	timer := time.AfterFunc(yieldAfter, func() { <-p.of }) // holds one: never waits
 	return func() {
 		if !timer.Stop() {
-			t.held = false
-			t.acquire(ctx)
+			p.held = false
+			p.acquire(ctx)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func TestPlanNamesWhatFails(t *testing.T) {
 type asked struct {
 	destination.Destination
 	has   func()
-	wants func(mirror.Image) error
+	needs func(mirror.Image) error
 }
 
 func (a asked) Has(ctx context.Context, s destination.Staged) (destination.Found, error) {
@@ -111,8 +111,8 @@ func (a asked) Has(ctx context.Context, s destination.Staged) (destination.Found
 }
 
 func (a asked) NeedsBlob(ctx context.Context, i mirror.Image, d ocispec.Descriptor) (bool, error) {
-	if a.wants != nil {
-		if err := a.wants(i); err != nil {
+	if a.needs != nil {
+		if err := a.needs(i); err != nil {
 			return false, err
 		}
 	}
@@ -192,7 +192,7 @@ func TestPlanOneImagesTrouble(t *testing.T) {
 	s := newSite(t, quaytest.SampleDataset())
 	images := s.images(quaytest.SampleTag)
 	to := asked{Destination: destination.Layout(newLayout(t, t.TempDir())), has: func() {}}
-	to.wants = func(i mirror.Image) error {
+	to.needs = func(i mirror.Image) error {
 		if i == images[0] {
 			return errors.New("a bad day")
 		}

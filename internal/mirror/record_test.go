@@ -268,7 +268,7 @@ func TestSignaturesThatWereNotWantedThen(t *testing.T) {
 // source, and sends nothing that is there.
 func TestRegistryWithoutRecords(t *testing.T) {
 	y, attached, _ := signed(t)
-	for name, spoil := range map[string]func(file string) error{
+	for name, damage := range map[string]func(file string) error{
 		"lost":    os.Remove,
 		"damaged": func(file string) error { return os.WriteFile(file, []byte(`{"x": 7`), 0o600) },
 		"another": func(file string) error { return os.WriteFile(file, []byte(`[1]`), 0o600) },
@@ -280,15 +280,15 @@ func TestRegistryWithoutRecords(t *testing.T) {
 			s, p := newSite(t, y.data), newPort(t)
 			image := s.images("v1")[0]
 			file := filepath.Join(t.TempDir(), "records.json")
-			if spoil == nil {
+			if damage == nil {
 				file = ""
 			}
 			k := registryKeeper(t, p, file)
 			out := &outage{}
 			o := out.options(t)
 			k.run(t, o, image)
-			if spoil != nil {
-				if err := spoil(file); err != nil {
+			if damage != nil {
+				if err := damage(file); err != nil {
 					t.Fatal(err)
 				}
 			}
