@@ -113,7 +113,7 @@ func ExampleSummary() {
 	}
 	// Output:
 	// true
-	// not found
+	// not_found
 	// no organization or user is named "kola"; names are case-sensitive
 }
 

@@ -16,7 +16,7 @@ type Answer string
 const (
 	Yes      Answer = "yes"
 	No       Answer = "no"
-	NotAsked Answer = "not asked"
+	NotAsked Answer = "not_asked"
 )
 
 // A NamespaceStatus says whether a namespace exists and what it shows.
@@ -27,8 +27,8 @@ const (
 	NamespaceUnasked        NamespaceStatus = ""                // the run ended before it was known
 	NamespaceFound          NamespaceStatus = "found"           // it shows repositories, or exists and was not listed
 	NamespaceEmpty          NamespaceStatus = "empty"           // it has no repositories, according to its owner
-	NamespaceNothingVisible NamespaceStatus = "nothing visible" // it exists and shows the caller no repositories
-	NamespaceNotFound       NamespaceStatus = "not found"       // no organization or user has this name
+	NamespaceNothingVisible NamespaceStatus = "nothing_visible" // it exists and shows the caller no repositories
+	NamespaceNotFound       NamespaceStatus = "not_found"       // no organization or user has this name
 )
 
 // A Hint explains an answer that may surprise, and says what to do.

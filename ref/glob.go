@@ -66,19 +66,22 @@ func newGlob(source string) glob {
 	return g
 }
 
+// states has one entry more than a glob has elements.
+type states [maxGlob + 1]bool
+
 // match reports whether the glob matches the whole name. With across, "*", "?" and
 // negated classes also match slashes. It takes time proportional to the length of the
 // glob times that of the name, because it follows all possible matches at once.
 func (g glob) match(name string, across bool) bool {
 	// now[i] is set if the first i elements can match the name so far.
-	var now, next [maxGlob + 1]bool
+	now, next := new(states), new(states)
 	now[0] = true
 	end := len(g.elements)
 	for _, c := range name {
 		clear(next[:end+1])
 		for i, e := range g.elements {
 			if now[i] {
-				g.skip(i, across, &now)
+				g.skip(i, across, now)
 				switch {
 				case !e.matches(c, across):
 				case e.kind == run || e.kind == anyRun:
@@ -92,20 +95,20 @@ func (g glob) match(name string, across bool) bool {
 	}
 	for i := range g.elements {
 		if now[i] {
-			g.skip(i, across, &now)
+			g.skip(i, across, now)
 		}
 	}
 	return now[end]
 }
 
-// skip sets what follows element i in states if the element can match nothing.
-func (g glob) skip(i int, across bool, states *[maxGlob + 1]bool) {
+// skip sets the state after element i if the element can match nothing.
+func (g glob) skip(i int, across bool, now *states) {
 	switch g.elements[i].kind {
 	case run, anyRun:
-		states[i+1] = true
+		now[i+1] = true
 	case folders:
-		states[i+1] = true
-		states[i+3] = states[i+3] || !across
+		now[i+1] = true
+		now[i+3] = now[i+3] || !across
 	}
 }
 

@@ -86,7 +86,7 @@ type Search struct {
 	Pattern   string     `json:"pattern"`
 	Host      string     `json:"host"`
 	Pace      Pace       `json:"pace"`
-	Namespace string     `json:"namespace"` // found, empty, nothing visible, not found, or ""
+	Namespace string     `json:"namespace"` // found, empty, nothing_visible, not_found, or ""
 	Token     TokenState `json:"token"`
 	TokenHost *string    `json:"token_host"` // the host of TokenAway; else null
 	Finished  bool       `json:"finished"`   // the listing ended and every candidate was checked
