@@ -150,6 +150,23 @@ func TestImportsFollowTheArrows(t *testing.T) {
 	}
 }
 
+func TestDesignNamesEveryPackage(t *testing.T) {
+	text, err := os.ReadFile("doc/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range arrows {
+		if !strings.Contains(name, "quaytest/internal") && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("doc/design.md does not name %s", name)
+		}
+	}
+	for _, name := range regexp.MustCompile("`((?:internal|cmd|bench)/[a-z/]+)`").FindAllStringSubmatch(string(text), -1) {
+		if info, err := os.Stat(name[1]); err != nil || !info.IsDir() {
+			t.Errorf("doc/design.md names %s, which does not exist", name[1])
+		}
+	}
+}
+
 func TestShippedCommandLeavesGeneratorsOut(t *testing.T) {
 	for _, p := range goList(t, "./cmd/quayside") {
 		for _, dep := range p.Deps {
