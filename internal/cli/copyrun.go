@@ -53,12 +53,12 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	h, err := a.search(ctx, targets, labels)
+	s, err := a.search(ctx, targets, labels)
 	if err != nil {
 		return err
 	}
-	h.lost = lost
-	h.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
+	s.lost = lost
+	s.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
 	out, err := a.newReportFile(f.report)
 	if err != nil {
 		return err
@@ -72,19 +72,19 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 
-	into, err := a.open(ctx, to, f, h.registries)
+	into, err := a.open(ctx, to, f, s.registries)
 	if err != nil {
 		return err
 	}
-	c := &copying{a: a, flags: f, search: h, to: into, out: out, log: log, idle: idleRules(f.maps)}
-	options.Registry = h.registries.Source
+	c := &copying{a: a, flags: f, search: s, to: into, out: out, log: log, unusedRules: parseRules(f.maps)}
+	options.Registry = s.registries.Source
 	options.Logger = a.console.Log
 	options.Observe = log.write
-	options.CheckNamesFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || h.origins() > 1)
-	h.unknown = log.unknown
-	h.show = func(p discover.Progress) { c.searching.Store(&p) }
+	options.CheckNamesFirst = to.transport == dockerRegistry && (len(f.maps) > 0 || s.organizations() > 1)
+	s.unknown = log.unknown
+	s.show = func(p discover.Progress) { c.searching.Store(&p) }
 	if to.transport == dockerArchive {
-		h.skip = h.attached
+		s.skip = s.attached
 	}
 	c.copier = mirror.New(into.destination, options)
 	if one := options.Platforms.DefaultPlatform; one.OS != "" {
@@ -101,17 +101,17 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 
 // attached reports whether an image is a signature or another attachment that only a glob
 // has found. An attachment that a pattern names is copied like an image.
-func (h *search) attached(i report.Image) bool {
-	return registry.IsAttachmentTag(i.Tag) && !slices.ContainsFunc(h.targets, func(t target) bool {
+func (s *search) attached(i report.Image) bool {
+	return registry.IsAttachmentTag(i.Tag) && !slices.ContainsFunc(s.targets, func(t target) bool {
 		return t.image.Digest != "" && t.image.Tag == i.Tag || slices.Contains(t.pattern.Tags.Names(), i.Tag)
 	})
 }
 
-// origins returns how many organizations images come from. Images of one organization
+// organizations returns how many organizations images come from. Images of one organization
 // cannot get the same name.
-func (h *search) origins() int {
+func (s *search) organizations() int {
 	of := map[string]bool{}
-	for _, t := range h.targets {
+	for _, t := range s.targets {
 		of[t.server.Host+"/"+t.namespace()] = true
 	}
 	return len(of)
@@ -127,7 +127,7 @@ type copying struct {
 	out    *reportFile
 	log    *events
 
-	idle map[string]destination.Rename // rules of --map that have fitted no image so far
+	unusedRules map[string]destination.Rename // rules of --map that have fitted no image so far
 
 	searching atomic.Pointer[discover.Progress]
 	searched  atomic.Bool // all images were found
@@ -137,9 +137,9 @@ type copying struct {
 func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	return func(yield func(mirror.Image) bool) {
 		for i := range c.search.images(ctx) {
-			for rule, rename := range c.idle {
+			for rule, rename := range c.unusedRules {
 				if rename(mirrored(i).Repository) != "" {
-					delete(c.idle, rule)
+					delete(c.unusedRules, rule)
 				}
 			}
 			if !yield(mirrored(i)) {
@@ -150,15 +150,15 @@ func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 	}
 }
 
-// idleRules returns the rules of --map, each parsed alone.
-func idleRules(rules []string) map[string]destination.Rename {
-	idle := map[string]destination.Rename{}
+// parseRules returns the rules of --map, each parsed alone.
+func parseRules(rules []string) map[string]destination.Rename {
+	unusedRules := map[string]destination.Rename{}
 	for _, rule := range rules {
 		if rename, err := destination.ParseRename([]string{rule}); err == nil { // all were read together before
-			idle[rule] = rename
+			unusedRules[rule] = rename
 		}
 	}
-	return idle
+	return unusedRules
 }
 
 // warnUnusedRules warns of rules that fit no image: images may have got unintended names.
@@ -166,7 +166,7 @@ func (c *copying) warnUnusedRules() {
 	if c.search.found == 0 || !c.searched.Load() {
 		return
 	}
-	for _, rule := range slices.Sorted(maps.Keys(c.idle)) {
+	for _, rule := range slices.Sorted(maps.Keys(c.unusedRules)) {
 		c.a.console.Warn("--map %s fits no image: FROM is the ORG/REPO of an image, or its beginning and a star", rule)
 	}
 }
@@ -366,8 +366,8 @@ func counted(r mirror.Report) string {
 }
 
 // reported reports whether an error is one of a pattern and has been reported.
-func (h *search) reported(why string) bool {
-	for _, o := range h.outcomes {
+func (s *search) reported(why string) bool {
+	for _, o := range s.outcomes {
 		if o.err != nil && o.search.Error == why {
 			return true
 		}

@@ -68,7 +68,7 @@ func (e *events) write(event mirror.Event) {
 	}
 	if err != nil {
 		e.failed = true
-		e.console.Warn("events: %v: none are written from now on", err)
+		e.console.Warn("events: %v: no more events are written", err)
 	}
 }
 

@@ -94,18 +94,18 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 	if err != nil {
 		return err
 	}
-	h, err := a.search(ctx, targets, having)
+	s, err := a.search(ctx, targets, having)
 	if err != nil {
 		return err
 	}
-	h.all, h.failAbsent = all, failAbsent
+	s.all, s.failAbsent = all, failAbsent
 	streams := options.Format.Streams()
-	progress := &searchProgress{more: h.activities}
+	progress := &searchProgress{more: s.activities}
 	stop := progress.show(a, streams)
 	defer stop()
-	h.show = progress.set
+	s.show = progress.set
 	var images report.Images
-	for i := range h.images(ctx) {
+	for i := range s.images(ctx) {
 		if !streams {
 			images.Add(i)
 		} else if !stream(a, i) {
@@ -113,18 +113,18 @@ func (a *app) find(ctx context.Context, args, labels []string, all, failAbsent b
 		}
 	}
 	stop()
-	return a.found(h, images.Sorted(), options)
+	return a.found(s, images.Sorted(), options)
 }
 
 // image converts a result.
-func (a *app) image(r discover.Result, l *session.Server) report.Image {
+func (a *app) image(r discover.Result, server *session.Server) report.Image {
 	i := report.Image{
 		Verdict: string(r.Verdict), Host: r.Host, Namespace: r.Namespace, Repository: r.Repository, Tag: r.Tag,
 		Visibility: visibility(r.Public, r.Unlisted), State: string(r.State), Reason: string(r.Reason),
 		Digest: r.Digest, Index: r.Index, Size: r.Size, Started: r.Started, Expires: r.Expires, Named: r.Named,
 	}
 	if r.Err != nil {
-		i.Error = a.cause(l.AdviseOne(r.Err), r.Reason) // the refusal of one repository does not mean that a token is missing
+		i.Error = a.cause(server.AdviseOne(r.Err), r.Reason) // the refusal of one repository does not mean that a token is missing
 	}
 	return i
 }
@@ -154,9 +154,9 @@ func visibility(public, unlisted bool) string {
 }
 
 // found writes the answer, and then the messages about it.
-func (a *app) found(h *search, images iter.Seq[report.Image], options report.Options) error {
-	code, first := h.verdict()
-	end := report.Ending{Complete: h.complete(), Error: first, Summary: &h.summary}
+func (a *app) found(s *search, images iter.Seq[report.Image], options report.Options) error {
+	code, first := s.verdict()
+	end := report.Ending{Complete: s.complete(), Error: first, Summary: &s.summary}
 	var err error
 	if options.Format.Streams() {
 		err = report.End(a.out, end)
@@ -166,10 +166,10 @@ func (a *app) found(h *search, images iter.Seq[report.Image], options report.Opt
 	if a.out.Flush() != nil {
 		return nil // run reports the error
 	}
-	h.print()
-	h.printTraffic()
-	h.printSummary()
-	if err == nil && first != "" && h.summary.Listed+h.found > 0 {
+	s.print()
+	s.printTraffic()
+	s.printSummary()
+	if err == nil && first != "" && s.summary.Listed+s.found > 0 {
 		a.console.Warn(partly)
 	}
 	return cmp.Or(err, code.error())

@@ -73,12 +73,12 @@ func (a *app) has(ctx context.Context, args []string) error {
 		return err
 	}
 	options.Verdicts = true
-	questions, links, err := a.questions(ctx, args)
+	questions, servers, err := a.questions(ctx, args)
 	if err != nil {
 		return err
 	}
 	streams := options.Format.Streams()
-	stop := (&searchProgress{more: delays(links...)}).show(a, streams)
+	stop := (&searchProgress{more: delays(servers...)}).show(a, streams)
 	defer stop()
 	var images report.Images
 	var failed []question
@@ -97,7 +97,7 @@ func (a *app) has(ctx context.Context, args []string) error {
 		}
 	}
 	stop()
-	summary := hasSummary{tallyOf(known, links...), []report.Missing{}}
+	summary := hasSummary{tallyOf(known, servers...), []report.Missing{}}
 	slices.SortFunc(failed, func(x, y question) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
 	for _, q := range failed {
 		reason := discover.ReasonOf(q.err)
@@ -150,7 +150,7 @@ func hasFailure(failed []question, known int) error {
 
 // questions parses the arguments, without repetitions, and connects to their servers. Nothing
 // is sent.
-func (a *app) questions(ctx context.Context, args []string) (all []question, links []*session.Server, err error) {
+func (a *app) questions(ctx context.Context, args []string) (all []question, servers []*session.Server, err error) {
 	for _, arg := range args {
 		if err := mistaken(arg, whole); err != nil {
 			return nil, nil, err
@@ -162,16 +162,16 @@ func (a *app) questions(ctx context.Context, args []string) (all []question, lin
 		case name.Digest != "":
 			return nil, nil, usagef("has needs a tag, and %s has a digest", name)
 		}
-		l, err := a.session.Connect(ctx, name.Host)
+		server, err := a.session.Connect(ctx, name.Host)
 		if err != nil {
 			return nil, nil, err
 		}
-		name.Host = l.Host
-		if !slices.ContainsFunc(all, func(q question) bool { return q.name == name && q.server == l }) {
-			all, links = append(all, question{name: name, server: l}), append(links, l)
+		name.Host = server.Host
+		if !slices.ContainsFunc(all, func(q question) bool { return q.name == name && q.server == server }) {
+			all, servers = append(all, question{name: name, server: server}), append(servers, server)
 		}
 	}
-	return all, links, a.session.CheckTokens(links...)
+	return all, servers, a.session.CheckTokens(servers...)
 }
 
 // answers asks all servers side by side.
@@ -199,11 +199,11 @@ func (a *app) answer(ctx context.Context, q question) question {
 }
 
 // look asks for a tag.
-func (a *app) look(ctx context.Context, l *session.Server, name ref.Image) (report.Image, error) {
+func (a *app) look(ctx context.Context, server *session.Server, name ref.Image) (report.Image, error) {
 	i := report.Image{
-		Verdict: report.Absent, Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,
+		Verdict: report.Absent, Host: server.Host, Namespace: name.Namespace, Repository: name.Repository, Tag: name.Tag,
 	}
-	tag, err := l.Finder.Tag(ctx, quay.RepoName{Namespace: name.Namespace, Name: name.Repository}, name.Tag)
+	tag, err := server.Finder.Tag(ctx, quay.RepoName{Namespace: name.Namespace, Name: name.Repository}, name.Tag)
 	switch {
 	case errors.Is(err, quay.ErrNotFound):
 		i.Reason = string(discover.NoRepository)

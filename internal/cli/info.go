@@ -65,23 +65,23 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	if err != nil {
 		return err
 	}
-	h, err := a.search(ctx, targets, nil) // the labels are checked here
+	s, err := a.search(ctx, targets, nil) // the labels are checked here
 	if err != nil {
 		return err
 	}
-	h.failEmpty = !allowEmpty
-	progress := &searchProgress{more: h.activities}
+	s.failEmpty = !allowEmpty
+	progress := &searchProgress{more: s.activities}
 	stop := progress.show(a, false)
 	defer stop()
-	h.show = progress.set
+	s.show = progress.set
 	infos, failed, missing := []mirror.Info{}, []looked{}, 0
-	for l := range parallel(ctx, inspections, h.images(ctx), func(ctx context.Context, i report.Image) looked {
-		info, err := h.inspect(ctx, i)
+	for l := range parallel(ctx, inspections, s.images(ctx), func(ctx context.Context, i report.Image) looked {
+		info, err := s.inspect(ctx, i)
 		return looked{mirrored(i), info, err}
 	}) {
 		switch {
 		case l.image.Tag == "" && errors.Is(l.err, mirror.ErrAbsent):
-			h.absent = append(h.absent, absentDigest(l.image))
+			s.absent = append(s.absent, absentDigest(l.image))
 		case l.err != nil:
 			failed = append(failed, l)
 		case labelled(l.info, having):
@@ -93,29 +93,29 @@ func (a *app) info(ctx context.Context, args, labels []string, allowEmpty bool, 
 	stop()
 	slices.SortFunc(infos, func(x, y mirror.Info) int { return strings.Compare(x.Reference, y.Reference) })
 	slices.SortFunc(failed, func(x, y looked) int { return strings.Compare(x.image.Reference(), y.image.Reference()) })
-	if err := a.writeDocument(output, described(infos, h)); err != nil || a.out.Flush() != nil {
+	if err := a.writeDocument(output, described(infos, s)); err != nil || a.out.Flush() != nil {
 		return err
 	}
 	if missing > 0 {
 		a.console.Note("%s: %d", report.ReasonText(unlabelled), missing)
 	}
-	return a.afterInfo(ctx, h, len(infos), failed)
+	return a.afterInfo(ctx, s, len(infos), failed)
 }
 
 // afterInfo reports what is missing from the answer and returns the exit code. Images that
 // lack the labels are part of the answer.
-func (a *app) afterInfo(ctx context.Context, h *search, described int, failed []looked) error {
-	h.print()
-	h.printTraffic()
-	h.printSummary()
-	code, first := h.verdict()
-	some := int(h.looked.Load()) > len(failed)
+func (a *app) afterInfo(ctx context.Context, s *search, described int, failed []looked) error {
+	s.print()
+	s.printTraffic()
+	s.printSummary()
+	code, first := s.verdict()
+	some := int(s.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":
 		return &status{code: code} // first has been reported
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case code == exitDone && described == 0 && len(failed) == 0 && (h.failEmpty || h.a.flags.failEmpty):
+	case code == exitDone && described == 0 && len(failed) == 0 && (s.failEmpty || s.a.flags.failEmpty):
 		code = exitEmpty // the labels left nothing
 	case len(failed) > 0 && !some && code == exitDone:
 		code = exitCodeOf(failed[0].err)
@@ -133,7 +133,7 @@ func (a *app) afterInfo(ctx context.Context, h *search, described int, failed []
 }
 
 // described converts what was found, in the order of the names, and then what was not found.
-func described(infos []mirror.Info, h *search) report.Infos {
+func described(infos []mirror.Info, s *search) report.Infos {
 	all := report.Infos{}
 	for _, i := range infos {
 		named := i.Digest.String()
@@ -157,10 +157,10 @@ func described(infos []mirror.Info, h *search) report.Infos {
 	lacks := func(reference, verdict, why string) {
 		all = append(all, report.Info{Reference: reference, Verdict: verdict, Images: []report.PlatformInfo{}, Error: &why})
 	}
-	for _, m := range h.absent {
+	for _, m := range s.absent {
 		lacks(m.Reference, report.Absent, m.Error)
 	}
-	for _, m := range h.summary.UnknownImages {
+	for _, m := range s.summary.UnknownImages {
 		lacks(m.Reference, report.Unknown, report.ReasonText(m.Reason)+": "+m.Error)
 	}
 	return all

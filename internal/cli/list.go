@@ -52,14 +52,14 @@ type tally struct {
 }
 
 // tallyOf returns the tally of an answer of some servers.
-func tallyOf(results int, links ...*session.Server) tally {
+func tallyOf(results int, servers ...*session.Server) tally {
 	t := tally{Results: results, Token: report.TokenNone}
 	counted := map[*session.Server]bool{}
-	for _, l := range links {
-		t.Token = t.Token.Worse(l.Token())
-		t.TokenHost = cmp.Or(t.TokenHost, l.TokenHost())
-		if s := l.Client.Stats(); !counted[l] {
-			counted[l] = true
+	for _, server := range servers {
+		t.Token = t.Token.Worse(server.Token())
+		t.TokenHost = cmp.Or(t.TokenHost, server.TokenHost())
+		if s := server.Client.Stats(); !counted[server] {
+			counted[server] = true
 			t.Requests.Total += s.Requests
 			t.Requests.WithToken += s.WithToken
 			t.Requests.WithoutToken += s.WithoutToken

@@ -50,36 +50,36 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.session.Connect(ctx, host)
+	server, err := a.session.Connect(ctx, host)
 	if err != nil {
 		return err
 	}
-	if err := a.session.CheckTokens(l); err != nil {
+	if err := a.session.CheckTokens(server); err != nil {
 		return err
 	}
-	f := &lister[report.Repository]{a: a, options: options, server: l, namespace: namespace}
+	f := &lister[report.Repository]{a: a, options: options, server: server, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.write(ctx, func(yield func(report.Repository, error) bool) {
 		known := true // on every page: a token may lapse between two
 		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Prefetch: true, Invalid: true}
-		for r, err := range l.Client.Repositories(ctx, query) {
+		for r, err := range server.Client.Repositories(ctx, query) {
 			if r.Invalid != nil {
-				f.unknown(l.Host+"/"+namespace+"/"+r.Name, r.Invalid)
+				f.unknown(server.Host+"/"+namespace+"/"+r.Name, r.Invalid)
 				continue
 			}
 			known = known && (r.CallerKnown || err != nil)
 			if !yield(report.Repository{
-				Host: l.Host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
+				Host: server.Host, Namespace: r.Namespace, Name: r.Name, Visibility: visibility(r.Public, false),
 				State: string(r.State), LastModified: r.LastModified,
 			}, err) || err != nil {
 				return
 			}
 		}
-		err := a.afterListing(ctx, l, namespace, f.count, len(f.unknownRows), known)
+		err := a.afterListing(ctx, server, namespace, f.count, len(f.unknownRows), known)
 		switch {
 		case errors.Is(err, discover.ErrTokenIgnored):
 			f.token = report.TokenIgnored
-		case err == nil && l.Client.HasToken():
+		case err == nil && server.Client.HasToken():
 			f.token = report.TokenAccepted
 		}
 		if err != nil {
@@ -94,23 +94,23 @@ func (a *app) repos(ctx context.Context, arg string) error {
 
 // afterListing returns an error if the namespace does not exist or the server did not know the
 // token: the listing looks the same then (doc/quay-api.md section 1).
-func (a *app) afterListing(ctx context.Context, l *session.Server, namespace string, listed, odd int, known bool) error {
+func (a *app) afterListing(ctx context.Context, server *session.Server, namespace string, listed, odd int, known bool) error {
 	if listed+odd == 0 {
-		exists, err := l.Finder.HasNamespace(ctx, namespace)
+		exists, err := server.Finder.HasNamespace(ctx, namespace)
 		switch {
 		case err != nil:
 			return err
 		case !exists:
-			return l.NoNamespace(namespace)
+			return server.NoNamespace(namespace)
 		}
 		a.console.Note("%s exists, and shows you no repositories", namespace)
 	}
-	if !l.Client.HasToken() {
+	if !server.Client.HasToken() {
 		return nil
 	}
 	if listed == 0 {
 		var err error
-		if known, err = l.Finder.KnowsToken(ctx); err != nil {
+		if known, err = server.Finder.KnowsToken(ctx); err != nil {
 			return err
 		}
 	}

@@ -84,8 +84,8 @@ type search struct {
 }
 
 // search prepares to find what targets mean. Nothing is sent.
-func (a *app) search(ctx context.Context, targets []target, labels []label) (h *search, err error) {
-	h = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), outcomes: make([]outcome, len(targets))}
+func (a *app) search(ctx context.Context, targets []target, labels []label) (s *search, err error) {
+	s = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), outcomes: make([]outcome, len(targets))}
 	for i, t := range targets {
 		host := t.pattern.Host
 		if t.image.Digest != "" {
@@ -104,31 +104,31 @@ func (a *app) search(ctx context.Context, targets []target, labels []label) (h *
 	if err := a.session.CheckTokens(servers...); err != nil {
 		return nil, err
 	}
-	h.registries = a.session.Registries(sources)
+	s.registries = a.session.Registries(sources)
 	if len(targets) > 1 {
-		h.seen = map[string]bool{}
+		s.seen = map[string]bool{}
 	}
-	return h, nil
+	return s, nil
 }
 
 // images finds the images as they are ranged over, in no order.
-func (h *search) images(ctx context.Context) iter.Seq[report.Image] {
+func (s *search) images(ctx context.Context) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
-		defer h.conclude()
-		for _, m := range h.lost {
-			h.addUnknown(m)
+		defer s.conclude()
+		for _, m := range s.lost {
+			s.addUnknown(m)
 		}
-		h.progress.begin(len(h.targets))
+		s.progress.begin(len(s.targets))
 		byHost := map[string][]int{}
-		for i, t := range h.targets {
+		for i, t := range s.targets {
 			byHost[t.server.Host] = append(byHost[t.server.Host], i)
 		}
 		var hosts []func(context.Context) iter.Seq[report.Image]
 		for _, indexes := range byHost {
-			hosts = append(hosts, func(ctx context.Context) iter.Seq[report.Image] { return h.resolveAll(ctx, indexes) })
+			hosts = append(hosts, func(ctx context.Context) iter.Seq[report.Image] { return s.resolveAll(ctx, indexes) })
 		}
 		for i := range merge(ctx, hosts...) {
-			if !h.yield(i, yield) {
+			if !s.yield(i, yield) {
 				return
 			}
 		}
@@ -136,10 +136,10 @@ func (h *search) images(ctx context.Context) iter.Seq[report.Image] {
 }
 
 // resolveAll finds the images of some targets, one target after the other.
-func (h *search) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Image] {
+func (s *search) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.Image] {
 	return func(yield func(report.Image) bool) {
 		for _, index := range indexes {
-			if h.resolve(ctx, index, yield); ctx.Err() != nil {
+			if s.resolve(ctx, index, yield); ctx.Err() != nil {
 				return
 			}
 		}
@@ -148,27 +148,27 @@ func (h *search) resolveAll(ctx context.Context, indexes []int) iter.Seq[report.
 
 // conclude adds up the outcomes, and orders what is unknown or missing by name, so that two
 // runs can be compared.
-func (h *search) conclude() {
-	for _, o := range h.outcomes {
+func (s *search) conclude() {
+	for _, o := range s.outcomes {
 		if o.search.Pattern != "" {
-			h.summary.Add(o.search)
+			s.summary.Add(o.search)
 		}
 	}
 	byName := func(x, y report.Missing) int { return strings.Compare(x.Reference, y.Reference) }
-	slices.SortStableFunc(h.summary.UnknownImages, byName)
-	slices.SortStableFunc(h.absent, byName)
-	h.absent = slices.Compact(h.absent)
-	h.summary.AbsentImages = append(h.summary.AbsentImages, h.absent...)
+	slices.SortStableFunc(s.summary.UnknownImages, byName)
+	slices.SortStableFunc(s.absent, byName)
+	s.absent = slices.Compact(s.absent)
+	s.summary.AbsentImages = append(s.summary.AbsentImages, s.absent...)
 }
 
 // resolve yields the images of one target, and records its outcome. It uses nothing that
 // the searches of other hosts use.
-func (h *search) resolve(ctx context.Context, index int, yield func(report.Image) bool) {
-	t := h.targets[index]
+func (s *search) resolve(ctx context.Context, index int, yield func(report.Image) bool) {
+	t := s.targets[index]
 	var counts report.Counts
 	labelled := func(results iter.Seq[report.Image]) {
-		if len(h.labels) > 0 {
-			results = parallel(ctx, inspections, results, h.label)
+		if len(s.labels) > 0 {
+			results = parallel(ctx, inspections, results, s.label)
 		}
 		for i := range results {
 			count(&counts, i)
@@ -177,38 +177,38 @@ func (h *search) resolve(ctx context.Context, index int, yield func(report.Image
 	}
 	if t.image.Digest != "" {
 		labelled(func(yield func(report.Image) bool) { yield(byDigest(t)) })
-		h.outcomes[index] = outcome{ended: true, complete: true}.withUnknown(counts)
+		s.outcomes[index] = outcome{ended: true, complete: true}.withUnknown(counts)
 		return
 	}
-	p, l := t.pattern, t.server
-	if p.Host != "" && p.Host != l.Host {
+	p, server := t.pattern, t.server
+	if p.Host != "" && p.Host != server.Host {
 		p.Host = "" // a name that the config file has for the server
 	}
-	run := l.Finder.Resolve(ctx, p, discover.Options{
-		Jobs: h.a.flags.jobs, Logger: h.a.console.Log, Skipped: h.all || h.failAbsent,
+	run := server.Finder.Resolve(ctx, p, discover.Options{
+		Jobs: s.a.flags.jobs, Logger: s.a.console.Log, Skipped: s.all || s.failAbsent,
 		Progress: func(p discover.Progress) {
-			if h.show != nil {
-				h.show(h.progress.set(index, p))
+			if s.show != nil {
+				s.show(s.progress.set(index, p))
 			}
 		},
 	})
 	labelled(func(yield func(report.Image) bool) {
 		for r := range run.Results() {
-			if !yield(h.a.image(r, l)) {
+			if !yield(s.a.image(r, server)) {
 				return
 			}
 		}
 	})
 	err := run.Err()
-	if err == nil && h.cut.Load() {
+	if err == nil && s.cut.Load() {
 		err = ctx.Err()
 	}
-	o := h.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, l).withUnknown(counts)
-	if len(h.labels) > 0 { // which the search knows nothing of
+	o := s.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, server).withUnknown(counts)
+	if len(s.labels) > 0 { // which the search knows nothing of
 		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
 		o.search.Unlabelled = counts.Unlabelled
 	}
-	h.outcomes[index] = o
+	s.outcomes[index] = o
 }
 
 // count adds a verdict.
@@ -236,29 +236,29 @@ func byDigest(t target) report.Image {
 
 // label returns a present image with another verdict if it lacks the labels (Absent), if that
 // is not known (Unknown), or if the command ends meanwhile ("").
-func (h *search) label(ctx context.Context, i report.Image) report.Image {
+func (s *search) label(ctx context.Context, i report.Image) report.Image {
 	if i.Verdict != report.Present {
 		return i
 	}
-	info, err := h.inspect(ctx, i)
+	info, err := s.inspect(ctx, i)
 	switch {
 	case ctx.Err() != nil:
-		h.cut.Store(true)
+		s.cut.Store(true)
 		i.Verdict = ""
 	case i.Named && i.Tag == "" && errors.Is(err, mirror.ErrAbsent):
 		i.Verdict, i.Reason = report.Absent, noDigest
 	case err != nil:
-		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(h.a.hidden(err), mirrored(i).Reference()+": ")
-	case !labelled(info, h.labels):
+		i.Verdict, i.Reason, i.Error = report.Unknown, "labels", strings.TrimPrefix(s.a.hidden(err), mirrored(i).Reference()+": ")
+	case !labelled(info, s.labels):
 		i.Verdict, i.Reason = report.Absent, unlabelled
 	}
 	return i
 }
 
 // inspect fetches the manifest and configuration of an image. Its errors name the image.
-func (h *search) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
-	defer h.looked.Add(1)
-	r, err := h.registries.Source(i.Host)
+func (s *search) inspect(ctx context.Context, i report.Image) (mirror.Info, error) {
+	defer s.looked.Add(1)
+	r, err := s.registries.Source(i.Host)
 	if err != nil {
 		return mirror.Info{}, fmt.Errorf("%s: %w", mirrored(i).Reference(), err)
 	}
@@ -279,40 +279,40 @@ func mirrored(i report.Image) mirror.Image {
 }
 
 // activities returns what goes on besides the search, and why its requests wait.
-func (h *search) activities() (parts []string) {
-	if n := h.looked.Load(); n > 0 {
+func (s *search) activities() (parts []string) {
+	if n := s.looked.Load(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d looked into", n))
 	}
-	if why := h.registries.Delay(); why != "" {
+	if why := s.registries.Delay(); why != "" {
 		parts = append(parts, why)
 	}
 	return parts
 }
 
 // yield counts an image and yields it. It returns false if the caller breaks off.
-func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
-	if i.Verdict == report.Absent && (i.Named || h.failAbsent) && !leftOut(i) {
-		h.absent = append(h.absent, report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
+func (s *search) yield(i report.Image, yield func(report.Image) bool) bool {
+	if i.Verdict == report.Absent && (i.Named || s.failAbsent) && !leftOut(i) {
+		s.absent = append(s.absent, report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: report.ReasonText(i.Reason)})
 	}
-	if i.Verdict == "" || i.Verdict == report.Absent && !h.all {
+	if i.Verdict == "" || i.Verdict == report.Absent && !s.all {
 		return true
 	}
-	if h.skip != nil && h.skip(i) {
+	if s.skip != nil && s.skip(i) {
 		return true
 	}
-	if h.seen != nil {
+	if s.seen != nil {
 		key := i.Verdict + " " + mirrored(i).Reference()
-		if h.seen[key] {
+		if s.seen[key] {
 			return true
 		}
-		h.seen[key] = true
+		s.seen[key] = true
 	}
 	switch i.Verdict {
 	case report.Present:
-		h.found++
+		s.found++
 	case report.Unknown:
-		h.addUnknown(report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error})
-		if !h.all {
+		s.addUnknown(report.Missing{Reference: mirrored(i).Reference(), Reason: i.Reason, Error: i.Error})
+		if !s.all {
 			return true
 		}
 	}
@@ -320,10 +320,10 @@ func (h *search) yield(i report.Image, yield func(report.Image) bool) bool {
 }
 
 // addUnknown adds an image that nothing is known about.
-func (h *search) addUnknown(m report.Missing) {
-	h.summary.UnknownImages = append(h.summary.UnknownImages, m)
-	if h.unknown != nil {
-		h.unknown(m)
+func (s *search) addUnknown(m report.Missing) {
+	s.summary.UnknownImages = append(s.summary.UnknownImages, m)
+	if s.unknown != nil {
+		s.unknown(m)
 	}
 }
 
@@ -335,52 +335,52 @@ func leftOut(i report.Image) bool {
 
 // verdict returns the exit code of the search and its first error. An absent image is certain,
 // whatever else is unknown.
-func (h *search) verdict() (code exitCode, first string) {
-	code, first = worst(h.outcomes)
+func (s *search) verdict() (code exitCode, first string) {
+	code, first = worst(s.outcomes)
 	switch {
-	case h.failAbsent && len(h.absent) > 0 && (code == exitDone || code == exitPart):
+	case s.failAbsent && len(s.absent) > 0 && (code == exitDone || code == exitPart):
 		code = exitNo
 	case code != exitDone:
-	case h.found == 0 && h.a.flags.failEmpty:
+	case s.found == 0 && s.a.flags.failEmpty:
 		code = exitEmpty
-	case len(h.absent)+len(h.lost) > 0:
+	case len(s.absent)+len(s.lost) > 0:
 		code = exitPart
-	case h.found == 0 && h.failEmpty:
+	case s.found == 0 && s.failEmpty:
 		code = exitEmpty
 	}
 	return code, first
 }
 
 // complete reports whether the answer is complete, as doc/guide/output.md defines it.
-func (h *search) complete() bool {
-	return len(h.lost) == 0 && !slices.ContainsFunc(h.outcomes, func(o outcome) bool { return !o.complete })
+func (s *search) complete() bool {
+	return len(s.lost) == 0 && !slices.ContainsFunc(s.outcomes, func(o outcome) bool { return !o.complete })
 }
 
 // token returns the worst state of the token on the servers of all targets, and the host that
 // the token is for if a server did not get it.
-func (h *search) token() (word report.TokenState, host *string) {
+func (s *search) token() (word report.TokenState, host *string) {
 	word = report.TokenNone
-	for i, t := range h.targets {
-		of := cmp.Or(h.outcomes[i].search.Token, t.server.Token())
+	for i, t := range s.targets {
+		of := cmp.Or(s.outcomes[i].search.Token, t.server.Token())
 		word, host = word.Worse(of), cmp.Or(host, t.server.TokenHost())
 	}
 	return word, host
 }
 
 // print reports on standard error what is unknown or absent, and the outcomes.
-func (h *search) print() {
-	for _, m := range h.summary.UnknownImages {
-		h.a.console.Unknown(m)
+func (s *search) print() {
+	for _, m := range s.summary.UnknownImages {
+		s.a.console.Unknown(m)
 	}
-	for _, m := range h.absent {
-		h.a.console.Absent(m)
+	for _, m := range s.absent {
+		s.a.console.Absent(m)
 	}
-	for _, o := range h.outcomes {
+	for _, o := range s.outcomes {
 		if o.search.Pattern != "" {
-			o.print(h.a.console)
+			o.print(s.a.console)
 		}
 	}
-	for _, remedy := range h.registries.Advice() {
-		h.a.console.Hint(remedy)
+	for _, remedy := range s.registries.Advice() {
+		s.a.console.Hint(remedy)
 	}
 }

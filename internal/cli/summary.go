@@ -31,11 +31,11 @@ type outcome struct {
 }
 
 // outcomeOf returns the outcome of a run that has ended.
-func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, l *session.Server) outcome {
+func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summary, err error, server *session.Server) outcome {
 	if errors.Is(err, discover.ErrTokenIgnored) {
 		err = nil // there is an answer, and ignored says what it lacks
 	}
-	o := outcome{ended: true, search: searchOf(s, l), ignored: s.TokenIgnored, hints: s.Hints, err: err, complete: s.Complete && err == nil}
+	o := outcome{ended: true, search: searchOf(s, server), ignored: s.TokenIgnored, hints: s.Hints, err: err, complete: s.Complete && err == nil}
 	var late *timeoutError
 	switch {
 	case err != nil && errors.As(context.Cause(ctx), &late):
@@ -43,14 +43,14 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	case errors.Is(err, context.Canceled):
 		o.err, o.code = errors.New(interrupted), exitInterrupted
 	case errors.Is(err, discover.ErrNoNamespace):
-		o.err, o.code = l.NoNamespace(namespace), exitFailed
+		o.err, o.code = server.NoNamespace(namespace), exitFailed
 		o.hints = nil // they say the same
 	case err != nil:
-		o.err, o.code = l.Advise(err), exitCodeOf(err)
+		o.err, o.code = server.Advise(err), exitCodeOf(err)
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.ByName && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
-		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, l.Name()), exitFailed
+		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, server.Name()), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}
@@ -72,21 +72,21 @@ func (o outcome) withUnknown(counts report.Counts) outcome {
 }
 
 // searchOf converts the summary of a run.
-func searchOf(s discover.Summary, l *session.Server) report.Search {
+func searchOf(s discover.Summary, server *session.Server) report.Search {
 	pruned := map[string]int{}
 	for reason, n := range s.Skipped {
 		pruned[string(reason)] = n
 	}
-	token := l.Token()
+	token := server.Token()
 	switch {
-	case !l.Client.HasToken():
+	case !server.Client.HasToken():
 	case s.TokenIgnored:
 		token = report.TokenIgnored
 	case s.CallerKnown == discover.Yes:
 		token = report.TokenAccepted
 	}
 	return report.Search{
-		Pattern: s.Pattern, Host: l.Host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, TokenHost: l.TokenHost(), Finished: s.Finished,
+		Pattern: s.Pattern, Host: server.Host, Pace: paceOf(s.Pace), Namespace: string(s.Namespace), Token: token, TokenHost: server.TokenHost(), Finished: s.Finished,
 		Counts: report.Counts{
 			Listed: s.Listed, Unlisted: s.Unlisted, Pruned: pruned, Candidates: s.Candidates, Checked: s.Checked,
 			Present: s.Present, Absent: s.Absent, Unknown: s.Unknown,
@@ -132,20 +132,20 @@ func countFields(c report.Counts) []slog.Attr {
 
 // printSummary writes the line that sums up a search. There is no line for a single image
 // that has been printed, nor if no search had a result.
-func (h *search) printSummary() {
-	c := h.summary.Counts
+func (s *search) printSummary() {
+	c := s.summary.Counts
 	finished, searched := true, false
-	for _, o := range h.outcomes {
+	for _, o := range s.outcomes {
 		if o.search.Pattern != "" {
 			finished = finished && o.search.Finished
 			searched = searched || o.search.Namespace != string(discover.NamespaceNotFound) && (o.err == nil || o.search.Listed+o.search.Checked > 0)
 		}
 	}
-	lines := h.found + len(h.summary.UnknownImages) + len(h.absent)
-	if !searched || c.Listed == 0 && c.Checked <= 1 && len(h.summary.Patterns) == 1 && lines > 0 {
+	lines := s.found + len(s.summary.UnknownImages) + len(s.absent)
+	if !searched || c.Listed == 0 && c.Checked <= 1 && len(s.summary.Patterns) == 1 && lines > 0 {
 		return
 	}
-	h.a.console.Print(console.Summary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
+	s.a.console.Print(console.Summary, c.Line(finished), append(countFields(c), slog.Bool("finished", finished))...)
 }
 
 // worst returns the exit code of all patterns together, and the first error. If only some
@@ -175,12 +175,12 @@ func worst(outcomes []outcome) (code exitCode, first string) {
 }
 
 // printTraffic reports, with --verbose, what was sent to registries.
-func (h *search) printTraffic() {
-	if !h.a.console.Verbose() {
+func (s *search) printTraffic() {
+	if !s.a.console.Verbose() {
 		return
 	}
-	for _, t := range h.registries.Traffic() {
-		h.a.console.Print(console.Registry, t.String(), slog.String("registry", t.Registry), slog.String("host", cmp.Or(t.Host, t.Registry)),
+	for _, t := range s.registries.Traffic() {
+		s.a.console.Print(console.Registry, t.String(), slog.String("registry", t.Registry), slog.String("host", cmp.Or(t.Host, t.Registry)),
 			slog.Int64("requests", t.Requests.Total), slog.Int64("refused", t.Requests.Refused), slog.Int64("retries", t.Requests.Retries),
 			slog.String("protocol", t.Pace.Protocol), slog.Int("connections", t.Pace.Connections),
 			slog.String("limit", t.Pace.Limit), slog.Float64("rate", t.Pace.Rate))

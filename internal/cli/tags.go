@@ -48,23 +48,23 @@ func (a *app) tags(ctx context.Context, arg string) error {
 	if name.Digest != "" || strings.HasSuffix(arg, ":"+name.Tag) {
 		return usagef("give a repository without a tag or a digest: quayside tags %s; has and info accept an image", repositoryIn(arg))
 	}
-	l, err := a.session.Connect(ctx, name.Host)
+	server, err := a.session.Connect(ctx, name.Host)
 	if err != nil {
 		return err
 	}
-	if err := a.session.CheckTokens(l); err != nil {
+	if err := a.session.CheckTokens(server); err != nil {
 		return err
 	}
-	f := &lister[report.Tag]{a: a, options: options, server: l, namespace: name.Namespace}
+	f := &lister[report.Tag]{a: a, options: options, server: server, namespace: name.Namespace}
 	repo := quay.RepoName{Namespace: name.Namespace, Name: name.Repository}
 	err = f.write(ctx, func(yield func(report.Tag, error) bool) {
-		for t, err := range l.Finder.Tags(ctx, repo, quay.TagQuery{Invalid: true}) {
+		for t, err := range server.Finder.Tags(ctx, repo, quay.TagQuery{Invalid: true}) {
 			if t.Invalid != nil {
-				f.unknown(l.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Invalid)
+				f.unknown(server.Host+"/"+name.Namespace+"/"+name.Repository+":"+t.Name, t.Invalid)
 				continue
 			}
 			if !yield(report.Tag{
-				Host: l.Host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
+				Host: server.Host, Namespace: name.Namespace, Repository: name.Repository, Name: t.Name,
 				Digest: t.Digest, Index: t.Index, Size: t.Size, Started: t.Start, Expires: t.End,
 				Visibility: visibility(t.Public, true),
 			}, err) {

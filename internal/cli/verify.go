@@ -58,7 +58,7 @@ func layoutFolder(arg string) (string, error) {
 	case !named || !slices.Contains(transports(), transport):
 		dir = arg
 	case transport != ociFolder:
-		return "", usagef("%q is no folder: a layout is given as DIR or oci:DIR", arg)
+		return "", usagef("%q is not an OCI layout directory: give DIR or oci:DIR", arg)
 	}
 	if missing(dir) {
 		return "", fmt.Errorf("layout %s: there is no such folder", dir)

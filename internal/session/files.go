@@ -42,7 +42,7 @@ func ReadFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 		return nil, nil, err
 	}
 	if info.IsDir() {
-		return nil, info, fmt.Errorf("%s is a folder, and must be a file", name)
+		return nil, info, fmt.Errorf("%s is a folder; a file is needed", name)
 	}
 	if !info.Mode().IsRegular() {
 		defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
