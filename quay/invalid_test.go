@@ -29,6 +29,7 @@ var invalidRows = map[string]string{
 	"null":              "null",
 	"a list":            "[]",
 	"starred, a number": repositoryRow("is_starred", "1"),
+	"name of another":   repositoryRow("name", `"a"`),
 }
 
 // repositoryRow is one repository as a server sends it (doc/quay-api.md section 1), with changes.
@@ -65,7 +66,7 @@ func TestListingWithAnInvalidRow(t *testing.T) {
 					t.Errorf("%d: %+v", i, r)
 				}
 			}
-			if repos[0].Name+repos[3].Name != "ab" || repos[1].Name != "" && repos[1].Name != "odd" {
+			if repos[0].Name+repos[3].Name != "ab" || repos[1].Name != "" && repos[1].Name != "odd" && repos[1].Name != "a" {
 				t.Errorf("names %q", repos)
 			}
 			// Nobody asked for invalid rows: no listing.
@@ -76,6 +77,10 @@ func TestListingWithAnInvalidRow(t *testing.T) {
 			if what == "other namespace" { // the server lists something else
 				if kind(err) != "malformed" || len(repos) > 0 {
 					t.Errorf("%v, %v", repos, err)
+				}
+			} else if what == "name of another" { // alone it is good
+				if err != nil || len(repos) != 1 || repos[0].Invalid != nil {
+					t.Errorf("alone: %v, %v", repos, err)
 				}
 			} else if err != nil || len(repos) != 1 || repos[0].Invalid == nil {
 				t.Errorf("alone: %v, %v", repos, err)

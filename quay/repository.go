@@ -185,8 +185,13 @@ func decodeRepositories(body []byte, q RepositoryQuery) (repos []Repository, cur
 	}
 	repos = make([]Repository, 0, len(page.Repositories))
 	foreign := 0
+	seen := map[string]bool{}
 	for i, row := range page.Repositories {
 		r, err := readRepository(row, q)
+		if err == nil && q.Invalid && seen[r.Name] {
+			err = errors.New("the page has the name twice")
+		}
+		seen[r.Name] = true
 		if err != nil {
 			if errors.Is(err, errForeign) {
 				foreign++
