@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/quayside/quayside/internal/manifest"
 )
@@ -100,10 +101,10 @@ func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []At
 		return nil
 	}
 	err = r.oras.Referrers(ctx, ocispec.Descriptor{Digest: d}, "", add)
-	if own := new(Error); errors.As(err, &own) && own.Op == opAttached {
+	if own, ok := errors.AsType[*Error](err); ok && own.Op == opAttached {
 		return nil, own
 	}
-	if err != nil && !r.holdsNone(err) {
+	if err != nil && !holdsNone(err) {
 		return nil, r.registry.failedInOras(opAttached, r.at(d), err)
 	}
 	return found, nil
@@ -128,13 +129,15 @@ func (r *Repository) cosigned(ctx context.Context, d digest.Digest) (found []Att
 	return found, nil
 }
 
-// holdsNone reports whether a listing of referrers failed because the repository does
-// not have the manifest: a Quay answers 400 MANIFEST_INVALID (recording
-// registry-referrers).
-func (r *Repository) holdsNone(err error) bool {
-	made := r.registry.failed("", "", err)
-	var e *Error
-	return errors.As(made, &e) && e.Status == http.StatusBadRequest && e.Code == "MANIFEST_INVALID"
+// holdsNone reports whether a listing of referrers failed because the repository, or the
+// manifest in it, does not exist. For a missing manifest a Quay answers 400
+// MANIFEST_INVALID (recording registry-referrers).
+func holdsNone(err error) bool {
+	if said := new(errcode.ErrorResponse); errors.As(err, &said) {
+		return said.StatusCode == http.StatusNotFound
+	}
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusBadRequest && e.Code == "MANIFEST_INVALID"
 }
 
 // cosignTags returns the tags of cosign that a manifest has, by a listing, or all three

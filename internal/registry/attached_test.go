@@ -170,6 +170,9 @@ func TestDeniedAttachmentsAreNotNone(t *testing.T) {
 				if status == 404 && (err != nil || len(got) > 0) || status != 404 && (!errors.As(err, &e) || e.Status != status || errors.Is(err, registry.ErrNotFound)) {
 					t.Errorf("%s with %d %s: %v, %v", path, status, kind, got, err)
 				}
+				if status == 401 && !strings.Contains(err.Error(), "log in") {
+					t.Errorf("%s with %d %s: %v, which does not say what is known", path, status, kind, err)
+				}
 			}
 		}
 	}

@@ -51,8 +51,8 @@ type orasClient struct {
 }
 
 // Do implements remote.Client. It changes what oras would misread: an HTML page with
-// 404, a success other than 201, a refusal whose reason oras drops, an invalid digest
-// or one of another algorithm. Because oras shows the address of an answer in its
+// 404, a success other than 200 or 201, a refusal whose reason oras drops, an invalid
+// digest or one of another algorithm. Because oras shows the address of an answer in its
 // errors, Do removes the query of an address on another origin, which may be signed.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	want := scope{repository: c.repository}
@@ -66,7 +66,11 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	// A registry without the referrers API may answer with a page.
 	isReferrers := strings.Contains(req.URL.Path, "/referrers/")
 	page := answer.StatusCode == http.StatusNotFound && isPage(answer.Response) && !isReferrers
-	if page || want.push && !isSuccess(answer.Response) {
+	accepted := answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNotFound && !page
+	if want.push {
+		accepted = isSuccess(answer.Response)
+	}
+	if !accepted {
 		defer closeBody(answer.Response)
 		return nil, c.registry.refused("", "", answer)
 	}

@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // The kinds of errors, for errors.Is.
@@ -168,14 +166,6 @@ func (r *Registry) failed(op, subject string, err error) error {
 		own.Op, own.Subject = op, subject
 		return &own
 	}
-	if said := new(errcode.ErrorResponse); errors.As(err, &said) {
-		e := &Error{Op: op, Subject: subject}
-		e.status(said.StatusCode, false)
-		if len(said.Errors) > 0 {
-			e.Code, e.Message = r.hide.Line(said.Errors[0].Code), r.hide.Line(said.Errors[0].Message)
-		}
-		return e
-	}
 	return &Error{Op: op, Subject: subject, Err: r.cause(err)}
 }
 
@@ -213,8 +203,7 @@ func (r *Registry) cause(err error) error {
 
 // isPage reports whether an answer is an HTML page.
 func isPage(resp *http.Response) bool {
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return mediaType == "text/html"
+	return servedType(resp) == "text/html"
 }
 
 // closeBody closes a body. It reads the last few bytes first, so that the connection

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"mime"
 	"net/http"
 	"sync"
 
@@ -57,27 +56,21 @@ func (r *Repository) probeReferrers(ctx context.Context, content []byte) error {
 // answers 400 MANIFEST_INVALID then (recording registry-referrers), which a registry
 // without the API does not.
 func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url("referrers", subject.String()), nil)
+	answer, err := r.ask(ctx, http.MethodGet, r.url("referrers", subject.String()), http.Header{"Accept": {ocispec.MediaTypeImageIndex}})
 	if err != nil {
 		return false, err
 	}
-	req.Header.Set("Accept", ocispec.MediaTypeImageIndex)
-	resp, err := r.oras.Client.Do(req)
+	defer closeBody(answer.Response)
+	if code := answer.StatusCode; code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented {
+		return false, r.registry.refused("", "", answer) // a server in trouble says nothing about its API
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxReferrersAnswer))
 	if err != nil {
 		return false, err
 	}
-	defer closeBody(resp)
-	if code := resp.StatusCode; code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented {
-		return false, r.registry.refused("", "", &reply{Response: resp}) // a server in trouble says nothing about its API
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReferrersAnswer))
-	if err != nil {
-		return false, err
-	}
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	switch resp.StatusCode {
+	switch answer.StatusCode {
 	case http.StatusOK:
-		return mediaType == ocispec.MediaTypeImageIndex, nil
+		return servedType(answer.Response) == ocispec.MediaTypeImageIndex, nil
 	case http.StatusBadRequest:
 		var wire struct{ Errors []struct{ Code string } }
 		return json.Unmarshal(body, &wire) == nil && len(wire.Errors) > 0 && wire.Errors[0].Code == "MANIFEST_INVALID", nil
