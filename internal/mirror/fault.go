@@ -22,7 +22,7 @@ import (
 type remedy uint8
 
 const (
-	resumeSame  remedy = iota // ask again, from the same offset
+	resume      remedy = iota // ask again, from the same offset
 	restart                   // discard what came, and ask again
 	otherSource               // ask another repository
 )
@@ -36,7 +36,7 @@ func remedyFor(err error) remedy {
 	case errors.Is(err, layout.ErrCorrupt), errors.Is(err, registry.ErrMalformed):
 		return restart
 	}
-	return resumeSame
+	return resume
 }
 
 const (

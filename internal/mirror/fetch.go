@@ -120,7 +120,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, held *permit, buf []byte) err
 			return err
 		}
 		what := remedyFor(err)
-		if err == nil || p.Size() == b.Size && what == resumeSame {
+		if err == nil || p.Size() == b.Size && what == resume {
 			break // how it ended does not matter: the digest decides
 		}
 		switch noProgress++; {
