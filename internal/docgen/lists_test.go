@@ -4,7 +4,9 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -96,6 +98,58 @@ func TestDocumentsListTheExitCodes(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^\| ([0-9]+) \| `).FindAllStringSubmatch(string(text), -1) {
 		if !codes[match[1]] {
 			t.Errorf("doc/guide/copying.md describes the exit code %s, which does not exist", match[1])
+		}
+	}
+}
+
+// The guide describes every JSON key of a record.
+func TestDocumentsDescribeTheKeysOfRecords(t *testing.T) {
+	page, err := os.ReadFile("../../doc/guide/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, record := range map[string]any{"image": report.Image{}, "repository": report.Repository{}, "tag": report.Tag{}} {
+		_, section, found := strings.Cut(string(page), "### `\"kind\": \""+kind+"\"`")
+		section, _, _ = strings.Cut(section, "\n### ")
+		text, err := json.Marshal(record)
+		if err != nil || !found {
+			t.Fatal(kind, err)
+		}
+		var keys map[string]any
+		if err := json.Unmarshal(text, &keys); err != nil {
+			t.Fatal(err)
+		}
+		for key := range keys {
+			if key != "kind" && !strings.Contains(section, "`"+key+"`") {
+				t.Errorf("doc/guide/output.md does not describe %q of the kind %s", key, kind)
+			}
+		}
+	}
+}
+
+// The guide and the README mention only flags that exist.
+func TestDocumentsMentionFlagsThatExist(t *testing.T) {
+	known := map[string]bool{"help": true}
+	for _, c := range commands() {
+		for _, usages := range []string{c.LocalFlags().FlagUsages(), c.InheritedFlags().FlagUsages()} {
+			for _, match := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(usages, -1) {
+				known[match[1]] = true
+			}
+		}
+	}
+	pages, err := filepath.Glob("../../doc/guide/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile("`--([a-z][a-z-]*)").FindAllStringSubmatch(string(text), -1) {
+			if !known[match[1]] {
+				t.Errorf("%s mentions --%s, which is no flag", page, match[1])
+			}
 		}
 	}
 }
