@@ -267,7 +267,7 @@ func TestCancelGivesWhatIsKnown(t *testing.T) {
 	})
 }
 
-// A catalog that ends its listing without a word when it is cancelled has not
+// A listing that ends without an error when it is cancelled has not
 // listed all, whatever the caller's reason.
 func TestListingCutShortIsNotComplete(t *testing.T) {
 	why := errors.New("enough for today")

@@ -28,10 +28,10 @@ type Namespace struct {
 const opNamespace = "look up namespace"
 
 // Namespace reports whether name is an organization or a user. It returns
-// [ErrNotFound] if it is neither; a listing cannot show this, because it
-// answers for a namespace that does not exist as for an empty one. It costs
-// one request for an organization and two for anything else, and needs no
-// token (doc/quay-api.md section 5).
+// [ErrNotFound] if name is neither. A listing cannot show this, because the listing
+// of a namespace that does not exist is empty. Namespace sends one request for an
+// organization and two for any other name, and needs no token (doc/quay-api.md
+// section 5).
 func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) {
 	if err := checkNamespace(opNamespace, name); err != nil {
 		return Namespace{}, err
@@ -66,12 +66,11 @@ func (c *Client) Namespace(ctx context.Context, name string) (Namespace, error) 
 	return Namespace{Name: name, Kind: User}, nil
 }
 
-// isNoUser reports whether the answer of the users route means that there is
-// no such user: 404 as problem JSON or, on a Quay of today, as Flask's own
-// {"message": text} (doc/quay-api.md, "Corrections"). An HTML page is no
-// answer: it can come from a proxy whose Quay is down. Namespace asks this
-// route only after the organization's route has answered with Quay's own 404,
-// so a JSON 404 is Quay's too.
+// isNoUser reports whether the answer of the users route means that there is no such
+// user: 404 as problem JSON or, on a current Quay, as Flask's {"message": text}
+// (doc/quay-api.md, "Corrections"). An HTML page can come from a proxy whose Quay is
+// down. A JSON 404 is Quay's, because the organization's route has just answered with
+// Quay's own 404.
 func isNoUser(e *Error) bool {
 	return e.kind == ErrNotFound || e.Status == http.StatusNotFound && e.shape == shapeMessage
 }

@@ -18,13 +18,13 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-func ahead(ctx context.Context, c *quay.Client, namespace string) func(yield func(quay.Repository, error) bool) {
+func prefetched(ctx context.Context, c *quay.Client, namespace string) func(yield func(quay.Repository, error) bool) {
 	return c.Repositories(ctx, quay.RepositoryQuery{Namespace: namespace, Prefetch: true})
 }
 
-// TestListAheadAsksBeforeItsReaderGoesOn: the reader holds the first repository
+// TestPrefetchAsksBeforeItsReaderGoesOn: the reader holds the first repository
 // until the second page has been asked for. The third waits for the reader.
-func TestListAheadAsksBeforeItsReaderGoesOn(t *testing.T) {
+func TestPrefetchAsksBeforeItsReaderGoesOn(t *testing.T) {
 	var asked atomic.Int64
 	second := make(chan struct{})
 	url := canned(t, func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +35,7 @@ func TestListAheadAsksBeforeItsReaderGoesOn(t *testing.T) {
 		fmt.Fprint(w, listing(n*10, 2, []string{"b", "c", ""}[n-1]))
 	})
 	var got []string
-	for r, err := range ahead(t.Context(), client(t, url), "org") {
+	for r, err := range prefetched(t.Context(), client(t, url), "org") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,25 +55,25 @@ func TestListAheadAsksBeforeItsReaderGoesOn(t *testing.T) {
 	}
 }
 
-// TestListAheadIsTheSameList, page by page and with the error in its place.
-func TestListAheadIsTheSameList(t *testing.T) {
+// TestPrefetchIsTheSameList, page by page and with the error in its place.
+func TestPrefetchIsTheSameList(t *testing.T) {
 	s := embedded(t)
 	c := client(t, s.URL())
 	want, wantErr := drain(t, list(c, "harbourline"))
-	got, err := drain(t, ahead(t.Context(), c, "harbourline"))
+	got, err := drain(t, prefetched(t.Context(), c, "harbourline"))
 	if fmt.Sprint(got) != fmt.Sprint(want) || err != nil || wantErr != nil || len(got) <= 100 {
 		t.Errorf("%d repositories, %v; want %d, %v", len(got), err, len(want), wantErr)
 	}
 	s = embedded(t, quaytest.WithQuirk("repeat-cursor", ""))
-	got, err = drain(t, ahead(t.Context(), client(t, s.URL()), "harbourline"))
+	got, err = drain(t, prefetched(t.Context(), client(t, s.URL()), "harbourline"))
 	wantError(t, err, "malformed", "page 2", "circles")
 	if len(got) != 100 {
 		t.Errorf("%d repositories before the error, want 100", len(got))
 	}
 }
 
-// TestListAheadCallsOffWhatItsReaderLeaves: nothing is left behind.
-func TestListAheadCallsOffWhatItsReaderLeaves(t *testing.T) {
+// TestPrefetchCallsOffWhatItsReaderLeaves: nothing is left behind.
+func TestPrefetchCallsOffWhatItsReaderLeaves(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	calledOff := make(chan struct{})
 	second := make(chan struct{})
@@ -87,7 +87,7 @@ func TestListAheadCallsOffWhatItsReaderLeaves(t *testing.T) {
 		close(calledOff)
 	})
 	c := client(t, url)
-	for range ahead(t.Context(), c, "org") {
+	for range prefetched(t.Context(), c, "org") {
 		<-second
 		break
 	}
@@ -97,8 +97,8 @@ func TestListAheadCallsOffWhatItsReaderLeaves(t *testing.T) {
 		goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"))
 }
 
-// TestListAheadEndsWithTheContext, with an error that says what was attempted.
-func TestListAheadEndsWithTheContext(t *testing.T) {
+// TestPrefetchEndsWithTheContext, with an error that says what was attempted.
+func TestPrefetchEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	second := make(chan struct{})
@@ -112,7 +112,7 @@ func TestListAheadEndsWithTheContext(t *testing.T) {
 	})
 	n := 0
 	var last error
-	for _, err := range ahead(ctx, client(t, url), "org") {
+	for _, err := range prefetched(ctx, client(t, url), "org") {
 		if last = err; err == nil {
 			n++
 			<-second
@@ -125,10 +125,10 @@ func TestListAheadEndsWithTheContext(t *testing.T) {
 	wantError(t, last, "canceled", "list repositories", "org", "canceled")
 }
 
-// TestListAheadThatIsCancelledWhileAPageWaits: the page that waited for its
-// reader is handed out, as without Ahead, and then comes an error of this
+// TestPrefetchThatIsCancelledWhileAPageWaits: the page that waited for its
+// reader is handed out, as without Prefetch, and then comes an error of this
 // package's own.
-func TestListAheadThatIsCancelledWhileAPageWaits(t *testing.T) {
+func TestPrefetchThatIsCancelledWhileAPageWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -141,7 +141,7 @@ func TestListAheadThatIsCancelledWhileAPageWaits(t *testing.T) {
 		})
 		c := client(t, "http://quay.test", quay.WithTransport(polite))
 		n := 0
-		for _, err := range ahead(ctx, c, "org") {
+		for _, err := range prefetched(ctx, c, "org") {
 			if err != nil {
 				wantError(t, err, "canceled", "list repositories org")
 				continue

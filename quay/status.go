@@ -21,16 +21,16 @@ import (
 // Hints explain an answer to people (doc/quay-api.md sections 3 and 4).
 const (
 	hintNoToken = "this needs an OAuth application token of the Quay; a robot account does not work on this API; " +
-		"to a caller without a token, a private repository and one that does not exist look alike"
-	hintBadToken = "the server did not accept the token: it must be an OAuth application token that is neither expired nor revoked; " +
-		"a robot account does not work on this API; to a caller the server does not know, a private repository and one that does not exist look alike"
+		"without a token, a private repository and a missing one look alike"
+	hintBadToken = "the server did not accept the token: use an OAuth application token that is neither expired nor revoked; " +
+		"a robot account does not work on this API; a private repository and a missing one look alike"
 	hintForbidden = "the token's user may not read this, or the token lacks the scope repo:read; " +
-		"a repository that does not exist looks the same"
+		"a missing repository looks the same"
 	hintBrokenScope = "if every repository fails like this and the listing works, the token's scope is broken: make a new token"
-	hintLimited     = "the server limits how fast it may be asked: try again later, or ask with less at a time"
-	hintHTTPS       = "the server speaks HTTPS there: its URL begins with https://"
-	hintProxy       = "the proxy of HTTP_PROXY says so, and not the server: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
-	hintMirror      = "this is a mirror registry, not a full Quay: it serves images, and has no lists of repositories and tags"
+	hintLimited     = "the server limits the rate of requests: try again later, or send fewer at once"
+	hintHTTPS       = "the server speaks HTTPS: use a URL with https://"
+	hintProxy       = "the proxy of HTTP_PROXY answers: it wants a name and password, as in http://USER:PASSWORD@HOST:PORT"
+	hintMirror      = "this is a mirror registry, not a full Quay: it has no lists of repositories and tags"
 )
 
 // hintServer returns the hint for an answer that a Quay would not send.
@@ -148,7 +148,7 @@ func (c *Client) noAnswer(ctx context.Context, r request, err error) *Error {
 		e.Hint = "if the server's certificate comes from a CA of your own, add that CA"
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		e.Hint = "the server speaks plain HTTP there: its URL begins with http://"
+		e.Hint = "the server speaks plain HTTP: use a URL with http://"
 	}
 	return e
 }
