@@ -112,9 +112,13 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	g := f.graph()
 	for _, e := range x.entries() {
 		if e.invalid != nil {
-			if err := f.mentions(ctx, e.Descriptor.Digest, needed); err != nil {
+			why := e.invalid
+			if e.Descriptor.Digest.Validate() == nil {
+				why = f.mentions(ctx, e.Descriptor.Digest, needed)
+			}
+			if why != nil {
 				return nil, fmt.Errorf("nothing was removed: what %s needs is not known, because entry %d of %s is invalid: %w; copy the image again, or remove the entry",
-					e.label(), e.place, ocispec.ImageIndexFile, errors.Join(e.invalid, err))
+					e.label(), e.place, ocispec.ImageIndexFile, why)
 			}
 			continue
 		}
@@ -146,9 +150,6 @@ var digestText = sync.OnceValue(func() *regexp.Regexp {
 // is not a known manifest, and every digest in the small blobs that those digests name.
 // Such content cannot need any other blob.
 func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[digest.Digest]bool) error {
-	if err := from.Validate(); err != nil {
-		return err
-	}
 	needed[from] = true
 	seen := map[digest.Digest]bool{from: true}
 	for todo := []digest.Digest{from}; len(todo) > 0; todo = todo[1:] {
