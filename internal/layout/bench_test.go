@@ -20,8 +20,8 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// batch is the set of doc/adr/0009: 60 images of four layers, two of them their
-// own, which makes 190 MB in 242 blobs.
+// batch is the set of doc/adr/0009: 60 images of four layers, two of which no other image
+// has: 190 MB in 242 blobs.
 func batch() (images []image, layers [][]byte) {
 	pool := content(1, 32<<20)
 	cut := func(i, size int) []byte { return pool[i*4096 : i*4096+size] }
@@ -36,7 +36,7 @@ func batch() (images []image, layers [][]byte) {
 	return images, layers
 }
 
-// link gives out bytes at a rate.
+// link delivers bytes at a rate.
 type link struct {
 	mu   sync.Mutex
 	next time.Time
@@ -57,8 +57,8 @@ func (l *link) wait(n int) {
 	time.Sleep(time.Until(next))
 }
 
-// BenchmarkBatch fills a layout over eight connections, as fast as the disk takes it
-// and over a link of 100 MB/s, where the limit is the time the bytes take.
+// BenchmarkBatch fills a layout over eight connections, as fast as the disk accepts, and
+// over a link of 100 MB/s, where the limit is the time of the transfer.
 func BenchmarkBatch(b *testing.B) {
 	images, layers := batch()
 	for _, rate := range []float64{0, 100e6} {

@@ -137,8 +137,8 @@ func TestDamagedBlobs(t *testing.T) {
 	}
 }
 
-// TestDamagedMeanwhile: what this process has stored itself is not believed when
-// its size is another by now.
+// TestDamagedMeanwhile: a blob that this process stored is checked again after its size has
+// changed.
 func TestDamagedMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})
@@ -153,8 +153,8 @@ func TestDamagedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestDescriptorLies: a manifest that says another size of a blob must not cost
-// others the blob.
+// TestDescriptorLies: if a manifest has a wrong size for a blob, other images keep the
+// blob.
 func TestDescriptorLies(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})
@@ -173,7 +173,7 @@ func TestDescriptorLies(t *testing.T) {
 	}
 }
 
-// ending is a context that ends when it has been asked some times.
+// ending is a context that ends after Err was called some times.
 type ending struct {
 	context.Context
 	left atomic.Int32
@@ -186,7 +186,8 @@ func (e *ending) Err() error {
 	return nil
 }
 
-// TestHasHashesOnce: many ask at once, after one whose context ended on the way.
+// TestHasHashesOnce: of many callers one hashes the blob, also after a caller whose context
+// ended.
 func TestHasHashesOnce(t *testing.T) {
 	dir := t.TempDir()
 	b := content(1, 1<<20)

@@ -36,7 +36,7 @@ func TestCollect(t *testing.T) {
 	if err := errors.Join(p.Close(), l.Close()); err != nil {
 		t.Fatal(err)
 	}
-	// What a kill leaves, and what is not ours.
+	// Left by a kill, and files of others.
 	writeFile(t, filepath.Join(workFolder(t, dir), "new-x"), make([]byte, 30))
 	others := []string{"letter.txt", ".quayside/letter.txt", ".quayside/temporary/index.json", ".quayside/partial/sha256-" + part256, "blobs/sha256/README", "blobs/sha256/" + part256 + ".tmp", "blobs/blake3/" + part256, "ingest/x"}
 	for _, name := range others {
@@ -76,7 +76,7 @@ func TestCollect(t *testing.T) {
 
 const part256 = "1111111111111111111111111111111111111111111111111111111111111111"
 
-// TestCollectWhenNotAllIsKnown: what it cannot know it keeps, and says so.
+// TestCollectWhenNotAllIsKnown: if it is not known what an image needs, nothing is removed.
 func TestCollectWhenNotAllIsKnown(t *testing.T) {
 	one, two := newImage(content(1, 100)), newImage(content(2, 100))
 	both := newIndex(one, two)
@@ -152,8 +152,8 @@ func TestCollectWhenNotAllIsKnown(t *testing.T) {
 	}
 }
 
-// TestCollectKeepsForeignLayers: layers that registries do not give out are
-// kept where somebody has stored them, and missed by nobody.
+// TestCollectKeepsForeignLayers: layers that registries do not distribute are kept if they
+// are there, and are not damage if they are not.
 func TestCollectKeepsForeignLayers(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})

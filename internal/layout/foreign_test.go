@@ -16,7 +16,7 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// tree is what is in a folder: files with their content, links with their targets.
+// tree returns the content of a folder: files with their text, links with their targets.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -52,10 +52,10 @@ func symlink(t *testing.T, target, name string) {
 	}
 }
 
-// use puts an image into a layout and parts of another blob, closes it, and collects.
+// use stores an image and a part of another blob in a layout, and collects.
 func use(t *testing.T, dir string) {
 	t.Helper()
-	for range 2 { // a second run finds the folder of ours again
+	for range 2 { // a second run finds .quayside again
 		l := open(t, dir, layout.Options{})
 		b := content(7, 2000)
 		p, err := l.Partial(t.Context(), describe("", b))
@@ -77,8 +77,8 @@ func use(t *testing.T, dir string) {
 	checkWhole(t, dir)
 }
 
-// TestForeignFolder: what has the name of our folder and no mark of ours is left as
-// it is, and a layout works beside it.
+// TestForeignFolder: a file or folder with the name .quayside and without a mark stays as
+// it is, and the layout works beside it.
 func TestForeignFolder(t *testing.T) {
 	outside := t.TempDir()
 	victim := filepath.Join(outside, "letter.txt")
@@ -127,8 +127,8 @@ func TestForeignFolder(t *testing.T) {
 	}
 }
 
-// TestForeignFilesAmongOurs: what somebody puts into the folder of ours, later, is
-// neither removed nor written to.
+// TestForeignFilesAmongOurs: files that somebody puts into .quayside are neither removed
+// nor written to.
 func TestForeignFilesAmongOurs(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	use(t, dir)
@@ -175,8 +175,8 @@ func TestForeignFilesAmongOurs(t *testing.T) {
 	}
 }
 
-// TestRemoveLeavesOthersAlone: whatever is beside the layout, or was put into it, and
-// a layout that was there before.
+// TestRemoveLeavesOthersAlone: Remove keeps files of others, beside the layout and in it,
+// and refuses a layout that existed before.
 func TestRemoveLeavesOthersAlone(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "layout")
@@ -217,8 +217,8 @@ func TestRemoveLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// TestStagingFolder: a folder is for staging when it was marked so; any other one of
-// that name is gone around.
+// TestStagingFolder: only a marked folder is a staging folder. Open takes the next name for
+// any other.
 func TestStagingFolder(t *testing.T) {
 	const kind = "oci-archive:"
 	o := layout.Options{Staging: kind}
@@ -283,8 +283,7 @@ func TestStagingFolder(t *testing.T) {
 	}
 }
 
-// TestRemoveIsCutShort: whatever a kill leaves of a staging folder that is being removed,
-// the next run can use.
+// TestRemoveIsCutShort: the next run can use whatever a kill during Remove leaves.
 func TestRemoveIsCutShort(t *testing.T) {
 	o := layout.Options{Staging: "oci-archive:"}
 	order := []string{"blobs", "index.json", "oci-layout", ".quayside/work", ".quayside/mark.json", ".quayside/lock", ".quayside"}
@@ -318,7 +317,7 @@ func TestRemoveIsCutShort(t *testing.T) {
 			t.Errorf("after %v: %v", order[:n], err)
 		}
 		want := map[string]string{".": "folder"}
-		if n == len(order) { // an empty folder may be anybody's
+		if n == len(order) { // an empty folder may belong to anybody
 			want["staging"] = "folder"
 		}
 		if diff := cmp.Diff(want, tree(t, filepath.Dir(dir))); diff != "" {
@@ -327,7 +326,8 @@ func TestRemoveIsCutShort(t *testing.T) {
 	}
 }
 
-// TestLinkedLayout: a link to a folder, or to where one will be, is followed and stays.
+// TestLinkedLayout: a link to a folder is followed and stays, also if the folder does not
+// exist yet.
 func TestLinkedLayout(t *testing.T) {
 	for _, name := range []string{"there", "nothing"} {
 		top := t.TempDir()
@@ -357,7 +357,7 @@ func TestLinkedLayout(t *testing.T) {
 	}
 }
 
-// TestLinkedIndex: to replace it would be to remove a link that is not ours.
+// TestLinkedIndex: an index that is a link is read and never replaced.
 func TestLinkedIndex(t *testing.T) {
 	dir := t.TempDir()
 	use(t, dir)
@@ -381,7 +381,8 @@ func TestLinkedIndex(t *testing.T) {
 	}
 }
 
-// TestSharedBlobs: what is in a folder of blobs that a link leads to may be another layout's.
+// TestSharedBlobs: Collect refuses a folder of blobs that is a link, because another layout
+// may need the blobs.
 func TestSharedBlobs(t *testing.T) {
 	top := t.TempDir()
 	one, two := filepath.Join(top, "one"), filepath.Join(top, "two")
@@ -408,7 +409,7 @@ func TestSharedBlobs(t *testing.T) {
 	}
 }
 
-// The error names the staging folder that cannot be looked for.
+// TestStagingFolderBeneathAFile: the error names the staging folder.
 func TestStagingFolderBeneathAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -12,8 +12,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// FuzzIndex reads an index and writes it again with one more name: what others
-// wrote is in it byte by byte, and it reads the same.
+// FuzzIndex parses an index and encodes it with one more name: the entries of others are
+// unchanged, byte by byte.
 func FuzzIndex(f *testing.F) {
 	const d = `"digest":"sha256:1111111111111111111111111111111111111111111111111111111111111111","size":1`
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[]}`))

@@ -15,15 +15,15 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// TestInvalidEntry: an entry that is not a valid descriptor stays as it is in the
-// file, is named by Verify, and costs no other image anything.
+// TestInvalidEntry: an entry that is not a valid descriptor stays unchanged in the file, is
+// named by Verify, and affects no other image.
 func TestInvalidEntry(t *testing.T) {
 	good := newImage(content(1, 100))
 	digest, mediaType := jsonOf(t, good.root.Digest), `"application/vnd.oci.image.manifest.v1+json"`
 	const name = `"annotations":{"org.opencontainers.image.ref.name":"quay.io/org/odd:1"}`
 	for entry, test := range map[string]struct {
 		image    string // how Verify names it
-		collects bool   // it is known what the entry needs
+		collects bool   // Collect knows what the entry needs
 	}{
 		`null`:                                 {"entry 0", false},
 		`"text"`:                               {"entry 0", false},

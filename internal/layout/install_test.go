@@ -13,8 +13,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// TestNameIsNotedAtOnce: at no instant is a blob there whose folder the next write
-// of the index would not sync. It looks as fast as it can, as often as it takes.
+// TestNameIsNotedAtOnce: as soon as a blob is visible, its folder is marked to be synced
+// before the next write of the index. The test looks in a loop, for 50 blobs.
 func TestNameIsNotedAtOnce(t *testing.T) {
 	l, err := Open(t.TempDir(), Options{})
 	if err != nil {

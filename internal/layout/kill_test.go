@@ -25,7 +25,7 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// helper is this test binary as another process.
+// helper runs this test binary as another process.
 func helper(ctx context.Context, t *testing.T, task, dir string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,8 +45,8 @@ func fillImage(i int) (string, image) {
 		newImage(content(1000, 300_000), content(uint64(i), 150_000), content(uint64(i/4)+500, 100_000))
 }
 
-// fill fills a layout as a copy does, many images at once, each blob once, in small
-// writes. It tells what was tagged, and what was resumed.
+// fill fills a layout as a copy does: many images at once, each blob once, in small writes.
+// It prints what was tagged and what was resumed.
 func fill(dir string) error {
 	l, err := layout.Open(dir, layout.Options{})
 	if err != nil {
@@ -108,8 +108,8 @@ func fillBlob(l *layout.Layout, d ocispec.Descriptor, b []byte) error {
 	return errors.Join(p.Commit(), p.Close())
 }
 
-// TestKill kills a process that fills a layout, at any instant, again and again.
-// What it said was tagged must be there, whole, and nothing may be damaged.
+// TestKill kills a process that fills a layout, at random times. Images that it reported as
+// tagged must be there, and nothing may be damaged.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	rounds := 24

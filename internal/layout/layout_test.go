@@ -103,8 +103,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestOthersEntriesStay opens an index as skopeo, containerd and oras write
-// them, and more, and changes what is ours.
+// TestOthersEntriesStay changes an index with entries as skopeo, containerd and oras write
+// them.
 func TestOthersEntriesStay(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})

@@ -52,7 +52,7 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// content makes bytes that are always the same for a seed.
+// content returns bytes that depend only on the seed.
 func content(seed uint64, size int) []byte {
 	b := make([]byte, size+8)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -68,7 +68,7 @@ func describe(mediaType string, b []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// image is an image or an index, and the content of all it is made of.
+// image is an image or an index, with the content of everything it consists of.
 type image struct {
 	root  ocispec.Descriptor
 	blobs map[digest.Digest][]byte
@@ -122,7 +122,7 @@ func open(t *testing.T, dir string, o layout.Options) *layout.Layout {
 	return l
 }
 
-// put stores an image, without a name, or with one.
+// put stores an image, and tags it unless name is empty.
 func put(t *testing.T, l *layout.Layout, m image, name string) {
 	t.Helper()
 	for d, b := range m.blobs {
@@ -166,8 +166,8 @@ func readIndex(t testing.TB, dir string) ocispec.Index {
 	return x
 }
 
-// checkWhole reads a layout without the package: what is under a final name
-// fits it, and what the index names is there. It returns names and digests.
+// checkWhole reads a layout without the package: files with final names fit their digests,
+// and the images of the index are complete. It returns names and digests.
 func checkWhole(t *testing.T, dir string) map[string]digest.Digest {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "blobs", "*", "*"))

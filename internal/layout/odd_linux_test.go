@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// odd are things that may be in the place of a blob and are no blob.
+// odd returns things other than a regular file, to be put in the place of a file.
 func odd(t *testing.T) map[string]func(at string) error {
 	outside := t.TempDir()
 	writeFile(t, filepath.Join(outside, "letter.txt"), []byte("dear"))
@@ -50,9 +50,9 @@ func spoil(t *testing.T, dir string, d digest.Digest, put func(string) error) {
 	}
 }
 
-// TestWhatIsNoFileIsNoBlob: it is named, never waited for, and moved away by a repair or
-// when the blob comes, and never removed. To open a pipe or a device would take for ever.
-func TestWhatIsNoFileIsNoBlob(t *testing.T) {
+// TestOnlyRegularFilesAreBlobs: anything but a regular file in the place of a blob is
+// named, never opened, and moved away by a repair or when the blob is stored.
+func TestOnlyRegularFilesAreBlobs(t *testing.T) {
 	for name, put := range odd(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -115,7 +115,7 @@ func TestWhatIsNoFileIsNoBlob(t *testing.T) {
 					t.Errorf("once it came again: %+v", what)
 				}
 			}
-			// What was moved away is nobody's to remove, nor is what has a blob's name.
+			// Collect removes neither what was moved away nor what has the name of a blob.
 			spoil(t, dir, describe("", []byte("unneeded")).Digest, put)
 			before := all(t, dir)
 			if c, err := layout.Collect(t.Context(), dir, false); err != nil || len(c.Blobs) > 0 {
@@ -130,7 +130,7 @@ func TestWhatIsNoFileIsNoBlob(t *testing.T) {
 
 func putImage(t *testing.T, l *layout.Layout, m image) { put(t, l, m, "quay.io/org/a:1") }
 
-// all are the names in a folder.
+// all lists the names in a folder.
 func all(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
@@ -143,7 +143,8 @@ func all(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestOddFoldersOfBlobs: what is no folder in the place of a folder of blobs is named, and not waited for.
+// TestOddFoldersOfBlobs: anything but a folder in the place of a folder of blobs is named
+// and never opened.
 func TestOddFoldersOfBlobs(t *testing.T) {
 	for name, put := range odd(t) {
 		if strings.HasSuffix(name, "folder") {
@@ -176,8 +177,8 @@ func TestOddFoldersOfBlobs(t *testing.T) {
 	}
 }
 
-// TestLinkedBlob: a link to a file with the blob's content is as good as the file. One
-// to anything else is moved away, and what it leads to stays.
+// TestLinkedBlob: a link to a file with the blob's content counts as the blob. Any other
+// link is moved away, and its target stays.
 func TestLinkedBlob(t *testing.T) {
 	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	b := content(1, 1000)
@@ -227,7 +228,8 @@ func TestLinkedBlob(t *testing.T) {
 	}
 }
 
-// TestOddFilesOfALayout: the files of a layout that are none are named, and not waited for.
+// TestOddFilesOfALayout: anything but a regular file in the place of index.json or
+// oci-layout is named and never opened.
 func TestOddFilesOfALayout(t *testing.T) {
 	for name, put := range odd(t) {
 		for _, file := range []string{"index.json", "oci-layout"} {
@@ -254,8 +256,7 @@ func TestOddFilesOfALayout(t *testing.T) {
 	}
 }
 
-// TestUmask: what is made has the modes that the umask leaves. The umask is the
-// process's, so that a helper has its own.
+// TestUmask: new files and folders follow the umask. A helper process sets it.
 func TestUmask(t *testing.T) {
 	for umask, want := range map[string]struct{ folder, file fs.FileMode }{
 		"0":   {0o777, 0o666},
@@ -296,8 +297,8 @@ func TestUmask(t *testing.T) {
 	}
 }
 
-// TestHugeBlob: a file whose size contradicts its descriptor is not hashed if that would
-// take hours. A repair moves it away, and the blob takes its place when it comes.
+// TestHugeBlob: a huge file whose size contradicts its descriptor is not hashed. A repair
+// moves it away, and the blob replaces it when it is stored.
 func TestHugeBlob(t *testing.T) {
 	dir := t.TempDir()
 	b := content(1, 1000)

@@ -95,7 +95,7 @@ func partialFiles(t *testing.T, dir string) []string {
 	return files
 }
 
-// workFolder is where a layout has its partial and temporary files.
+// workFolder returns the folder of partial and temporary files.
 func workFolder(t *testing.T, dir string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, ".quayside", "mark.json"))
@@ -151,8 +151,8 @@ func TestPartialRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-// TestPartialOfAnotherRun finds in a partial file what a power cut may leave, or a
-// run that was told another size.
+// TestPartialOfAnotherRun: a partial file with the wrong content, as after a power cut, or
+// with the wrong size.
 func TestPartialOfAnotherRun(t *testing.T) {
 	b := content(1, 1000)
 	d := describe("", b)

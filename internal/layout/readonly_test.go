@@ -14,7 +14,7 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A layout is looked at while another process fills it, which is told.
+// TestReadOnlyBesideAWriter reads a layout while another process fills it.
 func TestReadOnlyBesideAWriter(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})
@@ -47,7 +47,7 @@ func TestReadOnlyBesideAWriter(t *testing.T) {
 	}
 }
 
-// Read only, nothing is made, changed or removed.
+// TestReadOnlyWritesNothing: a read-only Layout makes, changes and removes nothing.
 func TestReadOnlyWritesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	l := open(t, dir, layout.Options{ReadOnly: true})

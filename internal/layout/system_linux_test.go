@@ -14,28 +14,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/quayside/quayside/internal/disktest"
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// mount gives a small file system of its own, where that is allowed.
-func mount(t *testing.T, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("a file system cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-// A layout for which there is no room leaves nothing behind, and not what was
-// there before either.
+// TestOpenOnAFullDisk: an Open that fails for lack of space leaves nothing, and removes
+// nothing that was there before.
 func TestOpenOnAFullDisk(t *testing.T) {
-	disk := mount(t, "size=64k")
+	disk := disktest.Mount(t, 64<<10)
 	writeFile(t, filepath.Join(disk, "mine", "ballast"), make([]byte, 4<<10))
 	ballast, err := os.Create(filepath.Join(disk, "ballast"))
 	if err != nil {
@@ -61,7 +47,7 @@ func TestOpenOnAFullDisk(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	dir := filepath.Join(mount(t, "size=1m"), "layout")
+	dir := filepath.Join(disktest.Mount(t, 1<<20), "layout")
 	l := open(t, dir, layout.Options{})
 	m := newImage(content(1, 10))
 	put(t, l, m, "quay.io/org/a:1")
@@ -128,8 +114,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	dir := ""
 	var readOnly func() error
 	if os.Geteuid() == 0 { // whom permissions do not hold
-		dir = mount(t, "size=1m")
-		readOnly = func() error { return unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "") }
+		dir = disktest.Mount(t, 1<<20)
+		readOnly = func() error { disktest.ReadOnly(t, dir); return nil }
 	} else {
 		dir = t.TempDir()
 		readOnly = func() error {
@@ -162,8 +148,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 }
 
-// Who only reads keeps out those who write, and not others who read, and does not
-// pass for the process that wrote last.
+// TestReadersShareTheLock: a reader keeps writers out and other readers not, and an error
+// does not name it as the last writer.
 func TestReadersShareTheLock(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})
@@ -191,8 +177,8 @@ func TestReadersShareTheLock(t *testing.T) {
 	}
 }
 
-// TestCloseUnlocks: a process that is being started elsewhere in this one has
-// a copy of the lock's descriptor for a moment. The layout is free all the same.
+// TestCloseUnlocks: Close unlocks although a process that is being started has a copy of
+// the lock's descriptor.
 func TestCloseUnlocks(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, layout.Options{})

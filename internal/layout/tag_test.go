@@ -83,7 +83,7 @@ func TestTagRefuses(t *testing.T) {
 	}
 }
 
-// written counts writes of the index and stops at the first until it is let go.
+// written counts writes of the index, and stops the first until the channel is closed.
 type written struct {
 	slog.Handler
 	count atomic.Int32
@@ -99,8 +99,7 @@ func (w *written) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestTagsShareAWrite: while one write is under way 200 calls come; all of them
-// are in the next.
+// TestTagsShareAWrite: 200 calls that come during one write share the next.
 func TestTagsShareAWrite(t *testing.T) {
 	dir := t.TempDir()
 	m := newImage(content(1, 100))
@@ -139,7 +138,7 @@ func TestTagsShareAWrite(t *testing.T) {
 	}
 }
 
-// TestCloseWaitsForTags: what was asked for before Close is on disk after it.
+// TestCloseWaitsForTags: changes that were requested before Close are on disk after it.
 func TestCloseWaitsForTags(t *testing.T) {
 	dir := t.TempDir()
 	m := newImage(content(1, 100))
@@ -175,8 +174,8 @@ func TestCloseWaitsForTags(t *testing.T) {
 	}
 }
 
-// TestTagsAtOnce: whatever many goroutines tag and untag at once, each finds its
-// own on disk when a call returns, others' entries stay, and the order is by name.
+// TestTagsAtOnce: when a call of many concurrent Tag and Untag calls returns, its change is
+// on disk. Foreign entries stay, and images are sorted by name.
 func TestTagsAtOnce(t *testing.T) {
 	t.Parallel()
 	m := []image{newImage(content(1, 10)), newImage(content(2, 10)), newImage(content(3, 10))}

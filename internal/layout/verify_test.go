@@ -145,7 +145,7 @@ func TestVerifySparseIndex(t *testing.T) {
 	}
 }
 
-// TestVerifyHostileLayout: manifests that nobody would write by accident.
+// TestVerifyHostileLayout: manifests that try to mislead Verify.
 func TestVerifyHostileLayout(t *testing.T) {
 	const index = ocispec.MediaTypeImageIndex
 	for name, test := range map[string]struct {
@@ -211,7 +211,7 @@ func TestVerifyHostileLayout(t *testing.T) {
 			if len(got) != 1 || test.want == "" || !strings.HasPrefix(got[0].What, test.want) || got[0].Image != string(root.Digest) {
 				t.Errorf("damage is %+v; want %q", got, test.want)
 			}
-			// What fits its digest is no repair's to remove.
+			// A repair keeps what fits its digest.
 			repaired := verify(t, dir, layout.VerifyOptions{Repair: true})
 			if fits := !strings.HasPrefix(test.want, "content"); fits != (len(repaired.Removed) == 0) {
 				t.Errorf("removed %v", repaired.Removed)
