@@ -16,7 +16,10 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
+	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -33,8 +36,8 @@ const (
 	// minPart is the length of the shortest part of a secret that is searched for, in
 	// bytes, in texts that were cut off.
 	minPart = 8
-	// generation is how many passing secrets are kept before the older half is dropped.
-	generation = 512
+	// perGeneration is how many passing secrets a generation has. Two are kept.
+	perGeneration = 512
 	// keyLen is how many bytes of a form select the forms to compare with.
 	keyLen = 4
 )
@@ -42,58 +45,45 @@ const (
 // A Redactor knows secrets. The zero value knows none. A nil Redactor ignores Add. Safe
 // for concurrent use.
 type Redactor struct {
-	mu sync.RWMutex
-	// Pointers, because fmt prints the address of a pointer within a struct.
-	lasting, recent, older *secrets
+	mu   sync.RWMutex
+	know *knowledge // a pointer, because fmt prints the address of a pointer in a struct
 }
 
-// secrets is a set of secrets, by the beginning of each form.
-type secrets struct {
-	known map[string]bool
+type knowledge struct {
+	known map[string]int // the generation of each secret
 	forms map[[keyLen]byte][]form
+	now   int // the current generation of passing secrets
+	added int // passing secrets in it
 }
+
+// lasting is the generation of the secrets of a whole run.
+const lasting = math.MaxInt
 
 // A form is one way to write a secret, in lower case.
 type form struct {
-	text   string
-	packed bool // part of a text in base64
+	text       string
+	packed     bool // part of a text in base64
+	generation int
 }
 
 // Add remembers a secret for the whole run. A secret of less than four bytes is ignored.
-func (r *Redactor) Add(secret string) {
-	if r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		add(&r.lasting, secret, formsOf(secret))
-	}
-}
+func (r *Redactor) Add(secret string) { r.add(secret, formsOf(secret), lasting) }
 
 // AddPassing remembers a secret that a server issued. At least the last 512 are kept.
-func (r *Redactor) AddPassing(secret string) {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.older != nil && r.older.known[secret] {
-		return
-	}
-	add(&r.recent, secret, formsOf(secret))
-	if r.recent != nil && len(r.recent.known) == generation {
-		r.older, r.recent = r.recent, nil
-	}
-}
+func (r *Redactor) AddPassing(secret string) { r.add(secret, formsOf(secret), 0) }
 
 // AddBasic remembers a password for the whole run, also as Basic authentication sends it.
 func (r *Redactor) AddBasic(user, password string) {
 	r.Add(password)
-	if r == nil || password == "" {
+	if password == "" {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	pair := user + ":" + password
-	add(&r.lasting, pair, []form{{base64.RawStdEncoding.EncodeToString([]byte(pair)), true}, {base64.RawURLEncoding.EncodeToString([]byte(pair)), true}})
+	var forms []form
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		forms = append(forms, form{text: encoding.EncodeToString([]byte(pair)), packed: true})
+	}
+	r.add(pair, forms, lasting)
 }
 
 // AddAddress remembers the user and password in an address for the whole run, such as
@@ -125,19 +115,43 @@ func (r *Redactor) AddAddress(address string) {
 	}
 }
 
-// add adds the forms of a secret to a set.
-func add(to **secrets, secret string, forms []form) {
-	if len(secret) < minSecret || *to != nil && (*to).known[secret] {
+// add adds the forms of a secret, of the current generation or for the whole run.
+func (r *Redactor) add(secret string, forms []form, generation int) {
+	if r == nil || len(secret) < minSecret {
 		return
 	}
-	if *to == nil {
-		*to = &secrets{map[string]bool{}, map[[keyLen]byte][]form{}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.know == nil {
+		r.know = &knowledge{known: map[string]int{}, forms: map[[keyLen]byte][]form{}}
 	}
-	(*to).known[secret] = true
+	k := r.know
+	if known, ok := k.known[secret]; ok && (known == lasting || generation != lasting) {
+		return
+	}
+	if generation != lasting {
+		if k.added++; k.added > perGeneration {
+			k.added = 1
+			k.now++
+			k.forget(k.now - 1)
+		}
+		generation = k.now
+	}
+	k.known[secret] = generation
 	for _, f := range forms {
-		f.text = lower(f.text)
+		f.text, f.generation = lower(f.text), generation
 		key := [keyLen]byte([]byte(f.text))
-		(*to).forms[key] = append((*to).forms[key], f)
+		k.forms[key] = append(k.forms[key], f)
+	}
+}
+
+// forget drops the secrets of generations before one.
+func (k *knowledge) forget(before int) {
+	maps.DeleteFunc(k.known, func(_ string, generation int) bool { return generation < before })
+	for key, forms := range k.forms {
+		if k.forms[key] = slices.DeleteFunc(forms, func(f form) bool { return f.generation < before }); len(k.forms[key]) == 0 {
+			delete(k.forms, key)
+		}
 	}
 }
 
@@ -146,9 +160,9 @@ func formsOf(secret string) []form {
 	if len(secret) < minSecret {
 		return nil
 	}
-	forms := []form{{secret, false}, {hex.EncodeToString([]byte(secret)), false}}
+	forms := []form{{text: secret}, {text: hex.EncodeToString([]byte(secret))}}
 	if strings.Contains(secret, " ") {
-		forms = append(forms, form{strings.ReplaceAll(secret, " ", "+"), false}) // in the query of a URL
+		forms = append(forms, form{text: strings.ReplaceAll(secret, " ", "+")}) // in the query of a URL
 	}
 	if len(secret) < minPacked {
 		return forms
@@ -159,7 +173,7 @@ func formsOf(secret string) []form {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", before) + secret))
 			begin, end := (before*8+5)/6, (before+len(secret))*8/6
-			forms = append(forms, form{encoded[begin:end], true})
+			forms = append(forms, form{text: encoded[begin:end], packed: true})
 		}
 	}
 	return forms
@@ -212,21 +226,13 @@ func (r *Redactor) find(text string) []stretch {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	low := lower(text)
+	if r.know == nil {
+		return nil
+	}
+	found := r.know.find(lower(text))
 	plain, from := unescape(text)
 	if from != nil {
-		plain = lower(plain)
-	}
-	var found []stretch
-	for _, known := range []*secrets{r.lasting, r.recent, r.older} {
-		if known == nil {
-			continue
-		}
-		found = append(found, known.find(low)...)
-		if from == nil {
-			continue
-		}
-		for _, s := range known.find(plain) {
+		for _, s := range r.know.find(lower(plain)) {
 			found = append(found, stretch{from[s.begin].begin, from[s.end-1].end})
 		}
 	}
@@ -234,7 +240,7 @@ func (r *Redactor) find(text string) []stretch {
 }
 
 // find returns the stretches of a text in lower case that are secrets.
-func (k *secrets) find(low string) (found []stretch) {
+func (k *knowledge) find(low string) (found []stretch) {
 	for i := 0; i+keyLen <= len(low); i++ {
 		longest := form{}
 		size := 0
