@@ -101,6 +101,7 @@ type body struct {
 	attempt *attempt
 	begun   time.Time // when the header came
 	awaited bool      // the host's sign of life
+	some    bool      // of it has come
 }
 
 func newBody(resp *http.Response, a *attempt, awaited bool) *body {
@@ -110,6 +111,7 @@ func newBody(resp *http.Response, a *attempt, awaited bool) *body {
 func (b *body) Read(p []byte) (int, error) {
 	n, lively, err := b.read(p)
 	a := b.attempt
+	b.some = b.some || n > 0
 	if lively {
 		b.conclude(nil, true)
 	}
@@ -119,7 +121,7 @@ func (b *body) Read(p []byte) (int, error) {
 	defer a.release() // not before: others would go first
 	switch {
 	case err == io.EOF:
-		b.conclude(nil, time.Since(b.begun) <= soon)
+		b.conclude(nil, (b.awaited || b.some) && time.Since(b.begun) <= soon)
 	case a.req.Context().Err() != nil:
 		if b.got == 0 && b.waited >= soon {
 			b.conclude(errSilent, false)
@@ -137,6 +139,7 @@ func (b *body) conclude(err error, lively bool) error {
 	h := b.attempt.slot.job.host
 	if lively && b.attempt.good {
 		h.progress()
+		h.fed.Store(h.alive.Load())
 	}
 	shared := false
 	if b.awaited || err != nil {

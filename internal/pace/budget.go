@@ -166,6 +166,9 @@ func (b *budget) grow(now time.Time, waiting int) bool {
 	case b.scope == unknown && len(b.buckets) > 1:
 		return false
 	case b.scope == unknown:
+		if b.holds() {
+			b.set(b.template.rate*rateMargin, now) // it may have been raised since the first refusal
+		}
 		b.prove(now)
 		b.add(firstShare*b.burst, now)
 		b.withheld = (1 - firstShare) * b.burst

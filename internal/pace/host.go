@@ -37,6 +37,7 @@ type host struct {
 
 	outage outage
 	alive  atomic.Int64   // when the host last gave a sign of life, in Unix nanoseconds
+	fed    atomic.Int64   // and when bytes of a body last were that sign
 	open   map[*slot]bool // requests without an answer
 
 	lists   bool // there was a listing: a place is kept for its next page

@@ -110,9 +110,14 @@ func (t *outage) wait(now time.Time) time.Duration {
 // progress records a sign of life of the host: an answer, or bytes of a body.
 func (h *host) progress() { h.alive.Store(time.Now().UnixNano()) }
 
-// silentSince is when the outage's patience begins.
+// silentSince is when the outage's patience begins. If bodies do not come, answers
+// without one do not count.
 func (h *host) silentSince() time.Time {
-	if alive := time.Unix(0, h.alive.Load()); alive.After(h.outage.since) {
+	alive := time.Unix(0, h.alive.Load())
+	if h.outage.mute {
+		alive = time.Unix(0, h.fed.Load())
+	}
+	if alive.After(h.outage.since) {
 		return alive
 	}
 	return h.outage.since
