@@ -120,9 +120,12 @@ func TestKill(t *testing.T) {
 	tagged := map[string]digest.Digest{}
 	killed, resumed, complete := 0, 0, 0
 	whole := time.Minute // what a round takes that nobody kills: the first and the last
-	for round := range rounds {
+	last := false
+	for round := 0; !last; round++ {
+		// On a busy machine the kills may all miss the blobs at first.
+		last = round >= rounds-1 && (resumed > 0 || testing.Short()) || round == 10*rounds
 		limit := time.Duration(rand.Int64N(int64(whole)))
-		if round == 0 || round == rounds-1 {
+		if round == 0 || last {
 			limit = time.Minute
 		}
 		begin := time.Now()
@@ -169,7 +172,7 @@ func TestKill(t *testing.T) {
 		if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
 			killed++
 		}
-		if len(names) == fillImages && round < rounds-1 { // nothing left to break: once more from the start
+		if len(names) == fillImages && !last { // nothing left to break: once more from the start
 			complete++
 			tagged = map[string]digest.Digest{}
 			if err := os.RemoveAll(dir); err != nil {
@@ -180,7 +183,7 @@ func TestKill(t *testing.T) {
 	if len(tagged) != fillImages {
 		t.Errorf("%d of %d images are there in the end", len(tagged), fillImages)
 	}
-	t.Logf("%d rounds, %d killed, %d complete before the last, %d blobs resumed", rounds, killed, complete, resumed)
+	t.Logf("%d killed, %d complete before the last, %d blobs resumed", killed, complete, resumed)
 	if killed == 0 || resumed == 0 && !testing.Short() {
 		t.Errorf("killed %d times, resumed %d blobs: nothing was tried", killed, resumed)
 	}
