@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/cli": {
 		"internal/session", "internal/console", "internal/report", "internal/redact", "internal/mirror", "internal/destination", "internal/layout", "internal/disk", "internal/registry",
 		"discover", "quay", "quay/quaytest", "ref",
-		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/spf13/cobra",
+		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"internal/session": {
 		"discover", "quay", "internal/registry", "internal/pace", "internal/transport", "internal/redact", "internal/report", "go.yaml.in/yaml/v3",

@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/console"
@@ -90,7 +90,7 @@ type verbosity int
 
 func (v *verbosity) Set(text string) error {
 	if given, err := strconv.ParseBool(text); err != nil || !given {
-		return errors.New("it has no value, and may be given twice")
+		return valueError("has no value, and may be given twice")
 	}
 	*v++
 	return nil
@@ -102,7 +102,7 @@ func (*verbosity) String() string { return "false" }
 // A single is the value of a flag that may be given once and must not be empty. An unset
 // shell variable makes an empty value, which would otherwise count as no flag.
 type single struct {
-	flagValue
+	pflag.Value
 	many  bool // may be repeated
 	given bool
 }
@@ -118,7 +118,7 @@ func (c choice) Type() string   { return "string" }
 
 func (c choice) Set(text string) error {
 	if !slices.Contains(c.words, text) {
-		return fmt.Errorf("%w is %q, and must be %s", errFlag, text, alternatives(c.words))
+		return valueError(fmt.Sprintf("is %q, and must be %s", text, alternatives(c.words)))
 	}
 	*c.word = text
 	return nil
@@ -142,46 +142,37 @@ func addDocument(cmd *cobra.Command, asJSON *string, what string) {
 	addChoice(cmd, asJSON, "output", "o", what+": text or json", "text", "json")
 }
 
-// flagValue is the flag library's interface of a value.
-type flagValue interface {
-	String() string
-	Set(text string) error
-	Type() string
-}
+// A valueError says what is wrong with a value; the name of its flag comes before the text.
+type valueError string
 
-// errFlag marks an error about a flag whose text can be shown.
-var errFlag = errors.New("flag")
+func (e valueError) Error() string { return string(e) }
 
 func (s *single) Set(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
-		return fmt.Errorf("%w is empty: give it a value, or leave it out", errFlag)
+		return valueError("is empty: give it a value, or leave it out")
 	case s.given && !s.many:
-		return fmt.Errorf("%w is given twice, and may be given once", errFlag)
+		return valueError("is given twice, and may be given once")
 	}
 	s.given = true
-	return s.flagValue.Set(text)
+	return s.Value.Set(text)
 }
 
 // strict wraps the values of all flags of a command and its subcommands in single.
 func strict(cmd *cobra.Command) {
-	for _, set := range []interface{ FlagUsages() string }{cmd.PersistentFlags(), cmd.Flags()} {
-		for name := range namesIn(set.FlagUsages()) {
-			flag := cmd.Flags().Lookup(name)
-			if flag == nil {
-				flag = cmd.PersistentFlags().Lookup(name)
-			}
-			kind := flag.Value.Type()
-			if _, done := flag.Value.(*single); done || kind == "bool" {
-				continue
-			}
-			many := kind == "stringArray" || kind == "stringSlice"
-			if many || flag.DefValue == "0s" {
-				flag.DefValue = "" // help texts name no default
-			}
-			flag.Value = &single{flagValue: flag.Value, many: many}
+	wrap := func(flag *pflag.Flag) {
+		kind := flag.Value.Type()
+		if _, done := flag.Value.(*single); done || kind == "bool" {
+			return
 		}
+		many := kind == "stringArray" || kind == "stringSlice"
+		if many || flag.DefValue == "0s" {
+			flag.DefValue = "" // help texts name no default
+		}
+		flag.Value = &single{Value: flag.Value, many: many}
 	}
+	cmd.PersistentFlags().VisitAll(wrap)
+	cmd.Flags().VisitAll(wrap)
 	for _, child := range cmd.Commands() {
 		strict(child)
 	}

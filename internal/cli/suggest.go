@@ -9,39 +9,37 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // flagError returns a usage error for an error of the flag library, and suggests flags with
-// similar names.
+// similar names. It does not repeat what was typed, which may be a secret.
 func flagError(cmd *cobra.Command, err error) error {
-	if errors.Is(err, errFlag) { // without the value, which may be a secret
-		_, name, _ := strings.Cut(err.Error(), `" for "`)
-		name, _, _ = strings.Cut(name, `" flag: `)
-		if _, what, ok := strings.Cut(err.Error(), `" flag: flag `); ok {
-			return usagef("%s %s%s", name, what, didYouMean(cmd))
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag := invalid.GetFlag()
+		what := "needs " + wanted(flag.Value.Type())
+		if wrong, ok := errors.AsType[valueError](err); ok {
+			what = wrong.Error()
 		}
-	}
-	if _, rest, ok := strings.Cut(err.Error(), `" for "`); ok {
-		name, _, _ := strings.Cut(rest, `" flag: `)
-		_, long, _ := strings.Cut(name, "--")
-		if flag := cmd.Flag(long); flag != nil && wanted(flag.Value.Type()) != "" {
-			return usagef("%s needs %s%s", name, wanted(flag.Value.Type()), didYouMean(cmd))
-		}
+		return usagef("--%s %s%s", flag.Name, what, didYouMean(cmd))
 	}
 	var like []string
-	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
-		for candidate := range flagNames(cmd) {
-			if distance(name, candidate) <= 2 || strings.HasPrefix(candidate, name) {
-				like = append(like, "--"+candidate)
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := unknown.GetSpecifiedName()
+		suggest := func(flag *pflag.Flag) {
+			if len(name) > 1 && !flag.Hidden && (distance(name, flag.Name) <= 2 || strings.HasPrefix(flag.Name, name)) {
+				like = append(like, "--"+flag.Name)
 			}
 		}
+		cmd.LocalFlags().VisitAll(suggest)
+		cmd.InheritedFlags().VisitAll(suggest)
 	}
-	// "unknown shorthand flag: 't' in -tSECRET": who knows what was typed.
+	// "unknown shorthand flag: 't' in -tSECRET"
 	text, _, _ := strings.Cut(err.Error(), " in -")
 	return usagef("%s%s", text, didYouMean(cmd, like...))
 }
 
-// wanted describes the values of a type for which the flag library has no good message.
+// wanted describes the values of a type of flag.
 func wanted(kind string) string {
 	switch kind {
 	case "int":
@@ -50,30 +48,10 @@ func wanted(kind string) string {
 		return "a number"
 	case "duration":
 		return "a time with its unit, such as 90s or 5m"
+	case "bool":
+		return "true or false, or no value"
 	}
-	return ""
-}
-
-// flagNames yields the long names of the flags a command knows. They are read from its help:
-// the flag library is a dependency of cobra, not ours.
-func flagNames(cmd *cobra.Command) func(yield func(string) bool) {
-	return namesIn(cmd.LocalFlags().FlagUsages() + cmd.InheritedFlags().FlagUsages())
-}
-
-// namesIn yields the long names of the flags that a help text describes.
-func namesIn(usages string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for line := range strings.Lines(usages) {
-			_, rest, ok := strings.Cut(line, "--")
-			if !ok {
-				continue
-			}
-			name, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-			if !yield(name) {
-				return
-			}
-		}
-	}
+	return "another value"
 }
 
 // didYouMean returns the end of a usage error: suggestions and where help is.
