@@ -245,6 +245,27 @@ func TestDocumentLinksLeadSomewhere(t *testing.T) {
 	}, ".md")
 }
 
+// The figures of the README are those of doc/performance.md.
+func TestReadmeHasMeasuredFigures(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured, err := os.ReadFile("doc/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures := regexp.MustCompile(`\b[0-9.,]+ (s|MB)\b`).FindAllString(string(readme), -1)
+	if len(figures) < 5 {
+		t.Errorf("README.md has the figures %v only", figures)
+	}
+	for _, figure := range figures {
+		if number, _, _ := strings.Cut(figure, " "); !strings.Contains(string(measured), number) {
+			t.Errorf("README.md says %s, which doc/performance.md does not have", figure)
+		}
+	}
+}
+
 func TestDocumentsNameNoMachine(t *testing.T) {
 	private := regexp.MustCompile(`/work/|/root/|\.\./shared|/tmp/contract`)
 	eachFile(t, func(name, text string) {

@@ -90,7 +90,7 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 	if err := v.run(ctx, x.entries()); err != nil {
 		return VerifyReport{}, f.failed("verify", err)
 	}
-	report := VerifyReport{Images: len(x.entries()), Blobs: len(v.files), Bytes: v.done.Load()}
+	report := VerifyReport{Images: len(x.entries()), Blobs: len(v.files), Bytes: v.done}
 	if report.Damaged, err = v.damage(ctx, x.entries()); err == nil && o.Repair {
 		err = v.repair(&ours, &report)
 	}
@@ -101,15 +101,15 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, err
 // verification is one run of Verify.
 type verification struct {
 	folder
-	graph     *manifest.Graph
-	files     map[digest.Digest]*file
-	repairs   bool // see find
-	todo      []*file
-	total     int64
-	done      atomic.Int64
-	progress  func(done, total int64)
-	reporting sync.Mutex
-	reported  time.Time
+	graph    *manifest.Graph
+	files    map[digest.Digest]*file
+	repairs  bool // see find
+	todo     []*file
+	total    int64
+	progress func(done, total int64)
+
+	mu   sync.Mutex // while blobs are hashed
+	done int64
 }
 
 // file is one blob, for all images that need it.
@@ -162,11 +162,7 @@ func (v *verification) run(ctx context.Context, entries []entry) error {
 			return nil
 		})
 	}
-	err := group.Wait()
-	if err == nil && v.progress != nil {
-		v.progress(v.done.Load(), v.total)
-	}
-	return err
+	return group.Wait()
 }
 
 // maxDoubtful is the size in bytes up to which a file is hashed although its size
@@ -217,18 +213,16 @@ func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
 		return
 	}
 	defer content.Close()
-	f.err = verifyContent(ctx, content, f.digest, buffer, func(n int) { v.reportProgress(v.done.Add(int64(n))) })
+	f.err = verifyContent(ctx, content, f.digest, buffer, v.count)
 }
 
-// reportProgress calls progress at most ten times a second.
-func (v *verification) reportProgress(done int64) {
-	if v.progress == nil || !v.reporting.TryLock() {
-		return
-	}
-	defer v.reporting.Unlock()
-	if now := time.Now(); now.Sub(v.reported) >= 100*time.Millisecond {
-		v.reported = now
-		v.progress(done, v.total)
+// count adds to the bytes that were hashed.
+func (v *verification) count(n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.done += int64(n)
+	if v.progress != nil {
+		v.progress(v.done, v.total)
 	}
 }
 
