@@ -256,7 +256,7 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 // lacks returns a *MissingError if a blob is neither staged nor in the old archive.
 func (a *archive) lacks(ctx context.Context, s Staged) error {
 	blobs := slices.Clone(s.Blobs)
-	for _, at := range s.Attached {
+	for _, at := range s.Referrers {
 		blobs = append(blobs, at.Blobs...)
 	}
 	missing := &MissingError{}

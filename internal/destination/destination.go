@@ -53,7 +53,7 @@ type Destination interface {
 	// it is asked whether the repository can be pushed to.
 	Prepare(ctx context.Context, i Image, dryRun bool) error
 	// Check reports why the destination cannot hold an image, before its blobs are
-	// fetched. s.Attached is empty. manifests are those of s by their digests.
+	// fetched. s.Referrers is empty. manifests are those of s by their digests.
 	Check(ctx context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error
 	// KeepsReferrers reports whether signatures and other referrers can be stored. If
 	// not, they are not looked for.
@@ -140,7 +140,7 @@ type Staged struct {
 	Manifests []ocispec.Descriptor // children before their index; Root is the last
 	Blobs     []ocispec.Descriptor // unique
 	Sparse    bool                 // indexes list manifests that are left out
-	Attached  []Attached
+	Referrers []Referrer
 	// Present is set if the destination has the image: only what is attached to it,
 	// or the record of that, is new.
 	Present bool
@@ -148,9 +148,9 @@ type Staged struct {
 	Record *Record // to be stored with the image; nil: none
 }
 
-// Attached is a signature, an attestation or an SBOM, and its content.
-type Attached struct {
-	Tag       string // the name that cosign gives it; "" for a referrer
+// A Referrer is a signature, an attestation or an SBOM, and its content.
+type Referrer struct {
+	Tag       string // the name that cosign gives it; "" if it has a subject
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // as of Staged
 	Blobs     []ocispec.Descriptor // unique

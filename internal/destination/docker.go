@@ -91,7 +91,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	if err != nil {
 		return err
 	}
-	s.Root, s.Manifests, s.Attached, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
+	s.Root, s.Manifests, s.Referrers, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
 	f, err := a.archive.Has(ctx, s)
 	if err == nil && !f.Present {
 		if err = a.lacks(ctx, s); err == nil {

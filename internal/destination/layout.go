@@ -71,7 +71,7 @@ func (s layoutDestination) NeedsBlob(ctx context.Context, _ Image, d ocispec.Des
 // referrers could be copied. A kill in between loses nothing: an image without a record
 // is examined again.
 func (s layoutDestination) Commit(ctx context.Context, st Staged) error {
-	for _, a := range st.Attached {
+	for _, a := range st.Referrers {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}
 		if err := s.l.Tag(ctx, layout.Entry{Name: i.Reference(), Descriptor: a.Root}); err != nil {
 			return StagingError(err)

@@ -14,15 +14,15 @@ import (
 // Annotations of the index entry of an image, in a layout and in an oci-archive. Other
 // tools ignore them.
 const (
-	// annotationAttached lists the referrers that were copied with the image: names of
-	// tags, and digests, separated by spaces, or nothingAttached. An entry without this
+	// annotationReferrers lists the referrers that were copied with the image: names of
+	// tags, and digests, separated by spaces, or noReferrers. An entry without this
 	// annotation may lack signatures.
-	annotationAttached = "dev.quayside.attached"
-	// annotationAttachedTo lists the manifests whose referrers were looked for, if some
+	annotationReferrers = "dev.quayside.attached"
+	// annotationReferrersOf lists the manifests whose referrers were looked for, if some
 	// images of the index were left out.
-	annotationAttachedTo = "dev.quayside.attached.to"
+	annotationReferrersOf = "dev.quayside.attached.to"
 
-	nothingAttached = "none"
+	noReferrers = "none"
 )
 
 // A Record says that a run has copied all referrers of an image. Without one, some may be
@@ -30,8 +30,8 @@ const (
 // older version copied the image. The next run looks for them again
 // (doc/adr/0018-signatures-are-remembered.md).
 type Record struct {
-	Attached []string        // names of tags, and digests of referrers
-	To       []digest.Digest // the manifests whose referrers were looked for; nil: all of the image
+	Referrers []string        // names of tags, and digests of referrers
+	To        []digest.Digest // the manifests whose referrers were looked for; nil: all of the image
 }
 
 // Covers reports whether the referrers of all these manifests were looked for. Without
@@ -50,7 +50,7 @@ func (r *Record) Equal(other *Record) bool {
 	if r == nil || other == nil {
 		return r == other
 	}
-	return slices.Equal(r.Attached, other.Attached) && slices.Equal(r.To, other.To)
+	return slices.Equal(r.Referrers, other.Referrers) && slices.Equal(r.To, other.To)
 }
 
 // annotate adds a record to annotations.
@@ -58,30 +58,30 @@ func (r *Record) annotate(annotations map[string]string) {
 	if r == nil {
 		return
 	}
-	annotations[annotationAttached] = nothingAttached
-	if len(r.Attached) > 0 {
-		annotations[annotationAttached] = strings.Join(r.Attached, " ")
+	annotations[annotationReferrers] = noReferrers
+	if len(r.Referrers) > 0 {
+		annotations[annotationReferrers] = strings.Join(r.Referrers, " ")
 	}
 	if r.To != nil {
 		var to []string
 		for _, d := range r.To {
 			to = append(to, d.String())
 		}
-		annotations[annotationAttachedTo] = strings.Join(to, " ")
+		annotations[annotationReferrersOf] = strings.Join(to, " ")
 	}
 }
 
 // recordOf returns the record of an index entry, or nil.
 func recordOf(d ocispec.Descriptor) *Record {
-	attached := strings.Fields(d.Annotations[annotationAttached])
+	attached := strings.Fields(d.Annotations[annotationReferrers])
 	if len(attached) == 0 {
 		return nil
 	}
 	r := &Record{}
-	if !slices.Equal(attached, []string{nothingAttached}) {
-		r.Attached = attached
+	if !slices.Equal(attached, []string{noReferrers}) {
+		r.Referrers = attached
 	}
-	if to, ok := d.Annotations[annotationAttachedTo]; ok {
+	if to, ok := d.Annotations[annotationReferrersOf]; ok {
 		r.To = []digest.Digest{}
 		for _, one := range strings.Fields(to) {
 			r.To = append(r.To, digest.Digest(one))
@@ -93,7 +93,7 @@ func recordOf(d ocispec.Descriptor) *Record {
 // images returns the referrers that a record lists, by the names that they have in a
 // layout.
 func (r *Record) images(of Image) (all []Image) {
-	for _, name := range r.Attached {
+	for _, name := range r.Referrers {
 		i := Image{Host: of.Host, Repository: of.Repository, Tag: name}
 		if strings.Contains(name, ":") {
 			i.Tag, i.Digest = "", digest.Digest(name)

@@ -90,7 +90,7 @@ func (r *records) get(name string, s Staged) *Record {
 	if !ok || one.Digest != s.Root.Digest || one.From != s.Reference() {
 		return nil
 	}
-	return &Record{Attached: one.Attached, To: one.To}
+	return &Record{Referrers: one.Attached, To: one.To}
 }
 
 // set stores the record of an image, or removes the one that was there.
@@ -102,7 +102,7 @@ func (r *records) set(name string, s Staged) {
 		r.changed[name] = nil
 		return
 	}
-	one := recordJSON{Digest: s.Root.Digest, From: s.Reference(), Attached: s.Record.Attached, To: s.Record.To}
+	one := recordJSON{Digest: s.Root.Digest, From: s.Reference(), Attached: s.Record.Referrers, To: s.Record.To}
 	r.all[name] = one
 	r.changed[name] = &one
 }
@@ -155,7 +155,7 @@ func (r *records) save() error {
 
 func sameRecords(a, b map[string]recordJSON) bool {
 	return maps.EqualFunc(a, b, func(x, y recordJSON) bool {
-		of := func(j recordJSON) *Record { return &Record{Attached: j.Attached, To: j.To} }
+		of := func(j recordJSON) *Record { return &Record{Referrers: j.Attached, To: j.To} }
 		return x.Digest == y.Digest && x.From == y.From && of(x).Equal(of(y))
 	})
 }

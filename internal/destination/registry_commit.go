@@ -31,13 +31,13 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 		return err
 	}
 	if s.Present {
-		if s.Attached, err = p.missingReferrers(ctx, t, s.Attached); err != nil {
+		if s.Referrers, err = p.missingReferrers(ctx, t, s.Referrers); err != nil {
 			return err
 		}
 		s.Blobs, s.Manifests = nil, nil
 	}
 	blobs := slices.Clone(s.Blobs)
-	for _, at := range s.Attached {
+	for _, at := range s.Referrers {
 		blobs = append(blobs, at.Blobs...)
 	}
 	if err := p.putBlobs(ctx, t, blobs); err != nil {
@@ -52,7 +52,7 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	}
 	// The distribution specification allows a referrer to come before its subject. A tag
 	// must come last.
-	for _, at := range s.Attached {
+	for _, at := range s.Referrers {
 		for _, d := range at.Manifests {
 			if d.Digest != at.Root.Digest {
 				if err := p.pushManifest(ctx, t, d, "", blobs); err != nil {
@@ -79,7 +79,7 @@ func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 }
 
 // missingReferrers returns the referrers of an image that the registry does not have.
-func (p *registryDestination) missingReferrers(ctx context.Context, t *target, all []Attached) (lacking []Attached, err error) {
+func (p *registryDestination) missingReferrers(ctx context.Context, t *target, all []Referrer) (lacking []Referrer, err error) {
 	for _, at := range all {
 		there := false
 		if at.Tag == "" {

@@ -156,8 +156,8 @@ func (f *imageSet) copyImage(ctx context.Context, to destination.Destination, s 
 	if err := to.Prepare(ctx, s.Image, false); err != nil {
 		return 0, err
 	}
-	parts := []destination.Attached{{Manifests: s.Manifests, Blobs: s.Blobs}}
-	for _, part := range append(parts, s.Attached...) {
+	parts := []destination.Referrer{{Manifests: s.Manifests, Blobs: s.Blobs}}
+	for _, part := range append(parts, s.Referrers...) {
 		for _, d := range part.Manifests {
 			if err := to.Staging().Put(ctx, d, f.content[d.Digest]); err != nil {
 				return 0, err

@@ -124,7 +124,7 @@ func TestCommitThatLacksASignature(t *testing.T) {
 	to := &picky{Destination: destination.Layout(newLayout(t, t.TempDir()))}
 	to.needs = func(d ocispec.Descriptor) bool { return d.Digest != content.Digest }
 	to.commit = func(s destination.Staged) error {
-		if len(s.Attached) > 0 {
+		if len(s.Referrers) > 0 {
 			return &destination.MissingError{Blobs: []ocispec.Descriptor{content}}
 		}
 		return nil

@@ -16,8 +16,8 @@ import (
 
 // Limits of the referrers of one image.
 const (
-	maxAttached = 100 // to one manifest
-	maxParts    = 500 // to all of its manifests
+	maxReferrers    = 100 // to one manifest
+	maxAllReferrers = 500 // to all of its manifests
 )
 
 // findReferrers finds the signatures, attestations and SBOMs of an image: of its root,
@@ -32,7 +32,7 @@ const (
 func (r *copying) findReferrers(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten() {
-		list, err := it.from.attachments(r.ctx, it.root)
+		list, err := it.from.referrers(r.ctx, it.root)
 		if r.ctx.Err() != nil {
 			return
 		}
@@ -61,7 +61,7 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 	if r.ctx.Err() != nil {
 		return
 	}
-	list, err := it.from.attachments(r.ctx, d)
+	list, err := it.from.referrers(r.ctx, d)
 	if r.ctx.Err() != nil {
 		return // the image stays unfinished
 	}
@@ -75,13 +75,13 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 		if seen[key] {
 			continue
 		}
-		if len(seen) == maxParts {
-			it.note("it has more than %d referrers", maxParts)
+		if len(seen) == maxAllReferrers {
+			it.note("it has more than %d referrers", maxAllReferrers)
 			it.unreadLists++
 			return
 		}
 		seen[key] = true
-		p := r.scheduler.attach(it, a.Tag)
+		p := r.scheduler.addReferrer(it, a.Tag)
 		w := walker{cache: r.cache, from: it.from, visit: func(n *manifest.Node, fetched bool) { r.scheduler.count(p, n.Descriptor, fetched) }}
 		tree, err := w.walk(r.ctx, a.Descriptor.Digest)
 		p.tree = tree
@@ -113,7 +113,7 @@ func (it *item) staged() destination.Staged {
 	s.Present, s.Record = it.found.Present, it.newRecord()
 	for _, p := range it.parts[1:] {
 		if p.err == nil {
-			s.Attached = append(s.Attached, destination.Attached{Tag: p.tag, Root: p.tree.root, Manifests: p.tree.manifests, Blobs: p.tree.blobs})
+			s.Referrers = append(s.Referrers, destination.Referrer{Tag: p.tag, Root: p.tree.root, Manifests: p.tree.manifests, Blobs: p.tree.blobs})
 		}
 	}
 	return s
@@ -138,9 +138,9 @@ func (it *item) newRecord() *destination.Record {
 		if name == "" {
 			name = p.tree.root.Digest.String()
 		}
-		r.Attached = append(r.Attached, name)
+		r.Referrers = append(r.Referrers, name)
 	}
-	slices.Sort(r.Attached)
+	slices.Sort(r.Referrers)
 	if it.parts[0].tree.sparse {
 		for _, d := range it.parts[0].tree.manifests {
 			r.To = append(r.To, d.Digest)

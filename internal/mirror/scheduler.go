@@ -141,8 +141,8 @@ func (l *scheduler) markNameConflicts() {
 	}
 }
 
-// attach adds a referrer of an image.
-func (l *scheduler) attach(it *item, tag string) *part {
+// addReferrer adds a referrer of an image.
+func (l *scheduler) addReferrer(it *item, tag string) *part {
 	l.mu.Lock()
 	defer l.unlock()
 	p := &part{item: it, tag: tag}

@@ -107,14 +107,14 @@ func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.De
 	return desc, content, err
 }
 
-// attachments lists the referrers of a manifest. More than maxAttached are an error.
-func (s *source) attachments(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
+// referrers lists the referrers of a manifest. More than maxReferrers are an error.
+func (s *source) referrers(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
 	err = retry(ctx, func() error {
 		list, err = s.Attachments(ctx, d)
 		return err
 	})
-	if err == nil && len(list) > maxAttached {
-		err = fmt.Errorf("the %[2]d referrers of %[1]s exceed the limit of %[3]d", d, len(list), maxAttached)
+	if err == nil && len(list) > maxReferrers {
+		err = fmt.Errorf("the %[2]d referrers of %[1]s exceed the limit of %[3]d", d, len(list), maxReferrers)
 	}
 	return list, err
 }
