@@ -66,49 +66,63 @@ func newGlob(source string) glob {
 	return g
 }
 
-// states has one entry more than a glob has elements.
-type states [maxGlob + 1]bool
+// states is the set of the numbers of elements that can match the name so far.
+type states struct {
+	has     [maxGlob + 1]bool
+	highest int // in the set; -1 if it is empty
+}
+
+func (s *states) add(n int) {
+	s.has[n] = true
+	s.highest = max(s.highest, n)
+}
+
+func (s *states) clear() {
+	clear(s.has[:s.highest+1])
+	s.highest = -1
+}
 
 // match reports whether the glob matches the whole name. With across, "*", "?" and
 // negated classes also match slashes. It takes time proportional to the length of the
-// glob times that of the name, because it follows all possible matches at once.
+// glob times that of the name at most, because it follows all possible matches at once.
 func (g glob) match(name string, across bool) bool {
-	// now[i] is set if the first i elements can match the name so far.
-	now, next := new(states), new(states)
-	now[0] = true
-	end := len(g.elements)
+	now, next := &states{}, &states{highest: -1}
+	now.add(0)
 	for _, c := range name {
-		clear(next[:end+1])
-		for i, e := range g.elements {
-			if now[i] {
-				g.skip(i, across, now)
-				switch {
-				case !e.matches(c, across):
-				case e.kind == run || e.kind == anyRun:
-					next[i] = true
-				default:
-					next[i+1] = true
-				}
+		next.clear()
+		for n := 0; n <= now.highest && n < len(g.elements); n++ {
+			if !now.has[n] {
+				continue
+			}
+			g.skip(n, across, now)
+			switch e := g.elements[n]; {
+			case !e.matches(c, across):
+			case e.kind == run || e.kind == anyRun:
+				next.add(n)
+			default:
+				next.add(n + 1)
 			}
 		}
 		now, next = next, now
 	}
-	for i := range g.elements {
-		if now[i] {
-			g.skip(i, across, now)
+	for n := 0; n <= now.highest && n < len(g.elements); n++ {
+		if now.has[n] {
+			g.skip(n, across, now)
 		}
 	}
-	return now[end]
+	return now.has[len(g.elements)]
 }
 
-// skip sets the state after element i if the element can match nothing.
-func (g glob) skip(i int, across bool, now *states) {
-	switch g.elements[i].kind {
+// skip adds to now what comes after element n if the element can match nothing.
+func (g glob) skip(n int, across bool, now *states) {
+	switch g.elements[n].kind {
 	case run, anyRun:
-		now[i+1] = true
+		now.add(n + 1)
 	case folders:
-		now[i+1] = true
-		now[i+3] = now[i+3] || !across
+		now.add(n + 1)
+		if !across {
+			now.add(n + 3)
+		}
 	}
 }
 

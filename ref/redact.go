@@ -23,15 +23,20 @@ var valueStart = sync.OnceValue(func() *regexp.Regexp {
 // of the first key that patterns do not have. It also returns the offset in the
 // result that corresponds to offset in raw.
 func hideSecrets(raw string, offset int) (string, int) {
-	for _, m := range valueStart().FindAllStringSubmatchIndex(raw, -1) {
-		if m[2] >= 0 {
-			if _, known := findQueryKey(raw[m[2]:m[3]]); known {
-				continue
-			}
+	for at := 0; at < len(raw); {
+		m := valueStart().FindStringSubmatchIndex(raw[at:])
+		if m == nil {
+			break
 		}
-		raw = raw[:m[1]] + redacted
-		offset = min(offset, m[1])
-		break
+		known := false
+		if m[2] >= 0 {
+			_, known = findQueryKey(raw[at+m[2] : at+m[3]])
+		}
+		if at += m[1]; !known {
+			raw = raw[:at] + redacted
+			offset = min(offset, at)
+			break
+		}
 	}
 	start, end := userinfo(raw)
 	if end <= start {
