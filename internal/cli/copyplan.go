@@ -29,7 +29,7 @@ func (c *copying) plan(ctx context.Context) error {
 	busy = cmp.Or(busy, layout.InUse(staging))
 	stop()
 	if err != nil {
-		found.Free = -1 // nobody asked
+		found.Free = -1 // not known
 	}
 	if closed := c.to.release(); err == nil {
 		err = closed

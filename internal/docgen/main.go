@@ -5,8 +5,7 @@
 // and the manual pages in doc/man. With -check it writes nothing, and fails
 // when a document is not what it would write.
 //
-// It is a program of its own so that what it needs is not linked into the
-// command. Run it in the root of the tree:
+// It is a separate program: the command does not link what it needs. Run it in the root of the tree:
 //
 //	go run ./internal/docgen
 package main

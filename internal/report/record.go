@@ -22,7 +22,7 @@ type Record interface {
 	hasDigest() bool // records of this kind may have a digest
 }
 
-// A layout says where a column is shown.
+// A layout is a set of places where a column is shown.
 type layout uint8
 
 const (
@@ -231,7 +231,7 @@ func kind(index bool, d digest.Digest) string {
 	return "image"
 }
 
-// boolean writes whether an image is an index, or nothing if there is no image.
+// boolean returns whether an image is an index, or "" if there is no image.
 func boolean(index bool, d digest.Digest) string {
 	if d == "" {
 		return ""
@@ -239,7 +239,7 @@ func boolean(index bool, d digest.Digest) string {
 	return strconv.FormatBool(index)
 }
 
-// stamp writes a time in UTC to the second, or nothing when there is none.
+// stamp returns a time in UTC to the second, or "" for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -247,7 +247,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// bytesOf writes a size in bytes, or nothing when there is none.
+// bytesOf returns a size in bytes, or "" if it is not known.
 func bytesOf(size int64, d digest.Digest) string {
 	if size < 0 || d == "" {
 		return ""
@@ -255,7 +255,7 @@ func bytesOf(size int64, d digest.Digest) string {
 	return strconv.FormatInt(size, 10)
 }
 
-// human writes a size for people, or nothing when there is none.
+// human returns a size for people, or "" if it is not known.
 func human(size int64, d digest.Digest) string {
 	if size < 0 || d == "" {
 		return ""
@@ -263,7 +263,7 @@ func human(size int64, d digest.Digest) string {
 	return Bytes(size)
 }
 
-// Bytes writes a number of bytes with three digits or so, in powers of 1000.
+// Bytes returns a number of bytes with about three digits, in powers of 1000.
 func Bytes(size int64) string {
 	if size < 1000 {
 		return strconv.FormatInt(size, 10) + "B"

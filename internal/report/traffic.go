@@ -18,7 +18,7 @@ type Traffic struct {
 	Class    string   // of the paths that the limit is for; "" is all
 }
 
-// String puts it in a line for people, in the words of a search.
+// String describes the traffic in a line for people.
 func (t Traffic) String() string {
 	var b strings.Builder
 	if t.Host == "" {
@@ -36,7 +36,7 @@ func (t Traffic) String() string {
 	return b.String()
 }
 
-// trouble says how many requests were refused, and how many sent again.
+// trouble returns how many requests were refused, and how many were repeated.
 func (r Requests) trouble() string {
 	text := fmt.Sprintf("refused with 429: %d", r.Refused)
 	if r.Retries > 0 {

@@ -48,8 +48,8 @@ func ReadFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 		defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
 	}
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
-	// The end of a FIFO that nobody has opened to write is no end. A pipe that a
-	// shell made (/dev/fd/63) has had its writer.
+	// A FIFO that no process has opened for writing yet reads as empty. A pipe that a shell
+	// made (/dev/fd/63) has had its writer.
 	if fifo := info.Mode()&os.ModeNamedPipe != 0 && !Inherited(name); fifo {
 		for began := time.Now(); err == nil && len(text) == 0 && time.Since(began) < partnerTime && pause(ctx); {
 			text, err = io.ReadAll(io.LimitReader(file, most+1))

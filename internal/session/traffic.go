@@ -73,7 +73,7 @@ func (r *Registries) Delay() string {
 	return ""
 }
 
-// outage says that a host does not answer, why, and for how long quayside waits.
+// outage describes a host that does not answer: why, and how long quayside still waits.
 func outage(h pace.HostStats) string {
 	text := fmt.Sprintf("%s does not answer (%s), ", redact.Escape(h.Host), redact.Escape(h.Trouble))
 	if h.Left > 0 {
