@@ -91,7 +91,7 @@ func (f folder) unreadable(d digest.Digest, err error) error {
 		return ErrMissing
 	}
 	if _, statErr := os.Lstat(f.blob(d)); statErr == nil && errors.As(err, new(*fs.PathError)) {
-		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return fmt.Errorf("%w: %w; make it readable or remove it, and run again", ErrUnreadable, err)
 	}
 	return err
 }
