@@ -19,28 +19,28 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// mostAnnounced is how many 1xx answers may come before the one that counts: 100,
-// 102, 103, and 104 of resumable uploads. net/http lets thousands pass.
+// mostAnnounced is how many 1xx answers may come before the final one: 100, 102, 103,
+// and 104 of resumable uploads. net/http lets thousands pass.
 const mostAnnounced = 8
 
 // maxKept bounds how much is read, in bytes, of an answer that is not passed on.
 const maxKept = 64 << 10
 
-// An attempt is one request on its way, until its answer has been read.
+// An attempt is one request in flight, until its answer has been read.
 type attempt struct {
 	o           *Options
 	slot        *slot
 	req         *http.Request
-	ctx         context.Context // ends with the attempt; the request's own is req's
+	ctx         context.Context // of the attempt; the request's own context is req's
 	cancel      context.CancelFunc
 	end         context.CancelCauseFunc
 	releaseOnce sync.Once
-	odd         atomic.Pointer[error] // what is wrong with the answers before the one that counts
-	good        bool                  // the answer is of use, so that its body is a sign of life
+	odd         atomic.Pointer[error] // what is wrong with the 1xx answers
+	good        bool                  // the answer is of use: its body is a sign of life
 }
 
-// attempt sends the request that a slot was given for, and tells the host what
-// came of it. The slot is given back when the answer has been read.
+// attempt sends the request of a slot, and reports the outcome to the host. The slot is
+// released when the answer has been read.
 func (t *Transport) attempt(s *slot) outcome {
 	begin := time.Now()
 	a := &attempt{o: &t.o, slot: s, req: s.job.req}
@@ -62,7 +62,7 @@ func (t *Transport) attempt(s *slot) outcome {
 		a.cancel()
 	}
 	if o.lost && s.job.lost < maxLost {
-		return o // it did not reach the server's code, and goes again at once
+		return o // the server did not handle it: it goes again at once
 	}
 	s.job.attempts++
 	if t.o.Observe != nil {
@@ -75,13 +75,13 @@ func (t *Transport) attempt(s *slot) outcome {
 	return o
 }
 
-// release gives the slot back.
+// release releases the slot.
 func (a *attempt) release() {
 	a.releaseOnce.Do(func() { a.slot.job.host.done(a.slot) })
 }
 
-// send makes the connection if there is none, and does the exchange as far as
-// the answer's header, or with its body if Validate is to read it.
+// send dials if needed, and sends the request. It returns after the answer's header, or
+// after its body if Validate reads that.
 func (a *attempt) send() outcome {
 	h := a.slot.job.host
 	if a.slot.dial != nil {
@@ -93,14 +93,14 @@ func (a *attempt) send() outcome {
 		}
 	}
 	sent := time.Now()
-	resp, err := a.slot.link.conn.RoundTrip(a.outgoing())
+	resp, err := a.slot.conn.client.RoundTrip(a.outgoing())
 	if odd := a.odd.Load(); err != nil && odd != nil {
 		err = *odd // net/http may have met another error meanwhile
 	}
 	o := outcome{resp: resp, err: a.explain(err), latency: time.Since(sent)}
 	switch {
 	case err == nil && resp.StatusCode < http.StatusOK:
-		_ = resp.Body.Close() // it is the connection, which no context ends
+		_ = resp.Body.Close() // the body is the connection, which no context ends
 		o.resp, o.err = nil, fmt.Errorf("%w: %d %s", ErrSwitched, resp.StatusCode, http.StatusText(resp.StatusCode))
 	case err == nil:
 		a.judge(&o)
@@ -116,7 +116,7 @@ func (a *attempt) send() outcome {
 		o.reading = a.req.Method == http.MethodGet && resp.StatusCode < 300 && resp.ContentLength != 0 && resp.Body != http.NoBody
 		resp.Body = newBody(resp, a, o.reading)
 	case a.req.Context().Err() != nil:
-		return o // it was called off: that says nothing of the server
+		return o // the caller cancelled it: that says nothing of the server
 	case strings.Contains(err.Error(), "ENHANCE_YOUR_CALM"): // HTTP/2's 429
 		o.refusal = &refusal{err: err}
 	default:
@@ -129,8 +129,7 @@ func (a *attempt) send() outcome {
 	return o
 }
 
-// outgoing is the request as it is sent. What the server takes of its body is
-// a sign of life.
+// outgoing returns the request as it is sent.
 func (a *attempt) outgoing() *http.Request {
 	announced := 0
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(status int, _ textproto.MIMEHeader) error {
@@ -148,13 +147,13 @@ func (a *attempt) outgoing() *http.Request {
 	return req
 }
 
-// judge reads the status of an answer.
+// judge classifies an answer by its status.
 func (a *attempt) judge(o *outcome) {
 	after, _ := transport.RetryAfter(o.resp.Header, time.Now())
 	after = min(after, a.o.MaxWait)
 	switch status := o.resp.StatusCode; {
 	case status == http.StatusTooManyRequests && isMount(a.req):
-		// Nobody waits for it: the blob is uploaded instead, and that may be refused in turn.
+		// Nobody waits for a mount: the blob is uploaded instead.
 	case status == http.StatusTooManyRequests:
 		o.refusal = keep(o.resp, after)
 	case down(status), isPage500(o.resp) && (a.slot.job.kind.listing || a.req.Header.Get("Authorization") == ""):
@@ -170,8 +169,8 @@ func isMount(req *http.Request) bool {
 	return req.Method == http.MethodPost && req.URL.Query().Has("mount")
 }
 
-// explain makes the error of an attempt that took too long say so: it is not
-// the context's, which is the caller's own.
+// explain returns the cause of an attempt that the host or a clock has ended, in place of
+// the context's error.
 func (a *attempt) explain(err error) error {
 	if err == nil || err == io.EOF || a.req.Context().Err() != nil {
 		return err
@@ -182,8 +181,8 @@ func (a *attempt) explain(err error) error {
 	return transport.NameProxy(err)
 }
 
-// read takes in the whole body and asks Validate about it. A body that does not
-// come in time is that of a server in trouble.
+// read reads the whole body and calls Validate. A body that does not come in time is a
+// sign of a server in trouble.
 func (a *attempt) read(o *outcome) {
 	resp := o.resp
 	defer resp.Body.Close()
@@ -206,10 +205,10 @@ func (a *attempt) read(o *outcome) {
 	}
 }
 
-// keep reads a refusal, so that others can be given the same answer, and leaves
-// it readable.
+// keep reads the body of a refusal, so that other requests can be given the same answer,
+// and leaves it readable.
 func keep(resp *http.Response, after time.Duration) *refusal {
-	kept, _ := io.ReadAll(io.LimitReader(resp.Body, maxKept)) // what came of it will do
+	kept, _ := io.ReadAll(io.LimitReader(resp.Body, maxKept)) // a part of the body is good enough
 	resp.Body = struct {
 		io.Reader
 		io.Closer
@@ -217,7 +216,7 @@ func keep(resp *http.Response, after time.Duration) *refusal {
 	return &refusal{resp: resp, body: kept, after: after}
 }
 
-// answer returns the refusal to a request that was not sent.
+// answer returns the refusal as the answer to a request that was not sent.
 func (r *refusal) answer(req *http.Request) (*http.Response, error) {
 	if r.resp == nil {
 		return nil, r.err

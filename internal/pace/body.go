@@ -93,7 +93,7 @@ func (r *steady) cause(err error) error {
 	return errSilent
 }
 
-// A body is a response's body that gives its slot back at its end, and tells the
+// A body is a response's body that releases its slot at its end, and reports to the
 // host whether it came.
 type body struct {
 	io.Closer
@@ -133,7 +133,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// conclude tells the host what came of the body, for as long as that is of interest.
+// conclude reports to the host what came of the body, once unless more of it comes.
 // It returns the error for the body's reader.
 func (b *body) conclude(err error, lively bool) error {
 	h := b.attempt.slot.job.host

@@ -11,9 +11,9 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// down tells whether a status means that a server is down for now. 500 is not
-// among them: a Quay answers it to what will fail again the same way
-// (doc/quay-api.md section 3), too. See control.go.
+// down reports whether a status means that a server is down for now. 500 does not: a
+// Quay also answers 500 to what will fail again (doc/quay-api.md section 3). See
+// control.go.
 func down(status int) bool {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -31,9 +31,8 @@ func noName(err error) bool {
 	return ok && dns.IsNotFound
 }
 
-// permanent tells whether an error would be the same the next time: a
-// certificate that is not trusted, a port that speaks another protocol, a body
-// that is too large.
+// permanent reports whether the next attempt would fail the same way: a certificate
+// that is not trusted, a port that speaks another protocol, a body that is too large.
 func permanent(err error) bool {
 	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrSwitched) || isOutage(err) || transport.IsOtherProtocol(err) {
 		return true

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// A class is a set of paths that share one allowance on a Quay. What the
-// server says to one class says nothing of the others.
+// A class is a set of paths that share one allowance on a Quay. A refusal of one class
+// says nothing of the others.
 type class uint8
 
 const (
-	other     class = iota // not a Quay's path; nothing is known of its limits
+	other     class = iota // no path of a Quay: nothing is published of its limits
 	api                    // /api/, /v1/ and /v2/_catalog share a zone
 	auth                   // /v2/auth
 	manifests              // /v2/NS/REPO/manifests/
@@ -76,9 +76,8 @@ func classify(u *url.URL) class {
 	return registry
 }
 
-// A kind tells apart requests of a class that differ in what they cost the
-// server, and so in how long they take: a token alone makes a Quay ten times
-// slower (doc/quay-api.md section 4).
+// A kind separates requests of a class that take different times: a token alone makes a
+// Quay ten times slower (doc/quay-api.md section 4).
 type kind struct{ listing, token bool }
 
 func kindOf(req *http.Request) kind {
@@ -88,8 +87,8 @@ func kindOf(req *http.Request) kind {
 	}
 }
 
-// governed tells whether a host is known to keep to the published limits. Going
-// beyond them there only costs refusals.
+// governed reports whether a host is known to keep to the published limits, so that
+// going beyond them only costs refusals.
 func governed(host string) bool {
 	return host == "quay.io" || strings.HasSuffix(host, ".quay.io")
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// A conn carries requests. *http.ClientConn is one: a single connection.
-type conn interface {
+// A clientConn is a single connection, such as an *http.ClientConn.
+type clientConn interface {
 	http.RoundTripper
-	Available() int // requests it takes now
+	Available() int // how many more requests it takes now
 	InFlight() int
-	Err() error // why it takes none any more
+	Err() error // why it takes no more requests
 	Close() error
 }
 
 // A dialer makes connections to a host.
-type dialer func(ctx context.Context) (conn, error)
+type dialer func(ctx context.Context) (clientConn, error)
 
-// dialerFor returns how to make single connections to u's host, or nil when
-// the base does not say: then it keeps its own connections.
+// dialerFor returns how to make single connections to u's host, or nil if the base
+// keeps its own connections.
 func dialerFor(base http.RoundTripper, u *url.URL) dialer {
 	t, ok := base.(*http.Transport)
 	if !ok || t.DisableKeepAlives {
@@ -35,21 +35,20 @@ func dialerFor(base http.RoundTripper, u *url.URL) dialer {
 		return nil // HTTP/1.1: one request a connection at a time
 	}
 	address := transport.HostPort(u)
-	return func(ctx context.Context) (conn, error) {
+	return func(ctx context.Context) (clientConn, error) {
 		c, err := t.NewClientConn(ctx, u.Scheme, address)
 		if err != nil {
-			return nil, err // not a nil *ClientConn in a conn
+			return nil, err // not a nil *ClientConn in an interface
 		}
 		return c, nil
 	}
 }
 
-// A pool is a base that keeps its own connections: over HTTP/1.1, where a
-// connection carries one request at a time, and when the base is not an
-// *http.Transport.
+// A pool stands for all connections of a base that keeps its own: over HTTP/1.1, and
+// if the base is not an *http.Transport.
 type pool struct {
 	base   http.RoundTripper
-	dialed func() // called when a request needed a new connection
+	dialed func() // called for each new connection
 }
 
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {

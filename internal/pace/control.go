@@ -44,7 +44,7 @@ type control struct {
 
 // remember keeps the request of a slot as a control, if its answer was good and
 // small.
-func (f *flow) remember(s *slot, resp *http.Response, now time.Time) {
+func (f *classQueue) remember(s *slot, resp *http.Response, now time.Time) {
 	req := s.job.req
 	small := req.Method == http.MethodHead || resp.ContentLength <= maxKept
 	f.good = f.good || resp.StatusCode < http.StatusBadRequest
@@ -72,7 +72,7 @@ func controlRequest(req *http.Request) *http.Request {
 }
 
 // control returns the control to send before a job, or nil.
-func (f *flow) control(j *job) *http.Request {
+func (f *classQueue) control(j *job) *http.Request {
 	if j.down == 0 || j.controlled || j.kind.listing || !repeatable(j.req) || j.down < fewFailures-1 && !j.slow {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (f *flow) control(j *job) *http.Request {
 	return nil
 }
 
-// prepare decides, when a job's turn has come, whether a control goes first.
+// prepare decides, when a job has got its slot, whether a control goes first.
 func (h *host) prepare(s *slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +94,7 @@ func (h *host) prepare(s *slot) {
 	}
 	switch {
 	case j.suspected.IsZero():
-		s.control = s.flow.control(j)
+		s.control = s.classQueue.control(j)
 	case h.outage.proven.After(j.suspected): // others have shown meanwhile that the host is in trouble
 		j.suspected = time.Time{}
 	default:

@@ -114,7 +114,7 @@ func simulate(t *testing.T, s settings, o Options, d discovery) (r result) {
 type unpaced struct {
 	m    *model
 	lock chan struct{} // not a mutex: time goes on while it is held
-	conn conn
+	conn clientConn
 }
 
 func (f *unpaced) RoundTrip(req *http.Request) (*http.Response, error) {

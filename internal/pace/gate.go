@@ -5,30 +5,29 @@ package pace
 
 import "time"
 
-// Without a Retry-After a gate closes for backoffMin, and for twice as long
-// each time that nothing was admitted since: up to backoffMax at first, and to
-// a part of how long that has been going on.
+// Without a Retry-After a gate closes for backoffMin, and for twice as long each time
+// that nothing was admitted since: up to backoffMax at first, then up to an eighth of
+// the time since the last admission.
 const (
 	backoffMin  = 250 * time.Millisecond
 	backoffMax  = 4 * time.Second
 	backoffPart = 8
 )
 
-// A gate stops a class of requests that was refused. After that it lets one
-// through at a time, until one of them is admitted.
+// A gate stops a class of requests that was refused. After the wait it lets one request
+// through at a time, until the server admits one.
 type gate struct {
-	until  time.Time // closed before
-	cut    time.Time // when it last closed; what was sent before is of the same round
-	shut   bool      // nothing that was sent since was admitted
+	until  time.Time // it is closed until then
+	cut    time.Time // when it last closed; what was sent before belongs to the same round
+	shut   bool      // nothing sent since was admitted
 	rounds int       // how often it closed without an admission in between
 	since  time.Time // the first refusal after the last admission; zero: none
 	last   *refusal  // the last refusal
 	random *random
 }
 
-// wait returns how long the gate stays closed while n requests have not been
-// answered; never is until one of them is. What a round with refusals says is
-// known when all of it has been answered.
+// wait returns how long the gate stays closed while n requests have no answer; never is
+// until they have: a round of refusals is judged as a whole.
 func (g *gate) wait(now time.Time, n int) time.Duration {
 	if d := g.until.Sub(now); d > 0 {
 		return d
@@ -39,7 +38,7 @@ func (g *gate) wait(now time.Time, n int) time.Duration {
 	return 0
 }
 
-// admit takes in that the server did not refuse a request.
+// admit records that the server did not refuse a request.
 func (g *gate) admit(sent time.Time) {
 	g.since = time.Time{}
 	if !sent.Before(g.cut) {
@@ -47,8 +46,8 @@ func (g *gate) admit(sent time.Time) {
 	}
 }
 
-// refuse takes in a refusal, and returns for how long that closes the gate; 0
-// is no longer than it is closed already. No wait is longer than most.
+// refuse records a refusal, and returns how long the gate closes for it; 0 if it is
+// closed for longer already. No wait is longer than most.
 func (g *gate) refuse(now, sent time.Time, r *refusal, most time.Duration) time.Duration {
 	g.last = r
 	if g.since.IsZero() {
@@ -71,7 +70,7 @@ func (g *gate) refuse(now, sent time.Time, r *refusal, most time.Duration) time.
 	return 0
 }
 
-// hold closes the gate until a time, and tells whether it would be open then.
+// hold closes the gate until a time. It reports whether that is later than before.
 func (g *gate) hold(until time.Time) bool {
 	if !until.After(g.until) {
 		return false
@@ -80,8 +79,8 @@ func (g *gate) hold(until time.Time) bool {
 	return true
 }
 
-// hopeless tells whether the class has been refused all that it asked for
-// longer than budget, or will have been when the gate opens.
+// hopeless reports whether everything has been refused for longer than budget, or will
+// have been when the gate opens.
 func (g *gate) hopeless(now time.Time, budget time.Duration) bool {
 	if g.since.IsZero() {
 		return false

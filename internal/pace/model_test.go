@@ -112,7 +112,7 @@ func (m *model) client(o Options) *Transport {
 	return New(o)
 }
 
-func (m *model) dial(ctx context.Context) (conn, error) {
+func (m *model) dial(ctx context.Context) (clientConn, error) {
 	m.mu.Lock()
 	m.dials++
 	err := m.broken

@@ -15,27 +15,26 @@ import (
 )
 
 const (
-	// patience is how long all requests to a host together wait for it while
-	// it answers nothing of use: a server restarts in less.
+	// patience is how long all requests to a host together wait for a sign of life: a
+	// server restarts in less.
 	patience = 2 * time.Minute
-	// firstPatience is the same for a host that has never answered: it is
-	// probably not there, or not the one meant.
+	// firstPatience is the same for a host that has never answered: the address is
+	// probably wrong.
 	firstPatience = 15 * time.Second
 
-	// fewFailures in a row, with no good answer in between, for longer than
-	// moment, are an outage of the host. Fewer may be the trouble of one
-	// request, or pass in a moment; unless nothing came for firstPatience.
+	// fewFailures in a row, for longer than moment and without a good answer in
+	// between, are an outage. Fewer may be the trouble of one request, or pass at once.
+	// A single failure is an outage if nothing came for firstPatience.
 	fewFailures = 4
 	moment      = 250 * time.Millisecond
-	// fewTries is how often one request may fail in a row before another tries
-	// whether the host is back: the trouble may be its own. Some servers fail
-	// each request a few times, so that it is more than one. Every second time
-	// any of those that wait tries: the oldest may all have trouble of their own.
+	// fewTries is how often one request tries whether the host is back before another
+	// does: the trouble may be its own. Every second time a random request tries: the
+	// oldest may all have trouble of their own.
 	fewTries = 5
-	// retrial is how often one request tries whether a host is back that was
-	// given up. The others fail at once.
+	// retrial is how often one request tries whether a host that was given up is back.
+	// The others fail at once.
 	retrial = 30 * time.Second
-	// longOutage is how long an outage lasts before it is worth a warning.
+	// longOutage is how long an outage lasts before a warning is logged.
 	longOutage = 5 * time.Second
 )
 
@@ -58,9 +57,8 @@ func (e *OutageError) Unwrap() error { return e.Last }
 // the request again is of no use.
 func (e *OutageError) HostDown() bool { return true }
 
-// An EndedError is the error of a request whose context ended while it waited
-// for its next attempt, or in it. It is both the context's error and Last, the
-// failure that it waited for.
+// An EndedError is the error of a request whose context ended while it was being
+// repeated. It wraps both the context's error and Last, the last failure.
 type EndedError struct {
 	Err, Last error
 	Status    int // of the last answer; 0 when there was none
@@ -69,34 +67,33 @@ type EndedError struct {
 func (e *EndedError) Error() string   { return fmt.Sprintf("%v; the last failure: %v", e.Err, e.Last) }
 func (e *EndedError) Unwrap() []error { return []error{e.Err, e.Last} }
 
-// An outage is what a host's failures in a row say. From fewFailures on the
-// host is shut: one request at a time tries, with growing waits, and the others
-// wait for it. An answer of use ends that. When nothing comes for patience, or in
-// as many rounds as a request has retries, all that wait fail together, and so
-// does what comes later: the host has one budget, and not each request one of
-// its own.
+// An outage is the state of a host whose requests fail. From fewFailures on the host is
+// shut: one request at a time tries, with growing waits, and the others wait. A sign of
+// life ends that. Without one for patience, or in as many rounds as a request has
+// retries, all waiting requests fail together, and later ones at once: the patience is
+// the host's, not that of each request.
 type outage struct {
 	answered bool // the host has answered before
 
 	row   int       // failures since the last good answer
 	began time.Time // the first of them; zero: there is none
-	since time.Time // since when nothing of use came
-	last  error     // the last of them
+	since time.Time // the start of patience, at the earliest
+	last  error     // the last failure
 
-	rounds int       // failures of those that tried whether it is back
+	rounds int       // failures of requests that tried whether the host is back
 	cut    time.Time // when the last round began
 	shut   bool
-	until  time.Time // nothing is sent before
-	probe  *slot     // the request that tries; nil: none
+	until  time.Time // nothing is sent until then
+	probe  *slot     // the request that tries whether the host is back; nil: none
 	warned bool
 	over   bool // given up
 
 	mute   bool      // bodies did not come: an answer without one is no sign of life
-	proven time.Time // when a request failed that had nothing of its own to fail of
+	proven time.Time // when a request failed that cannot have trouble of its own
 }
 
-// wait returns how long nothing may be sent; never is until the one that tries
-// has its answer.
+// wait returns how long nothing may be sent; never is until the request that tries has its
+// answer.
 func (t *outage) wait(now time.Time) time.Duration {
 	switch {
 	case !t.shut:
@@ -107,7 +104,7 @@ func (t *outage) wait(now time.Time) time.Duration {
 	return max(t.until.Sub(now), 0)
 }
 
-// progress records a sign of life of the host: an answer, or bytes of a body.
+// progress records a sign of life.
 func (h *host) progress() { h.alive.Store(time.Now().UnixNano()) }
 
 // silentSince is when the outage's patience begins. If bodies do not come, answers
@@ -136,12 +133,12 @@ func (h *host) deadline() time.Time {
 	return end
 }
 
-// failing records that a request got no answer, or that of a server in trouble,
-// which asked to be left alone for the time after.
+// failing records that a request got no answer, or that of a server in trouble with a
+// Retry-After.
 func (h *host) failing(s *slot, err error, after time.Duration, now time.Time) {
 	t := &h.outage
 	if h.o.Retries == 0 || isOutage(err) {
-		return // the caller waits for nothing, or the host was given up before
+		return // nothing is repeated, or the host was given up before
 	}
 	if t.began.IsZero() {
 		t.began, t.since = now, s.sent.Add(-unread)
@@ -162,7 +159,7 @@ func (h *host) failing(s *slot, err error, after time.Duration, now time.Time) {
 		if t.shut {
 			t.rounds++
 		}
-		t.until = now.Add(h.pause(s.sent.Sub(t.began))) // a slow attempt was a wait by itself
+		t.until = now.Add(h.pause(s.sent.Sub(t.began))) // the time of a slow attempt counts as wait
 	}
 	if t.over || t.shut && t.rounds > h.o.Retries {
 		h.giveUp(now)
@@ -179,14 +176,13 @@ func (h *host) failing(s *slot, err error, after time.Duration, now time.Time) {
 	}
 }
 
-// left is how long the host is waited for still.
+// left returns how much longer the host is waited for.
 func (t *outage) left(h *host, now time.Time) time.Duration {
 	return max(h.deadline().Sub(now).Round(time.Second), 0)
 }
 
-// pause is the wait in an outage that has lasted for so long: as long again, or
-// three times as long before the host's first answer, so that its few attempts
-// cover ten seconds; less a random part, an eighth at most.
+// pause returns the wait in an outage that has lasted for so long: as long again, or three
+// times as long if the host has never answered; less a random part, an eighth at most.
 func (h *host) pause(lasts time.Duration) time.Duration {
 	if !h.outage.answered {
 		lasts *= 3
@@ -195,7 +191,7 @@ func (h *host) pause(lasts time.Duration) time.Duration {
 	return d - h.o.random.jitter(d/8+1)
 }
 
-// expire gives the host up when its time has come, and returns when that is.
+// expire gives up a host whose patience is over, and returns how long that takes.
 func (h *host) expire(now time.Time) time.Duration {
 	t := &h.outage
 	switch {
@@ -205,7 +201,7 @@ func (h *host) expire(now time.Time) time.Duration {
 		if d := h.deadline().Sub(now); d > 0 {
 			return d
 		}
-		if len(h.open) > 0 || slices.ContainsFunc(h.flows, func(f *flow) bool { return f.queue.len() > 0 }) {
+		if len(h.open) > 0 || slices.ContainsFunc(h.classQueues, func(f *classQueue) bool { return f.queue.len() > 0 }) {
 			h.log.Warn("the server does not answer; giving up", "host", h.address,
 				"for", now.Sub(h.silentSince()).Round(time.Second), "error", t.last)
 		}
@@ -221,8 +217,7 @@ func (h *host) expire(now time.Time) time.Duration {
 	return never
 }
 
-// giveUp ends all that wait for the host, and what is on its way without an
-// answer.
+// giveUp fails all requests that wait for the host or for its answer.
 func (h *host) giveUp(now time.Time) {
 	t := &h.outage
 	t.over, t.probe, t.until = true, nil, now.Add(retrial)
@@ -234,25 +229,25 @@ func (h *host) giveUp(now time.Time) {
 	h.fail()
 }
 
-// fail ends all that wait for their turn.
+// fail fails all requests that wait to be sent.
 func (h *host) fail() {
-	for _, f := range h.flows {
-		h.clear(f, turn{err: h.down()})
+	for _, f := range h.classQueues {
+		h.clear(f, grant{err: h.down()})
 	}
 }
 
-// down is the error of a host that was given up.
+// down returns the error of a host that was given up.
 func (h *host) down() error {
 	return &OutageError{Host: h.address, Silence: max(time.Since(h.silentSince()), 0), Last: h.outage.last}
 }
 
-// well records an answer of use: the outage is over, if there was one.
+// well records a sign of life, which ends an outage.
 func (h *host) well(now time.Time) {
 	t := &h.outage
 	h.progress()
 	if t.shut {
 		h.log.Info("the server answers again", "host", h.address, "after", now.Sub(t.began).Round(time.Millisecond))
-		for _, f := range h.flows { // failures have made it small
+		for _, f := range h.classQueues { // failures have made the window small
 			f.window.size, f.window.slow, f.window.saved = min(max(f.window.size, firstWindow), f.window.most), true, 0
 		}
 	}
@@ -270,22 +265,22 @@ func statusError(status int) error {
 	return fmt.Errorf("status %d %s", status, http.StatusText(status))
 }
 
-// begin lets the host end an attempt that gets no answer.
+// begin allows the host to end an attempt without an answer.
 func (h *host) begin(s *slot, cancel context.CancelCauseFunc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.cancel = cancel
 }
 
-// trouble is what the requests of a class wait for, or nil: the end of an
-// outage, or of what a refusal asked for.
+// trouble returns why the requests of a class wait: an outage, or a refusal; nil if they
+// do not.
 func (h *host) trouble(c class) (status int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.outage.shut {
 		return 0, h.outage.last
 	}
-	if g := &h.flow(c).gate; !g.since.IsZero() && g.last != nil {
+	if g := &h.classQueue(c).gate; !g.since.IsZero() && g.last != nil {
 		o := outcome{resp: g.last.resp, refusal: g.last}
 		if o.resp != nil {
 			status = o.resp.StatusCode
@@ -295,8 +290,7 @@ func (h *host) trouble(c class) (status int, err error) {
 	return 0, nil
 }
 
-// holds reports whether the host lets one request at a time try, so that a
-// request needs no wait of its own.
+// holds reports whether the host is shut, so that a request needs no wait of its own.
 func (h *host) holds() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,33 +11,32 @@ import (
 	"time"
 )
 
-// An outcome is what came of an attempt.
+// An outcome is the result of an attempt.
 type outcome struct {
 	resp    *http.Response // nil: no answer
 	err     error          // why not
 	invalid error          // what Validate said about the answer
-	refusal *refusal       // the server said that it was asked too much
-	after   time.Duration  // a server that is down: its Retry-After
-	down    bool           // the server is in trouble, or was too slow
-	reading bool           // the body is read before the answer is passed on
-	suspect bool           // the server is in trouble, or the token is to blame
-	lost    bool           // the connection went away with the request unanswered
-	// There is no connection, or it broke before an answer began: the host is
-	// in trouble, if it is there.
+	refusal *refusal       // the server refused it: 429
+	after   time.Duration  // the Retry-After of a server that is down
+	down    bool           // the server is in trouble or too slow
+	reading bool           // the body shows whether the answer is of use
+	suspect bool           // either the server is in trouble or the token is to blame
+	lost    bool           // the server closed the connection without an answer
+	// There is no connection, or it broke before an answer began.
 	unreached bool
 	latency   time.Duration // to the answer's header
 }
 
-// connected takes in what came of the dial that was s's to make.
-func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
+// connected records the result of a dial.
+func (h *host) connected(ctx context.Context, s *slot, c clientConn, err error) {
 	h.mu.Lock()
 	defer h.unlock()
 	h.dials++
 	if err == nil {
-		s.link.connected(c, h.room)
+		s.conn.connected(c, h.room)
 		now := time.Now()
 		if s.limited {
-			s.flow.budget.connected(s.index, now.Sub(s.sent))
+			s.classQueue.budget.connected(s.index, now.Sub(s.sent))
 		}
 		s.sent = now
 		if h.major > 0 {
@@ -47,16 +46,16 @@ func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 		return
 	}
 	if ctx.Err() != nil {
-		return // it was called off
+		return // the caller cancelled it
 	}
 	hopeless := permanent(err) || noName(err) && !h.outage.answered
 	alive := h.working()
-	for _, f := range h.flows {
+	for _, f := range h.classQueues {
 		switch {
 		case alive:
 			f.confine() // the server takes no more connections
 		case hopeless:
-			h.clear(f, turn{err: err}) // all were waiting for this one
+			h.clear(f, grant{err: err}) // all were waiting for this connection
 		}
 	}
 	if !hopeless {
@@ -64,21 +63,21 @@ func (h *host) connected(ctx context.Context, s *slot, c conn, err error) {
 	}
 }
 
-// working tells whether there is a connection.
+// working reports whether there is a working connection.
 func (h *host) working() bool {
-	for _, n := range h.lanes {
-		if n.link != nil && n.link.worked && !n.link.gone() {
+	for _, n := range h.connSlots {
+		if n.conn != nil && n.conn.worked && !n.conn.gone() {
 			return true
 		}
 	}
 	return false
 }
 
-// answered takes in the outcome of the request that s was given for.
+// answered records the outcome of the request of s.
 func (h *host) answered(s *slot, o *outcome) {
 	h.mu.Lock()
 	defer h.unlock()
-	now, f := time.Now(), s.flow
+	now, f := time.Now(), s.classQueue
 	s.answered = true
 	f.unanswered--
 	if !o.reading {
@@ -93,7 +92,7 @@ func (h *host) answered(s *slot, o *outcome) {
 		h.suspect(s, o)
 	}
 	if f.good && f.class == api && o.resp != nil && isPage(o.resp, http.StatusNotFound) {
-		o.down = true // a Quay's own answer is JSON: an older one's backend is gone
+		o.down = true // Quay's own answer is JSON: the backend of an older Quay is gone
 	}
 	switch {
 	case s.limited && o.refusal != nil:
@@ -108,7 +107,7 @@ func (h *host) answered(s *slot, o *outcome) {
 			h.outage.proven = now
 		}
 		h.failing(s, o.cause(), o.after, now)
-	case o.reading: // its body says more
+	case o.reading: // the body decides
 	case h.outage.mute && o.refusal == nil: // an answer without a body
 		h.neutral(s)
 	case o.resp != nil || o.refusal != nil:
@@ -130,8 +129,7 @@ func (h *host) answered(s *slot, o *outcome) {
 	h.dispatch()
 }
 
-// read records what came of the body of an answer that is read at once: the
-// answer is of use when all of it is there.
+// read records the result of a body that was read for Validate.
 func (h *host) read(s *slot, o *outcome) {
 	h.mu.Lock()
 	defer h.unlock()
@@ -174,20 +172,19 @@ func (h *host) neutral(s *slot) {
 	}
 }
 
-// stream takes in that a body will be read for some time. The server has done
-// its part: the window is for those that it has not answered.
+// stream records that a long body is being read. The server has answered, so the request
+// does not count in the window.
 func (h *host) stream(s *slot, resp *http.Response) {
 	if resp.ContentLength < longBody {
 		return
 	}
 	s.long = true
-	s.flow.long++
+	s.classQueue.long++
 	h.long++
 }
 
-// shut closes the gate of a flow. A caller who wants no retries waits for
-// nothing but what the server asks for.
-func (h *host) shut(f *flow, s *slot, r *refusal, now time.Time) {
+// shut closes the gate of a class. Without retries only a Retry-After closes it.
+func (h *host) shut(f *classQueue, s *slot, r *refusal, now time.Time) {
 	if h.o.Retries == 0 && r.after == 0 {
 		return
 	}
@@ -196,29 +193,28 @@ func (h *host) shut(f *flow, s *slot, r *refusal, now time.Time) {
 	}
 }
 
-// arrived takes in the first signs of an answer: the connection works, and
-// speaks a protocol.
+// arrived records that the connection works, and which protocol it speaks.
 func (h *host) arrived(s *slot, resp *http.Response, now time.Time) {
-	s.lane.used = now
-	s.link.worked = true
+	s.connSlot.used = now
+	s.conn.worked = true
 	if s.warmup {
-		h.room = s.link.measure()
+		h.room = s.conn.measure()
 	}
 	if h.major > 0 {
 		return
 	}
 	h.major, h.proto = max(1, resp.ProtoMajor), resp.Proto
 	if h.major == 1 && h.dial != nil {
-		h.abandon(s.link)
+		h.abandon(s.conn)
 		h.usePool()
 	}
-	for _, f := range h.flows {
+	for _, f := range h.classQueues {
 		f.budget = h.budget(f.class)
 		f.window.most = float64(h.mostInFlight())
 	}
 }
 
-// budget returns what a class may send at first.
+// budget returns the budget that a class starts with.
 func (h *host) budget(c class) *budget {
 	now := time.Now()
 	a := allowances[c].address
@@ -244,27 +240,26 @@ func (h *host) budget(c class) *budget {
 	return b
 }
 
-// warm ends the time of a request alone on its lane.
+// warm allows other requests on the connection.
 func (h *host) warm(s *slot) {
 	if s.warmup {
-		s.lane.warming, s.warmup = false, false
+		s.connSlot.warming, s.warmup = false, false
 	}
 }
 
-// lost tells whether the connection that s is on went away, or did not take the
-// request.
+// lost reports whether the server closed the connection of s, or the connection did not
+// take the request.
 func (h *host) lost(s *slot, err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	// net/http has no value for this error: a connection that is on its way
-	// out, and as full as it can be.
+	// net/http has no value for this error: a connection that is going away and full.
 	if strings.Contains(err.Error(), "client conn not usable") {
-		s.link.spent = true
+		s.conn.spent = true
 	}
-	return s.link.gone() || strings.Contains(err.Error(), "REFUSED_STREAM")
+	return s.conn.gone() || strings.Contains(err.Error(), "REFUSED_STREAM")
 }
 
-// done gives s back.
+// done releases s.
 func (h *host) done(s *slot) {
 	h.mu.Lock()
 	defer h.unlock()
@@ -272,37 +267,37 @@ func (h *host) done(s *slot) {
 	h.dispatch()
 }
 
-// drop gives s back, answered or not.
+// drop releases s, answered or not.
 func (h *host) drop(s *slot) {
 	delete(h.open, s)
 	if s == h.outage.probe {
-		h.outage.probe = nil // called off
+		h.outage.probe = nil // it was cancelled
 	}
 	if !s.answered {
-		s.flow.unanswered--
+		s.classQueue.unanswered--
 		h.warm(s)
 		if s.limited {
-			s.flow.budget.answered(s.sent, time.Now(), false)
+			s.classQueue.budget.answered(s.sent, time.Now(), false)
 		}
 	}
-	s.flow.inflight--
-	s.link.inflight--
+	s.classQueue.inflight--
+	s.conn.inflight--
 	if s.job.kind.listing {
-		s.flow.listings--
+		s.classQueue.listings--
 	}
 	if s.long {
-		s.flow.long--
+		s.classQueue.long--
 		h.long--
 	}
-	if s.link.conn == nil && s.lane.link == s.link {
-		s.lane.link = nil // nothing came of the dial
+	if s.conn.client == nil && s.connSlot.conn == s.conn {
+		s.connSlot.conn = nil // the dial failed
 	}
-	if s.link.retired {
-		h.abandon(s.link)
+	if s.conn.retired {
+		h.abandon(s.conn)
 	}
 }
 
-// cause is why an outcome is no answer of use, or nil.
+// cause returns why an outcome is no answer of use, or nil.
 func (o *outcome) cause() error {
 	switch {
 	case o.err != nil:
@@ -317,10 +312,9 @@ func (o *outcome) cause() error {
 	return nil
 }
 
-// A refusal is a server's answer that it was asked too much, kept for those
-// that wait behind it.
+// A refusal is a server's 429, kept as the answer for those that wait behind it.
 type refusal struct {
-	resp  *http.Response // nil: err is all there was
+	resp  *http.Response // nil: there is only err
 	body  []byte
 	err   error
 	after time.Duration // the server's Retry-After

@@ -8,17 +8,16 @@ import (
 	"slices"
 )
 
-// A queue holds the requests of a class that wait to be sent, in the order
-// they first came: one that has to be repeated is older than what came since.
+// A queue holds the waiting requests of a class, in the order in which they first came:
+// a request that is repeated is older than those that came since.
 //
-// A listing goes before other requests: each of its pages is asked for after
-// the one before, and brings the work of the others. So that listings alone
-// cannot block a class, they take every second turn at most.
+// A listing goes before other requests, because each page brings the work of the
+// others. It takes every second place at most, so that listings cannot block a class.
 type queue struct {
 	listings, rest []*job
-	listed         bool // the last one that left was a listing
+	listed         bool // the last request that left was a listing
 	random         *random
-	anyone         bool // the next one is any of those that are no listing
+	anyone         bool // the next request is a random one of rest
 }
 
 func (q *queue) len() int { return len(q.listings) + len(q.rest) }
@@ -36,7 +35,7 @@ func (q *queue) push(j *job) {
 	*line = slices.Insert(*line, i, j)
 }
 
-// head returns the one to go next, or nil.
+// head returns the next request, or nil.
 func (q *queue) head() *job {
 	switch {
 	case len(q.listings) > 0 && (!q.listed || len(q.rest) == 0):
@@ -49,10 +48,9 @@ func (q *queue) head() *job {
 	return nil
 }
 
-// all returns everything that waits.
 func (q *queue) all() []*job { return append(slices.Clone(q.listings), q.rest...) }
 
-// remove takes j out, and tells whether it was in.
+// remove removes j, and reports whether it was in the queue.
 func (q *queue) remove(j *job) bool {
 	line := q.line(j)
 	i, found := slices.BinarySearchFunc(*line, j, byNumber)

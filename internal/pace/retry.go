@@ -14,32 +14,31 @@ import (
 )
 
 const (
-	// MaxBroken is how often a request is repeated, at most, because its body
-	// could not be read, or its host has never answered: a server that is not
-	// there, or is not the one meant, is found out in some ten seconds.
+	// MaxBroken is how often a request is repeated at most because its body could
+	// not be read, or its host has never answered. A wrong address is found out in
+	// some ten seconds.
 	MaxBroken = 6
-	// MaxDown is how often a request is repeated, at most, because its host is
-	// in trouble: it answers 502, 503, 504, 520 or 500 with a page, or its
-	// connection or its name is gone. That is some two minutes, in which a
-	// server restarts. One that answers 429 is up.
+	// MaxDown is how often a request is repeated at most because its host is in
+	// trouble: it answers 502, 503, 504, 520 or 500 with a page, or its connection
+	// or name is gone. That takes some two minutes; a server restarts in less.
 	MaxDown = 21
 
-	// maxLost is how often a request is repeated, at once, that was on a
-	// connection when the server closed it. That is no failure: a Quay closes
-	// a connection after 1,000 requests (doc/quay-api.md section 6).
+	// maxLost is how often a request is repeated at once because the server closed
+	// its connection. That is no failure: a Quay closes a connection after 1,000
+	// requests (doc/quay-api.md section 6).
 	maxLost = 10
 
-	// maxBackoff is the longest wait after a refusal that no server asked for,
-	// and up to afterJitter is added to one that it did.
+	// maxBackoff is the longest wait after a refusal without Retry-After.
+	// afterJitter is the most that is added to a Retry-After.
 	maxBackoff  = 30 * time.Second
-	longWait    = time.Minute // is worth a warning
+	longWait    = time.Minute // longer waits are logged as a warning
 	afterJitter = 500 * time.Millisecond
 )
 
-// waits are those before a request is repeated, the last one also before every
-// further time, unless the server names one. What passes in a moment is noticed
-// at once; six of them are some ten seconds, MaxDown some two minutes. The last
-// one is what a server that has come back is noticed late by, at most.
+// waits are the waits before each repetition, unless the server names one; the last is
+// used for all further ones. Trouble that passes in a moment costs little. Six waits are
+// some ten seconds, MaxDown some two minutes. A server that is back is noticed after the
+// last wait at the latest.
 var waits = [...]time.Duration{
 	20 * time.Millisecond, 60 * time.Millisecond, 250 * time.Millisecond,
 	time.Second, 3 * time.Second, 8 * time.Second,
@@ -47,65 +46,65 @@ var waits = [...]time.Duration{
 
 // A job is one request and its attempts. One goroutine drives it.
 type job struct {
-	o      *Options
-	host   *host
-	req    *http.Request
-	class  class
-	kind   kind
-	number int       // in the order of arrival at the host; 0 before
-	turn   chan turn // what it waited for
+	o       *Options
+	host    *host
+	req     *http.Request
+	class   class
+	kind    kind
+	number  int // in the order of arrival; 0 before
+	granted chan grant
 
 	attempts                    int
-	refused, down, broken, lost int       // attempts that ended so
-	first                       time.Time // failure or refusal
-	last                        error     // the last of these
-	status                      int       // of it; 0: there was no answer
+	refused, down, broken, lost int       // counts of attempts, by how they ended
+	first                       time.Time // when it first failed or was refused
+	last                        error     // the last failure
+	status                      int       // of the last failure; 0: there was no answer
 
-	suspected time.Time // when it was sent, if its answer may be due to its token: see control.go
+	suspected time.Time // when the request got a 500 page that may be due to its token; else zero: see control.go
 	cleared   bool      // the host answered well without the token
 
 	began      time.Time // when it was first sent
-	controlled bool      // a control was sent since it failed last: see control.go
+	controlled bool      // a control was sent since the last failure
 	well       time.Time // when the control was answered well; zero: it was not
-	own        int       // failures in a row right after that
-	slow       bool      // its last attempt took long
+	own        int       // failures in a row right after a good control
+	slow       bool      // the last attempt took long
 }
 
-// A turn is what a job gets for waiting: a slot, or an end.
-type turn struct {
+// A grant is what a job waits for: a slot, or the reason why there is none.
+type grant struct {
 	slot    *slot
 	err     error    // the host is given up, or the context has ended
 	refusal *refusal // the class has been refused for too long
 }
 
-// RoundTrip sends req when its turn comes, and again while that is worth it. A
-// status is never an error: when it gives up the caller gets the last answer.
-// An error is the last attempt's own, or the context's.
+// RoundTrip sends req when the host grants it a slot, and again while repeating makes
+// sense. A status is never an error: the last answer is returned. An error is that of
+// the last attempt, of the host ([OutageError]), or of the context ([EndedError]).
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := t.host(req.URL)
 	j := &job{o: &t.o, host: h, req: req, class: classify(req.URL), kind: kindOf(req)}
 	for {
-		turn := h.acquire(req.Context(), j)
+		g := h.acquire(req.Context(), j)
 		var o outcome
 		switch {
-		case turn.slot != nil:
-			h.prepare(turn.slot)
-			o = t.attempt(turn.slot)
-			if turn.slot.control == nil {
+		case g.slot != nil:
+			h.prepare(g.slot)
+			o = t.attempt(g.slot)
+			if g.slot.control == nil {
 				break
 			}
 			if err := j.controlledBy(o); err != nil {
 				return nil, j.ended(err)
 			}
 			continue
-		case turn.refusal != nil:
+		case g.refusal != nil:
 			closeBody(req)
-			return turn.refusal.answer(req)
+			return g.refusal.answer(req)
 		default:
 			closeBody(req)
-			return nil, j.ended(turn.err)
+			return nil, j.ended(g.err)
 		}
-		wait, again := j.next(o, turn.slot.sent)
+		wait, again := j.next(o, g.slot.sent)
 		if !again {
 			return o.resp, j.ended(o.err)
 		}
@@ -116,7 +115,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// ended adds to the end of the context what the request waited for.
+// ended adds the failure that the request waited for to the context's error.
 func (j *job) ended(err error) error {
 	if err == nil || j.req.Context().Err() == nil || isOutage(err) {
 		return err
@@ -131,8 +130,8 @@ func (j *job) ended(err error) error {
 	return &EndedError{Err: err, Last: last, Status: status}
 }
 
-// next decides whether to try again, and after what wait. What was refused
-// waits at the gate, and what failed in an outage of the host for its end.
+// next decides whether to repeat the request, and after what wait. A refused request
+// waits at the gate, and in an outage of the host for its end.
 func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	switch {
 	case j.req.Context().Err() != nil, !repeatable(j.req):
@@ -156,7 +155,7 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	switch {
 	case o.refusal != nil:
 		j.refused++
-		return 0, true // as long as the server admits anything: the gate gives up
+		return 0, true // the gate decides when to give up
 	case o.err != nil && j.host.hopeless(o.err):
 		return 0, false
 	case o.unreached && j.host.hasAnswered(), o.err != nil && o.down:
@@ -198,9 +197,8 @@ func (j *job) next(o outcome, sent time.Time) (wait time.Duration, again bool) {
 	return wait, true
 }
 
-// delay is the server's Retry-After with a little on top, so that not everyone
-// comes back at once, or a growing wait less a random part of it, an eighth at
-// most.
+// delay returns the server's Retry-After and a random part of afterJitter, so that not
+// everyone comes back at once; or a growing wait less a random part, an eighth at most.
 func (j *job) delay(resp *http.Response) time.Duration {
 	if resp != nil {
 		if after, ok := transport.RetryAfter(resp.Header, time.Now()); ok {
@@ -211,7 +209,7 @@ func (j *job) delay(resp *http.Response) time.Duration {
 	return d - j.o.random.jitter(d/8+1)
 }
 
-// discard lets go of an answer that is not used.
+// discard closes an answer that is not used.
 func (o outcome) discard() {
 	if o.resp != nil {
 		_, _ = io.CopyN(io.Discard, o.resp.Body, maxKept)

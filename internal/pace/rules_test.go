@@ -201,7 +201,7 @@ func TestEveryWaitEndsWithItsContext(t *testing.T) {
 					t.Errorf("something is left: %+v", h)
 				}
 				for _, h := range rt.hosts {
-					if f := h.flows[0]; f.inflight != 0 || f.unanswered != 0 || f.queue.len() != 0 {
+					if f := h.classQueues[0]; f.inflight != 0 || f.unanswered != 0 || f.queue.len() != 0 {
 						t.Errorf("left behind: %d in flight, %d unanswered, %d waiting", f.inflight, f.unanswered, f.queue.len())
 					}
 				}

@@ -55,7 +55,7 @@ func TestBurstAlone(t *testing.T) {
 		if h := rt.Stats()[0]; h.Classes[0].Rate != 49.5 {
 			t.Errorf("%+v, want the published rate", h)
 		}
-		f := rt.hosts["https://registry.example:443"].flows[0]
+		f := rt.hosts["https://registry.example:443"].classQueues[0]
 		if got := f.budget.burst; got != 9 {
 			t.Errorf("burst %v, want 10 and a margin", got)
 		}
@@ -111,7 +111,7 @@ func TestAttemptsAreBoundedInTime(t *testing.T) {
 		m.mu.Lock()
 		m.latency = time.Hour
 		m.mu.Unlock()
-		f := rt.hosts["https://registry.example:443"].flows[0]
+		f := rt.hosts["https://registry.example:443"].classQueues[0]
 		before := f.window.size
 		begin := time.Now()
 		together(10, func(int) {
@@ -148,7 +148,7 @@ func TestASlotIsHeldUntilTheBodyIsRead(t *testing.T) {
 			for range h1PerConnection + 4 { // to have the window grow
 				must(t, rt, blob)
 			}
-			for _, f := range rt.hosts["https://registry.example:443"].flows {
+			for _, f := range rt.hosts["https://registry.example:443"].classQueues {
 				f.window.size = h1PerConnection
 			}
 			for range h1PerConnection {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// HostStats tells what was sent to one server, and what was learned of it.
+// HostStats is what was sent to one server, and what was learned of it.
 type HostStats struct {
 	Host        string // host, or host:port
 	Proto       string // such as HTTP/2.0; "" before the first answer
@@ -20,25 +20,25 @@ type HostStats struct {
 	Retries     int64  // of Requests: repeated an earlier one
 	Classes     []ClassStats
 
-	Outage  time.Duration // how long the host has answered nothing of use; 0: it answers
-	Left    time.Duration // of an Outage, how long it is waited for still; 0: it was given up
+	Outage  time.Duration // how long the host has given no sign of life; 0: it answers
+	Left    time.Duration // how much longer the host is waited for; 0: it was given up
 	Trouble string        // the last failure of an Outage
 }
 
-// ClassStats tells about the paths of a server that share an allowance
+// ClassStats is the same for the paths of a server that share an allowance
 // (doc/quay-api.md section 6).
 type ClassStats struct {
 	Class    string  // "api", "auth", "manifests", "tags", "blobs", "registry" or "other"
 	Known    string  // of the limit: "published", "learned", "chosen" by Options.Rate, or "none"; "" before the first answer
-	Rate     float64 // requests a second that are taken to be admitted, in all; 0 when there is no limit
+	Rate     float64 // requests a second that the server is taken to admit, over all connections; 0 without a limit
 	Counts   string  // the server counts by "connection" or "address"; "" when that is not known
 	Window   int     // requests that may be in flight
 	Requests int64
 	Refused  int64
 
-	Waiting int           // requests that wait for their turn
-	Held    bool          // they do because the limit is used up
-	Pause   time.Duration // they do for so long still, since the server refused one; 0: not for that
+	Waiting int           // requests that wait to be sent
+	Held    bool          // they wait because the limit is used up
+	Pause   time.Duration // they wait for so long because the server refused one; 0: they do not
 }
 
 // Stats returns a snapshot, in the order of the hosts' names.
@@ -64,12 +64,12 @@ func (h *host) stats() HostStats {
 			s.Left = t.left(h, now)
 		}
 	}
-	for _, n := range h.lanes {
-		if h.dial != nil && n.link != nil && n.link.worked && !n.link.gone() {
+	for _, n := range h.connSlots {
+		if h.dial != nil && n.conn != nil && n.conn.worked && !n.conn.gone() {
 			s.Connections++
 		}
 	}
-	for _, f := range h.flows {
+	for _, f := range h.classQueues {
 		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused, Waiting: f.queue.len()}
 		if c.Waiting > 0 {
 			c.Held = f.budget != nil && !f.budget.held.IsZero()

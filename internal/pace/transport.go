@@ -16,28 +16,28 @@ import (
 )
 
 const (
-	// DefaultMaxWait bounds what one Retry-After can ask for.
+	// DefaultMaxWait bounds the wait for one Retry-After.
 	DefaultMaxWait = 5 * time.Minute
-	// DefaultMaxElapsed bounds how long a request is repeated that fails, and how
-	// long requests of one class are when all of them are refused.
+	// DefaultMaxElapsed bounds how long a failing request is repeated, and how long
+	// the requests of a class are while all of them are refused.
 	DefaultMaxElapsed = 10 * time.Minute
 	// DefaultMaxBody bounds a body that Options.Validate reads, in bytes.
 	DefaultMaxBody = 32 << 20
-	// DefaultConnections is how many HTTP/2 connections to a host there are at
-	// most, and MaxConnections how many may be asked for.
+	// DefaultConnections is the default number of HTTP/2 connections to a host at
+	// most, and MaxConnections the most that can be set.
 	DefaultConnections = 8
 	MaxConnections     = 16
 
-	// h1PerConnection is how many HTTP/1.1 connections, which carry one
-	// request at a time, stand for one of HTTP/2.
+	// h1PerConnection is how many HTTP/1.1 connections, which carry one request at a
+	// time, count as one HTTP/2 connection.
 	h1PerConnection = 8
 )
 
 // ErrTooLarge is met, by errors.Is, by the error for a body over Options.MaxBody.
 var ErrTooLarge = errors.New("body too large")
 
-// ErrSwitched is met, by errors.Is, by the error for an answer that leaves HTTP,
-// such as 101 Switching Protocols: nobody asked for that.
+// ErrSwitched is met, by errors.Is, by the error for an answer that leaves HTTP, such as
+// 101 Switching Protocols.
 var ErrSwitched error = switchedError{}
 
 type switchedError struct{}
@@ -52,14 +52,13 @@ func (switchedError) HostDown() bool { return true }
 // Options set up a Transport. The zero value retries nothing.
 type Options struct {
 	// Base carries the attempts; nil is http.DefaultTransport. From an
-	// *http.Transport single connections are made, with all its settings:
-	// they are counted, and no more than wanted. Anything else is taken to
-	// keep its connections by itself; rates are governed all the same.
+	// *http.Transport single connections are made, with all its settings. Any other
+	// base keeps its own connections; rates are governed all the same.
 	Base http.RoundTripper
 
-	Retries int           // attempts after the first; refusals do not count, but with 0 the first is final
-	Logger  *slog.Logger  // told of waits and of what is learned; nil is silent
-	Timeout time.Duration // of an attempt, with its body, without its wait for a turn; 0 is none
+	Retries int           // attempts after the first; refusals do not count, but with 0 the first refusal is final
+	Logger  *slog.Logger  // logs waits and what is learned; nil is silent
+	Timeout time.Duration // of an attempt with its body, without the wait for a slot; 0 is none
 	MaxWait time.Duration // longest single wait; 0 is DefaultMaxWait
 
 	// MaxElapsed bounds how long a failing request is repeated; 0 is DefaultMaxElapsed.
@@ -67,17 +66,17 @@ type Options struct {
 	// Seed makes the random part of waits the same in each run; 0 is a random seed.
 	Seed uint64
 
-	// Rate, in requests a second, and Burst take the place of what is
-	// published, when they are above 0, and are never exceeded. Rate is for
-	// all requests to a host together, over one connection, and its burst is
-	// one second's worth without Burst. Burst alone changes what is published.
+	// Rate, in requests a second, and Burst replace what is published if they are
+	// above 0, and are never exceeded. Rate is for all requests to a host together,
+	// over one connection; without Burst its burst is one second's worth. Burst alone
+	// replaces the published burst.
 	Rate, Burst float64
 	Connections int // 0 is DefaultConnections; more than MaxConnections is that many
 
-	// Validate says what is wrong with the body of a 200, or nil. A 200 it
-	// refuses is retried, and returned as it is when there are no retries
-	// left. When Validate is nil bodies are streamed untouched; otherwise
-	// those of 200s are read first, up to MaxBody bytes.
+	// Validate returns what is wrong with the body of a 200, or nil. A 200 that it
+	// rejects is repeated, and returned as it is when there are no retries left.
+	// If Validate is nil, bodies are streamed; otherwise those of 200s are read
+	// first, up to MaxBody bytes.
 	Validate func(*http.Request, *http.Response, []byte) error
 	MaxBody  int64 // 0 is DefaultMaxBody
 
@@ -96,12 +95,12 @@ type Event struct {
 	Attempt  int           // 1 is the first
 	Status   int           // 0: no answer
 	Proto    string        // such as HTTP/2.0; "" without an answer
-	Duration time.Duration // with the body, when Validate read it; without the wait for a turn
+	Duration time.Duration // with the body if Validate read it; without the wait for a slot
 	Err      error         // why there is no answer, or no readable one
 }
 
-// Log logs the attempt, at level debug. show gives its URL and tidy the text of its
-// error as they may be shown: without secrets. Neither is called when nobody logs.
+// Log logs the attempt, at level debug. show and tidy return its URL and the text of its
+// error without secrets.
 func (e Event) Log(l *slog.Logger, show func(*url.URL) string, tidy func(string) string) {
 	ctx := e.Request.Context()
 	if !l.Enabled(ctx, slog.LevelDebug) {
@@ -123,17 +122,17 @@ func (e Event) Log(l *slog.Logger, show func(*url.URL) string, tidy func(string)
 	l.LogAttrs(ctx, slog.LevelDebug, "http exchange", attrs...)
 }
 
-// A Transport is an http.RoundTripper that keeps to what servers admit. It is
-// safe for concurrent use when its base is, and has no goroutine of its own.
-// One Transport should carry all requests to a server.
+// A Transport is an http.RoundTripper that keeps to what servers admit. It is safe for
+// concurrent use if its base is, and has no goroutine of its own. One Transport should
+// carry all requests to a server.
 type Transport struct {
 	o     Options
 	mu    sync.Mutex
 	hosts map[string]*host // by scheme://host:port
-	known map[origin]*host // the same, as addresses spell them
+	known map[origin]*host // the same, by origin as written
 }
 
-// An origin is where a URL leads, as it is written.
+// An origin is a URL's scheme and host, as written.
 type origin struct{ scheme, host string }
 
 // New returns a Transport with o's defaults filled in.
@@ -165,7 +164,7 @@ func New(o Options) *Transport {
 	return &Transport{o: o, hosts: map[string]*host{}, known: map[origin]*host{}}
 }
 
-// chosen is the allowance that the user asked for.
+// chosen returns the allowance that the user asked for.
 func (o *Options) chosen() allowance {
 	if o.Burst > 0 {
 		return allowance{o.Rate, o.Burst}
@@ -173,7 +172,7 @@ func (o *Options) chosen() allowance {
 	return allowance{o.Rate, o.Rate}
 }
 
-// dialer returns how to connect to the host of a URL; nil leaves it to the base.
+// dialer returns how to connect to the host of a URL; nil leaves that to the base.
 func (o *Options) dialer(u *url.URL) dialer {
 	if o.dialers != nil {
 		return o.dialers(u)
@@ -181,7 +180,7 @@ func (o *Options) dialer(u *url.URL) dialer {
 	return dialerFor(o.Base, u)
 }
 
-// host returns what is known of the server of a URL.
+// host returns the state of the server of a URL.
 func (t *Transport) host(u *url.URL) *host {
 	written := origin{u.Scheme, u.Host}
 	t.mu.Lock()
@@ -199,9 +198,8 @@ func (t *Transport) host(u *url.URL) *host {
 	return h
 }
 
-// CloseIdleConnections closes the Transport's own connections that carry no
-// request. Those that the base keeps are left to its owner. The Transport can
-// still be used.
+// CloseIdleConnections closes the Transport's own connections that carry no request. The
+// base's connections are left to its owner. The Transport can still be used.
 func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -24,22 +24,22 @@ const (
 	// whether it is the server's.
 	muchLess = 0.8
 
-	// longBody is how many bytes a body has that takes the link for itself.
+	// longBody is the size of a body, in bytes, that may fill the network.
 	longBody = 256 << 10
 
-	// Requests leave a little faster than answers came when there was no queue,
-	// a few at a time: a page brings a hundred at once, and what leaves together
-	// comes back together, and then the next page waits behind all the others.
+	// Requests leave a little faster than answers came without a queue, a few at a
+	// time. A page brings a hundred requests; if they leave together their answers
+	// come together, and the next page waits behind all of them.
 	haste   = 1.25
 	bundle  = 4
-	spacing = 16 // the least size of a window to space requests in
+	spacing = 16 // the least size of a window in which requests are spaced
 
-	fewest  = 4                // answers that a decision is taken on
-	alone   = 3                // answers that the least latency is measured on
-	renewal = 10 * time.Second // how long a measured one is good for
+	fewest  = 4                // answers are needed for a decision
+	alone   = 3                // answers are needed to measure the least latency
+	renewal = 10 * time.Second // how long a measured least latency is valid
 
-	futile = 3 // failures one at a time show that the window is not to blame
-	worse  = 6 // failures of one request show that it is
+	futile = 3 // failures at size 1 show that the window is not to blame
+	worse  = 6 // failures of one request show that it is to blame
 )
 
 // A window bounds how many requests are in flight. It multiplies each round trip
@@ -58,25 +58,25 @@ type window struct {
 	size float64
 	most float64 // the size never exceeds it
 	slow bool    // slow start: multiplying
-	full bool    // since the last decision requests had to wait for the window
+	full bool    // requests had to wait for the window since the last decision
 
 	epoch int // decisions so far
 	count int // answers to requests of this epoch
 	kinds map[kind]*latency
 
-	leave   float64 // requests that may leave at the time leaving
+	leave   float64 // tokens of the even spacing, at the time leaving
 	leaving time.Time
 
-	loaded   bool      // in this epoch long bodies filled the link
-	lone     int       // failures since failures made requests go one at a time
+	loaded   bool      // long bodies were read in this epoch
+	lone     int       // failures at size 1
 	last     time.Time // the last answer
 	deaf     time.Time // until then failures do not count
-	hears    bool      // they do for good
-	measured time.Time // when the least latencies were last known to be so; zero: never
+	hears    bool      // failures count for good
+	measured time.Time // when the least latencies were last confirmed; zero: never
 	saved    float64   // the size before measuring them; 0: not measuring
 
-	larger float64 // the size before latency made it smaller; 0: the last decision did not
-	worse  float64 // the ratio then
+	larger float64 // the size before the last decision, if that made it much smaller; else 0
+	worse  float64 // the ratio of latencies then
 }
 
 // A latency follows how long the answers to one kind of request take, in
@@ -92,7 +92,7 @@ func newWindow(most int) window {
 	return window{size: 1, most: float64(most), slow: true, kinds: map[kind]*latency{}}
 }
 
-// admits tells whether one more may go when n are in flight. Somebody waits to.
+// admits reports whether one more request may go when n are in flight.
 func (w *window) admits(n int) bool {
 	if float64(n) < math.Floor(w.size) {
 		return true
@@ -101,8 +101,7 @@ func (w *window) admits(n int) bool {
 	return false
 }
 
-// space returns how long the next request has to wait so that requests leave
-// evenly.
+// space returns how long the next request waits so that requests leave evenly.
 func (w *window) space(k kind, now time.Time) time.Duration {
 	l := w.kinds[k]
 	if l == nil || k.listing || w.size < spacing || l.least <= 0 || math.IsInf(l.least, 1) {
@@ -117,11 +116,11 @@ func (w *window) space(k kind, now time.Time) time.Duration {
 	return seconds((bundle - w.leave) / rate)
 }
 
-// sent takes in that a request leaves.
+// sent records that a request leaves.
 func (w *window) sent() { w.leave = max(w.leave-1, 0) }
 
-// answered takes in an answer that took d, to a request of an epoch. Loaded is
-// one that came while long bodies did.
+// answered records an answer that took d, to a request of an epoch. loaded says that
+// long bodies were read meanwhile.
 func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now time.Time) {
 	if w.last = now; w.lone >= futile && w.size == 1 && !w.hears {
 		w.next()
@@ -152,7 +151,7 @@ func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now t
 	w.size = min(max(w.size, 1), w.most)
 }
 
-// decide sets the size anew.
+// decide changes the size.
 func (w *window) decide(now time.Time) {
 	full, loaded := w.full, w.loaded
 	ratio := w.next()
@@ -225,8 +224,8 @@ func (w *window) next() (ratio float64) {
 
 func (l *latency) ratio() float64 { return l.mean / (l.least + noise.Seconds()) }
 
-// restore ends the measuring of the least latencies, for which requests went
-// one at a time: in a queue that is always there they would not be seen.
+// restore ends the measuring of the least latencies, for which requests went one at a
+// time: behind a queue that is always there they cannot be seen.
 func (w *window) restore(now time.Time) {
 	if w.loaded {
 		w.next()
@@ -246,7 +245,7 @@ func (w *window) restore(now time.Time) {
 	w.follow(worst)
 }
 
-// renew takes the latencies of this epoch for the least ones.
+// renew makes the latencies of this epoch the least ones.
 func (w *window) renew(now time.Time) {
 	for _, l := range w.kinds {
 		if l.n > 0 {
@@ -257,19 +256,19 @@ func (w *window) renew(now time.Time) {
 	w.measured = now
 }
 
-// failed takes in that a server in trouble did not answer a request of an
-// epoch, or answered that it was; the request had failed so often before.
+// failed records that a server in trouble did not answer a request of an epoch, which
+// had failed so often before.
 //
-// Fewer requests at once are to give the server room. When requests fail even
-// one at a time, while others go well, it is of no use: then failures do not
-// count for a while, unless that made it worse.
+// Fewer requests at once give the server room. If requests fail even one at a time while
+// others are answered, that is of no use: then failures do not count for a while, unless
+// that made it worse.
 func (w *window) failed(epoch, before int) {
 	deaf := w.last.Before(w.deaf) && !w.hears
 	if deaf && before >= worse {
 		w.hears, deaf = true, false
 	}
 	if deaf || epoch != w.epoch {
-		return // of a time that was dealt with
+		return // this failure is already taken into account
 	}
 	w.next()
 	if w.size == 1 {
