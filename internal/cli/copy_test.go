@@ -67,7 +67,9 @@ func TestGlobsOfLabels(t *testing.T) {
 	} {
 		for i, want := range []bool{true, false} {
 			for _, text := range texts[i] {
-				if globbed(text, glob) != want {
+				labels, err := parseLabels([]string{"key=" + glob})
+				info := mirror.Info{Images: []mirror.PlatformInfo{{Labels: map[string]string{"key": text}}}}
+				if err != nil || labelled(info, labels) != want {
 					t.Errorf("%.20q fits %q: %v", text, glob, !want)
 				}
 			}

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,12 @@ import (
 // unlabelled is the reason of an image that carries the tag and lacks a label.
 const unlabelled = "without_the_label"
 
-// A label is the value of a --label: a name and a glob.
-type label struct{ key, glob string }
+// A label is the value of a --label: a name, and a glob in which * is any text and ? any
+// character.
+type label struct {
+	key   string
+	value *regexp.Regexp // of the glob
+}
 
 // addLabel adds the flag that chooses images by their labels.
 func addLabel(cmd *cobra.Command, to *[]string) {
@@ -29,7 +34,11 @@ func parseLabels(texts []string) ([]label, error) {
 		if !ok || key == "" {
 			return nil, usagef("--label is %q, and must be KEY=GLOB, such as 'org.opencontainers.image.version=2025.*'", text)
 		}
-		labels = append(labels, label{key, glob})
+		value, err := regexp.Compile("(?s)^" + strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(glob)) + "$")
+		if err != nil {
+			return nil, usagef("--label is %q, which is no text", text)
+		}
+		labels = append(labels, label{key, value})
 	}
 	return labels, nil
 }
@@ -40,33 +49,11 @@ func labelled(info mirror.Info, labels []label) bool {
 		all := true
 		for _, l := range labels {
 			value, there := p.Labels[l.key]
-			all = all && there && globbed(value, l.glob)
+			all = all && there && l.value.MatchString(value)
 		}
 		if all {
 			return true
 		}
 	}
 	return len(labels) == 0
-}
-
-// globbed reports whether a text matches a glob: * is any text, ? any character.
-func globbed(text, glob string) bool {
-	t, g := []rune(text), []rune(glob)
-	at, star, begin := 0, -1, 0
-	for i := 0; i < len(t); {
-		switch {
-		case at < len(g) && g[at] == '*':
-			star, begin = at, i
-			at++
-		case at < len(g) && (g[at] == '?' || g[at] == t[i]):
-			at++
-			i++
-		case star >= 0: // the star matches one character more
-			begin++
-			at, i = star+1, begin
-		default:
-			return false
-		}
-	}
-	return strings.Trim(string(g[at:]), "*") == ""
 }
