@@ -156,6 +156,18 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 			a.leftOut[name] = problem
 		}
 	}
+	for _, i := range a.old.Invalid() {
+		if !newer[i.Name] {
+			c.Invalid = append(c.Invalid, i)
+		}
+	}
+	if len(c.Invalid) > 0 { // what such an entry needs is not known
+		for d, size := range a.old.Sizes() {
+			if _, known := blobs[d]; !known {
+				blobs[d] = ocispec.Descriptor{Digest: d, Size: size}
+			}
+		}
+	}
 	slices.SortStableFunc(c.Index, func(x, y ocispec.Descriptor) int {
 		return cmp.Or(strings.Compare(ocitar.Name(x), ocitar.Name(y)), cmp.Compare(x.Digest, y.Digest))
 	})

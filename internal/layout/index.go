@@ -96,7 +96,9 @@ func parseIndex(content []byte) (index, error) {
 	}
 	delete(x.fields, "manifests")
 	for i, raw := range raws {
-		e := parseEntry(raw, i)
+		e := entry{raw: raw, place: i}
+		e.Descriptor, e.invalid = manifest.ParseEntry(raw)
+		e.Name = e.Descriptor.Annotations[ocispec.AnnotationRefName]
 		if isReference(e.Name) && e.invalid == nil {
 			x.images = append(x.images, e)
 		} else {
@@ -114,26 +116,6 @@ func parseIndex(content []byte) (index, error) {
 		}
 	}
 	return x, nil
-}
-
-// parseEntry reads one entry. Of an invalid entry it keeps the digest and the name, if they
-// can be read: messages name the entry by them.
-func parseEntry(raw json.RawMessage, place int) entry {
-	e := entry{raw: raw, place: place}
-	if err := json.Unmarshal(raw, &e.Descriptor); err != nil {
-		e.invalid = manifest.JSONError(err)
-	} else {
-		e.invalid = manifest.Check(e.Descriptor)
-	}
-	if e.invalid != nil {
-		var fields map[string]json.RawMessage
-		e.Descriptor = ocispec.Descriptor{}
-		_ = json.Unmarshal(raw, &fields)
-		_ = json.Unmarshal(fields["digest"], &e.Descriptor.Digest)
-		_ = json.Unmarshal(fields["annotations"], &e.Descriptor.Annotations)
-	}
-	e.Name = e.Descriptor.Annotations[ocispec.AnnotationRefName]
-	return e
 }
 
 // encode returns the text of the index: foreign entries unchanged and in their order, then

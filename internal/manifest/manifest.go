@@ -225,6 +225,27 @@ func (m Manifest) check() error {
 	return nil
 }
 
+// ParseEntry reads an entry of an index.json. If the entry is not a valid descriptor, the
+// error is why, and the descriptor has only the digest and the annotations, as far as they
+// can be read: messages name the entry by them.
+func ParseEntry(raw json.RawMessage) (ocispec.Descriptor, error) {
+	var d ocispec.Descriptor
+	err := json.Unmarshal(raw, &d)
+	if err != nil {
+		err = JSONError(err)
+	} else {
+		err = Check(d)
+	}
+	if err != nil {
+		var fields map[string]json.RawMessage
+		d = ocispec.Descriptor{}
+		_ = json.Unmarshal(raw, &fields)
+		_ = json.Unmarshal(fields["digest"], &d.Digest)
+		_ = json.Unmarshal(fields["annotations"], &d.Annotations)
+	}
+	return d, err
+}
+
 // Check returns an error if a descriptor has an invalid digest, a digest of an unknown
 // algorithm, or a negative size.
 func Check(d ocispec.Descriptor) error {

@@ -284,6 +284,34 @@ func TestArchiveRefusesWhatIsNone(t *testing.T) {
 	}
 }
 
+// An entry of an archive that is not a valid descriptor stays with all that it may need,
+// and affects no other image. A copy of the image of that name replaces the entry.
+func TestArchiveWithAnInvalidEntry(t *testing.T) {
+	f := newImageSet(t, quaytest.SampleTag)
+	one, other := f.named("glance-api"), f.named("nova-api")
+	file := filepath.Join(t.TempDir(), "all.tar")
+	f.run(opened(t, destination.OCIArchive, file), one)
+	odd := bytes.Replace(read(t, file), []byte(`"digest":"sha256:`), []byte(`"digest":"sha255:`), 1)
+	if err := os.WriteFile(file, odd, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := unpack(t, file)
+	f.run(opened(t, destination.OCIArchive, file), other)
+	after := unpack(t, file)
+	if names := indexed(t, after); len(names) != 2 || !bytes.Contains(after["index.json"], []byte(`"digest":"sha255:`)) {
+		t.Errorf("index is %s", after["index.json"])
+	}
+	for name := range before {
+		if after[name] == nil {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	f.run(opened(t, destination.OCIArchive, file), one)
+	if diff := cmp.Diff(wanted(one, other), indexed(t, unpack(t, file))); diff != "" {
+		t.Errorf("after another copy (-want +got):\n%s", diff)
+	}
+}
+
 func TestArchiveIsOneProcessAtATime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.tar")
 	first := opened(t, destination.OCIArchive, file)

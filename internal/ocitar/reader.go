@@ -51,6 +51,8 @@ type Reader struct {
 	blobs  map[digest.Digest]section
 	index  []ocispec.Descriptor
 	images map[string]ocispec.Descriptor // entries of index that have a name
+	// invalid are the entries of index.json that are not valid descriptors.
+	invalid []Invalid
 }
 
 // A section is where the content of a file lies in the tar, in bytes.
@@ -150,19 +152,23 @@ func (r *Reader) readIndex() error {
 	if version.Version != ocispec.ImageLayoutVersion {
 		return fmt.Errorf("%s has version %.20q, and only %s is supported", ocispec.ImageLayoutFile, version.Version, ocispec.ImageLayoutVersion)
 	}
-	var index ocispec.Index
+	var index struct {
+		Manifests []json.RawMessage `json:"manifests"`
+	}
 	if err := r.readJSON(ocispec.ImageIndexFile, maxIndex, &index); err != nil {
 		return err
 	}
-	for i, d := range index.Manifests {
-		if err := manifest.Check(d); err != nil {
-			return fmt.Errorf("%s: entry %d: %w", ocispec.ImageIndexFile, i, err)
+	for _, raw := range index.Manifests {
+		d, err := manifest.ParseEntry(raw)
+		if err != nil {
+			r.invalid = append(r.invalid, Invalid{Name(d), raw})
+			continue
 		}
+		r.index = append(r.index, d)
 		if name := Name(d); name != "" {
 			r.images[name] = d
 		}
 	}
-	r.index = index.Manifests
 	return nil
 }
 
@@ -193,7 +199,17 @@ func (r *Reader) Close() error {
 	return r.file.Close()
 }
 
-// Index returns the entries of index.json. They are not to be changed.
+// An Invalid is an entry of index.json that is not a valid descriptor. It affects itself
+// alone: a new archive has it unchanged.
+type Invalid struct {
+	Name string // "" if it has none
+	Raw  json.RawMessage
+}
+
+// Invalid returns the invalid entries of index.json.
+func (r *Reader) Invalid() []Invalid { return r.invalid }
+
+// Index returns the valid entries of index.json. They are not to be changed.
 func (r *Reader) Index() []ocispec.Descriptor { return r.index }
 
 // Image returns the entry of a name; the last one if there are several.

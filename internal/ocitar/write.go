@@ -25,8 +25,9 @@ import (
 
 // Contents is what an archive holds, in the order in which it is written.
 type Contents struct {
-	Index []ocispec.Descriptor // entries of index.json
-	Blobs []ocispec.Descriptor // unique
+	Index   []ocispec.Descriptor // entries of index.json
+	Invalid []Invalid            // entries of an old archive to be kept as they are
+	Blobs   []ocispec.Descriptor // unique
 	// Docker holds the manifest of each image that docker load is to load, by the
 	// digest of the image's entry in Index. Nil: no manifest.json is written.
 	Docker map[digest.Digest]manifest.Manifest
@@ -46,11 +47,11 @@ func (e *BlobError) Unwrap() error { return e.Err }
 
 // Holds reports whether the archive has the index and all blobs of c.
 func (r *Reader) Holds(c Contents) (bool, error) {
-	before, err := encodeIndex(r.index)
+	before, err := encodeIndex(r.index, r.invalid)
 	if err != nil {
 		return false, err
 	}
-	now, err := encodeIndex(c.Index)
+	now, err := encodeIndex(c.Index, c.Invalid)
 	lacks := slices.ContainsFunc(c.Blobs, func(d ocispec.Descriptor) bool { return !r.Has(d) })
 	return !lacks && bytes.Equal(before, now), err
 }
@@ -59,7 +60,7 @@ func (r *Reader) Holds(c Contents) (bool, error) {
 // while it is written. What is at fault with one blob is a *BlobError; any other
 // error is of w or of the context. The archive is useless after an error.
 func Write(ctx context.Context, w io.Writer, c Contents, open func(digest.Digest) (io.ReadCloser, error)) error {
-	index, err := encodeIndex(c.Index)
+	index, err := encodeIndex(c.Index, c.Invalid)
 	if err != nil {
 		return err
 	}
@@ -96,11 +97,19 @@ func Write(ctx context.Context, w io.Writer, c Contents, open func(digest.Digest
 	return errors.Join(tw.Close(), buffered.Flush())
 }
 
-func encodeIndex(entries []ocispec.Descriptor) ([]byte, error) {
-	return json.Marshal(ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
-		Manifests: append([]ocispec.Descriptor{}, entries...),
-	})
+func encodeIndex(entries []ocispec.Descriptor, invalid []Invalid) ([]byte, error) {
+	index := struct {
+		specs.Versioned
+		MediaType string `json:"mediaType"`
+		Manifests []any  `json:"manifests"`
+	}{specs.Versioned{SchemaVersion: 2}, ocispec.MediaTypeImageIndex, []any{}}
+	for _, i := range invalid {
+		index.Manifests = append(index.Manifests, i.Raw)
+	}
+	for _, d := range entries {
+		index.Manifests = append(index.Manifests, d)
+	}
+	return json.Marshal(index)
 }
 
 func fileHeader(name string, size int64) *tar.Header {
