@@ -38,14 +38,13 @@ type cable struct {
 }
 
 func (w *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	w.mu.Lock()
+	w.mu.Lock() // until the connection is among those that cut closes
 	state := w.state
-	w.mu.Unlock()
 	if state == "refused" {
+		w.mu.Unlock()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	here, there := net.Pipe()
-	w.mu.Lock()
 	w.conns = append(w.conns, there)
 	w.mu.Unlock()
 	if state == "silent" { // the system takes what is sent, and nobody answers
