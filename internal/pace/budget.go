@@ -152,18 +152,29 @@ func (b *budget) take(i int, now time.Time) {
 	}
 }
 
-// release records that the estimate does not hold requests back.
-func (b *budget) release() { b.held = time.Time{} }
+// release records that the estimate does not hold requests back. A budget may be nil,
+// here and below: before the first answer the protocol is not known.
+func (b *budget) release() {
+	if b != nil {
+		b.held = time.Time{}
+	}
+}
 
-// grow takes another connection into use if that is worth its cost, with so many
-// requests waiting. It reports whether it did.
-func (b *budget) grow(now time.Time, waiting int) bool {
+// grow takes more connections into use if that is worth its cost, and reports whether it
+// did: if the estimate holds requests back, with so many waiting, or if there is no
+// limit and the connections are full.
+func (b *budget) grow(now time.Time, waiting int, full bool) bool {
 	switch {
-	case len(b.buckets) >= b.most || b.scope == byAddress || !b.asked && !b.holds():
+	case b == nil || len(b.buckets) >= b.most || b.scope == byAddress:
 		return false
-	case b.held.IsZero() || now.Sub(b.held) < holdUp || float64(waiting) < backlog*b.rate*float64(len(b.buckets)):
+	case b.phase == unlimited:
+		if full {
+			b.add(b.burst, now)
+		}
+		return full
+	case !b.asked && !b.holds(), b.scope == unknown && len(b.buckets) > 1:
 		return false
-	case b.scope == unknown && len(b.buckets) > 1:
+	case b.held.IsZero() || now.Sub(b.held) < holdUp || float64(waiting) < backlog*b.total():
 		return false
 	case b.scope == unknown:
 		if b.holds() {
@@ -212,16 +223,6 @@ func (b *budget) highest() float64 {
 		return b.template.rate
 	}
 	return b.rate / below * (1 + b.gain)
-}
-
-// widen takes another connection into use if no limit has shown. It reports
-// whether it did.
-func (b *budget) widen(now time.Time) bool {
-	if len(b.buckets) >= b.most || b.phase != unlimited {
-		return false
-	}
-	b.add(b.burst, now)
-	return true
 }
 
 // answered records that a request was admitted, or that nothing came of it.
@@ -300,7 +301,7 @@ func (b *budget) connected(i int, took time.Duration) {
 // renew records that the server closed connection i, and a new one took its place.
 // The new one has an allowance of its own unless the server counts by address.
 func (b *budget) renew(i int, now time.Time) {
-	if i >= len(b.buckets) || b.most == 1 && b.scope == byAddress {
+	if b == nil || i >= len(b.buckets) {
 		return
 	}
 	one := b.buckets[i]
@@ -323,7 +324,11 @@ func (b *budget) renew(i int, now time.Time) {
 }
 
 // confine records that there can be no more than one connection.
-func (b *budget) confine() { b.most, b.buckets = 1, b.buckets[:1] }
+func (b *budget) confine() {
+	if b != nil {
+		b.most, b.buckets = 1, b.buckets[:1]
+	}
+}
 
 // total is the rate over all connections, in requests a second.
 func (b *budget) total() float64 { return b.rate * float64(len(b.buckets)) }

@@ -39,14 +39,14 @@ type classQueue struct {
 func (f *classQueue) next(now time.Time, usable func(connSlot int, listing bool) bool) (*job, int, time.Duration) {
 	j := f.queue.head()
 	if j == nil {
-		f.release()
+		f.budget.release()
 		return nil, 0, never
 	}
 	if d := f.gate.wait(now, f.unanswered); d > 0 {
 		return nil, 0, d
 	}
 	if !f.window.admits(f.counted(j)) {
-		f.release()
+		f.budget.release()
 		return nil, 0, never
 	}
 	if f.budget == nil {
@@ -78,39 +78,12 @@ func (f *classQueue) counted(next *job) int {
 	return n
 }
 
-// release records that the budget does not hold requests back.
-func (f *classQueue) release() {
-	if f.budget != nil {
-		f.budget.release()
-	}
-}
-
 // width returns how many connections the class uses.
 func (f *classQueue) width() int {
 	if f.budget == nil {
 		return 1
 	}
 	return len(f.budget.buckets)
-}
-
-// grow takes more connections into use if that is worth its cost, and reports whether
-// it did. full says that the connections carry as much as they can.
-func (f *classQueue) grow(now time.Time, full bool) bool {
-	return f.budget != nil && (f.budget.grow(now, f.queue.len()) || full && f.budget.widen(now))
-}
-
-// renew records that a connection was replaced.
-func (f *classQueue) renew(connSlot int, now time.Time) {
-	if f.budget != nil {
-		f.budget.renew(connSlot, now)
-	}
-}
-
-// confine records that the server takes no second connection.
-func (f *classQueue) confine() {
-	if f.budget != nil {
-		f.budget.confine()
-	}
 }
 
 // A slot is the permit to send one request. It is held until the answer has been read

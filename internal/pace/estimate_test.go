@@ -115,7 +115,7 @@ func TestConnectionsThatShareAreMerged(t *testing.T) {
 		now := epoch
 		b := newBudget(allowance{50, 100}, true, now)
 		b.most, b.held = 8, now.Add(-holdUp)
-		if !b.grow(now, 1000) || len(b.buckets) != 2 || b.buckets[1].level > b.burst/4 {
+		if !b.grow(now, 1000, false) || len(b.buckets) != 2 || b.buckets[1].level > b.burst/4 {
 			t.Fatalf("%d connections, want a second one with a quarter of the burst", len(b.buckets))
 		}
 		if proven {
@@ -130,7 +130,7 @@ func TestConnectionsThatShareAreMerged(t *testing.T) {
 		b.take(1, now)
 		b.refused(1, now.Add(millisecond), now)
 		b.held = now.Add(-holdUp)
-		if len(b.buckets) != 1 || b.scope != byAddress || b.grow(now.Add(time.Hour), 1000) {
+		if len(b.buckets) != 1 || b.scope != byAddress || b.grow(now.Add(time.Hour), 1000, false) {
 			t.Errorf("proven %v: %d connections, by %v", proven, len(b.buckets), b.scope)
 		}
 	}

@@ -190,7 +190,7 @@ func (h *host) drive(f *classQueue, now time.Time) time.Duration {
 		case j != nil:
 			f.queue.remove(j)
 			j.granted <- grant{slot: h.send(f, j, i, now)}
-		case f.grow(now, h.full(f)):
+		case f.budget.grow(now, f.queue.len(), h.full(f)):
 			h.log.Debug("another connection", "host", h.address, "class", f.class.String(), "connections", f.width())
 		default:
 			return wait
@@ -276,7 +276,7 @@ func (h *host) retire(i int, now time.Time) {
 	h.abandon(n.conn)
 	n.conn = nil
 	for _, f := range h.classQueues {
-		f.renew(i, now)
+		f.budget.renew(i, now)
 	}
 }
 

@@ -53,7 +53,7 @@ func (h *host) connected(ctx context.Context, s *slot, c clientConn, err error) 
 	for _, f := range h.classQueues {
 		switch {
 		case alive:
-			f.confine() // the server takes no more connections
+			f.budget.confine() // the server takes no more connections
 		case hopeless:
 			h.clear(f, grant{err: err}) // all were waiting for this connection
 		}
@@ -118,7 +118,7 @@ func (h *host) answered(s *slot, o *outcome) {
 		f.refused++
 		h.shut(f, s, o.refusal, now)
 	case o.down, o.suspect:
-		f.window.failed(s.epoch, s.job.down)
+		f.window.failed(s.epoch)
 		f.gate.hold(now.Add(o.after))
 	case o.resp != nil:
 		f.gate.admit(s.sent)

@@ -129,11 +129,7 @@ type Transport struct {
 	o     Options
 	mu    sync.Mutex
 	hosts map[string]*host // by scheme://host:port
-	known map[origin]*host // the same, by origin as written
 }
-
-// An origin is a URL's scheme and host, as written.
-type origin struct{ scheme, host string }
 
 // New returns a Transport with o's defaults filled in.
 func New(o Options) *Transport {
@@ -161,7 +157,7 @@ func New(o Options) *Transport {
 		o.Seed = rand.Uint64()
 	}
 	o.random = &random{r: rand.New(rand.NewPCG(o.Seed, 0))}
-	return &Transport{o: o, hosts: map[string]*host{}, known: map[origin]*host{}}
+	return &Transport{o: o, hosts: map[string]*host{}}
 }
 
 // chosen returns the allowance that the user asked for.
@@ -182,19 +178,14 @@ func (o *Options) dialer(u *url.URL) dialer {
 
 // host returns the state of the server of a URL.
 func (t *Transport) host(u *url.URL) *host {
-	written := origin{u.Scheme, u.Host}
+	key := transport.Origin(u)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h := t.known[written]
-	if h != nil {
-		return h
-	}
-	key := transport.Origin(u)
-	if h = t.hosts[key]; h == nil {
+	h := t.hosts[key]
+	if h == nil {
 		h = newHost(&t.o, u)
 		t.hosts[key] = h
 	}
-	t.known[written] = h
 	return h
 }
 

@@ -37,9 +37,6 @@ const (
 	fewest  = 4                // answers are needed for a decision
 	alone   = 3                // answers are needed to measure the least latency
 	renewal = 10 * time.Second // how long a measured least latency is valid
-
-	futile = 3 // failures at size 1 show that the window is not to blame
-	worse  = 6 // failures of one request show that it is to blame
 )
 
 // A window bounds how many requests are in flight. It multiplies each round trip
@@ -68,10 +65,6 @@ type window struct {
 	leaving time.Time
 
 	loaded   bool      // long bodies were read in this epoch
-	lone     int       // failures at size 1
-	last     time.Time // the last answer
-	deaf     time.Time // until then failures do not count
-	hears    bool      // failures count for good
 	measured time.Time // when the least latencies were last confirmed; zero: never
 	saved    float64   // the size before measuring them; 0: not measuring
 
@@ -122,10 +115,6 @@ func (w *window) sent() { w.leave = max(w.leave-1, 0) }
 // answered records an answer that took d, to a request of an epoch. loaded says that
 // long bodies were read meanwhile.
 func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now time.Time) {
-	if w.last = now; w.lone >= futile && w.size == 1 && !w.hears {
-		w.next()
-		w.size, w.slow, w.lone, w.deaf = firstWindow, true, 0, now.Add(renewal)
-	}
 	if epoch != w.epoch {
 		return
 	}
@@ -256,26 +245,14 @@ func (w *window) renew(now time.Time) {
 	w.measured = now
 }
 
-// failed records that a server in trouble did not answer a request of an epoch, which
-// had failed so often before.
-//
-// Fewer requests at once give the server room. If requests fail even one at a time while
-// others are answered, that is of no use: then failures do not count for a while, unless
-// that made it worse.
-func (w *window) failed(epoch, before int) {
-	deaf := w.last.Before(w.deaf) && !w.hears
-	if deaf && before >= worse {
-		w.hears, deaf = true, false
-	}
-	if deaf || epoch != w.epoch {
+// failed records that a server in trouble did not answer a request of an epoch. Fewer
+// requests at once give the server room, but no fewer than firstWindow: if everything
+// fails, the outage lets requests go one at a time.
+func (w *window) failed(epoch int) {
+	if epoch != w.epoch {
 		return // this failure is already taken into account
 	}
 	w.next()
-	if w.size == 1 {
-		w.lone++
-	} else {
-		w.size = max(1, max(w.size, w.saved)/2)
-		w.lone = 0
-	}
-	w.slow, w.saved = false, 0
+	w.size, w.saved = max(max(w.size, w.saved)/2, min(w.size, firstWindow)), 0
+	w.slow = w.size <= firstWindow
 }
