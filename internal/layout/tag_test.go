@@ -174,6 +174,17 @@ func TestCloseWaitsForTags(t *testing.T) {
 	}
 }
 
+// tagged returns the digest of a name in index.json, or "".
+func tagged(t *testing.T, dir, name string) (d digest.Digest) {
+	t.Helper()
+	for _, e := range readIndex(t, dir).Manifests {
+		if e.Annotations[ocispec.AnnotationRefName] == name {
+			d = e.Digest
+		}
+	}
+	return d
+}
+
 // TestTagsAtOnce: when a call of many concurrent Tag and Untag calls returns, its change is
 // on disk. Foreign entries stay, and images are sorted by name.
 func TestTagsAtOnce(t *testing.T) {
@@ -217,13 +228,7 @@ func TestTagsAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					onDisk := digest.Digest("")
-					for _, e := range readIndex(t, dir).Manifests {
-						if e.Annotations[ocispec.AnnotationRefName] == name {
-							onDisk = e.Digest
-						}
-					}
-					if onDisk != want[g][name] {
+					if onDisk := tagged(t, dir, name); onDisk != want[g][name] {
 						t.Errorf("%s is %q on disk, %q was asked for", name, onDisk, want[g][name])
 					}
 				}
