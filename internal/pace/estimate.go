@@ -72,11 +72,11 @@ type estimate struct {
 	passed     int
 	raised     time.Time
 
-	evidence
+	sample
 }
 
-// Evidence is what the server did since its bucket was in a known state.
-type evidence struct {
+// A sample is what the server did since its bucket was in a known state.
+type sample struct {
 	mark        time.Time
 	low, high   float64     // requests that it would have admitted at once then, at least and at most
 	rested      bool        // all that it can: the mark is the end of a rest
@@ -109,13 +109,13 @@ func (e *estimate) fixed() bool { return !math.IsInf(e.ceiling, 1) }
 
 // rest records that the server's bucket has run empty.
 func (e *estimate) rest(now time.Time) {
-	e.evidence = evidence{mark: now.Add(-1), rested: true, cut: e.cut} // -1: what is sent now counts
+	e.sample = sample{mark: now.Add(-1), rested: true, cut: e.cut} // -1: what is sent now counts
 }
 
 // isFull records that the server's bucket was full when a refused request was sent.
 func (e *estimate) isFull(sent time.Time) {
 	later := slices.DeleteFunc(e.admitted, func(t time.Time) bool { return !t.After(sent) })
-	e.evidence = evidence{mark: sent, high: 1, admitted: later, cut: e.cut}
+	e.sample = sample{mark: sent, high: 1, admitted: later, cut: e.cut}
 }
 
 // admit records an admitted request.
@@ -205,7 +205,7 @@ func (e *estimate) judge(now time.Time) bool {
 }
 
 // until returns how many requests were admitted of those sent up to a time.
-func (v *evidence) until(t time.Time) int {
+func (v *sample) until(t time.Time) int {
 	n, _ := slices.BinarySearchFunc(v.admitted, t.Add(1), time.Time.Compare)
 	return n
 }
@@ -292,7 +292,7 @@ func (e *estimate) fit() (lo, hi float64, fits bool) {
 // replay returns the rates between which the server's must be if it admits size
 // requests at once after a rest: with a lower rate it would have refused a request
 // that it admitted, and with a higher one admitted the last that it refused.
-func (v *evidence) replay(size float64) (lo, hi float64) {
+func (v *sample) replay(size float64) (lo, hi float64) {
 	run := func(rate, room float64) (least, left float64) {
 		at := v.mark
 		for _, sent := range v.admitted[:v.until(v.last)] {

@@ -21,7 +21,7 @@ func TestReplayFindsTheRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := allowance{rapid.Float64Range(1, 300).Draw(t, "rate"), float64(rapid.IntRange(0, 200).Draw(t, "burst"))}
 		server, now := limiter{}, epoch
-		v := evidence{mark: now.Add(-1), low: a.burst + 1, high: a.burst + 1}
+		v := sample{mark: now.Add(-1), low: a.burst + 1, high: a.burst + 1}
 		most := time.Duration(3 / a.rate * float64(time.Second))
 		for range 400 {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(most)).Draw(t, "pause"))).Truncate(millisecond)
@@ -37,7 +37,7 @@ func TestReplayFindsTheRate(t *testing.T) {
 			if lo > a.rate*1.01 || hi < a.rate*0.99 {
 				t.Fatalf("%v: taken to be between %.2f and %.2f, after %d", a, lo, hi, len(v.admitted))
 			}
-			v = evidence{mark: now, high: 1}
+			v = sample{mark: now, high: 1}
 		}
 	})
 }

@@ -174,7 +174,7 @@ func (h *host) wake(now time.Time, wait time.Duration) {
 
 // drive sends what a class may send, and returns how long until it may send more.
 func (h *host) drive(f *classQueue, now time.Time) time.Duration {
-	if f.queue.len() > 0 && f.gate.hopeless(now, h.o.MaxElapsed) {
+	if f.queue.length() > 0 && f.gate.hopeless(now, h.o.MaxElapsed) {
 		h.clear(f, grant{refusal: f.gate.last})
 	}
 	f.queue.anyone = h.outage.shut && h.outage.rounds%2 == 1
@@ -190,7 +190,7 @@ func (h *host) drive(f *classQueue, now time.Time) time.Duration {
 		case j != nil:
 			f.queue.remove(j)
 			j.granted <- grant{slot: h.send(f, j, i, now)}
-		case f.budget.grow(now, f.queue.len(), h.full(f)):
+		case f.budget.grow(now, f.queue.length(), h.full(f)):
 			h.log.Debug("another connection", "host", h.address, "class", f.class.String(), "connections", f.width())
 		default:
 			return wait

@@ -201,7 +201,7 @@ func (h *host) expire(now time.Time) time.Duration {
 		if d := h.deadline().Sub(now); d > 0 {
 			return d
 		}
-		if len(h.open) > 0 || slices.ContainsFunc(h.classQueues, func(f *classQueue) bool { return f.queue.len() > 0 }) {
+		if len(h.open) > 0 || slices.ContainsFunc(h.classQueues, func(f *classQueue) bool { return f.queue.length() > 0 }) {
 			h.log.Warn("the server does not answer; giving up", "host", h.address,
 				"for", now.Sub(h.silentSince()).Round(time.Second), "error", t.last)
 		}

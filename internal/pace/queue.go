@@ -20,7 +20,7 @@ type queue struct {
 	anyone         bool // the next request is a random one of rest
 }
 
-func (q *queue) len() int { return len(q.listings) + len(q.rest) }
+func (q *queue) length() int { return len(q.listings) + len(q.rest) }
 
 func (q *queue) line(j *job) *[]*job {
 	if j.kind.listing {

@@ -34,7 +34,7 @@ func TestQueueKeepsTheOrderOfArrival(t *testing.T) {
 			}
 			got += map[bool]string{false: " c", true: " l"}[j.kind.listing] + fmt.Sprint(j.number)
 		}
-		if got != " "+c.want || q.len() != 0 {
+		if got != " "+c.want || q.length() != 0 {
 			t.Errorf("%s: got%s, want %s", c.name, got, c.want)
 		}
 	}

@@ -201,8 +201,8 @@ func TestEveryWaitEndsWithItsContext(t *testing.T) {
 					t.Errorf("something is left: %+v", h)
 				}
 				for _, h := range rt.hosts {
-					if f := h.classQueues[0]; f.inflight != 0 || f.unanswered != 0 || f.queue.len() != 0 {
-						t.Errorf("left behind: %d in flight, %d unanswered, %d waiting", f.inflight, f.unanswered, f.queue.len())
+					if f := h.classQueues[0]; f.inflight != 0 || f.unanswered != 0 || f.queue.length() != 0 {
+						t.Errorf("left behind: %d in flight, %d unanswered, %d waiting", f.inflight, f.unanswered, f.queue.length())
 					}
 				}
 			})

@@ -70,7 +70,7 @@ func (h *host) stats() HostStats {
 		}
 	}
 	for _, f := range h.classQueues {
-		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused, Waiting: f.queue.len()}
+		c := ClassStats{Class: f.class.String(), Window: int(f.window.size), Requests: f.sent, Refused: f.refused, Waiting: f.queue.length()}
 		if c.Waiting > 0 {
 			c.Held = f.budget != nil && !f.budget.held.IsZero()
 			c.Pause = max(time.Until(f.gate.until), 0)
