@@ -71,7 +71,11 @@ type Options struct {
 	// over one connection; without Burst its burst is one second's worth. Burst alone
 	// replaces the published burst.
 	Rate, Burst float64
-	Connections int // 0 is DefaultConnections; more than MaxConnections is that many
+
+	// Connections is how many HTTP/2 connections to a host there are at most, up to
+	// MaxConnections; 0 is DefaultConnections. Any number but the default is also
+	// used for a host whose limit is not the published one.
+	Connections int
 
 	// Validate returns what is wrong with the body of a 200, or nil. A 200 that it
 	// rejects is repeated, and returned as it is when there are no retries left.
@@ -83,7 +87,7 @@ type Options struct {
 	// Observe is called after each attempt, from the goroutine that made it.
 	Observe func(Event)
 
-	askedConnections bool // Connections was set
+	askedConnections bool // Connections is not the default
 	random           *random
 
 	dialers func(*url.URL) dialer // for tests: in place of Base's connections
@@ -148,7 +152,7 @@ func New(o Options) *Transport {
 	if o.MaxBody <= 0 {
 		o.MaxBody = DefaultMaxBody
 	}
-	o.askedConnections = o.Connections > 0
+	o.askedConnections = o.Connections > 0 && o.Connections != DefaultConnections
 	if o.Connections <= 0 {
 		o.Connections = DefaultConnections
 	}
