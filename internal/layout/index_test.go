@@ -25,9 +25,10 @@ func TestInvalidEntry(t *testing.T) {
 		image    string // how Verify names it
 		collects bool   // Collect knows what the entry needs
 	}{
-		`null`:                                 {"entry 0", false},
-		`"text"`:                               {"entry 0", false},
-		`[]`:                                   {"entry 0", false},
+		`null`:   {"entry 0", false},
+		`"text"`: {"entry 0", false},
+		`[]`:     {"entry 0", false},
+		`{"digest":"` + strings.Repeat("x", 1000) + `"}`: {"entry 0", false},
 		`{}`:                                   {"entry 0", false},
 		`{"digest":5,"size":1}`:                {"entry 0", false},
 		`{"digest":"sha256:../../x","size":1}`: {"sha256:../../x", false},

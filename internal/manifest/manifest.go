@@ -225,6 +225,9 @@ func (m Manifest) check() error {
 	return nil
 }
 
+// maxDigest bounds the text of an invalid digest, in bytes.
+const maxDigest = 200
+
 // ParseEntry reads an entry of an index.json. If the entry is not a valid descriptor, the
 // error is why, and the descriptor has only the digest and the annotations, as far as they
 // can be read: messages name the entry by them.
@@ -241,6 +244,9 @@ func ParseEntry(raw json.RawMessage) (ocispec.Descriptor, error) {
 		d = ocispec.Descriptor{}
 		_ = json.Unmarshal(raw, &fields)
 		_ = json.Unmarshal(fields["digest"], &d.Digest)
+		if len(d.Digest) > maxDigest {
+			d.Digest = ""
+		}
 		_ = json.Unmarshal(fields["annotations"], &d.Annotations)
 	}
 	return d, err
