@@ -10,6 +10,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
@@ -213,23 +216,30 @@ func eachFile(t *testing.T, f func(name string, text string), endings ...string)
 
 func TestGoFilesCarryTheLicenceAndStayReadable(t *testing.T) {
 	const header = "// Copyright The quayside Authors.\n// SPDX-License-Identifier: Apache-2.0\n\n"
-	var files, long int
+	const longestFile, longestFunction = 450, 80 // lines
 	eachFile(t, func(name, text string) {
 		if !strings.HasPrefix(text, header) {
 			t.Errorf("%s: does not begin with the licence header", name)
 		}
-		lines := strings.Count(text, "\n")
-		files++
-		if lines > 450 {
-			long++
-		}
-		if lines > 600 {
+		if lines := strings.Count(text, "\n"); lines > longestFile {
 			t.Errorf("%s: %d lines; split it", name, lines)
 		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			if lines := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; lines > longestFunction {
+				t.Errorf("%s: %s has %d lines; split it", name, f.Name.Name, lines)
+			}
+		}
 	}, ".go")
-	if long*10 > files {
-		t.Errorf("%d of %d Go files are longer than 450 lines; nine in ten should be shorter", long, files)
-	}
 }
 
 var markdownLink = regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)]*)?\)`)

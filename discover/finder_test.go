@@ -414,38 +414,3 @@ func TestTokenThatIsAJWT(t *testing.T) {
 		t.Errorf("listing: %v", err)
 	}
 }
-
-// When nobody can say whether the namespace exists, the run cannot say why it
-// saw nothing.
-func TestNamespaceThatCannotBeAsked(t *testing.T) {
-	for token, path := range map[string]string{"": "/api/v1/organization/*", owner: "/api/v1/repository"} {
-		opt := quaytest.WithQuirk("html-500", path)
-		if token != "" {
-			opt = quaytest.WithQuirk("html-500", "2:"+path) // the second listing is the question about the token
-		}
-		_, client := serve(t, recorded(t), token, opt)
-		_, sum, err := discover.Collect(t.Context(), client, pattern(t, "emptyharbour/*:1"), discover.Options{})
-		if !errors.Is(err, quay.ErrUnavailable) || sum.Complete {
-			t.Errorf("%q: error %v, summary %+v", token, err, sum)
-		}
-	}
-}
-
-// The last question to a namespace that shows nothing ends with the context, and its
-// error is no error of the run.
-func TestInterruptedAtTheLastQuestion(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	last := func(answer func() error) *quay.Client {
-		f := &fake{rows: rows(nil)}
-		f.lookUp = func(context.Context, string, string) (tag, bool, error) { return tag{}, false, answer() }
-		return f.client(t, quay.WithToken("someone's"))
-	}
-	interrupted := last(func() error { cancel(); return ctx.Err() })
-	if _, sum, err := discover.Collect(ctx, interrupted, pattern(t, "harbour/*:1"), discover.Options{}); !errors.Is(err, context.Canceled) || sum.Complete {
-		t.Errorf("error %v, summary %+v", err, sum)
-	}
-	refused := last(func() error { return quay.ErrUnavailable })
-	if _, sum, err := discover.Collect(t.Context(), refused, pattern(t, "harbour/*:1"), discover.Options{}); err != nil || !sum.Complete {
-		t.Errorf("error %v, summary %+v", err, sum)
-	}
-}
