@@ -18,8 +18,10 @@ const (
 	// A latency is judged by its ratio to the least of its kind. noise is added
 	// to the least: a few milliseconds more say nothing.
 	noise = 5 * time.Millisecond
-	// tolerance is the ratio up to which latency counts as flat.
+	// tolerance is the ratio up to which latency counts as flat, and steep the one that
+	// ends slow start.
 	tolerance = 1.25
+	steep     = 1.5
 	// muchLess is the part of a window that is small enough for latency to show
 	// whether it is the server's.
 	muchLess = 0.8
@@ -158,7 +160,7 @@ func (w *window) decide(now time.Time) {
 		w.measured = now
 	case !full:
 		// Something else holds requests back: latency is not our doing.
-	case w.slow && ratio <= tolerance:
+	case w.slow && ratio <= steep:
 		w.double(ratio, now)
 	case loaded && (ratio > tolerance || w.measured.IsZero()):
 		// Answers are slow because of what we read: the server may be quick.
