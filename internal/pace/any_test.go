@@ -71,7 +71,7 @@ func TestAnyConnection(t *testing.T) {
 			c := r.stats[0].Classes[0]
 			t.Logf("%v/s burst %v, %v: ratio to one connection %.3f; %.2f %% refused; by %q", s.limit.rate, s.limit.burst, s.latency, ratio, 100*r.share(), c.Counts)
 			switch {
-			case r.missing > 0 || r.share() > 0.1:
+			case r.missing > 0 || r.share() > 0.15:
 				t.Errorf("%d missing, %.1f %% refused", r.missing, 100*r.share())
 			case s.byAddress && (c.Counts != "address" || ratio > 1.5):
 				t.Errorf("counts by %q, ratio %.2f; want by address and 1.5 at most", c.Counts, ratio)

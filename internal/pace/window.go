@@ -68,6 +68,7 @@ type window struct {
 
 	loaded   bool      // long bodies were read in this epoch
 	measured time.Time // when the least latencies were last confirmed; zero: never
+	filling  bool      // the server's queue fills again after measuring
 	saved    float64   // the size before measuring them; 0: not measuring
 
 	larger float64 // the size before the last decision, if that made it much smaller; else 0
@@ -144,10 +145,10 @@ func (w *window) answered(k kind, epoch int, d time.Duration, loaded bool, now t
 
 // decide changes the size.
 func (w *window) decide(now time.Time) {
-	full, loaded := w.full, w.loaded
+	full, loaded, filling := w.full, w.loaded, w.filling
 	ratio := w.next()
 	larger := w.larger
-	w.larger = 0
+	w.larger, w.filling = 0, false
 	switch {
 	case larger > 0 && full && !loaded && ratio > w.worse*(1+w.size/larger)/2:
 		// A queue in the server gets shorter as the window does. Latency that
@@ -169,7 +170,9 @@ func (w *window) decide(now time.Time) {
 	case ratio > tolerance && w.size == 1:
 		w.renew(now) // slow even so: the least latency is not what it was
 	default:
-		w.follow(ratio)
+		if w.follow(ratio); filling {
+			w.larger = 0 // this ratio is too low to compare the next one with
+		}
 	}
 }
 
@@ -232,7 +235,7 @@ func (w *window) restore(now time.Time) {
 	for k, l := range w.kinds {
 		worst = max(worst, queued[k]/(l.least+noise.Seconds()))
 	}
-	w.size, w.saved = w.saved, 0
+	w.size, w.saved, w.filling = w.saved, 0, true
 	w.follow(worst)
 }
 
