@@ -66,6 +66,7 @@ type archive struct {
 	staging  *layout.Layout
 	old      *ocitar.Reader   // empty if there is no file yet
 	leftOut  map[string]error // names that Finish left out
+	opaque   bool             // what an entry of old needs is not known
 	finished bool             // the file has all that is staged
 	closed   bool
 
@@ -211,7 +212,7 @@ func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	room := newRoom(a.staging, a.old.Sizes(), true)
 	graph := graphOf(a)
 	for _, e := range a.staging.Images() {
-		parts, _, _ := a.parts(ctx, graph, e.Descriptor) // Finish reports problems
+		parts, _, _, _ := a.parts(ctx, graph, e.Descriptor) // Finish reports problems
 		if err := a.fit(room, e, parts); err != nil {
 			a.noRoom[e.Name] = err
 			continue

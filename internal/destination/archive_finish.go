@@ -53,7 +53,7 @@ func (a *archive) finish(ctx context.Context) error {
 		if !same {
 			err := a.write(ctx, c)
 			if blob, ok := errors.AsType[*ocitar.BlobError](err); ok {
-				if err := a.discard(blob.Digest); err != nil {
+				if err := a.discard(blob); err != nil {
 					return err
 				}
 				continue
@@ -87,17 +87,22 @@ func (a *archive) write(ctx context.Context, c ocitar.Contents) error {
 }
 
 // discard removes a damaged blob from the staging folder. If it is not staged, the
-// old archive is read as if it did not have the blob.
-func (a *archive) discard(d digest.Digest) error {
-	blob, _, err := a.staging.Blob(d)
+// old archive is read as if it did not have the blob. A blob of the old archive that
+// cannot be read now may be read later: then the error is returned and the file stays.
+func (a *archive) discard(bad *ocitar.BlobError) error {
+	blob, _, err := a.staging.Blob(bad.Digest)
 	if errors.Is(err, layout.ErrMissing) {
-		a.old.Forget(d)
+		if !errors.Is(bad, layout.ErrCorrupt) && !errors.Is(bad, layout.ErrMissing) {
+			return fmt.Errorf("the existing file cannot be read: %w; run again, or name another file", bad)
+		}
+		a.old.Forget(bad.Digest)
+		a.opaque = true // it may be a manifest, and what it lists stays
 		return nil
 	}
 	if err == nil {
 		_ = blob.Close() // it is going to be removed
 	}
-	return StagingError(a.staging.Delete(d))
+	return StagingError(a.staging.Delete(bad.Digest))
 }
 
 // contents returns what the new archive holds: the staged images, and the images of the
@@ -113,7 +118,7 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 	graph := graphOf(a)
 	blobs := map[digest.Digest]ocispec.Descriptor{}
 	add := func(d ocispec.Descriptor, anyway bool) (problem, err error) {
-		parts, problem, err := a.parts(ctx, graph, d)
+		parts, opaque, problem, err := a.parts(ctx, graph, d)
 		if err == nil && problem == nil && a.docker() {
 			var m manifest.Manifest
 			if m, _, problem = a.loadable(ctx, d); problem == nil {
@@ -124,6 +129,7 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 		}
 		if err == nil && (problem == nil || anyway) {
 			c.Index = append(c.Index, d)
+			a.opaque = a.opaque || anyway && opaque
 			for _, part := range parts {
 				blobs[part.Digest] = part
 			}
@@ -161,7 +167,7 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 			c.Invalid = append(c.Invalid, i)
 		}
 	}
-	if len(c.Invalid) > 0 { // what such an entry needs is not known
+	if len(c.Invalid) > 0 || a.opaque { // what such an entry needs is not known
 		for d, size := range a.old.Sizes() {
 			if _, known := blobs[d]; !known {
 				blobs[d] = ocispec.Descriptor{Digest: d, Size: size}
@@ -196,7 +202,7 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	}
 	room := newRoom(a.staging, a.old.Sizes(), true)
 	for _, e := range a.stagedWithRoom() {
-		parts, _, _ := a.parts(ctx, graphOf(a), e.Descriptor)
+		parts, _, _, _ := a.parts(ctx, graphOf(a), e.Descriptor)
 		if err := a.fit(room, e, parts); err != nil {
 			a.noRoom[e.Name] = err
 			marked = true
@@ -205,10 +211,11 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	return marked
 }
 
-// parts returns all that an entry of the index leads to and that is there. problem is
-// the first part that is missing or unreadable. What a sparse index lists may be missing,
-// because it was left out on purpose. A manifest of an unknown type leads nowhere.
-func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor) (parts []ocispec.Descriptor, problem, err error) {
+// parts returns all that an entry of the index leads to and that is there. opaque reports
+// that what a manifest lists is not known: it is unreadable, or of an unknown type. problem
+// is the first part that is missing or unreadable. What a sparse index lists may be missing,
+// because it was left out on purpose.
+func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor) (parts []ocispec.Descriptor, opaque bool, problem, err error) {
 	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
 	err = graph.Walk(ctx, root, func(n *manifest.Node) error {
 		if n.External {
@@ -218,6 +225,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 		switch {
 		case err == nil && there:
 			parts = append(parts, n.Descriptor)
+			opaque = opaque || n.Err != nil
 			if err = n.Err; errors.Is(err, manifest.ErrUnsupported) {
 				err = nil
 			}
@@ -232,7 +240,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 		}
 		return nil
 	}, nil)
-	return parts, problem, err
+	return parts, opaque, problem, err
 }
 
 // parse reads a manifest, staged or in the old archive.
