@@ -114,3 +114,61 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 		})
 	}
 }
+
+// TestBodiesThatStallAfterAPause: time in which a host had nothing to send is no silence.
+// Its bodies may stall once and be requested again.
+func TestBodiesThatStallAfterAPause(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"no body before": 0, "pause": 10 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stall := false
+				base := roundTrip(func(req *http.Request) (*http.Response, error) {
+					resp := &http.Response{StatusCode: 200, ProtoMajor: 1, Request: req, ContentLength: 1 << 10}
+					switch {
+					case req.Method == http.MethodHead:
+						resp.Body = http.NoBody
+					case !stall:
+						resp.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", 1<<10)))
+					default:
+						resp.Body = failingBody{req.Context(), time.Second}
+					}
+					return resp, nil
+				})
+				rt := New(Options{Base: base, Retries: 25})
+				get := func(method string) error {
+					req, _ := http.NewRequestWithContext(t.Context(), method, "https://registry.example"+blob, nil)
+					resp, err := rt.RoundTrip(req)
+					if err != nil {
+						return err
+					}
+					defer resp.Body.Close()
+					_, err = io.Copy(io.Discard, resp.Body)
+					return err
+				}
+				first := http.MethodHead
+				if pause > 0 {
+					first = http.MethodGet
+				}
+				if err := get(first); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(pause)
+				stall = true
+				begin := time.Now()
+				together(4, func(int) {
+					for {
+						if down, ok := errors.AsType[*OutageError](get(http.MethodGet)); ok {
+							if took := time.Since(begin); down.Silence > took+time.Second {
+								t.Errorf("silent for %v after %v", down.Silence, took)
+							}
+							return
+						}
+					}
+				})
+				if took := time.Since(begin); took < patience || took > patience+10*time.Second {
+					t.Errorf("given up after %v, want two minutes", took)
+				}
+			})
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,6 +209,9 @@ func (h *host) send(f *classQueue, j *job, i int, now time.Time) *slot {
 	s.warmup = s.connSlot.warming
 	if len(h.open) == 0 && h.outage.began.IsZero() {
 		h.progress() // there was nothing to answer before: that was no silence
+		if !slices.ContainsFunc(h.classQueues, func(f *classQueue) bool { return f.inflight > 0 }) {
+			h.fed.Store(h.alive.Load()) // and no body to come
+		}
 	}
 	h.open[s] = true
 	if h.outage.shut {
