@@ -130,5 +130,12 @@ func (r *run) hints() (hints []Hint) {
 	if n := s.Skipped[Nested]; n > 0 {
 		hint(HintNested, "nested repositories are left out (%d): write ** for * to match across slashes", n)
 	}
+	if s.Finished && s.Listed > 0 && s.Unlisted == 0 && s.Skipped[NoMatch] == s.Listed {
+		text := fmt.Sprintf("no repository of %s matches the pattern: check its spelling", r.pattern.Namespace)
+		if !token {
+			text += "; ask with a token to see private repositories"
+		}
+		hint(HintNoMatch, "%s", text)
+	}
 	return hints
 }

@@ -49,6 +49,7 @@ const (
 	HintDenied         HintCode = "denied"          // the server refused all repositories, or all private ones
 	HintTokenBroken    HintCode = "token_broken"    // all private repositories met a server error
 	HintNested         HintCode = "nested"          // nested repositories are left out
+	HintNoMatch        HintCode = "no_match"        // no listed repository matches the pattern
 )
 
 // A Summary is what a run found and what it cost.
