@@ -78,6 +78,10 @@ func (s *Session) Connect(ctx context.Context, host string) (*Server, error) {
 		host = hostOf(chosen.url)
 	} else {
 		host = hostOf(s.scheme() + host) // without the scheme's own port
+		// The pattern may have the config file's name of the server of --server.
+		if name, entry := s.configuredHost(host); entry != nil && s.entryEndpoint(name, *entry).url == chosen.url {
+			host = hostOf(chosen.url)
+		}
 	}
 	if server := s.servers[host]; server != nil {
 		return server, nil
