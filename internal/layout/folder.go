@@ -104,7 +104,7 @@ func (f folder) state() (state, error) {
 		return emptyFolder, nil
 	}
 	if !names[ocispec.ImageLayoutFile] {
-		return 0, fmt.Errorf("%w: it has files and no %s; choose an empty or a new folder", ErrNotLayout, ocispec.ImageLayoutFile)
+		return 0, fmt.Errorf("%w: it has files and no %s; a copy needs a layout, an empty folder or a new one", ErrNotLayout, ocispec.ImageLayoutFile)
 	}
 	content, err := readFile(f.path(ocispec.ImageLayoutFile), maxControl)
 	if err != nil {
