@@ -60,7 +60,8 @@ formats print them at the end, sorted by name.`,
       --template '{{.Reference}} {{.Started}}'
 
   # Which repositories lack the tag? The exit code is 1 if any does.
-  quayside find 'quay.io/openstack.kolla/nova-*:2025.1' --fail-absent`,
+  quayside find 'quay.io/openstack.kolla/nova-*:2025.1' \
+      --fail-absent --fail-empty`,
 		Args: somePatterns,
 	}
 	cmd.RunE = a.asking(func(ctx context.Context, args []string) error { return a.find(ctx, args, labels, all, failAbsent) })
