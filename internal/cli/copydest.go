@@ -170,11 +170,11 @@ func refuseDests(patterns []string) error {
 type opened struct {
 	dest
 	destination destination.Destination
-	layout      *layout.Layout // that is ours to close; nil for an archive, which has its own
+	layout      *layout.Layout // closed by close; nil for an archive, which closes its own
 }
 
-// open opens a destination for this process alone, or read-only for --dry-run. It may make
-// a folder.
+// open opens a destination for this process alone, or read-only for --dry-run. It creates a
+// folder that is missing.
 func (a *app) open(ctx context.Context, d dest, f copyFlags, r *session.Registries) (*opened, error) {
 	if d.transport != dockerRegistry && (len(f.maps) > 0 || f.staging != "") {
 		return nil, usagef("--map and --staging are for a registry, and the destination is %s", d.text)
@@ -213,7 +213,7 @@ func (a *app) damaged(d dest) func(digest.Digest) {
 	}
 }
 
-// inTheWay reports that something else in the place of a blob was moved away.
+// inTheWay warns that something other than a file was in the place of a blob and was moved.
 func (a *app) inTheWay(blob digest.Digest, to string) {
 	a.console.Warn("blob %s was not a file: what was there was moved to %s", blob, to)
 }
@@ -235,7 +235,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 		}
 		folder = filepath.Join(folder, "quayside", "staging")
 	}
-	if folder, err = disk.Follow(folder); err != nil { // as of a destination, a link to nothing is followed too
+	if folder, err = disk.Follow(folder); err != nil { // a dangling link is followed, as it is for a destination
 		return fmt.Errorf("staging folder: %w", err)
 	}
 	sum := sha256.Sum256([]byte(o.host + "/" + o.prefix))
@@ -266,7 +266,7 @@ func (a *app) openRegistry(ctx context.Context, o *opened, f copyFlags, staging 
 // (doc/adr/0021).
 func (a *app) checkCredentials(ctx context.Context, to *registry.Registry, d dest) error {
 	if d.prefix == "" {
-		return nil // --map says which repositories there are
+		return nil // --map names the repositories
 	}
 	beneath, err := to.Repository(d.prefix + "/quayside")
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/quayside/quayside/internal/report"
 )
 
-// plan prints what a copy would do. It ends as a copy would that cannot be done.
+// plan prints what a copy would do. If the copy could not be done, plan returns the error and
+// the exit code that the copy would end with.
 func (c *copying) plan(ctx context.Context) error {
 	progress := &searchProgress{more: c.activities}
 	stop := progress.show(c.a, false)
@@ -83,7 +84,7 @@ func (c *copying) plan(ctx context.Context) error {
 	return code.error()
 }
 
-// activities returns what goes on besides the search.
+// activities returns the work besides the search, for the progress.
 func (c *copying) activities() []string {
 	if c.searched.Load() {
 		return append([]string{"fetching manifests"}, c.search.activities()...)
@@ -91,7 +92,7 @@ func (c *copying) activities() []string {
 	return c.search.activities()
 }
 
-// planned converts a plan.
+// planned converts mirror's plan of a copy for package report.
 func (c *copying) planned(p mirror.Plan, code exitCode, why string) report.Plan {
 	out := report.Plan{
 		Destination: c.to.text, Complete: code.complete() && c.search.complete(), Images: []report.PlannedImage{},

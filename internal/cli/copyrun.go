@@ -58,7 +58,7 @@ func (a *app) copy(ctx context.Context, args []string, f copyFlags) (err error) 
 		return err
 	}
 	s.lost = lost
-	s.failEmpty = !f.allowEmpty && len(targets) > 0 // nothing is left of a report without failures
+	s.failEmpty = !f.allowEmpty && len(targets) > 0 // a report without failures leaves nothing to copy, which is a success
 	out, err := a.newReportFile(f.report)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ type copying struct {
 	out    *reportFile
 	log    *events
 
-	unusedRules map[string]destination.Rename // rules of --map that have fitted no image so far
+	unusedRules map[string]destination.Rename // rules of --map that have matched no image so far
 
 	searching atomic.Pointer[discover.Progress]
 	searched  atomic.Bool // all images were found
@@ -154,20 +154,20 @@ func (c *copying) images(ctx context.Context) iter.Seq[mirror.Image] {
 func parseRules(rules []string) map[string]destination.Rename {
 	unusedRules := map[string]destination.Rename{}
 	for _, rule := range rules {
-		if rename, err := destination.ParseRename([]string{rule}); err == nil { // all were read together before
+		if rename, err := destination.ParseRename([]string{rule}); err == nil { // all rules were parsed together before
 			unusedRules[rule] = rename
 		}
 	}
 	return unusedRules
 }
 
-// warnUnusedRules warns of rules that fit no image: images may have got unintended names.
+// warnUnusedRules warns of rules that match no image: images may have unintended names.
 func (c *copying) warnUnusedRules() {
 	if c.search.found == 0 || !c.searched.Load() {
 		return
 	}
 	for _, rule := range slices.Sorted(maps.Keys(c.unusedRules)) {
-		c.a.console.Warn("--map %s fits no image: FROM is the ORG/REPO of an image, or its beginning and a star", rule)
+		c.a.console.Warn("--map %s fits no image: FROM must be the ORG/REPO of an image, or a prefix of it and a star", rule)
 	}
 }
 
@@ -175,7 +175,7 @@ func (c *copying) warnUnusedRules() {
 func (c *copying) copy(ctx context.Context) error {
 	progress := &transferProgress{progress: c.copier.Progress, words: c.words}
 	stop := func() {}
-	if !c.log.loud() {
+	if !c.log.onStderr() {
 		stop = c.a.console.Progress(false, progress.frame)
 	}
 	done, err := c.copier.Copy(ctx, c.images(ctx))
@@ -272,9 +272,9 @@ func causes(r mirror.Report) (all []error) {
 	return all
 }
 
-// explain reports on standard error what failed, by name. Images that the report has just
-// named on the same terminal are not named again, nor images that were not finished when the
-// copy was ended.
+// explain reports on standard error what failed, by name. It leaves out images that the
+// report has just named on the same terminal, and images that were unfinished when the copy
+// was ended.
 func (c *copying) explain(answer written, why string, ended bool) {
 	r := answer.Report
 	t := c.a.console
@@ -308,7 +308,7 @@ func (c *copying) explain(answer written, why string, ended bool) {
 	if why != "" && !c.search.reported(why) {
 		t.Fail("%s", why)
 	}
-	if wrong := counted(r); wrong != "" && c.goesOn(r) {
+	if wrong := counted(r); wrong != "" && c.canResume(r) {
 		t.Note("%s; run the same command again to copy the rest", wrong)
 	}
 }
@@ -321,8 +321,8 @@ func (c *copying) nothing() string {
 	return "no image was found to copy"
 }
 
-// goesOn reports whether the same command may copy what this run has not.
-func (c *copying) goesOn(r mirror.Report) bool {
+// canResume reports whether the same command, run again, may copy what is missing.
+func (c *copying) canResume(r mirror.Report) bool {
 	searchable := slices.ContainsFunc(c.search.outcomes, func(o outcome) bool {
 		return o.search.Namespace != string(discover.NamespaceNotFound)
 	})
@@ -365,7 +365,7 @@ func counted(r mirror.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// reported reports whether an error is one of a pattern and has been reported.
+// reported reports whether an error belongs to a pattern and was already printed.
 func (s *search) reported(why string) bool {
 	for _, o := range s.outcomes {
 		if o.err != nil && o.search.Error == why {

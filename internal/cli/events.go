@@ -16,7 +16,7 @@ import (
 	"github.com/quayside/quayside/internal/session"
 )
 
-// imageUnknown is the event of an image that the search could not find out about.
+// imageUnknown is the event of an image whose verdict is unknown.
 const imageUnknown mirror.EventKind = "image unknown"
 
 // events write what happens as it happens, a JSON object a line. Nil writes
@@ -48,8 +48,8 @@ func (a *app) newEvents(ctx context.Context, name string) (*events, error) {
 	return &events{console: a.console, w: file, file: file}, nil
 }
 
-// loud reports whether events go to standard error, where progress would.
-func (e *events) loud() bool { return e != nil && e.file == nil }
+// onStderr reports whether events go to standard error, where progress would also go.
+func (e *events) onStderr() bool { return e != nil && e.file == nil }
 
 // write writes an event in one Write.
 func (e *events) write(event mirror.Event) {
@@ -77,7 +77,7 @@ func (e *events) unknown(m report.Missing) {
 	e.write(mirror.Event{Time: time.Now().UTC(), Kind: imageUnknown, Image: m.Reference, Error: report.ReasonText(m.Reason) + ": " + m.Error})
 }
 
-// absent records an image that the user named and that is not there.
+// absent records an image that the user named and that does not exist.
 func (e *events) absent(m report.Missing) {
 	e.write(mirror.Event{Time: time.Now().UTC(), Kind: mirror.ImageAbsent, Image: m.Reference, Error: m.Error})
 }

@@ -30,11 +30,11 @@ const (
 	exitInterrupted exitCode = 130
 )
 
-// complete reports whether a copy that ends with the code has all that was asked for.
+// complete reports whether the code means that everything asked for was copied.
 func (c exitCode) complete() bool { return c == exitDone || c == exitEmpty }
 
-// error returns the error that ends a command with the code when all has been said; nil for
-// exitDone.
+// error returns an error that has the code and no message, for a failure that was already
+// reported. It returns nil for exitDone.
 func (c exitCode) error() error {
 	if c == exitDone {
 		return nil

@@ -130,8 +130,8 @@ func (a *app) image(r discover.Result, server *session.Server) report.Image {
 	return i
 }
 
-// cause returns the text of an error for a line that has the image and the reason: it names
-// neither again.
+// cause returns the text of an error without the image and the reason, because the line that
+// shows the text has both.
 func (a *app) cause(err error, reason discover.Reason) string {
 	text := a.hidden(err)
 	if e, ok := errors.AsType[*quay.Error](err); ok {
@@ -143,7 +143,7 @@ func (a *app) cause(err error, reason discover.Reason) string {
 	return text
 }
 
-// visibility returns the word for who may read a repository, or "" if that is not known.
+// visibility returns "public", "private", or "" if the visibility is unknown.
 func visibility(public, unlisted bool) string {
 	switch {
 	case public:

@@ -142,7 +142,7 @@ func addDocument(cmd *cobra.Command, asJSON *string, what string) {
 	addChoice(cmd, asJSON, "output", "o", what+": text or json", "text", "json")
 }
 
-// A valueError says what is wrong with a value; the name of its flag comes before the text.
+// A valueError describes an invalid value of a flag. Its text follows the name of the flag.
 type valueError string
 
 func (e valueError) Error() string { return string(e) }
@@ -188,14 +188,14 @@ func (a *app) addAllowEmpty(cmd *cobra.Command, allow *bool, empty string) {
 	cmd.Flags().BoolVar(allow, "allow-empty", false, "exit with 0 instead of 6 if "+empty)
 }
 
-// acceptFailEmpty hides --fail-empty: it is the default of the command, and scripts may still
-// have it.
+// acceptFailEmpty accepts --fail-empty and hides it: it is now the command's default, and
+// scripts may still pass it.
 func (a *app) acceptFailEmpty(cmd *cobra.Command) {
 	a.addFailEmpty(cmd)
 	_ = cmd.Flags().MarkHidden("fail-empty") // the only error is a flag that does not exist
 }
 
-// empty returns the error of a command that found nothing, if there is one.
+// empty returns the error of a command that found nothing, or nil if that is a success.
 func (a *app) empty() error {
 	if a.flags.failEmpty {
 		return &status{code: exitEmpty}

@@ -111,10 +111,10 @@ func (a *app) has(ctx context.Context, args []string) error {
 	}
 	end := report.Ending{Complete: failure == nil, Error: a.ending(ctx, failure), Summary: summary}
 	if s, ok := failure.(*status); ok && s.cause == nil {
-		end.Error = "" // each is named
+		end.Error = "" // each image has its own error
 	}
 	if streams {
-		_ = report.End(a.out, end) // the output keeps its error
+		_ = report.End(a.out, end) // a.out keeps the error, and run reports it
 	} else if err := render(a, images.Sorted(), end, options); err != nil {
 		return err
 	}

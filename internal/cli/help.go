@@ -36,7 +36,7 @@ func help(cmd *cobra.Command, _ []string) {
 	section("Flags", cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
 	section("Global flags", cmd.InheritedFlags().FlagUsagesWrapped(helpWidth))
 	section("Exit codes", ExitCodes())
-	// The output keeps its error for the end of the command.
+	// a.out keeps an error of writing, and run reports it.
 	_, _ = cmd.OutOrStdout().Write([]byte(b.String()))
 }
 

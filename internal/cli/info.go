@@ -112,7 +112,7 @@ func (a *app) afterInfo(ctx context.Context, s *search, described int, failed []
 	some := int(s.looked.Load()) > len(failed)
 	switch {
 	case ctx.Err() != nil && first != "":
-		return &status{code: code} // first has been reported
+		return &status{code: code} // the first error was already reported
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case code == exitDone && described == 0 && len(failed) == 0 && (s.failEmpty || s.a.flags.failEmpty):

@@ -129,7 +129,7 @@ func (f *lister[R]) end(ctx context.Context, failed error) error {
 	end := report.Ending{Complete: failed == nil && len(f.unknownRows) == 0, Summary: summary}
 	end.Error = f.a.ending(ctx, failed)
 	if f.options.Format.Streams() {
-		_ = report.End(f.a.out, end) // the output keeps its error
+		_ = report.End(f.a.out, end) // a.out keeps the error, and run reports it
 		return nil
 	}
 	if f.order != nil {

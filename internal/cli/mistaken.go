@@ -40,7 +40,7 @@ func mistaken(arg string, fit func(name string) string) error {
 	return nil
 }
 
-// meant returns the end of an error: the pattern that an address stands for.
+// meant returns the end of an error, which suggests the pattern that an address stands for.
 func meant(address string, fit func(name string) string) string {
 	name := webPage(address)
 	if name != "" && !strings.Contains(name, "@") {

@@ -82,7 +82,7 @@ func format[R report.Record](a *app) (report.Options, error) {
 	return o, nil
 }
 
-// render writes a finished answer. An error of standard output is reported by run.
+// render writes a finished answer. The function run reports an error of standard output.
 func render[R report.Record](a *app, records iter.Seq[R], end report.Ending, o report.Options) error {
 	if err := report.Render(a.out, records, end, o); err != nil && a.out.err == nil {
 		return err
@@ -109,7 +109,7 @@ func (a *app) writeDocument(output string, d report.Document) error {
 		err = report.WriteDocument(a.out, d, width)
 	}
 	if a.out.err != nil {
-		return nil // reported at the end of the command
+		return nil // run reports the error
 	}
 	return err
 }

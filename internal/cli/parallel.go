@@ -61,7 +61,7 @@ func parallel[T, R any](ctx context.Context, jobs int, in iter.Seq[T], f func(co
 		call := func(ctx context.Context) iter.Seq[R] {
 			return func(yield func(R) bool) {
 				for t := range work {
-					yield(f(ctx, t)) // merge takes every value
+					yield(f(ctx, t)) // merge reads every value
 				}
 			}
 		}

@@ -22,10 +22,10 @@ import (
 // noAnswer is the progress of a server that has not answered yet.
 const noAnswer = "no answer so far"
 
-// A searchProgress is how far a search is.
+// A searchProgress shows the progress of a search.
 type searchProgress struct {
 	latest atomic.Pointer[discover.Progress]
-	more   func() []string // what else goes on; or nil
+	more   func() []string // other work that is going on; may be nil
 }
 
 func (p *searchProgress) set(latest discover.Progress) { p.latest.Store(&latest) }
@@ -82,7 +82,7 @@ func describe(p discover.Progress) string {
 	return text
 }
 
-// A progressSum adds up how far several searches are. Safe for concurrent use.
+// A progressSum adds up the progress of several searches. Safe for concurrent use.
 type progressSum struct {
 	began time.Time
 
@@ -94,8 +94,8 @@ func (s *progressSum) begin(searches int) {
 	s.began, s.parts = time.Now(), make([]discover.Progress, searches)
 }
 
-// set records how far one search is, and returns how far all of them are. The pace is that
-// of a server that holds its search up, if there is one.
+// set records the progress of one search and returns the sum. If a server throttles its
+// search, the sum has the pace of that server.
 func (s *progressSum) set(search int, p discover.Progress) discover.Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,17 +116,17 @@ func (s *progressSum) set(search int, p discover.Progress) discover.Progress {
 	return sum
 }
 
-// rateWindow is the time that a transfer rate is the mean of.
+// rateWindow is the time over which a transfer rate is averaged.
 const rateWindow = 10 * time.Second
 
-// A transferProgress is how far a transfer of bytes is.
+// A transferProgress shows the progress of a transfer of bytes.
 type transferProgress struct {
 	progress func() mirror.Progress
-	words    func(mirror.Progress) (before, after []string) // what stands around the bytes
+	words    func(mirror.Progress) (before, after []string) // texts before and after the bytes
 	samples  []sample
 }
 
-// A sample is how many bytes were there at a time.
+// A sample is the number of bytes transferred up to a time.
 type sample struct {
 	at    time.Duration
 	bytes int64
@@ -159,7 +159,7 @@ func (t *transferProgress) describe(p mirror.Progress) string {
 	return strings.Join(append(parts, after...), ", ")
 }
 
-// rate returns how many bytes a second came lately, or 0 if that is not known.
+// rate returns the recent transfer rate in bytes a second, or 0 if it is unknown.
 func (t *transferProgress) rate(p mirror.Progress) float64 {
 	t.samples = append(t.samples, sample{p.Elapsed, p.Fetched})
 	for len(t.samples) > 2 && p.Elapsed-t.samples[0].at > rateWindow {
@@ -173,7 +173,7 @@ func (t *transferProgress) rate(p mirror.Progress) float64 {
 	return max(float64(p.Fetched-first.bytes)/over, 0)
 }
 
-// describeBlob names a blob on its way: its repository and its digest.
+// describeBlob returns the repository and the digest of a blob that is being transferred.
 func describeBlob(r mirror.Transfer) string {
 	name := r.Repository[strings.LastIndexByte(r.Repository, '/')+1:]
 	return fmt.Sprintf("%s of %s %s %.12s", report.Bytes(r.Done), report.Bytes(r.Size), redact.Escape(name), r.Digest.Encoded())

@@ -63,7 +63,7 @@ func (a *app) newReportFile(name string) (*reportFile, error) {
 	f.removeLeftovers()
 	temp, err := f.create()
 	if wrong, ok := errors.AsType[*fs.PathError](err); ok { // its path is that of the temporary file
-		return nil, usagef("--report %s: the file cannot be made: %w", name, wrong.Err)
+		return nil, usagef("--report %s: cannot create the file: %w", name, wrong.Err)
 	}
 	if err == nil {
 		err = errors.Join(temp.Close(), os.Remove(temp.Name()))
@@ -75,7 +75,8 @@ func (a *app) newReportFile(name string) (*reportFile, error) {
 	return f, nil
 }
 
-// create makes a temporary file in the report's folder, and a record of its name before.
+// create records the name of a temporary file, and then creates the file in the report's
+// folder.
 func (f *reportFile) create() (*os.File, error) {
 	name := disk.Fresh(temporaryReport)
 	if f.records != "" && os.MkdirAll(f.records, disk.FolderMode) == nil {

@@ -60,7 +60,7 @@ func (a *app) repos(ctx context.Context, arg string) error {
 	f := &lister[report.Repository]{a: a, options: options, server: server, namespace: namespace}
 	f.order = func(a, b report.Repository) int { return strings.Compare(a.Name, b.Name) }
 	err = f.write(ctx, func(yield func(report.Repository, error) bool) {
-		known := true // on every page: a token may lapse between two
+		known := true // on every page: a token may expire between two pages
 		query := quay.RepositoryQuery{Namespace: namespace, LastModified: true, Prefetch: true, Invalid: true}
 		for r, err := range server.Client.Repositories(ctx, query) {
 			if r.Invalid != nil {

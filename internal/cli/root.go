@@ -99,7 +99,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 // A timeoutError is the cause of a context that --timeout has ended.
 type timeoutError struct {
 	after     time.Duration
-	lastError func() string // why a server did not answer of late, or ""
+	lastError func() string // why the latest request got no answer, or ""
 }
 
 func (e *timeoutError) Error() string {

@@ -57,7 +57,7 @@ func (a *app) parseTargets(args []string, byDigest bool) (targets []target, err 
 	return targets, nil
 }
 
-// A search finds the images that targets mean. Targets of one host are searched one after
+// A search finds the images that targets select. Targets of one host are searched one after
 // the other, and hosts side by side: a host that does not answer does not delay another.
 type search struct {
 	a          *app
@@ -67,23 +67,23 @@ type search struct {
 	failEmpty  bool    // an answer without images is a failure
 	labels     []label // that images must have
 	registries *session.Registries
-	show       func(discover.Progress) // receives how far the whole is; safe for concurrent use
-	skip       func(report.Image) bool // leaves images out; or nil
-	unknown    func(report.Missing)    // called for each; or nil
+	show       func(discover.Progress) // receives the progress of all targets; safe for concurrent use
+	skip       func(report.Image) bool // reports whether to leave an image out; may be nil
+	unknown    func(report.Missing)    // called for each unknown image; may be nil
 	seen       map[string]bool         // what was yielded or reported; nil for a single target
-	lost       []report.Missing        // unknown images of an earlier run that nothing can be asked about
-	looked     atomic.Int64            // images that were looked into
-	cut        atomic.Bool             // an image was not, because the command was ended
+	lost       []report.Missing        // unknown images of an earlier run whose names cannot be looked up
+	looked     atomic.Int64            // images that were inspected
+	cut        atomic.Bool             // an image was not inspected, because the command was ended
 	progress   progressSum
 
-	// What came of it, to be read when the sequence has ended.
+	// Results. Read them after the sequence has ended.
 	found    int              // present images, with the labels
-	absent   []report.Missing // images that are not there and should be: the user named them, or failAbsent is set
+	absent   []report.Missing // images that should exist and do not: the user named them, or failAbsent is set
 	summary  report.Summary
 	outcomes []outcome // one for each target
 }
 
-// search prepares to find what targets mean. Nothing is sent.
+// search prepares a search for the images of targets. Nothing is sent.
 func (a *app) search(ctx context.Context, targets []target, labels []label) (s *search, err error) {
 	s = &search{a: a, targets: targets, labels: labels, summary: report.NewSummary(), outcomes: make([]outcome, len(targets))}
 	for i, t := range targets {
@@ -182,7 +182,7 @@ func (s *search) resolve(ctx context.Context, index int, yield func(report.Image
 	}
 	p, server := t.pattern, t.server
 	if p.Host != "" && p.Host != server.Host {
-		p.Host = "" // a name that the config file has for the server
+		p.Host = "" // it may be an alias of the config file
 	}
 	run := server.Finder.Resolve(ctx, p, discover.Options{
 		Jobs: s.a.flags.jobs, Logger: s.a.console.Log, Skipped: s.all || s.failAbsent,
@@ -204,7 +204,7 @@ func (s *search) resolve(ctx context.Context, index int, yield func(report.Image
 		err = ctx.Err()
 	}
 	o := s.a.outcomeOf(ctx, p.Namespace, run.Summary(), err, server).withUnknown(counts)
-	if len(s.labels) > 0 { // which the search knows nothing of
+	if len(s.labels) > 0 { // discover knows no labels, so its counts differ
 		o.search.Present, o.search.Absent, o.search.Unknown = counts.Present, counts.Absent, counts.Unknown
 		o.search.Unlabelled = counts.Unlabelled
 	}
@@ -268,17 +268,18 @@ func (s *search) inspect(ctx context.Context, i report.Image) (mirror.Info, erro
 // noDigest is the reason of an image that is named by its digest and absent.
 const noDigest = "no_such_digest"
 
-// absentDigest is an image that was named by its digest and is not there.
+// absentDigest returns the record of an image that was named by its digest and does not
+// exist.
 func absentDigest(i mirror.Image) report.Missing {
 	return report.Missing{Reference: i.Reference(), Reason: noDigest, Error: report.ReasonText(noDigest)}
 }
 
-// mirrored converts an image for a copy.
+// mirrored converts an image for package mirror.
 func mirrored(i report.Image) mirror.Image {
 	return mirror.Image{Host: i.Host, Repository: i.Namespace + "/" + i.Repository, Tag: i.Tag, Digest: i.Digest}
 }
 
-// activities returns what goes on besides the search, and why its requests wait.
+// activities returns the work besides the search, and why requests of the search wait.
 func (s *search) activities() (parts []string) {
 	if n := s.looked.Load(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d looked into", n))
@@ -319,7 +320,7 @@ func (s *search) yield(i report.Image, yield func(report.Image) bool) bool {
 	return yield(i)
 }
 
-// addUnknown adds an image that nothing is known about.
+// addUnknown adds an image whose verdict is unknown.
 func (s *search) addUnknown(m report.Missing) {
 	s.summary.UnknownImages = append(s.summary.UnknownImages, m)
 	if s.unknown != nil {

@@ -44,7 +44,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 		o.err, o.code = errors.New(interrupted), exitInterrupted
 	case errors.Is(err, discover.ErrNoNamespace):
 		o.err, o.code = server.NoNamespace(namespace), exitFailed
-		o.hints = nil // they say the same
+		o.hints = nil // the error has the same advice
 	case err != nil:
 		o.err, o.code = server.Advise(err), exitCodeOf(err)
 	case s.Denied:
