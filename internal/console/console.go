@@ -93,7 +93,7 @@ func (c *Console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, err := c.w.Write(shown); err != nil && c.w != c.stderr {
-		_, _ = c.stderr.Write(shown) // the bars have just gone
+		_, _ = c.stderr.Write(shown) // the bars were just removed
 	}
 	return len(p), nil
 }
@@ -157,12 +157,12 @@ func (c *Console) Fail(format string, args ...any) {
 	c.Say(slog.LevelError, Error, fmt.Sprintf(format, args...))
 }
 
-// Warn reports why an answer is not what it seems. --quiet keeps warnings.
+// Warn writes a warning, such as why an answer is incomplete. --quiet does not hide warnings.
 func (c *Console) Warn(format string, args ...any) {
 	c.Say(slog.LevelWarn, Warning, fmt.Sprintf(format, args...))
 }
 
-// Note reports what is good to know.
+// Note writes a remark that is neither an error nor a warning.
 func (c *Console) Note(format string, args ...any) { c.Print(Note, fmt.Sprintf(format, args...)) }
 
 // Hint reports what the user can do.

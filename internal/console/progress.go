@@ -24,22 +24,22 @@ const (
 	lineInterval  = 5 * time.Second        // of progress as lines
 	frameInterval = 150 * time.Millisecond // of progress as bars
 
-	// maxBars is how many parts have a bar of their own, and minBar how large they are at
-	// least, in bytes: a smaller part ends before anybody can read its bar.
+	// maxBars is the largest number of parts with a bar of their own. minBar is the smallest
+	// size of such a part in bytes: a smaller part ends before anybody can read its bar.
 	maxBars = 8
 	minBar  = 256 << 10
 )
 
-// A Frame is how far the work is at one moment.
+// A Frame is the progress of the work at one moment.
 type Frame struct {
 	Bar
 	Parts  []Bar       // parts of the work that go on now, such as blobs
 	Fields []slog.Attr // the numbers, for --log-format json
 }
 
-// A Bar is how far the work, or a part of it, is.
+// A Bar is the progress of the whole work or of one part.
 type Bar struct {
-	Key         string // tells parts apart
+	Key         string // identifies the part
 	Text        string
 	Done, Total int64
 }
@@ -100,7 +100,7 @@ type bars struct {
 
 func newBars(terminal *os.File) *bars {
 	writer := mpb.WithConsoleWriter(&screen{terminal: terminal})
-	if runtime.GOOS == "windows" { // has calls for what screen does
+	if runtime.GOOS == "windows" { // mpb moves the cursor by system calls there
 		writer = mpb.WithOutput(terminal)
 	}
 	return &bars{
@@ -170,11 +170,11 @@ func (b *bar) show(state Bar, hide func(string) string) {
 	b.SetCurrent(min(state.Done, total))
 }
 
-// A screen draws bars. It moves to the first column before it moves up to draw over the
-// last picture, which the library's own writer does not: the terminal echoes what is
-// typed, such as ^C, and pieces of a bar would stay.
+// A screen draws bars in place of those that it drew before. It first moves the cursor to the
+// first column, which mpb's own writer does not: if the terminal echoes typed text, such as
+// ^C, pieces of an old bar would remain.
 type screen struct {
-	bytes.Buffer // what Flush writes: going up, and then the next picture
+	bytes.Buffer // what Flush writes: cursor movements, and then the bars
 	terminal     *os.File
 }
 
@@ -184,7 +184,7 @@ func (s *screen) GetTermSize() (width, height int, err error) {
 	return term.GetSize(int(s.terminal.Fd()))
 }
 
-// Flush draws what was written, which has this many lines.
+// Flush writes the buffer, which holds this number of lines, to the terminal.
 func (s *screen) Flush(lines int) error {
 	_, err := s.WriteTo(s.terminal)
 	if lines > 0 {

@@ -24,7 +24,7 @@ type Plan struct {
 	Free        *int64         `json:"free"`
 	Error       *string        `json:"error"`
 	Unknown     []Missing      `json:"unknown"`
-	Absent      []Missing      `json:"absent"` // that the user named
+	Absent      []Missing      `json:"absent"` // images that the user named and that do not exist
 	Token       TokenState     `json:"token"`
 	TokenHost   *string        `json:"token_host"`
 }
@@ -39,7 +39,7 @@ type PlannedImage struct {
 	Bytes        int64    `json:"bytes"`
 	Missing      int64    `json:"missing"`
 	AlreadyThere bool     `json:"already_there"`
-	Unsigned     bool     `json:"looks_for_signatures"` // although it is there
+	Unsigned     bool     `json:"looks_for_signatures"` // the image is at the destination, and its signatures are looked for
 	Reason       *string  `json:"reason"`               // a code: why it would fail
 	Error        *string  `json:"error"`
 	Mapped       bool     `json:"-"` // --map gave the name at the destination
@@ -98,7 +98,7 @@ type Copy struct {
 // A CopiedImage is one image of a Copy.
 type CopiedImage struct {
 	Status    string
-	Bytes     int64 // 0: not known
+	Bytes     int64 // 0: unknown
 	Reference string
 	Remark    string
 }

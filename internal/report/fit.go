@@ -21,8 +21,8 @@ func yielding(reasons bool) []string {
 }
 
 // fit makes a table fit a width: it cuts long columns whose beginning is enough, then drops
-// columns that are no names, then cuts names. The room of dropped columns goes to columns that
-// were cut.
+// columns that are no names, then cuts names. Columns that
+// were cut get the room of dropped columns.
 func fit(heads []string, widths []int, width, ellipsis int) {
 	full := slices.Clone(widths)
 	over := -width - gap

@@ -16,8 +16,8 @@ import (
 )
 
 // Images keeps verdicts until they can be rendered in order, in some 80 bytes
-// each beside the repository's name: a digest as 32 bytes, times as seconds,
-// and what many rows have in common once. The zero value is ready for use. It
+// each beside the repository's name: a digest takes 32 bytes, times are seconds,
+// and values that rows share are kept once. The zero value is ready for use. It
 // is not safe for concurrent use.
 type Images struct {
 	blocks [][]packed // all but the last are full
@@ -28,7 +28,7 @@ type Images struct {
 
 const blockLen = 4096
 
-// A packed is one row without what other rows have too.
+// A packed is one row without the values that it shares with other rows.
 type packed struct {
 	repository             string
 	digest                 [sha256.Size]byte
@@ -123,7 +123,7 @@ func (s *Images) unpack(p *packed) Image {
 	return i
 }
 
-// noTime is no second that a calendar reaches.
+// noTime stands for the zero time. No valid time has this number of seconds.
 const noTime = -1 << 63
 
 func seconds(t time.Time) int64 {

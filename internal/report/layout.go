@@ -30,7 +30,7 @@ type Damaged struct {
 	What   string `json:"what"`
 }
 
-// A Moved is something else in the place of a blob, and where it is now.
+// A Moved is something other than a file that was in the place of a blob, and its new path.
 type Moved struct {
 	Digest string `json:"digest"`
 	What   string `json:"what"`

@@ -80,7 +80,7 @@ func (i Image) Reference() string {
 // or "" when there is no digest.
 func (i Image) Pinned() string { return pin(path(i.Host, i.Namespace, i.Repository), i.Digest) }
 
-// Lists of names have no room for a verdict, so they have present images only.
+// Lists of names cannot show a verdict, so they contain present images only.
 func (i Image) reference() string {
 	if i.Verdict != Present {
 		return ""

@@ -15,7 +15,7 @@ import (
 // Counts are the results and the cost of a search.
 type Counts struct {
 	Listed     int            `json:"listed"`     // repositories in the listing
-	Unlisted   int            `json:"unlisted"`   // named, and not in the listing
+	Unlisted   int            `json:"unlisted"`   // named by the pattern, and not in the listing
 	Pruned     map[string]int `json:"pruned"`     // of these, how many needed no request, by reason
 	Candidates int            `json:"candidates"` // repositories that needed a check
 	Checked    int            `json:"checked"`    // of these, how many checks have ended
@@ -36,7 +36,7 @@ type Requests struct {
 	Retries      int64 `json:"retries"`
 }
 
-// Pace is how a server was asked, and what was learned of its limit.
+// Pace describes the connections to a server, and what is known of its rate limit.
 type Pace struct {
 	Protocol    string  `json:"protocol"`
 	Connections int     `json:"connections"`
@@ -63,21 +63,21 @@ func plain(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
-// A TokenState is what a server made of the token.
+// A TokenState says whether a server accepted the token.
 type TokenState string
 
-// The states, the one that most is missing from last.
+// The states. The later a state, the more may be missing from the answer.
 const (
-	TokenNone     TokenState = "none"             // there was no token
-	TokenAccepted TokenState = "accepted"         // the server knew its user
-	TokenUnproven TokenState = "unproven"         // no answer showed whether it was accepted
-	TokenIgnored  TokenState = "ignored"          // the server took the caller for anonymous
-	TokenAway     TokenState = "for another host" // there was one, and it was not sent to this server
+	TokenNone      TokenState = "none"             // there was no token
+	TokenAccepted  TokenState = "accepted"         // the server knew its user
+	TokenUnproven  TokenState = "unproven"         // no answer showed whether it was accepted
+	TokenIgnored   TokenState = "ignored"          // the server took the caller for anonymous
+	TokenOtherHost TokenState = "for another host" // the token is for another host, and this server did not get it
 )
 
-// Worse returns the state of two servers that a reader has to know of.
+// Worse returns the one of two states from which more may be missing.
 func (t TokenState) Worse(other TokenState) TokenState {
-	order := []TokenState{TokenNone, TokenAccepted, TokenUnproven, TokenIgnored, TokenAway}
+	order := []TokenState{TokenNone, TokenAccepted, TokenUnproven, TokenIgnored, TokenOtherHost}
 	return order[max(slices.Index(order, t), slices.Index(order, other), 0)]
 }
 
@@ -88,7 +88,7 @@ type Search struct {
 	Pace      Pace       `json:"pace"`
 	Namespace string     `json:"namespace"` // found, empty, nothing_visible, not_found, or ""
 	Token     TokenState `json:"token"`
-	TokenHost *string    `json:"token_host"` // the host of TokenAway; else null
+	TokenHost *string    `json:"token_host"` // the host of TokenOtherHost; else null
 	Finished  bool       `json:"finished"`   // the listing ended and every candidate was checked
 	Error     string     `json:"error,omitempty"`
 	Counts
@@ -111,7 +111,7 @@ type Missing struct {
 type Summary struct {
 	Counts
 	UnknownImages []Missing `json:"unknown_images"`
-	AbsentImages  []Missing `json:"absent_images"` // expected and not there
+	AbsentImages  []Missing `json:"absent_images"` // images that should exist and do not
 	Patterns      []Search  `json:"patterns"`
 }
 
@@ -211,7 +211,7 @@ func (p Search) String() string {
 		b.WriteString(": not finished")
 	}
 	fmt.Fprintf(&b, "\nrequests: %d, with the token: %d, without: %d, %s; token: %s",
-		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.trouble(), p.Token)
+		p.Requests.Total, p.Requests.WithToken, p.Requests.WithoutToken, p.Requests.failures(), p.Token)
 	if p.Pace.Protocol != "" {
 		fmt.Fprintf(&b, "\n%v", p.Pace)
 	}

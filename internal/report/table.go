@@ -17,7 +17,7 @@ import (
 // gap is how many spaces are between columns.
 const gap = 2
 
-// dropped is the width of a column that there is no room for.
+// dropped is the width of a column that is left out.
 const dropped = -1
 
 // A table writes rows in aligned columns. Cells must be safe for a terminal.

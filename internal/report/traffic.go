@@ -26,7 +26,7 @@ func (t Traffic) String() string {
 	} else {
 		fmt.Fprintf(&b, "%s, for registry %s: ", t.Host, t.Registry)
 	}
-	fmt.Fprintf(&b, "requests: %d, %s", t.Requests.Total, t.Requests.trouble())
+	fmt.Fprintf(&b, "requests: %d, %s", t.Requests.Total, t.Requests.failures())
 	if t.Pace.Protocol != "" {
 		fmt.Fprintf(&b, "; %v", t.Pace)
 		if t.Class != "" {
@@ -36,8 +36,8 @@ func (t Traffic) String() string {
 	return b.String()
 }
 
-// trouble returns how many requests were refused, and how many were repeated.
-func (r Requests) trouble() string {
+// failures returns the numbers of refused and of repeated requests, in words.
+func (r Requests) failures() string {
 	text := fmt.Sprintf("refused with 429: %d", r.Refused)
 	if r.Retries > 0 {
 		text += fmt.Sprintf(", repeated: %d", r.Retries)

@@ -25,7 +25,7 @@ func (s *Server) Advise(err error) error {
 	return s.advise(err, s.Token() == report.TokenNone)
 }
 
-// AdviseOne does so for an error of one repository, which asks for no token.
+// AdviseOne is Advise for an error of one repository. It does not suggest to give a token.
 func (s *Server) AdviseOne(err error) error { return s.advise(err, false) }
 
 func (s *Server) advise(err error, askForToken bool) error {

@@ -17,7 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Config is the config file: what to know of servers, and defaults.
+// A Config is the config file: servers, and defaults of flags.
 // It holds no secret, only where secrets are.
 type Config struct {
 	Servers  map[string]ConfigServer `yaml:"servers"`

@@ -29,8 +29,8 @@ const (
 	maxCA     = 16 << 20
 )
 
-// readFile reads a file of at most so many bytes. It returns what it knows of the
-// file, too, if there is one.
+// ReadFile reads a file of at most the given number of bytes. It also returns the file's
+// information if the file could be opened, even with an error.
 func ReadFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo, error) {
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -128,7 +128,7 @@ func redirected(name string) *os.File {
 	return file
 }
 
-// pause waits a moment. It returns false when ctx ends.
+// pause waits a moment. It reports false if ctx ends before.
 func pause(ctx context.Context) bool {
 	timer := time.NewTimer(partnerPoll)
 	defer timer.Stop()

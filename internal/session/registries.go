@@ -26,8 +26,8 @@ import (
 // helloTime is how long a registry on this machine may take to answer the first bytes of TLS.
 const helloTime = 2 * time.Second
 
-// How long the first question to a destination may take: one attempt, and all of them. A
-// trouble that passes in a moment is no reason to give up.
+// Time limits of the first request to a destination: for one attempt, and for all attempts.
+// Repeating the request bridges short failures.
 const (
 	reachRetries = 3
 	reachTime    = 20 * time.Second
@@ -117,8 +117,8 @@ func (r *Registries) Destination(ctx context.Context, host string) (*registry.Re
 	return opened, e, err
 }
 
-// Reach finds out whether a host answers, with one question that is not repeated for long.
-// Any answer is good.
+// Reach checks that a host answers, with one request that is repeated for a short time. Any
+// answer will do.
 func (s *Session) Reach(ctx context.Context, host string, e Endpoint) error {
 	t, err := s.transport(host, e)
 	if err != nil {
@@ -136,9 +136,9 @@ func (s *Session) Reach(ctx context.Context, host string, e Endpoint) error {
 	return r.Ping(ctx)
 }
 
-// destinationEndpoint returns how a registry that is no source is reached. --plain-http does
-// not apply to it, because pushes carry a password. A registry on this machine is spoken to
-// in HTTP if it answers in HTTP.
+// destinationEndpoint returns how to reach a registry that is not a source. --plain-http does
+// not apply to it, because pushes carry a password. A registry on this machine is reached
+// over HTTP if it answers in HTTP.
 func (s *Session) destinationEndpoint(ctx context.Context, host string) (Endpoint, error) {
 	chosen, _, err := s.chosen()
 	if err != nil || hostOf(chosen.url) == host {
@@ -154,8 +154,8 @@ func (s *Session) destinationEndpoint(ctx context.Context, host string) (Endpoin
 	return e, nil
 }
 
-// answersHTTP reports whether a host of this machine answers the beginning of TLS with HTTP.
-// Nothing else is sent.
+// answersHTTP reports whether a host of this machine answers the start of a TLS handshake with
+// HTTP. It sends nothing else.
 func answersHTTP(ctx context.Context, host string) bool {
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		return false // the port is that of HTTPS

@@ -55,7 +55,7 @@ func (s *Server) Token() report.TokenState {
 	case s.Client.HasToken():
 		return report.TokenUnproven
 	case s.endpoint.tokenHost != "":
-		return report.TokenAway
+		return report.TokenOtherHost
 	}
 	return report.TokenNone
 }
