@@ -17,12 +17,12 @@ import (
 // An outcome is how the commands of one run ended.
 type outcome struct {
 	wall   time.Duration
-	failed int   // commands that did not end well
+	failed int   // commands that failed
 	peak   int64 // bytes resident, of the largest process
 	last   error // why one of them failed
 }
 
-// run runs commands, so many at once.
+// run runs commands, a number of them at once.
 func run(ctx context.Context, commands [][]string, atOnce int, env []string) outcome {
 	var (
 		o     outcome
@@ -54,8 +54,8 @@ func run(ctx context.Context, commands [][]string, atOnce int, env []string) out
 	return o
 }
 
-// one runs a command, and gives its peak memory. Its error has the end of what
-// the command said.
+// one runs a command and returns its peak memory. The error includes the end of the
+// command's output.
 func one(ctx context.Context, args, env []string) (int64, error) {
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// peerModules are the peers that are built from source, and at which version.
+// peerModules are the peers that are built from source, with their versions.
 var peerModules = map[string]string{
 	"crane":  "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
 	"regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
@@ -26,7 +26,7 @@ const registryModule = "github.com/distribution/distribution/v3/cmd/registry@v3.
 // binaries are the paths of commands by their names.
 type binaries map[string]string
 
-// build makes our own commands anew, and the others where they are missing.
+// build builds our own commands, and those of peers that are missing.
 func build(ctx context.Context, dir string, own, peers []string) (binaries, error) {
 	b := binaries{}
 	for _, name := range own {
@@ -57,8 +57,8 @@ func build(ctx context.Context, dir string, own, peers []string) (binaries, erro
 	return b, nil
 }
 
-// install builds a command of another module into a folder of the cache that
-// is named by its version.
+// install builds a command of another module into a cache folder named after its
+// version.
 func install(ctx context.Context, cache, module string) (string, error) {
 	pkg, version, _ := strings.Cut(module, "@")
 	name := path.Base(pkg)

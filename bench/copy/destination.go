@@ -19,8 +19,8 @@ import (
 // A destination is a real registry on loopback, behind a meter.
 type destination struct {
 	cmd    *exec.Cmd
-	direct string // its host, past the meter
-	host   string // the host that tools are given
+	direct string // its host, without the meter
+	host   string // the host of the meter, for the tools
 	meter  *meter
 }
 
@@ -68,8 +68,8 @@ func (d *destination) stop() {
 	_ = d.cmd.Wait()
 }
 
-// sent gives the bytes that clients have sent until now. It waits for their
-// connections, which end with them.
+// sent returns the number of bytes that clients have sent. It waits until their
+// connections are closed.
 func (d *destination) sent() int64 {
 	if d == nil {
 		return 0
@@ -91,7 +91,7 @@ func waitListening(ctx context.Context, address string) error {
 	}
 }
 
-// freePort gives a loopback port that nothing listens on.
+// freePort returns a loopback port that nothing listens on.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -101,7 +101,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// A meter passes connections on and counts what clients send.
+// A meter forwards connections and counts the bytes that clients send.
 type meter struct {
 	listener net.Listener
 	to       string
@@ -128,7 +128,7 @@ func startMeter(to string) (*meter, error) {
 	return m, nil
 }
 
-// pass carries one connection. The kernel moves the bytes.
+// pass forwards one connection. The kernel copies the bytes.
 func (m *meter) pass(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", m.to)

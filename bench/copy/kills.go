@@ -12,7 +12,7 @@ import (
 
 const killsName = "kills"
 
-// kills runs the end-to-end test that kills copies, with more of them.
+// kills runs the end-to-end test that kills copies, with more kills.
 func kills(ctx context.Context, n int) error {
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^TestCopySurvivesKills$", "./cmd/quayside")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("QUAYSIDE_KILLS=%d", n))

@@ -1,19 +1,19 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command copy measures how images of an organization are brought here, side
-// by side with peers and with the limit: the embedded Quay in a process of its
-// own, on loopback, TLS, blobs by redirect to an object storage as quay.io has
-// them, all answers together at 100 MB/s.
+// Command copy measures how long quayside and its peers take to copy the images of an
+// organization, and compares them with the limit. The source is the embedded Quay in a
+// process of its own: loopback, TLS, blobs redirected to an object storage as on quay.io,
+// 100 MB/s for all answers together.
 //
 //	go run ./bench/copy [-runs 3] [-peer-runs 3] [-peers crane,regctl,oras,skopeo] [-only TEXT] [-kills 100]
 //
-// Peers and the registry that images are pushed to are built from the module
-// proxy into the user's cache folder, once. skopeo is what the distribution
-// has, and is left out where it is not installed.
+// Peers and the destination registry are built once, from the module proxy, into the user's
+// cache folder. skopeo is the one of the distribution; it is left out if it is not
+// installed.
 //
-// Peers are given the list of images; quayside finds it itself. Where a peer
-// takes one image, eight processes run at once, or one after another.
+// Peers get the list of images; quayside finds the images itself. If a peer copies one image
+// at a time, eight processes run at once, or one after another.
 package main
 
 import (

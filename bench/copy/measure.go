@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// How long a tool may take for a work.
+// How long a tool may take for one work.
 const (
 	patience     = 10 * time.Minute
 	peerPatience = 2 * time.Minute // with faults
@@ -33,26 +33,25 @@ type result struct {
 	survey   survey
 	push     bool
 	sent     int64         // to the destination
-	complete int           // images that are there, whole
-	why      error         // why one is not
-	limit    time.Duration // what the source takes to send everything once
-	expected time.Duration // without faults, and what the source makes one wait; 0: not asked
+	complete int           // complete images at the destination
+	why      error         // why an image is not complete
+	limit    time.Duration // how long the source takes to send everything once
+	expected time.Duration // time without faults, plus the wait that the source demands; 0: unknown
 }
 
-// lost counts the images that are not there though no command failed of them.
+// lost counts the images that are missing although no command failed.
 func (r result) lost() int { return max(0, len(r.survey.digests)-r.complete-r.failed) }
 
 func (r result) pulled() float64 { return float64(r.content()) / float64(r.survey.unique()) }
 
 func (r result) pushed() float64 { return float64(r.sent) / float64(r.survey.unique()) }
 
-// requests gives those for one image, without the listing's.
+// requests returns the number of requests for one image, without those of the listing.
 func (r result) requests() float64 {
 	return float64(r.Requests-r.Classes["list"].Requests) / float64(len(r.survey.digests))
 }
 
-// measure lets all tools do a work in turn, so often, and prints their median
-// runs.
+// measure runs all tools in turn, a number of times, and prints the median run of each.
 func (b *bencher) measure(ctx context.Context, w work) error {
 	s, err := newSurvey(ctx, b.bins, b.dir, w.release)
 	if err != nil {
@@ -113,7 +112,7 @@ func (b *bencher) measure(ctx context.Context, w work) error {
 	return nil
 }
 
-// once lets one tool do a work on a fresh source.
+// once runs one tool on a fresh source.
 func (b *bencher) once(ctx context.Context, w work, t tool, s survey) (r result, err error) {
 	dir, err := os.MkdirTemp(b.dir, "run-")
 	if err != nil {
@@ -174,7 +173,7 @@ func (b *bencher) once(ctx context.Context, w work, t tool, s survey) (r result,
 	return r, ctx.Err()
 }
 
-// act runs the commands of a tool against a source of its own.
+// act starts a source and runs the commands of a tool against it.
 func (b *bencher) act(ctx context.Context, w work, t tool, j job, port int, r result) (result, error) {
 	flags := []string{"--rate-bytes", rateText}
 	for _, q := range w.quirks {
@@ -196,7 +195,7 @@ func (b *bencher) act(ctx context.Context, w work, t tool, j job, port int, r re
 	return r, err
 }
 
-// commands gives what a tool runs for a work.
+// commands returns the commands of a tool for a work.
 func (w work) commands(t tool, j job) [][]string {
 	if w.push {
 		return t.push(j)

@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// peak gives the most memory a process had resident, in bytes. What this
-// program has itself when it starts the process is the least it can be.
+// peak returns the peak resident memory of a process in bytes. It is never less than the
+// memory of this program at the start of the process.
 func peak(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {
 		return 0
 	}
-	if runtime.GOOS == "darwin" { // there in bytes, elsewhere in KiB
+	if runtime.GOOS == "darwin" { // bytes on macOS, KiB on other systems
 		return int64(usage.Maxrss)
 	}
 	return int64(usage.Maxrss) << 10

@@ -22,11 +22,11 @@ const (
 	rate     = 100e6
 )
 
-// A release is what the source holds: so many images that share layers, a
-// third of the size that they have one by one.
+// A release is the content of the source: images that share layers. With shared layers
+// counted once they have a third of their size.
 type release struct{ images, groups int }
 
-// flag gives the value of quaytest's --release.
+// flag returns the value of quaytest's --release.
 func (r release) flag() string {
 	return fmt.Sprintf("%d,namespace=%s,tag=%s,groups=%d", r.images, namespace, tag, r.groups)
 }
@@ -39,20 +39,19 @@ type quay struct {
 	stats  string
 }
 
-// A tally is what a quay counted of one run.
+// A tally holds the counts of a quay for one run.
 type tally struct {
 	Requests int64
 	Refused  int64
 	Classes  map[string]struct{ Requests, Bytes int64 }
 }
 
-// content gives the bytes of manifests and blobs that went out.
+// content returns the number of bytes of manifests and blobs that were sent.
 func (t tally) content() int64 { return t.blobs() + t.Classes["manifest"].Bytes }
 
 func (t tally) blobs() int64 { return t.Classes["blob"].Bytes + t.Classes["storage"].Bytes }
 
-// startQuay starts a quay on a port, so that the names of images stay the same
-// from one to the next.
+// startQuay starts a quay on a given port, so that image names are the same in every run.
 func startQuay(ctx context.Context, quaytest, dir string, port int, r release, flags ...string) (*quay, error) {
 	q := &quay{
 		host:   fmt.Sprintf("127.0.0.1:%d", port),
@@ -78,7 +77,7 @@ func startQuay(ctx context.Context, quaytest, dir string, port int, r release, f
 	return q, nil
 }
 
-// stop ends the quay and reads what it counted.
+// stop ends the quay and reads its counts.
 func (q *quay) stop() (t tally, err error) {
 	if err := q.cmd.Process.Signal(os.Interrupt); err != nil {
 		return t, err

@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// A manifest is what an image or an index points to.
+// A manifest lists what an image or an index refers to.
 type manifest struct {
 	MediaType string       `json:"mediaType"`
 	Config    *descriptor  `json:"config"`
@@ -33,14 +33,14 @@ type descriptor struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// A survey is what a release holds, found out by asking for all its manifests.
+// A survey describes the content of a release, from all its manifests.
 type survey struct {
 	digests map[string]string // by repository
 	sizes   map[string]int64  // of all unique manifests and blobs
 	largest string            // the digest of a largest blob that one image has alone
 }
 
-// unique gives the bytes that have to go over the wire.
+// unique returns the number of bytes that must be transferred.
 func (s survey) unique() (n int64) {
 	for _, size := range s.sizes {
 		n += size
@@ -48,7 +48,7 @@ func (s survey) unique() (n int64) {
 	return n
 }
 
-// newSurvey asks a quay that is in no hurry and has no quirks.
+// newSurvey fetches all manifests of a quay without limits and quirks.
 func newSurvey(ctx context.Context, bins binaries, dir string, r release) (s survey, err error) {
 	port, err := freePort()
 	if err != nil {
@@ -81,7 +81,7 @@ func newSurvey(ctx context.Context, bins binaries, dir string, r release) (s sur
 	return s, nil
 }
 
-// walk adds a manifest with all it points to, and gives its digest.
+// walk adds a manifest with all that it refers to, and returns its digest.
 func (s *survey) walk(a asker, reference string) (string, error) {
 	text, err := a.get("/v2/" + a.repository + "/manifests/" + reference)
 	if err != nil {
@@ -104,14 +104,14 @@ func (s *survey) walk(a asker, reference string) (string, error) {
 	}
 	for _, l := range m.Layers {
 		if s.sizes[l.Digest] == 0 && l.Size > 1<<20 {
-			s.largest = l.Digest // the last one to come up for the first time
+			s.largest = l.Digest // the last layer that was not seen before
 		}
 		s.sizes[l.Digest] = l.Size
 	}
 	return digest, nil
 }
 
-// An asker asks a registry about one repository.
+// An asker sends requests about one repository to a registry.
 type asker struct {
 	ctx                     context.Context
 	client                  *http.Client
@@ -163,7 +163,7 @@ func (a *asker) get(path string) ([]byte, error) {
 	return text, errors.Join(err, body.Close())
 }
 
-// trusting makes a client that trusts one authority.
+// trusting returns a client that trusts one authority.
 func trusting(caFile string) (*http.Client, error) {
 	text, err := os.ReadFile(caFile)
 	if err != nil {

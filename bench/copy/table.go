@@ -13,7 +13,7 @@ func (b *bencher) header() {
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 }
 
-// row prints what came of one tool.
+// row prints the result of one tool.
 func (b *bencher) row(w work, r result, rows []result) {
 	expected, beside, pushed, lost := "-", "-", "-", fmt.Sprint(r.lost())
 	if first := rows[0]; !first.peer {
@@ -51,7 +51,7 @@ func (r result) title() string {
 	return r.name + ", " + r.way.name
 }
 
-// clean makes a cell of a text.
+// clean converts a text to a cell of the table.
 func clean(s string) string {
 	return strings.NewReplacer("|", "/", "\n", " ").Replace(s)
 }

@@ -10,25 +10,25 @@ import (
 	"slices"
 )
 
-// A tool brings images here as those who use it do.
+// A tool copies images with the commands that its users run.
 type tool struct {
 	name string
 	peer bool
 	way  way
 
-	// pull gives the commands that bring all images into a layout, push those
-	// that bring them to a registry. nil: the tool is not for that.
+	// pull returns the commands that copy all images into a layout, and push the commands
+	// that copy them to a registry. Either is nil if the tool cannot do that.
 	pull, push func(j job) [][]string
 
-	verify func(j job) []string // finds damage in the layout, and sets it aside
+	verify func(j job) []string // finds damage in the layout and moves it away
 }
 
-// A way is how a tool that takes one image at a time is used for many.
+// A way is how a tool that copies one image at a time is used for many images.
 type way struct {
 	name   string
 	atOnce int
-	apart  bool // each image into a layout of its own
-	whole  bool // one command takes all images after all
+	apart  bool // each image gets a layout of its own
+	whole  bool // one command copies all images
 }
 
 var (
@@ -38,20 +38,20 @@ var (
 	inTurn   = way{name: "one at a time", atOnce: 1}
 )
 
-// A job is what a tool is to do.
+// A job describes one run of a tool.
 type job struct {
 	bins         binaries
 	survey       survey
-	dir          string // where it may leave things
+	dir          string // the tool's working folder
 	source       string // host of the source
-	caFile       string // which to trust there
+	caFile       string // the certificate authority of the source
 	destination  string // host that images are pushed to
-	config       string // quayside's, which knows that the destination has no TLS
+	config       string // quayside's config file; it says that the destination has no TLS
 	layoutFolder folder
-	apart        bool // each image has a folder of its own in it
+	apart        bool // each image has a folder of its own in dir
 }
 
-// folder is the layout that an image goes to.
+// folder returns the layout for an image.
 func (j job) folder(repository string) folder {
 	if j.apart {
 		return folder(filepath.Join(string(j.layoutFolder), path.Base(repository)))
@@ -59,10 +59,10 @@ func (j job) folder(repository string) folder {
 	return j.layoutFolder
 }
 
-// pushedTo is where an image goes at the destination.
+// pushedTo returns the repository of an image at the destination.
 func pushedTo(repository string) string { return "mirror/" + path.Base(repository) }
 
-// each gives one command an image.
+// each returns one command for each image.
 func (j job) each(command func(from, repository string) []string) [][]string {
 	var all [][]string
 	for _, repository := range slices.Sorted(maps.Keys(j.survey.digests)) {
@@ -71,12 +71,12 @@ func (j job) each(command func(from, repository string) []string) [][]string {
 	return all
 }
 
-// to is an image's reference at the destination.
+// to returns an image's reference at the destination.
 func (j job) to(repository string) string {
 	return j.destination + "/" + pushedTo(repository) + ":" + tag
 }
 
-// in is an image's reference in a layout.
+// in returns an image's reference in a layout.
 func (j job) in(repository string) string {
 	return string(j.folder(repository)) + ":" + path.Base(repository)
 }
@@ -99,7 +99,7 @@ func quayside() tool {
 	}
 }
 
-// peers gives those that there are binaries for, used in one way.
+// peers returns the tools whose binaries exist, used in one way.
 func peers(bins binaries, w way) []tool {
 	crane, regctl, oras, skopeo := bins["crane"], bins["regctl"], bins["oras"], bins["skopeo"]
 	all := []tool{
@@ -175,9 +175,9 @@ func peers(bins binaries, w way) []tool {
 	return slices.DeleteFunc(all, func(t tool) bool { return bins[t.name] == "" })
 }
 
-// environment is all that a tool knows of the machine: no credentials, no file
-// of an earlier run, and one certificate authority. To read the system's takes a
-// tool longer than some of the work.
+// environment returns the environment of a tool: no credentials, no file of an earlier run,
+// and one certificate authority, because reading the system's authorities takes longer than
+// some of the work.
 func (j job) environment() []string {
 	return []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + filepath.Join(j.dir, "home"), "TMPDIR=" + j.dir,

@@ -17,17 +17,17 @@ import (
 	"strings"
 )
 
-// This file finds out what is there after a run, with code of its own: it
-// shares none with the tool that is measured.
+// This file checks the destination after a run. It shares no code with the tool that is
+// measured.
 
-// A holder has content by digest.
+// A holder stores content by digest.
 type holder interface {
 	manifest(digest string) (io.ReadCloser, error)
 	blob(digest string) (io.ReadCloser, error)
 }
 
-// whole tells whether a manifest is there with all that it points to, each
-// with the content that its digest promises. sound remembers what was read.
+// whole reports whether a manifest and all that it refers to exist, with content that
+// matches each digest. sound records what was verified.
 func whole(h holder, digest string, sound map[string]bool) error {
 	text, err := read(h.manifest, digest, true)
 	if err != nil {
@@ -57,7 +57,7 @@ func whole(h holder, digest string, sound map[string]bool) error {
 	return nil
 }
 
-// read hashes content, and keeps it when asked to.
+// read hashes content, and returns it if asked to.
 func read(open func(string) (io.ReadCloser, error), digest string, keep bool) ([]byte, error) {
 	content, err := open(digest)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f folder) path(digest string) string {
 	return filepath.Join(string(f), "blobs", strings.Replace(digest, ":", "/", 1))
 }
 
-// list gives the digests that the layout's index lists.
+// list returns the digests in the layout's index.
 func (f folder) list() (map[string]bool, error) {
 	text, err := os.ReadFile(filepath.Join(string(f), "index.json"))
 	if err != nil {
@@ -105,7 +105,7 @@ func (f folder) list() (map[string]bool, error) {
 	return listed, err
 }
 
-// images counts those that are listed in their layout and whole there.
+// images counts the images that are listed in their layout and complete.
 func images(s survey, folderOf func(repository string) folder) (n int, why error) {
 	sound := map[folder]map[string]bool{}
 	for repository, digest := range s.digests {
@@ -129,7 +129,7 @@ func images(s survey, folderOf func(repository string) folder) (n int, why error
 	return n, why
 }
 
-// images counts those that the registry gives by their tags, whole.
+// images counts the images that the registry has by their tags and that are complete.
 func (d *destination) images(ctx context.Context, s survey) (n int, why error) {
 	client := &http.Client{}
 	defer client.CloseIdleConnections()

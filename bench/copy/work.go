@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// A work is what tools are to do, and what stands in their way.
+// A work is a task for the tools, with its faults.
 type work struct {
 	name    string
 	release release
-	push    bool     // to a registry, else into one layout
-	again   bool     // once more, when all is there
-	harm    harm     // done to the layout before it is done again
-	verify  bool     // between the two, by a tool that can
+	push    bool     // copy to a registry; otherwise into one layout
+	again   bool     // copy again after a complete copy
+	harm    harm     // damage to the layout before the second copy
+	verify  bool     // verify the layout between the two copies, if the tool can
 	quirks  []string // of the source
-	waits   int      // seconds that the source itself makes one wait
-	once    bool     // peers run it once, and have two minutes for it
-	ways    []way    // how peers do it
+	waits   int      // seconds of waiting that the source demands
+	once    bool     // peers run once, for two minutes at most
+	ways    []way    // how peers are used
 	goals   goals
 }
 
-// faulty tells whether the time of a run without faults is needed beside it.
+// faulty reports whether the result is compared with a run without faults.
 func (w work) faulty() bool { return len(w.quirks) > 0 }
 
 // harm changes the file of a layer.
 type harm func(file string) error
 
-// truncate leaves half of the file.
+// truncate removes the second half of the file.
 func truncate(file string) error {
 	s, err := os.Stat(file)
 	if err != nil {
@@ -41,7 +41,7 @@ func truncate(file string) error {
 	return os.Truncate(file, s.Size()/2)
 }
 
-// flip changes one byte, and leaves the size as it is.
+// flip changes one byte and keeps the size.
 func flip(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
@@ -54,8 +54,8 @@ func flip(file string) error {
 	return errors.Join(err, written, f.Close())
 }
 
-// works gives the table of what is to be shown. The faults are those that the
-// peers were measured with when the project began.
+// works returns all works. The faults are the ones with which the peers were measured when
+// the project began.
 func works() []work {
 	sixty, thirty, twelve := release{60, 6}, release{30, 5}, release{12, 6}
 	fault := goals{wallToExpected: 1.5}
@@ -83,19 +83,19 @@ func works() []work {
 	}
 }
 
-// goals are what the project wants of its own tool; zero is no goal. That
-// nothing fails and nothing is lost is one of every work.
+// goals are the project's goals for its own tool; zero is no goal. In every work, nothing may
+// fail and nothing may be lost.
 type goals struct {
 	wallToLimit    float64
-	wallToExpected float64 // to a run without faults and what the source makes one wait
-	bytes          float64 // pulled, and pushed, to what is unique
+	wallToExpected float64 // ratio to a run without faults plus the wait that the source demands
+	bytes          float64 // ratio of pulled, and of pushed, to unique bytes
 	memory         int64
 	noBlobs        bool
-	requests       float64 // an image, without the pages of the listing
+	requests       float64 // for each image, without the pages of the listing
 	fasterThanAll  bool    // than every peer that brought all images
 }
 
-// judge tells whether a row met the goals, and which not.
+// judge reports whether a row met the goals, and which goals it missed.
 func (g goals) judge(r result, rows []result) string {
 	if r.peer {
 		return ""

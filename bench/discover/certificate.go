@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A certificate is what the front end shows, and what clients trust.
+// A certificate has the front end's certificate and the authority that clients trust.
 type certificate struct {
 	caFile string
 	roots  *x509.CertPool
@@ -72,7 +72,7 @@ func newCertificate(dir string) (certificate, error) {
 	return c, nil
 }
 
-// freePort gives a loopback port that nothing listens on.
+// freePort returns a loopback port that nothing listens on.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

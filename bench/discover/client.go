@@ -28,17 +28,17 @@ type target struct {
 // binaries are the commands that the clients and the server run as.
 type binaries struct{ quayside, quaytest, python string }
 
-// A runner discovers a target and tells how many images it found.
+// A runner discovers a target and returns how many images it found.
 type runner func(ctx context.Context, at target) (int, error)
 
 // A client is one row of a scenario.
 type client struct {
 	name        string
 	run         runner
-	connections int  // the connections it may have; 0: the default of quayside
-	peer        bool // to be faster than
-	ceiling     bool // the best of these is the scenario's limit
-	beside      bool // shown for comparison: the scenario's goals are not its own
+	connections int  // connections at most; 0: the default of quayside
+	peer        bool // quayside should be faster
+	ceiling     bool // the fastest of these clients is the scenario's limit
+	beside      bool // shown for comparison, without goals
 }
 
 const defaultConnections = 8
@@ -56,8 +56,8 @@ func quayside(flags ...string) runner {
 	}
 }
 
-// environment has a command know one certificate authority. To read the system's
-// takes longer than some discoveries.
+// environment makes a command trust one certificate authority only, because reading the
+// system's authorities takes longer than some discoveries.
 func (t target) environment() []string {
 	return append(os.Environ(), "SSL_CERT_FILE="+t.caFile, "SSL_CERT_DIR="+filepath.Join(filepath.Dir(t.caFile), "none"))
 }
@@ -65,7 +65,7 @@ func (t target) environment() []string {
 //go:embed peer.py
 var peerProgram string
 
-// peer is occystrap, with one connection a thread.
+// peer returns occystrap as a client, with one connection a thread.
 func peer(threads int) client {
 	return client{
 		name: fmt.Sprintf("occystrap, %d threads", threads), connections: threads, peer: true,
@@ -86,7 +86,7 @@ func peer(threads int) client {
 	}
 }
 
-// output runs a command and, when it fails, says the end of what it said.
+// output runs a command. If the command fails, the error includes the end of its output.
 func output(cmd *exec.Cmd) ([]byte, error) {
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
@@ -99,7 +99,7 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 
 const peerVersion = "0.4.17"
 
-// installPeer makes a Python environment with occystrap in it.
+// installPeer creates a Python environment with occystrap.
 func installPeer(ctx context.Context, dir string) (python string, err error) {
 	environment := filepath.Join(dir, "occystrap-"+peerVersion)
 	python = filepath.Join(environment, "bin", "python")

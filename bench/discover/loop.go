@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// loop is what one writes in an afternoon: list, then ask for every
-// repository with so many requests at once on one HTTP/2 connection, and
-// retry what is refused.
+// loop is a client as one writes it in an afternoon: it lists, then asks for every repository
+// with a fixed number of requests at once on one HTTP/2 connection, and retries refused
+// requests.
 func loop(concurrency int) runner {
 	return func(ctx context.Context, at target) (int, error) {
 		return naiveLoop{at: at, concurrency: concurrency}.run(ctx)
 	}
 }
 
-// fixed is the same loop with checks that begin while the listing runs: what
-// a server without limits gives to a fixed number of requests at once.
+// fixed is the same loop with checks that begin while the listing runs. It shows the speed of
+// a server without limits for a fixed number of requests at once.
 func fixed(concurrency int) client {
 	return client{
 		name: fmt.Sprintf("fixed, %d at once", concurrency), ceiling: true,

@@ -1,9 +1,9 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command discover measures how long a discovery takes, side by side with
-// peers and with what the server's limit allows: nginx with Quay's published
-// limits in front of the embedded Quay, on loopback, TLS and HTTP/2.
+// Command discover measures how long a discovery takes, and compares it with peers and with
+// the server's limit. The server is nginx with Quay's published limits in front of the
+// embedded Quay, on loopback, with TLS and HTTP/2.
 //
 //	go run ./bench/discover [-runs 3] [-peer-runs 3] [-only TEXT]
 //
@@ -86,7 +86,7 @@ type result struct {
 	err error
 }
 
-// measure runs the clients in turn, so often, and prints their median runs.
+// measure runs the clients in turn, a number of times, and prints the median run of each.
 func (s scenario) measure(ctx context.Context, bins binaries, dir string, runs, peerRuns int) error {
 	results := make([][]result, len(s.clients))
 	for run := range max(runs, peerRuns) {
@@ -125,7 +125,7 @@ func (s scenario) measure(ctx context.Context, bins binaries, dir string, runs, 
 	return nil
 }
 
-// row prints what came of one client, beside the first one, which is quayside.
+// row prints the result of one client, compared with the first client, which is quayside.
 func (s scenario) row(r result, limit time.Duration, first result) string {
 	beside := "-"
 	if !first.peer && !first.ceiling {

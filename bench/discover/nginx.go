@@ -19,7 +19,7 @@ import (
 )
 
 // frontTemplate is a front end as doc/quay-api.md section 6 describes it,
-// written for this benchmark: TLS, HTTP/2 where asked for, a limit on /api/,
+// written for this benchmark: TLS, HTTP/2 if asked for, a limit on /api/,
 // connections that end after 1,000 requests and after 5 s idle.
 const frontTemplate = `worker_processes 1;
 daemon off;
@@ -64,7 +64,7 @@ type frontConfig struct {
 	Dir, Backend string
 	Port         int
 	HTTP2        bool
-	ByAddress    bool // the allowance is shared by address, not given to each connection
+	ByAddress    bool // the limit is for an address, not for each connection
 	Rate, Burst  int  // requests a second and burst; no limit when Rate is 0
 }
 
@@ -110,7 +110,7 @@ func (f *front) waitReady(ctx context.Context) error {
 	}
 }
 
-// setRate gives the running front end another limit, as an operator would.
+// setRate changes the limit of the running front end, as an operator would.
 func (f *front) setRate(rate, burst int) error {
 	f.config.Rate, f.config.Burst = rate, burst
 	if err := writeConfig(f.config); err != nil {
@@ -119,10 +119,10 @@ func (f *front) setRate(rate, burst int) error {
 	return exec.Command("nginx", "-c", filepath.Join(f.config.Dir, "nginx.conf"), "-p", f.config.Dir, "-s", "reload").Run()
 }
 
-// A tally is what the front end saw of one run.
+// A tally holds the counts of the front end for one run.
 type tally struct {
 	requests, refused, dials int
-	median                   time.Duration // of what the server took for a request
+	median                   time.Duration // time of the server for a request
 }
 
 // stop ends nginx and reads its log.
@@ -130,7 +130,7 @@ func (f *front) stop() (tally, error) {
 	if err := f.cmd.Process.Signal(os.Interrupt); err != nil {
 		return tally{}, err
 	}
-	_ = f.cmd.Wait() // an interrupt is how it ends
+	_ = f.cmd.Wait() // nginx ends with an interrupt, which Wait returns as an error
 	file, err := os.Open(filepath.Join(f.config.Dir, "access.log"))
 	if err != nil {
 		return tally{}, err

@@ -22,7 +22,7 @@ const (
 // halfTime is when the limit of a scenario halves.
 const halfTime = 10 * time.Second
 
-// once starts a fresh server and front end, and lets one client discover it.
+// once starts a fresh server and front end, and runs one client.
 func (s scenario) once(ctx context.Context, c client, bins binaries, parent string) (result, error) {
 	dir, err := os.MkdirTemp(parent, "run-")
 	if err != nil {
@@ -65,8 +65,8 @@ func (s scenario) once(ctx context.Context, c client, bins binaries, parent stri
 	return r, errors.Join(err, ctx.Err())
 }
 
-// limit is how long the server's rule makes the client take: all requests
-// less the bursts of its connections, at the rate of its connections.
+// limit returns the shortest time that the server's limit allows: the requests beyond the
+// bursts of all connections, at the rate of all connections.
 func (s scenario) limit(c client) time.Duration {
 	requests := float64((s.repositories+99)/100 + s.repositories)
 	if s.capacity > 0 {

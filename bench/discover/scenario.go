@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A scenario is a server, and who discovers it.
+// A scenario is a server and the clients that discover it.
 type scenario struct {
 	name         string
 	repositories int
@@ -18,13 +18,13 @@ type scenario struct {
 	byAddress    bool
 	rate, burst  int  // of the front end; 0: no limit
 	halve        bool // the rate halves in mid-run
-	capacity     int  // requests a second the server can do; it queues the others
+	capacity     int  // requests a second that the server can serve; it queues the others
 	outage       time.Duration
 	clients      []client
 	goals        goals
 }
 
-// goals are what the project wants of its own client; zero is no goal.
+// goals are the project's goals for its own client; zero is no goal.
 type goals struct {
 	wallToLimit   float64
 	wall          time.Duration
@@ -50,7 +50,7 @@ func scenarios() []scenario {
 	h2 := scenario{repositories: organization, latency: 20 * time.Millisecond, rate: publishedRate, burst: publishedBurst}
 	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
 	return []scenario{
-		{ // first, so that it is known when the machine is what is measured
+		{ // first, to show whether the machine limits the other scenarios
 			name: "what this machine can do", repositories: 5000,
 			clients: []client{fixed(32), fixed(128)},
 		},
@@ -113,8 +113,8 @@ func scenarios() []scenario {
 	}
 }
 
-// judge tells whether a row met the goals, and which not. Only our own client
-// has any.
+// judge reports whether a row met the goals, and which goals it missed. Only our own client
+// has goals.
 func (g goals) judge(r result, limit time.Duration, rows []result) string {
 	if r.peer || r.ceiling || r.beside {
 		return ""

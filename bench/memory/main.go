@@ -132,7 +132,7 @@ func discover(ctx context.Context, dir string, n int) (sample, error) {
 	}
 	if usage, ok := client.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		s.peak = int64(usage.Maxrss)
-		if runtime.GOOS != "darwin" { // there in bytes, elsewhere in KiB
+		if runtime.GOOS != "darwin" { // bytes on macOS, KiB on other systems
 			s.peak <<= 10
 		}
 	}

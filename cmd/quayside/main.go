@@ -1,7 +1,7 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Quayside tells which images of a Quay organization carry a tag.
+// Quayside finds which images of a Quay organization carry a tag, and copies them.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 
 func main() {
 	ctx := untilSignal()
-	// A write that nobody reads is an error like others. It is not ignored, which
-	// credential helpers would inherit.
+	// A write to a closed pipe is an error like others. SIGPIPE is not ignored, because
+	// credential helpers would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	log.SetFlags(0)
 	os.Exit(cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, log.SetOutput))
