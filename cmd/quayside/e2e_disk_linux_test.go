@@ -6,6 +6,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,6 +39,17 @@ func TestCopyToAFullDisk(t *testing.T) {
 	}
 	if got := source.copied(); got > source.unique*3/2 {
 		t.Errorf("%d bytes over the wire, of %d", got, source.unique)
+	}
+}
+
+// The message about the disk has sizes in a unit that shows them.
+func TestSmallSizesOfAFullDisk(t *testing.T) {
+	t.Parallel()
+	source := startRelease(t, 1, quaytest.ReleaseOptions{Base: 300_000, Group: 100_000, Own: 60_000})
+	disk := disktest.Mount(t, 256<<10)
+	said := mustRun(t, 5, "copy", source.pattern(), "oci:"+filepath.Join(disk, "layout"), "--plain-http")
+	if !regexp.MustCompile(`needs [0-9.]+ kB .* [0-9.]+ kB are free`).MatchString(said) {
+		t.Errorf("the sizes are not in kB:\n%s", said)
 	}
 }
 

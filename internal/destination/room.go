@@ -92,8 +92,11 @@ func (r *Room) Fits(cost int64) (later bool, err error) {
 
 // amounts returns two sizes for people, to the byte if they look the same otherwise.
 func amounts(x, y int64) (string, string) {
-	const unit = "%.1f MB"
-	a, b := fmt.Sprintf(unit, float64(x)/1e6), fmt.Sprintf(unit, float64(y)/1e6)
+	format, unit := "%.1f MB", 1e6
+	if max(x, y) < 1e6 {
+		format, unit = "%.1f kB", 1e3
+	}
+	a, b := fmt.Sprintf(format, float64(x)/unit), fmt.Sprintf(format, float64(y)/unit)
 	if a == b {
 		return fmt.Sprintf("%d bytes", x), fmt.Sprintf("%d bytes", y)
 	}
