@@ -27,7 +27,7 @@ private ones its user may read.`,
 		Example: `  # All repositories, as a table.
   quayside repos quay.io/openstack.kolla
 
-  # Which were pushed to last?
+  # When was each pushed to last?
   quayside repos quay.io/openstack.kolla \
       --template '{{.LastModified}} {{.Name}}'
 
