@@ -48,8 +48,6 @@ func (q *queue) head() *job {
 	return nil
 }
 
-func (q *queue) all() []*job { return append(slices.Clone(q.listings), q.rest...) }
-
 // remove removes j, and reports whether it was in the queue.
 func (q *queue) remove(j *job) bool {
 	line := q.line(j)
