@@ -139,7 +139,7 @@ func TestUnknownHasItsReason(t *testing.T) {
 	}
 }
 
-// A row of the listing that makes no sense is one unknown image, of which nothing is asked.
+// An invalid row of the listing is one unknown image, for which no request is sent.
 func TestInvalidRowIsUnknown(t *testing.T) {
 	repos := append(named("a", "odd", "other", ""), row{})
 	for i := range repos[1:] {
@@ -167,7 +167,7 @@ func TestInvalidRowIsUnknown(t *testing.T) {
 	}
 }
 
-// What is true of the repository is not asked again for its next tag.
+// An answer about the whole repository is not asked for again for its next tag.
 func TestSeveralNames(t *testing.T) {
 	f := &fake{rows: rows(nil, named("busy", "gone", "well")...)}
 	f.lookUp = func(_ context.Context, repo, name string) (tag, bool, error) {

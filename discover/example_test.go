@@ -95,8 +95,8 @@ func ExampleCollect() {
 	// 5 listed, 1 without a tag, 3 checked with 4 requests; complete: true
 }
 
-// An organization that does not exist lists as an empty one. The error tells them
-// apart, and the summary says so as well.
+// An organization that does not exist lists as an empty one. The error and the summary
+// distinguish the two.
 func ExampleSummary() {
 	client, done := exampleClient()
 	defer done()

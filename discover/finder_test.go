@@ -169,8 +169,8 @@ func TestServerWithoutAnonymousAccessNorToken(t *testing.T) {
 	}
 }
 
-// A repository that vanished is asked for with the token once, and the others
-// stay without.
+// The request about a deleted repository is repeated once with the token. Other requests stay
+// without it.
 func TestVanishedRepositoryChangesNothing(t *testing.T) {
 	for _, gone := range []string{"image-001", "image-050"} {
 		s, client := serve(t, recorded(t), owner, quaytest.WithQuirk("vanish", "harbourline/"+gone))
@@ -190,7 +190,7 @@ func TestVanishedRepositoryChangesNothing(t *testing.T) {
 	}
 }
 
-// What a 401 hides, the token can tell.
+// A request with the token shows the cause of a 401.
 func TestStray401IsAskedAgainWithTheToken(t *testing.T) {
 	s, client := serve(t, recorded(t), owner, quaytest.WithQuirk("random-401", "10"))
 	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "harbourline/image-*:2025.1"), discover.Options{Jobs: 1})
@@ -259,7 +259,7 @@ func TestNothingToSeeIsExplained(t *testing.T) {
 	}
 }
 
-// One repository by name is asked for at once, without a listing.
+// A single repository is looked up by name, without a listing.
 func TestOneRepositoryIsNotListed(t *testing.T) {
 	for _, c := range []struct {
 		pattern, token string
@@ -360,7 +360,7 @@ func TestPatternForAnotherHost(t *testing.T) {
 	}
 }
 
-// A tag list that breaks off is not asked again: its tags are out.
+// A tag list that breaks off is not repeated, because its tags were already yielded.
 func TestTagListThatBreaksOff(t *testing.T) {
 	for _, token := range []string{"", owner} {
 		s, client := serve(t, recorded(t), token, quaytest.WithQuirk("random-401", "2"))
@@ -378,8 +378,8 @@ func TestTagListThatBreaksOff(t *testing.T) {
 	}
 }
 
-// A server that admits no anonymous caller is asked about its namespaces with
-// the token too.
+// If the server admits no anonymous caller, the request about the namespace carries the token
+// too.
 func TestEmptyNamespaceWithoutAnonymousAccess(t *testing.T) {
 	_, client := serve(t, recorded(t), owner, quaytest.WithQuirk("no-anonymous", ""))
 	_, sum, err := discover.Collect(t.Context(), client, pattern(t, "emptyharbour/*:1"), discover.Options{})
@@ -402,7 +402,7 @@ func TestTagGlobReadsNoFurtherThanSince(t *testing.T) {
 	}
 }
 
-// A token that looks like a JWT is refused, and not taken for none.
+// A token that looks like a JWT is refused, not ignored.
 func TestTokenThatIsAJWT(t *testing.T) {
 	jwt := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + ".e30.e30"
 	_, client := serve(t, recorded(t), jwt)

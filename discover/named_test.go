@@ -16,9 +16,8 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// What a pattern names is never silent: neither a tag that a named repository
-// lacks, nor a named repository that the listing lacks, which is asked for as if it
-// had been the only one.
+// Every repository and tag that a pattern names has a result, also a tag that the repository
+// lacks. A named repository that the listing lacks is looked up by name.
 func TestWhatThePatternNames(t *testing.T) {
 	repos := named("a", "b", "bare", "aged", "other")
 	for i := range repos {
@@ -120,7 +119,7 @@ func TestNamesInAMisspeltOrganization(t *testing.T) {
 	}
 }
 
-// A tag of a list that makes no sense is one unknown, and hides no other.
+// An invalid row of a tag list is one unknown result, and hides no other tag.
 func TestOddTagsAreUnknown(t *testing.T) {
 	f := &fake{rows: rows(nil, named("a", "b")...), list: carrying(map[string][]tag{
 		"a": {{name: "1.0", started: noon}, {name: "1.1", odd: true}, {name: "2", odd: true}, {name: "1.2", started: noon}},
@@ -133,7 +132,7 @@ func TestOddTagsAreUnknown(t *testing.T) {
 	}
 }
 
-// A repository whose name cannot be one is one unknown.
+// A repository with an invalid name is one unknown result.
 func TestOddNamesAreUnknown(t *testing.T) {
 	odd := []string{"a b", "a\x1b[31m", "a\nb", "naïve", "Upper", strings.Repeat("x", 256)}
 	f := &fake{rows: rows(nil, named(append(odd, "well")...)...)}
@@ -143,7 +142,7 @@ func TestOddNamesAreUnknown(t *testing.T) {
 	}
 }
 
-// Odd rows alone do not show that the server ignores the token: it is asked.
+// Invalid rows alone do not show that the server ignores the token: the run asks the server.
 func TestOddRowsShowNothingAboutTheToken(t *testing.T) {
 	odd := named("a", "b")
 	odd[0].odd, odd[1].odd = true, true

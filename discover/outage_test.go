@@ -137,8 +137,7 @@ func TestOutagesLeaveNothingUnknown(t *testing.T) {
 	}
 }
 
-// When nobody can say whether the namespace exists, the run cannot say why it
-// saw nothing.
+// If no answer shows whether the namespace exists, the run cannot explain an empty listing.
 func TestNamespaceThatCannotBeAsked(t *testing.T) {
 	for token, path := range map[string]string{"": "/api/v1/organization/*", owner: "/api/v1/repository"} {
 		opt := quaytest.WithQuirk("html-500", path)

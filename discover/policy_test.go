@@ -19,8 +19,8 @@ import (
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// What doc/quay-api.md section 3 says of a repository that the caller may not
-// read: 401 to an anonymous one, 403 to one with a token.
+// The answers about a repository that the caller may not read (doc/quay-api.md section 3): 401
+// without a token, 403 with one.
 const (
 	refused401 = `{"detail": "Requires authentication", "error_type": "invalid_token", "status": 401}`
 	refused403 = `{"detail": "Unauthorized", "error_type": "insufficient_scope", "status": 403}`
@@ -169,7 +169,7 @@ func TestTagListsCanBeNested(t *testing.T) {
 	}
 }
 
-// Whoever waits for the first request to be answered leaves with its context.
+// A wait for the answer to the first request ends with its context.
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	arrived, leave := make(chan struct{}), make(chan struct{})
 	arrive := sync.OnceFunc(func() { close(arrived) })

@@ -132,7 +132,7 @@ func TestListingWaitsForTheChecks(t *testing.T) {
 	})
 }
 
-// What is pruned and matches by name is a result when that is asked for, and
+// With Options.Skipped, a repository that matches by name and is left out has a result, which
 // costs no request.
 func TestPrunedResults(t *testing.T) {
 	repos := named("aged", "bare", "doomed", "live", "other/deep", "zz")
@@ -350,7 +350,7 @@ func TestInvalidPatternIsRefusedUnasked(t *testing.T) {
 	}
 }
 
-// A token that lapses between two pages would hide private repositories.
+// A token that expires between two pages would hide private repositories.
 func TestTokenThatLapsesWhileListing(t *testing.T) {
 	repos := named("a", "b")
 	repos[0].known = true
@@ -401,7 +401,7 @@ func TestProgressWhileAwaitingAndAtTheEnd(t *testing.T) {
 	})
 }
 
-// Nothing is kept of a repository whose results are out.
+// Nothing is kept of a repository after its results were yielded.
 func TestMemoryDoesNotGrow(t *testing.T) {
 	const n = 20_000
 	f := &fake{rows: many(n), silent: true}

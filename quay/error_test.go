@@ -90,7 +90,7 @@ func TestMessagesAreFitToBeShown(t *testing.T) {
 	}
 }
 
-// TestErrorBodiesAreCapped: what comes after 64 KiB is not even read.
+// TestErrorBodiesAreCapped: an error's body is not read beyond 64 KiB.
 func TestErrorBodiesAreCapped(t *testing.T) {
 	read := 0
 	body := func() int { read += 4096; return 4096 }
@@ -104,7 +104,7 @@ func TestErrorBodiesAreCapped(t *testing.T) {
 	}
 }
 
-// endlessBody has as many bytes at a time as it is told.
+// endlessBody never ends. Each read returns a set number of bytes.
 type endlessBody func() int
 
 func (f endlessBody) Read(p []byte) (int, error) {
@@ -159,7 +159,7 @@ func TestRetryAfterIsTold(t *testing.T) {
 	}
 }
 
-// TestServersThatAreNoQuay says what a typo in the address leads to.
+// TestServersThatAreNoQuay has the errors of a mistyped address.
 func TestServersThatAreNoQuay(t *testing.T) {
 	for _, c := range []struct {
 		status     int

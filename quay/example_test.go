@@ -149,7 +149,7 @@ func ExampleClient_HasTag() {
 	fmt.Println(client.HasTag(ctx, quay.RepoName{Namespace: "stackfleet", Name: "nova-api"}, "2025.1"))
 	fmt.Println(client.HasTag(ctx, quay.RepoName{Namespace: "stackfleet", Name: "nova-api"}, "2026.1"))
 
-	// Without a token, nobody is told whether this one exists.
+	// Without a token, the server does not show whether this repository exists.
 	_, err := client.HasTag(ctx, quay.RepoName{Namespace: "stackfleet", Name: "inside-job"}, "2025.1")
 	fmt.Println(errors.Is(err, quay.ErrUnauthenticated))
 	// Output:

@@ -56,7 +56,7 @@ const (
 	unknownToken  = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 )
 
-// client is one of the server at url that repeats nothing unless told to.
+// client returns a client of the server at url. By default the client repeats no request.
 func client(t testing.TB, url string, opts ...quay.Option) *quay.Client {
 	t.Helper()
 	c, err := quay.New(append([]quay.Option{quay.WithServer(url), quay.WithRetries(0)}, opts...)...)
@@ -67,8 +67,8 @@ func client(t testing.TB, url string, opts ...quay.Option) *quay.Client {
 	return c
 }
 
-// canned starts a server that h plays, for answers the embedded Quay does not
-// give. Each use says where the answer comes from.
+// canned starts a server with the handler h, for answers that the embedded Quay never
+// sends. Each use says where the answer comes from.
 func canned(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -76,7 +76,7 @@ func canned(t testing.TB, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// say answers everything with a status, a content type and a body.
+// say returns a handler that answers with a status, a content type and a body.
 func say(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -136,7 +136,7 @@ var kinds = []struct {
 	{context.Canceled, "canceled"}, {context.DeadlineExceeded, "deadline"},
 }
 
-// kind names all the kinds an error is of; one is right.
+// kind returns the names of all kinds that an error has. An error should have one.
 func kind(err error) string {
 	var names []string
 	for _, k := range kinds {

@@ -21,7 +21,7 @@ import (
 	"github.com/quayside/quayside/quay"
 )
 
-// answering is a client of a server that sends every request the same answer.
+// answering returns a client of a server that answers every request alike.
 func answering(t testing.TB, status int, body []byte) *quay.Client {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Request: r, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1}, nil
@@ -29,8 +29,8 @@ func answering(t testing.TB, status int, body []byte) *quay.Client {
 	return client(t, "http://quay.test", quay.WithToken("hu5h-toKen"), quay.WithTransport(tr))
 }
 
-// sound fails the test when an error is not one of ours, not fit to be shown,
-// or shows the token.
+// sound fails the test if an error is not an *Error, is not printable, or contains the
+// token.
 func sound(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {

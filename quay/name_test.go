@@ -54,7 +54,7 @@ func TestParseRepoName(t *testing.T) {
 	}
 }
 
-// TestInvalidArgumentsSendNothing: what cannot be is refused here.
+// TestInvalidArgumentsSendNothing: the client refuses invalid arguments.
 func TestInvalidArgumentsSendNothing(t *testing.T) {
 	tr := transport(func(r *http.Request) (*http.Response, error) {
 		t.Errorf("sends %s", r.URL)

@@ -72,7 +72,7 @@ func TestPrefetchIsTheSameList(t *testing.T) {
 	}
 }
 
-// TestPrefetchCallsOffWhatItsReaderLeaves: nothing is left behind.
+// TestPrefetchCallsOffWhatItsReaderLeaves: a break leaves no goroutine.
 func TestPrefetchCallsOffWhatItsReaderLeaves(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	calledOff := make(chan struct{})

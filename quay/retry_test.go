@@ -157,7 +157,7 @@ func TestCancellationEndsAWait(t *testing.T) {
 	})
 }
 
-// TestADeadlineNamesItsCause: an error of a deadline says what was waited for.
+// TestADeadlineNamesItsCause: the error of a deadline has the cause of the wait.
 func TestADeadlineNamesItsCause(t *testing.T) {
 	for outage, want := range map[string]string{
 		"1h:503": "status 503", "1h:502": "status 502", "1h:500": "status 500", "1h:429": "status 429",

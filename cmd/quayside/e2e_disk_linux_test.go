@@ -98,7 +98,7 @@ func TestLookAtAReadOnlyDisk(t *testing.T) {
 	mustRun(t, 0, "copy", two, "oci:"+filepath.Join(disk, "new", "layout"), "--plain-http", "--dry-run")
 }
 
-// Updating an archive needs no room if nothing is missing, and otherwise room for the
+// Updating an archive needs no space if nothing is missing. Otherwise it needs space for the
 // missing blobs and a second archive.
 func TestRoomForAnArchive(t *testing.T) {
 	t.Parallel()

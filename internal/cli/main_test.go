@@ -55,7 +55,7 @@ func command(ctx context.Context, stdout, stderr io.Writer, variables map[string
 	return cli.Main(ctx, args, strings.NewReader(""), stdout, stderr, environment(variables))
 }
 
-// canceller cancels when what is written matches a pattern.
+// canceller cancels when the written text matches a pattern.
 type canceller struct {
 	bytes.Buffer
 	pattern *regexp.Regexp
@@ -70,16 +70,15 @@ func (c *canceller) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// A server that stalls on some repositories holds a run up for a minute. When
-// it is interrupted it ends at once, leaves nothing behind (TestMain looks), and
-// tells what it knew.
+// A server that stalls on some repositories delays a run for a minute. An interrupted run
+// ends at once, prints what it knows, and leaves no goroutines (TestMain checks that).
 func TestInterruptedRunEndsAtOnce(t *testing.T) {
 	s := serve(t, quaytest.WithQuirk("stall", "/api/v1/repository/stackfleet/s*/tag/"))
 	for _, format := range []string{"ndjson", "json", "table"} {
 		t.Run(format, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			// The log tells when a repository has been checked, whatever the format.
+			// In every format, the log reports when a repository has been checked.
 			stderr := &canceller{pattern: regexp.MustCompile(`stackfleet/rabbitmq tag=2025.1 present=true`), cancel: cancel}
 			var stdout bytes.Buffer
 			code := command(ctx, &stdout, stderr, nil, "find", "--server", s.URL(), "stackfleet/{rabbitmq,sahara,senlin}*:2025.1", "-o", format, "-v")
@@ -108,7 +107,7 @@ func TestInterruptedRunEndsAtOnce(t *testing.T) {
 	}
 }
 
-// Interrupted before it began, the command asks nothing.
+// A command that is interrupted before it begins sends no request.
 func TestInterruptedBeforeItBegan(t *testing.T) {
 	s := serve(t)
 	folder := filepath.Join(t.TempDir(), "layout")
@@ -182,7 +181,7 @@ func TestStandardOutputThatFails(t *testing.T) {
 	}
 }
 
-// A reader that leaves stops the run: what it did not want is not asked for.
+// If the reader of the output leaves, the run stops and sends no more requests.
 func TestReaderThatLeavesStopsTheRun(t *testing.T) {
 	s, err := quaytest.NewServer(quaytest.Fleet(3000, quaytest.FleetOptions{}))
 	if err != nil {
@@ -199,7 +198,7 @@ func TestReaderThatLeavesStopsTheRun(t *testing.T) {
 	}
 }
 
-// A reader that leaves makes no yes of a no, and no success of a failure.
+// If the reader of the output leaves, a failure does not become a success.
 func TestReaderThatLeavesHidesNoFailure(t *testing.T) {
 	s := serve(t, quaytest.WithQuirk("html-404", "/api/v1/repository/stackfleet/horizon/tag/"))
 	for _, test := range []struct {
@@ -220,8 +219,8 @@ func TestReaderThatLeavesHidesNoFailure(t *testing.T) {
 	}
 }
 
-// What looking into images cost their registry has a line, as in a copy; what
-// asked a registry nothing has none.
+// If images were inspected, a line reports the requests to their registry, as in a copy.
+// Without such requests there is no line.
 func TestRegistryTrafficIsTold(t *testing.T) {
 	s := serve(t, quaytest.WithQuirk("outage", "1:503:/v2/stackfleet/nova-api/manifests/**"))
 	label := []string{"--label", "org.opencontainers.image.version=2025.*"}
@@ -246,8 +245,8 @@ func TestRegistryTrafficIsTold(t *testing.T) {
 	}
 }
 
-// Images that lack the label were looked into all the same: when another could
-// not be, that is an answer in part, in info as in find.
+// Images without the label were inspected too: if another image could not be inspected, the
+// answer is partial, in info as in find.
 func TestImagesWithoutTheLabelAreAnAnswer(t *testing.T) {
 	s := serve(t, quaytest.WithQuirk("outage", "1000:403:/v2/stackfleet/nova-api/manifests/**"))
 	for _, name := range []string{"info", "find"} {
@@ -259,8 +258,8 @@ func TestImagesWithoutTheLabelAreAnAnswer(t *testing.T) {
 	}
 }
 
-// Twice verbose, every request is logged, those to a registry and to where it
-// redirects too, and no credential.
+// With -vv every request is logged, also those to a registry and to hosts that it redirects
+// to, but no credential.
 func TestRegistryRequestsAreLogged(t *testing.T) {
 	s := serve(t, quaytest.WithObjectStorage())
 	for _, verbose := range []string{"-v", "-vv"} {
@@ -284,8 +283,8 @@ func TestRegistryRequestsAreLogged(t *testing.T) {
 	}
 }
 
-// A server that takes connections and never answers delays no other: what the others have is
-// printed meanwhile, also if the pattern or the image of the silent one comes first.
+// A server that accepts connections and never answers does not delay other servers: their
+// results are printed, even if the pattern for the silent server comes first.
 func TestSilentHostDelaysNoOther(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer silent.Close()

@@ -28,7 +28,7 @@ func oddRows(t *testing.T, repositories, tags []string) string {
 	return s.URL
 }
 
-// One row that makes no sense costs one unknown, which is named, and never the list.
+// An invalid row becomes one unknown image, which is named. It does not end the listing.
 func TestOddRowsOfListsAreUnknown(t *testing.T) {
 	repository := `{"namespace": "org", "name": "%s", "is_public": true, "kind": "image", "state": "NORMAL", "last_modified": 1764633600}`
 	tag := `{"name": "%s", "manifest_digest": "sha256:` + strings.Repeat("a", 64) + `", "is_manifest_list": false, "start_ts": 1764633600}`

@@ -36,8 +36,7 @@ func TestProgressOffATerminalIsALineEveryFiveSeconds(t *testing.T) {
 	})
 }
 
-// When nothing more is heard of the search it is told all the same, with what
-// goes on besides.
+// The progress is shown even if the search reports nothing new, with the other work.
 func TestProgressGoesOnWhileAllWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr bytes.Buffer
@@ -153,7 +152,6 @@ func TestProgressTellsWhatHoldsARunUp(t *testing.T) {
 	}
 }
 
-// The progress names a server that does not answer, why, and how long it is
-// waited for.
+// The progress names a server that does not answer, with the reason and the remaining wait.
 
 func noEnvironment(string) (string, bool) { return "", false }

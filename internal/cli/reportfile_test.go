@@ -58,7 +58,7 @@ func TestNextRunRemovesTheTemporaryReportOfAKilledOne(t *testing.T) {
 		}
 	}
 
-	// A run that writes the report while another one begins writes it all the same.
+	// A run writes its report even if another run begins meanwhile.
 	f := open("a.json")
 	temp, err := f.create()
 	if err != nil {

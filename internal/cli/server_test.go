@@ -25,7 +25,7 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// Whatever is asked of whom, a token reaches the one server it was given for.
+// Whatever the patterns and servers, a token reaches only the server that it was given for.
 func TestTokenGoesToItsServerOnly(t *testing.T) {
 	const home, other, both = "home", "other", "both"
 	tests := []struct {
@@ -93,7 +93,7 @@ func TestTokenGoesToItsServerOnly(t *testing.T) {
 
 func host(s *quaytest.Server) string { return strings.TrimPrefix(s.URL(), "http://") }
 
-// What is wrong with a command line is told without the secrets in it.
+// Errors about a command line do not contain the secrets in it.
 func TestUsageErrorsShowNoSecret(t *testing.T) {
 	config := writeFile(t, "config.yaml", "servers: {quay.example: {token_env: NOT_SET}}")
 	for _, test := range []struct {

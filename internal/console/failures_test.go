@@ -33,8 +33,8 @@ quayside: warning: 4 images failed: quay.io/o/one:1, quay.io/o/three:1, quay.io/
 	}
 }
 
-// Images whose signatures are missing for one reason are told together, however
-// many of their parts it is said of.
+// Images whose signatures are missing for the same reason are reported in one message, however
+// many of their parts have that reason.
 func TestMissingSignaturesOfOneReasonAreToldTogether(t *testing.T) {
 	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
 	unknown := func(d string) string { return "what is attached to sha256:" + d + " is not known: 403" }

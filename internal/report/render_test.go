@@ -213,7 +213,7 @@ func TestTextStaysReadableInJSON(t *testing.T) {
 	}
 }
 
-// What a terminal may act upon is escaped, and reads back as it was.
+// Characters that a terminal may act upon are escaped, and parse back unchanged.
 func TestHostileTextInJSON(t *testing.T) {
 	const hostile = "x\x1b[2J\u009b31m\u202e\u200b\x7f\U000e0001 größer \u4e2d"
 	got := rendered(t, report.Options{Format: report.NDJSON}, report.Ending{}, report.Image{Error: hostile})
@@ -258,7 +258,7 @@ HTTP/2.0, connections: 4, learned limit: about 12.5 requests a second`
 	}
 }
 
-// A table fits the terminal: what is no name is cut first, and names last.
+// A table fits the terminal: names are cut last.
 func TestTablesFitTheTerminal(t *testing.T) {
 	long := present
 	long.Namespace, long.Repository, long.Tag = "openstack.kolla", "nova-compute-ironic-agent", "2025.1-ubuntu-noble"

@@ -49,7 +49,7 @@ func TestRefusedConnectionHasAdvice(t *testing.T) {
 	}
 }
 
-// An organization with a dot is read as a host: the error says so.
+// An organization with a dot is parsed as a host, and the error explains that.
 func TestAnOrganizationThatIsReadAsAHost(t *testing.T) {
 	gone := func(host string) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
