@@ -209,7 +209,7 @@ func (k checker) about(repo candidate, tag string) Result {
 		Size:       quay.SizeUnknown,
 		Public:     repo.Public,
 		State:      repo.State,
-		Unlisted:   repo.unlisted,
+		Unlisted:   repo.unlisted || repo.Invalid != nil,
 		Named:      k.named[repo.Name] && slices.Contains(k.literal, tag),
 	}
 }

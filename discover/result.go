@@ -75,8 +75,8 @@ type Result struct {
 	Expires time.Time     // zero: never
 
 	// Public is true if anyone may read the repository. Public and State come from
-	// the listing. If Unlisted is true, no listing has the repository: State is "",
-	// and Public is true only if an anonymous caller got the answer.
+	// the listing. If Unlisted is true, no valid row of a listing has the repository:
+	// State is "", and Public is true only if an anonymous caller got the answer.
 	Public   bool
 	State    quay.State
 	Unlisted bool

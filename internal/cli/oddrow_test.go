@@ -90,3 +90,36 @@ func TestOddRowsOfListsAreUnknown(t *testing.T) {
 		})
 	}
 }
+
+// A name that a server chose cannot begin a message of its own.
+func TestLineBreakInANameBeginsNoMessage(t *testing.T) {
+	const odd = `"odd\nquayside: all is well"`
+	url := oddRows(t,
+		[]string{`{"namespace": "org", "name": ` + odd + `, "is_public": true, "kind": "image", "state": "NORMAL", "last_modified": 1764633600}`},
+		[]string{`{"name": ` + odd + `, "manifest_digest": "sha256:` + strings.Repeat("a", 64) + `", "is_manifest_list": false, "start_ts": 1764633600}`})
+	for _, args := range [][]string{{"repos", "org"}, {"tags", "org/repo"}, {"find", "org/*:1"}, {"find", "org/repo:*"}} {
+		for _, format := range []string{"text", "json"} {
+			var stdout, stderr bytes.Buffer
+			command(t.Context(), &stdout, &stderr, nil, append(args, "--server", url, "--quiet", "--log-format", format)...)
+			if text := stderr.String(); !strings.Contains(text, "unknown: ") || strings.Contains(text, "\nquayside: all") || strings.Contains(text, "odd; ") {
+				t.Errorf("%v, %s: stderr %q", args, format, text)
+			}
+		}
+	}
+}
+
+// Nothing is known of a repository whose row makes no sense, not even who may read it.
+func TestVisibilityOfAnOddRowIsNotKnown(t *testing.T) {
+	url := oddRows(t, []string{`{"namespace": "org", "name": "odd", "is_public": true, "state": "NORMAL", "last_modified": "soon"}`}, nil)
+	var stdout, stderr bytes.Buffer
+	code := command(t.Context(), &stdout, &stderr, nil, "find", "org/*:1", "--all", "--server", url, "-o", "json")
+	var answer struct {
+		Results []struct{ Verdict, Repository, Visibility string }
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if code != 3 || len(answer.Results) != 1 || answer.Results[0].Verdict != "unknown" || answer.Results[0].Visibility != "" {
+		t.Errorf("exit code %d, %+v, stderr %q", code, answer, &stderr)
+	}
+}

@@ -168,15 +168,16 @@ func (c *Console) Note(format string, args ...any) { c.Print(Note, fmt.Sprintf(f
 // Hint reports what the user can do.
 func (c *Console) Hint(text string) { c.Print(Hint, "hint: "+text) }
 
-// Unknown names an image whose verdict is unknown.
+// Unknown names an image whose verdict is unknown. The server may have chosen the name: a
+// line break in it must not begin another message.
 func (c *Console) Unknown(g report.Missing) {
-	c.Say(slog.LevelWarn, Unknown, fmt.Sprintf("unknown: %s: %s: %s", g.Reference, report.ReasonText(g.Reason), g.Error),
+	c.Say(slog.LevelWarn, Unknown, fmt.Sprintf("unknown: %s: %s: %s", redact.Escape(g.Reference), report.ReasonText(g.Reason), g.Error),
 		slog.String("image", g.Reference), slog.String("reason", g.Reason), slog.String("error", g.Error))
 }
 
 // Absent names an image that should be there and is not.
 func (c *Console) Absent(g report.Missing) {
-	c.Say(slog.LevelWarn, Absent, fmt.Sprintf("absent: %s: %s", g.Reference, report.ReasonText(g.Reason)),
+	c.Say(slog.LevelWarn, Absent, fmt.Sprintf("absent: %s: %s", redact.Escape(g.Reference), report.ReasonText(g.Reason)),
 		slog.String("image", g.Reference), slog.String("reason", g.Reason))
 }
 
