@@ -131,8 +131,8 @@ type Pace struct {
 	// Pause is how long requests still wait because the server answered 429; 0 if
 	// they do not.
 	Pause time.Duration
-	// LastError is why the latest attempt got no answer or a 5xx; "" if it got
-	// another answer.
+	// LastError is why the latest attempt got no answer, a 5xx or a 429; "" if it
+	// got another answer.
 	LastError string
 }
 

@@ -129,7 +129,7 @@ func (c *core) errorOf(e pace.Event) *string {
 	switch {
 	case e.Err != nil:
 		text = c.redactor.Line(e.Err.Error())
-	case e.Status >= 500:
+	case e.Status >= 500, e.Status == http.StatusTooManyRequests:
 		text = strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
 	default:
 		return nil
