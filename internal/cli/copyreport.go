@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/report"
 	"github.com/quayside/quayside/internal/session"
@@ -80,8 +81,8 @@ func remark(i mirror.ImageReport, why string) string {
 }
 
 // failedTargets returns the images that the report of an earlier run lists as not done, each
-// once. An image whose digest is in the report is copied by that digest. lost are unknown
-// images whose names cannot be looked for.
+// once. An image whose digest is in the report is copied by that digest. lost are images
+// whose names cannot be looked for.
 func (a *app) failedTargets(ctx context.Context, file string) (targets []target, lost []report.Missing, err error) {
 	text, _, err := session.ReadFile(ctx, file, mirror.MaxReport)
 	if err != nil && ctx.Err() != nil {
@@ -105,6 +106,9 @@ func (a *app) failedTargets(ctx context.Context, file string) (targets []target,
 			continue
 		}
 		again[u.Reference] = true
+	}
+	for _, reference := range earlier.InvalidImages() {
+		lost = append(lost, report.Missing{Reference: reference, Reason: string(discover.Failed), Error: "the report's name of the image is not valid"})
 	}
 	for _, i := range earlier.FailedImages() {
 		if i.Digest == "" {

@@ -118,3 +118,34 @@ func TestFailedFromReadsRepositoriesLiterally(t *testing.T) {
 		}
 	}
 }
+
+// An image of the report that did not arrive and whose name is not valid is unknown, and
+// the copy is not complete.
+func TestFailedFromNamesInvalidImages(t *testing.T) {
+	s, err := quaytest.NewServer(quaytest.SampleDataset())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, reference := range []string{"../../x:1", "x", "odd\nquayside: all is well"} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "report.json")
+		earlier, err := json.Marshal(mirror.Report{Destination: "oci:x", Images: []mirror.ImageReport{
+			{Reference: reference, Status: mirror.Failed},
+			{Reference: strings.TrimPrefix(s.URL(), "http://") + "/stackfleet/nova-api:2025.1", Status: mirror.Failed},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, earlier, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr strings.Builder
+		code := Main(context.Background(), []string{"copy", "--failed-from", file, "oci:" + filepath.Join(dir, "x"), "-o", "json", "--config", os.DevNull,
+			"--server", s.URL()}, strings.NewReader(""), &stdout, &stderr, func(string) (string, bool) { return "", false })
+		if exitCode(code) != exitPart || !strings.Contains(stdout.String(), `"copied": 1`) || !strings.Contains(stderr.String(), "unknown: ") ||
+			strings.Contains(stderr.String(), "\nquayside: all") {
+			t.Errorf("%q: exit code %d\n%s%s", reference, code, &stdout, &stderr)
+		}
+	}
+}

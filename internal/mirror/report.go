@@ -115,7 +115,8 @@ func (r *Report) AddAbsent(reference, why string) {
 
 // FailedImages returns the images that another run should try again: those that failed,
 // are pending or absent, those that lack signatures, and those that are unknown and have
-// a name. Each is in the list once, with its digest if that is known.
+// a name. Each is in the list once, with its digest if that is known. [Report.InvalidImages]
+// are not in it.
 func (r Report) FailedImages() []Image {
 	var failed []Image
 	seen := map[string]bool{}
@@ -137,6 +138,17 @@ func (r Report) FailedImages() []Image {
 		add(u.Reference, "")
 	}
 	return failed
+}
+
+// InvalidImages returns the references of images that another run should try again and
+// cannot, because they name no image: the report was edited.
+func (r Report) InvalidImages() (references []string) {
+	for _, i := range r.Images {
+		if _, err := destination.ParseReference(i.Reference); err != nil && (i.Status.isMissing() || i.Signatures.Missing > 0) {
+			references = append(references, i.Reference)
+		}
+	}
+	return references
 }
 
 // report returns the report of a run whose goroutines have all ended.
