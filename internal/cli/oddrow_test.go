@@ -11,6 +11,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/quayside/quayside/quay/quaytest"
 )
 
 // oddRows plays a Quay that lists rows among two good ones: repositories and tags
@@ -121,5 +124,30 @@ func TestVisibilityOfAnOddRowIsNotKnown(t *testing.T) {
 	}
 	if code != 3 || len(answer.Results) != 1 || answer.Results[0].Verdict != "unknown" || answer.Results[0].Visibility != "" {
 		t.Errorf("exit code %d, %+v, stderr %q", code, answer, &stderr)
+	}
+}
+
+// Servers are asked side by side: the time of a search is not the sum of theirs.
+func TestElapsedIsNotTheSumOfServers(t *testing.T) {
+	var urls []string
+	for range 2 {
+		s := quaytest.Start(t, quaytest.SampleDataset(), quaytest.WithLatency(300*time.Millisecond))
+		urls = append(urls, strings.TrimPrefix(s.URL(), "http://"))
+	}
+	var stdout, stderr bytes.Buffer
+	command(t.Context(), &stdout, &stderr, nil, "find", urls[0]+"/stackfleet/none*:1", urls[1]+"/stackfleet/none*:1", "--plain-http", "-o", "json")
+	var answer struct {
+		Summary struct {
+			Elapsed  float64 `json:"elapsed_seconds"`
+			Patterns []struct {
+				Elapsed float64 `json:"elapsed_seconds"`
+			}
+		}
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if p := answer.Summary.Patterns; len(p) != 2 || answer.Summary.Elapsed > p[0].Elapsed+p[1].Elapsed-0.1 {
+		t.Errorf("%+v, stderr %q", answer, &stderr)
 	}
 }

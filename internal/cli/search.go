@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/quayside/quayside/discover"
 	"github.com/quayside/quayside/internal/mirror"
@@ -154,6 +155,7 @@ func (s *search) conclude() {
 			s.summary.Add(o.search)
 		}
 	}
+	s.summary.Elapsed = report.Elapsed(time.Since(s.progress.began))
 	byName := func(x, y report.Missing) int { return strings.Compare(x.Reference, y.Reference) }
 	slices.SortStableFunc(s.summary.UnknownImages, byName)
 	slices.SortStableFunc(s.absent, byName)

@@ -232,7 +232,7 @@ func TestSummaryAddsUp(t *testing.T) {
 		Requests: report.Requests{Total: 7, WithToken: 8, WithoutToken: 9, Refused: 10, Retries: 11}, Elapsed: report.Elapsed(1500 * time.Millisecond)}}
 	want := report.Counts{
 		Listed: 2, Pruned: map[string]int{"nested": 2, "no_live_tag": 4}, Candidates: 4, Checked: 6, Present: 8, Absent: 10, Unknown: 12,
-		Requests: report.Requests{Total: 14, WithToken: 16, WithoutToken: 18, Refused: 20, Retries: 22}, Elapsed: report.Elapsed(3 * time.Second)}
+		Requests: report.Requests{Total: 14, WithToken: 16, WithoutToken: 18, Refused: 20, Retries: 22}} // searches overlap: their times do not add up
 	s := report.NewSummary()
 	s.Add(one)
 	s.Add(one)

@@ -120,7 +120,7 @@ func NewSummary() Summary {
 	return Summary{Counts: Counts{Pruned: map[string]int{}}, UnknownImages: []Missing{}, AbsentImages: []Missing{}, Patterns: []Search{}}
 }
 
-// Add adds the search of a pattern.
+// Add adds the search of a pattern, without its Elapsed: searches of several hosts overlap.
 func (s *Summary) Add(p Search) {
 	s.Patterns = append(s.Patterns, p)
 	s.Listed += p.Listed
@@ -131,7 +131,6 @@ func (s *Summary) Add(p Search) {
 	s.Absent += p.Absent
 	s.Unknown += p.Unknown
 	s.Unlabelled += p.Unlabelled
-	s.Elapsed += p.Elapsed
 	s.Requests.Total += p.Requests.Total
 	s.Requests.WithToken += p.Requests.WithToken
 	s.Requests.WithoutToken += p.Requests.WithoutToken
