@@ -13,7 +13,7 @@ var (
 	userinfo = lazily(`://[^\s"'@]+@`)
 	// A header with credentials, to the end of its line.
 	header = lazily(`(?i)(authorization["']?\s*[:=]).*`)
-	// What follows a word for a secret.
+	// The word after "password", "token" and the like.
 	named = lazily(`(?i)(pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|bearer|basic|api[_-]?key)(["']?(?:\s*[:=]\s*|\s+(?:is|was)\s+|\s+)["']?)([^\s"',;]+)`)
 	// A long run of letters and digits, as tokens, keys and base64 are.
 	long = lazily(`[A-Za-z0-9+_=-]{20,}`)
@@ -21,7 +21,7 @@ var (
 
 // Foreign returns the text of another program with [Mark] in place of what may be a
 // secret: passwords in addresses, the word after "password", "token" and the like, and
-// long runs of letters and digits. It hides too much rather than too little.
+// long runs of letters and digits. It prefers to hide too much.
 func Foreign(text string) string {
 	text = userinfo().ReplaceAllString(text, "://"+Mark+"@")
 	text = header().ReplaceAllString(text, "${1} "+Mark)

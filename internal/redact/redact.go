@@ -28,15 +28,16 @@ import (
 const Mark = "[redacted]"
 
 const (
-	// minSecret is the length of the shortest secret that is redacted, in bytes: a
-	// shorter one occurs in every text.
+	// minSecret is the length of the shortest secret that is redacted, in bytes. Shorter
+	// texts occur everywhere by chance.
 	minSecret = 4
 	// minPacked is the length of the shortest secret that is searched for within base64.
 	minPacked = 6
 	// minPart is the length of the shortest part of a secret that is searched for, in
 	// bytes, in texts that were cut off.
 	minPart = 8
-	// perGeneration is how many passing secrets a generation has. Two are kept.
+	// perGeneration is how many passing secrets a generation has. Two generations are
+	// kept.
 	perGeneration = 512
 	// keyLen is how many bytes of a form select the forms to compare with.
 	keyLen = 4
@@ -66,13 +67,13 @@ type form struct {
 	generation int
 }
 
-// Add remembers a secret for the whole run. A secret of less than four bytes is ignored.
+// Add keeps a secret for the whole run. It ignores a secret of less than four bytes.
 func (r *Redactor) Add(secret string) { r.add(secret, formsOf(secret), lasting) }
 
-// AddPassing remembers a secret that a server issued. At least the last 512 are kept.
+// AddPassing adds a secret that a server issued. At least the last 512 are kept.
 func (r *Redactor) AddPassing(secret string) { r.add(secret, formsOf(secret), 0) }
 
-// AddBasic remembers a password for the whole run, also as Basic authentication sends it.
+// AddBasic keeps a password for the whole run, also in the form of Basic authentication.
 func (r *Redactor) AddBasic(user, password string) {
 	r.Add(password)
 	if password == "" {
@@ -86,8 +87,8 @@ func (r *Redactor) AddBasic(user, password string) {
 	r.add(pair, forms, lasting)
 }
 
-// AddAddress remembers the user and password in an address for the whole run, such as
-// that of a proxy. The address need not be a valid URL: errors repeat invalid ones.
+// AddAddress keeps the user and password in an address, such as a proxy's, for the whole
+// run. The address need not be a valid URL, because errors quote invalid addresses too.
 func (r *Redactor) AddAddress(address string) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {
@@ -115,7 +116,7 @@ func (r *Redactor) AddAddress(address string) {
 	}
 }
 
-// add adds the forms of a secret, of the current generation or for the whole run.
+// add adds the forms of a secret to the current generation or for the whole run.
 func (r *Redactor) add(secret string, forms []form, generation int) {
 	if r == nil || len(secret) < minSecret {
 		return
@@ -155,7 +156,7 @@ func (k *knowledge) forget(before int) {
 	}
 }
 
-// formsOf returns the ways to write a secret, besides those that unescape undoes.
+// formsOf returns the ways to write a secret. unescape decodes the other ways.
 func formsOf(secret string) []form {
 	if len(secret) < minSecret {
 		return nil
@@ -167,8 +168,8 @@ func formsOf(secret string) []form {
 	if len(secret) < minPacked {
 		return forms
 	}
-	// Within base64 a text looks different by its offset modulo three. Only characters
-	// that its neighbours do not change are compared.
+	// The base64 form of a text depends on its offset modulo three. Only the characters
+	// that do not depend on the neighbours are compared.
 	for before := range 3 {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", before) + secret))
@@ -179,9 +180,9 @@ func formsOf(secret string) []form {
 	return forms
 }
 
-// begins returns how many bytes at the beginning of a text are the form: all, or half of
-// the form or more, as in a text that was cut off. 0 means that the text does not begin
-// with the form.
+// begins returns how many bytes at the beginning of a text match the form: all of them, or
+// at least half, because the text may have been cut off. It returns 0 if the text does not
+// begin with the form.
 func (f form) begins(low string) int {
 	n := 0
 	for n < len(f.text) && n < len(low) && f.text[n] == low[n] {
@@ -210,7 +211,7 @@ func (r *Redactor) Text(text string) string {
 	return b.String()
 }
 
-// Shows reports whether a text has a secret.
+// Shows reports whether a text contains a secret.
 func (r *Redactor) Shows(text string) bool { return len(r.find(text)) > 0 }
 
 // String returns [Mark].

@@ -27,7 +27,7 @@ func NewSecret(value string) Secret {
 	return Secret{value: &value}
 }
 
-// Reveal returns the value, for the one place that sends it.
+// Reveal returns the value. Only the code that sends the secret calls it.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

@@ -25,16 +25,16 @@ func (r *Redactor) Line(text string) string {
 		}
 		return ' ' // control and format characters, and all spaces
 	}, text)
-	text = r.Text(strings.Join(strings.Fields(text), " ")) // the joining may have made a secret whole
+	text = r.Text(strings.Join(strings.Fields(text), " ")) // joining may have completed a secret
 	if line := []rune(text); len(line) > maxLine {
 		text = string(line[:maxLine]) + "..."
 	}
 	return text
 }
 
-// Escape returns a server's text with all that a terminal could act upon as visible
-// escapes such as \x1b: control characters, line breaks, characters that change the
-// direction of writing, and bytes that are not UTF-8. Other text is unchanged.
+// Escape returns a server's text with visible escapes such as \x1b in place of everything
+// that a terminal could act upon: control characters, line breaks, characters that change
+// the writing direction, and bytes that are not UTF-8. Other text is unchanged.
 func Escape(text string) string {
 	if !strings.ContainsFunc(text, IsUnsafe) {
 		return text

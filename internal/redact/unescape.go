@@ -61,7 +61,8 @@ func unescapeOnce(text string) (string, []stretch) {
 	return string(plain), from
 }
 
-// escape decodes the escape at the beginning of a text, and returns its length, or 0.
+// escape decodes the escape at the beginning of a text. n is the length of the escape, or
+// 0 if the text does not begin with an escape.
 func escape(text string) (char string, n int) {
 	switch {
 	case text[0] == '%':
@@ -93,7 +94,8 @@ func escape(text string) (char string, n int) {
 	return "", 0
 }
 
-// code decodes an escape that ends in so many hexadecimal digits, of a byte or a rune.
+// code decodes an escape whose hexadecimal digits start at begin. single reports whether
+// they encode a byte; otherwise they encode a rune.
 func code(text string, begin, digits int, single bool) (string, int) {
 	if len(text) < begin+digits {
 		return "", 0

@@ -14,12 +14,12 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// A scope is the access that a request needs: to pull from a repository or to push
-// to it, and for a mount also to pull from another repository.
+// A scope is the access that a request needs: to pull from a repository, or to push to
+// it. A mount also needs to pull from another repository.
 type scope struct {
 	repository string
 	push       bool
-	from       string // of a mount
+	from       string // repository that a mount reads; "" if there is no mount
 }
 
 // scopes returns the scopes of a token request (distribution's token specification).
@@ -41,7 +41,7 @@ func pullScope(repository string) string { return auth.ScopeRepository(repositor
 // password. If authorized returns a 401, no other credential can be tried.
 //
 // One token request covers all repositories of a batch. If the token server refuses
-// that, the batch is split. If the registry refuses the token, the repository gets a
+// the request, the batch is split. If the registry refuses the token, the repository gets a
 // token of its own.
 func (r *Registry) authorized(req *http.Request, want scope) (*reply, error) {
 	for {
@@ -75,17 +75,18 @@ type attempt struct {
 	scope    scope
 	batch    *batch   // of the repository; nil if it pushes, or is in no batch
 	others   []string // repositories of the batch that the token is also requested for
-	used     *token   // sent with the last request
-	fetched  bool     // used was requested by this attempt
-	unmet    error    // why no challenge of the last 401 can be met
+	used     *token   // sent with the last request; nil: none
+	fetched  bool     // this attempt requested used
+	unmet    error    // why no challenge of the last 401 can be answered
 	dead     []string // realms that did not answer
 }
 
-// maxTries bounds how often an attempt sends the request: anonymous or with a cached
-// token, with another cached token, and with a new one.
+// maxTries is how often an attempt sends the request at most: anonymously or with a
+// cached token, with another cached token, and with a new token.
 const maxTries = 3
 
-// send sends the request, and after a 401 again with a token or a password.
+// send sends the request. After a 401 it sends the request again with a token or a
+// password.
 func (a *attempt) send(req *http.Request) (*http.Response, error) {
 	r, next := a.registry, req
 	if a.scope.push || !r.batches.isPublic(a.scope.repository) {
@@ -101,8 +102,8 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || a.fetched || try == maxTries {
 			return resp, err
 		}
-		met, err := a.meet(req.Context(), resp)
-		if !met && err == nil {
+		answered, err := a.answer(req.Context(), resp)
+		if !answered && err == nil {
 			return resp, nil
 		}
 		closeBody(resp)
@@ -115,9 +116,10 @@ func (a *attempt) send(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// meet answers the first challenge of a 401 that can be met. It returns false if there
-// is no such challenge. The error is that of the last realm if none has answered.
-func (a *attempt) meet(ctx context.Context, resp *http.Response) (met bool, err error) {
+// answer gets the credential for the first challenge of a 401 that quayside can answer.
+// It returns false if it can answer no challenge. If no realm responds, the error is the
+// last realm's.
+func (a *attempt) answer(ctx context.Context, resp *http.Response) (answered bool, err error) {
 	for {
 		w, unmet := a.choose(resp)
 		if w == nil || unmet != nil {
@@ -129,8 +131,8 @@ func (a *attempt) meet(ctx context.Context, resp *http.Response) (met bool, err 
 	}
 }
 
-// isDead reports whether a challenge could not be met because its realm did not
-// answer, and remembers the realm. Then another challenge may be met.
+// isDead reports whether a challenge could not be answered because its realm did not
+// respond, and records the realm. Another challenge may still be answered.
 func (a *attempt) isDead(ctx context.Context, w *authMethod, err error) bool {
 	e, is := errors.AsType[*Error](err)
 	if !is || ctx.Err() != nil || w.scheme != auth.SchemeBearer || e.Status != 0 || errors.Is(err, ErrMalformed) {
@@ -152,13 +154,13 @@ func (a *attempt) mayBeForAnother() bool {
 	return a.registry.batches.several(a.batch)
 }
 
-// errMoved ends an attempt whose repository is in another batch now: a new attempt is
-// needed.
+// errMoved ends an attempt whose repository has moved to another batch. The caller
+// starts a new attempt.
 var errMoved = errors.New("another batch")
 
-// authorize chooses the token to send next: a cached one that was not tried, or a new
-// one. Attempts of one batch request a token one after the other, so that the second
-// finds the token of the first.
+// authorize chooses the token to send next: a cached token that was not tried, or a new
+// token. Attempts of one batch request tokens one after another, so that the second
+// attempt finds the first one's token.
 func (a *attempt) authorize(ctx context.Context, w *authMethod) error {
 	r := a.registry
 	r.batches.setPublic(a.scope.repository, false)

@@ -26,14 +26,14 @@ import (
 const (
 	maxReferrerPages = 20
 	maxAttached      = 1000 // attachments of one image
-	cosignPage       = 16   // tags requested, to find three
+	cosignPage       = 16   // tags requested; an image has at most three tags of cosign
 	maxTagList       = 1 << 20
 )
 
-// cosignKinds are the endings of cosign's tags: signature, attestation and SBOM.
+// cosignKinds are the suffixes of cosign's tags: signature, attestation and SBOM.
 var cosignKinds = []string{".sig", ".att", ".sbom"}
 
-// IsAttachmentTag reports whether a tag is made from an image's digest: a tag of cosign
+// IsAttachmentTag reports whether a tag is derived from an image's digest: cosign's tag
 // for a signature, an attestation or an SBOM, or the fallback tag of a registry without
 // the referrers API.
 func IsAttachmentTag(tag string) bool {
@@ -49,17 +49,17 @@ func IsAttachmentTag(tag string) bool {
 
 // An Attachment is a signature, an attestation or an SBOM of an image.
 type Attachment struct {
-	Tag        string // of cosign (sha256-....sig); "" for a referrer
+	Tag        string // cosign's tag (sha256-....sig); "" for a referrer
 	Descriptor ocispec.Descriptor
 }
 
 // opAttached is the operation in errors.
-const opAttached = "list what is attached to"
+const opAttached = "list attachments of"
 
 // Attachments lists the attachments of a manifest: its referrers, by the API or by the
 // fallback tag, and the manifests with a tag of cosign, in the order .sig, .att, .sbom.
-// It does not list attachments of attachments. More than a thousand are an
-// [ErrMalformed].
+// It does not list attachments of attachments. The error is [ErrMalformed] if there are
+// more than a thousand.
 //
 // Attachments sends one request for the referrers and one for the tags, at the same
 // time, and one for each tag of cosign.
@@ -83,7 +83,7 @@ func (r *Repository) Attachments(ctx context.Context, d digest.Digest) ([]Attach
 	return append(referrers, tagged...), nil
 }
 
-// referrers lists the manifests whose subject is a manifest.
+// referrers lists the manifests whose subject has this digest.
 func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
 	add := func(referrers []ocispec.Descriptor) error {
 		for _, one := range referrers {
@@ -110,7 +110,7 @@ func (r *Repository) referrers(ctx context.Context, d digest.Digest) (found []At
 	return found, nil
 }
 
-// cosigned lists the manifests with a tag of cosign for a manifest.
+// cosigned lists the manifests that cosign's tags for a digest point to.
 func (r *Repository) cosigned(ctx context.Context, d digest.Digest) (found []Attachment, err error) {
 	tags, err := r.cosignTags(ctx, d)
 	if err != nil {
@@ -140,16 +140,16 @@ func holdsNone(err error) bool {
 	return ok && e.Status == http.StatusBadRequest && e.Code == "MANIFEST_INVALID"
 }
 
-// cosignTags returns the tags of cosign that a manifest has, by a listing, or all three
-// that it may have if the registry's listing is not reliable.
+// cosignTags returns cosign's tags for a manifest, from the registry's list of tags. If
+// that list is not reliable, it returns all three possible tags.
 func (r *Repository) cosignTags(ctx context.Context, d digest.Digest) ([]string, error) {
 	name := d.Algorithm().String() + "-" + d.Encoded()
 	var tags []string
 	for _, kind := range cosignKinds {
 		tags = append(tags, name+kind)
 	}
-	// Tags are listed by name, after "last". The name without its last digit is right
-	// before the tags of cosign (doc/quay-api.md section 5).
+	// Tags are listed by name, after "last". The name without its last digit sorts just
+	// before cosign's tags (doc/quay-api.md section 5).
 	last := name[:len(name)-1]
 	query := url.Values{"n": {strconv.Itoa(cosignPage)}, "last": {last}}
 	resp, err := r.ask(ctx, http.MethodGet, r.url("tags", "list")+"?"+query.Encode(), nil)

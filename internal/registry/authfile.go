@@ -39,14 +39,15 @@ import (
 // matching credential decides.
 //
 // Files are read when the first credential is looked up. The error of a broken file or
-// entry names the file, and none of its content. A broken entry affects no other entry.
+// entry names the file and quotes none of its content. A broken entry affects no other
+// entry.
 func StoredCredentials(env func(string) (string, bool)) Credentials {
 	return &authFiles{paths: authPaths(env)}
 }
 
 type authPath struct {
 	path  string
-	named string // the variable that names the file, which then has to exist
+	named string // the variable that names the file; such a file must exist
 }
 
 func authPaths(env func(string) (string, bool)) []authPath {
@@ -92,7 +93,7 @@ func authPaths(env func(string) (string, bool)) []authPath {
 	return paths
 }
 
-// authFiles reads the files of a user when they are needed.
+// authFiles reads a user's credential files on first use.
 type authFiles struct {
 	paths []authPath
 
@@ -143,7 +144,7 @@ func (s *authFiles) file(p authPath) (*authFile, error) {
 type authFile struct {
 	path    string
 	auths   map[string]json.RawMessage // authEntry
-	helpers map[string]*helper         // by host; nil: the file's own entry counts
+	helpers map[string]*helper         // by host; nil: use the file's own entry
 	store   *helper                    // for any host; may be nil
 }
 
@@ -173,13 +174,13 @@ func readAuthFile(path string) (*authFile, error) {
 	if len(content) > maxAuthFile {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxAuthFile)
 	}
-	// Entries are decoded when they are needed: a broken entry makes no other useless.
+	// Entries are decoded on use, so that a broken entry affects no other.
 	var wire struct {
 		Auths       map[string]json.RawMessage `json:"auths"`
 		CredHelpers map[string]json.RawMessage `json:"credHelpers"`
 		CredsStore  json.RawMessage            `json:"credsStore"`
 	}
-	if text := strings.TrimSpace(decode(content)); text != "" { // editors of Windows write UTF-16, or a byte order mark
+	if text := strings.TrimSpace(decode(content)); text != "" { // editors on Windows write UTF-16, or a byte order mark
 		if err := json.Unmarshal([]byte(text), &wire); err != nil {
 			var syntax *json.SyntaxError
 			if errors.As(err, &syntax) {
@@ -210,7 +211,7 @@ func (f *authFile) find(ctx context.Context, host, repository string) (Credentia
 	if !chosen {
 		program = f.store
 	}
-	var broken error // of what comes first
+	var broken error // of the first candidate
 	switch {
 	case program == nil:
 	case program.broken != nil:
@@ -270,7 +271,7 @@ func (f *authFile) entry(key string) (Credential, error) {
 	}
 	text, err := base64.StdEncoding.DecodeString(e.Auth)
 	user, secret, ok := strings.Cut(string(text), ":")
-	if err != nil || !ok || user == "" { // docker's own check
+	if err != nil || !ok || user == "" { // as docker checks
 		return Credential{}, fmt.Errorf("read credentials: %s: entry for %.200q has no user and password; log in again", f.path, key)
 	}
 	return NewCredential(user, strings.TrimRight(secret, "\x00")), nil

@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// The size of a batch is bounded because a Quay's token holds each name twice, and has
-// to fit into one header line of 8 kB (doc/quay-api.md section 5: 51 names of 20
+// The size of a batch is bounded: a Quay's token holds each name twice, and must fit
+// into one header line of 8 kB (doc/quay-api.md section 5: 51 names of 20
 // characters, 33 of 50).
 const (
 	maxBatch     = 30   // names
 	maxBatchCost = 5000 // bytes of the token's payload
-	costPerName  = 90   // bytes of the payload, besides the name itself, twice
+	costPerName  = 90   // bytes of the payload for each name, besides the name itself twice
 )
 
 // A batch is a list of repositories whose token is requested together. Names are only
@@ -56,9 +56,9 @@ func (s *batches) add(name string) {
 	s.member[name] = b
 }
 
-// of returns the batch of a repository, or nil, and the other repositories that its
-// token request should include: those of the batch that are not known to be public
-// and have no token.
+// of returns the batch of a repository, or nil. others are the repositories of the batch
+// that its token request should include: those without a token that are not known to be
+// public.
 func (s *batches) of(name string, cached *tokens) (b *batch, others []string) {
 	s.mu.Lock()
 	if b = s.member[name]; b != nil && !s.public[name] {
@@ -84,8 +84,8 @@ func (s *batches) several(b *batch) bool {
 	return b != nil && len(b.names) > 1
 }
 
-// split replaces a batch by two halves, after its token request was refused: it was
-// too long for the server, or one name in it was refused.
+// split replaces a batch by two halves after its token request was refused. The request
+// was too long for the server, or the server refused one of the names.
 func (s *batches) split(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

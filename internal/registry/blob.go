@@ -17,14 +17,15 @@ import (
 )
 
 // Blob opens a blob at an offset, in bytes. The content begins at start, which is
-// offset, or 0 if the server does not support ranges; then the caller skips what it
-// has. A Quay supports no ranges with local storage, and redirects to object storage,
+// offset, or 0 if the server does not support ranges: then the caller skips the bytes
+// that it has. A Quay supports no ranges with local storage, and redirects to object storage,
 // which does (doc/quay-api.md, "Recorded").
 //
-// The content is not verified. It ends with io.EOF after exactly d.Size-start bytes. An
-// earlier end is io.ErrUnexpectedEOF, and more content an [ErrMalformed]. A length that
-// contradicts d.Size is an error before the first byte. If offset is d.Size, nothing is
-// sent. The caller closes the content, and keeps ctx alive while reading.
+// The content is not verified. It ends with io.EOF after exactly d.Size-start bytes. The
+// read error is io.ErrUnexpectedEOF if the content ends earlier, and [ErrMalformed] if it
+// is longer. Blob returns an error if the announced length contradicts d.Size. If offset
+// is d.Size, no request is sent. The caller closes the content, and keeps ctx alive while
+// reading.
 func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int64) (content io.ReadCloser, start int64, err error) {
 	const op = "fetch blob"
 	subject := r.at(d.Digest)
@@ -76,10 +77,11 @@ func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, offset int6
 	}
 }
 
-// checkPart returns where the content of an answer begins in a blob of so many bytes.
+// checkPart returns the offset in the blob, of size bytes, where the content of an
+// answer begins.
 func (r *Repository) checkPart(resp *http.Response, size, offset int64) (start int64, err error) {
-	// A Content-Encoding is ignored: registries label compressed layers so. The number
-	// of bytes and the digest decide.
+	// Content-Encoding is ignored, because registries set it for compressed layers. The
+	// number of bytes and the digest decide.
 	last := size - 1
 	if resp.StatusCode == http.StatusPartialContent {
 		said := resp.Header.Get("Content-Range")
@@ -126,10 +128,10 @@ var rangeForm = lazily(`^\s*bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)\s*$`)
 type part struct {
 	body   io.ReadCloser
 	left   int64
-	longer error // returned if there is more content
+	longer error // returned if the content is longer
 }
 
-// Read reads at most what is left, and fails if there is more.
+// Read reads the rest of the content, and fails if the body is longer.
 func (p *part) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		var one [1]byte
@@ -154,8 +156,8 @@ func (p *part) Read(b []byte) (int, error) {
 func (p *part) Close() error { return p.body.Close() }
 
 // HasBlob reports whether the repository has a blob, by a HEAD request. It returns
-// false for a repository that does not exist, a HEAD that is refused, and a blob of
-// another length or digest: sending the blob again does no harm.
+// false if the repository does not exist, if HEAD is refused, and if the answer names
+// another length or digest: uploading the blob again does no harm.
 func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	const op = "look for blob"
 	if err := manifest.Check(d); err != nil {
@@ -169,7 +171,7 @@ func (r *Repository) HasBlob(ctx context.Context, d ocispec.Descriptor) (bool, e
 	switch code := answer.StatusCode; {
 	case answer.crossOrigin && code == http.StatusForbidden:
 		return true, nil // a signed address is valid for GET only, and shows that the blob exists
-	case code == http.StatusNotFound && !isPage(answer.Response), saysNothing(answer.Response):
+	case code == http.StatusNotFound && !isPage(answer.Response), mayGet(answer.Response):
 		return false, nil
 	case !isSuccess(answer.Response):
 		return false, r.registry.refused(op, r.at(d.Digest), answer)

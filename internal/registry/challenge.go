@@ -16,10 +16,10 @@ type challenge struct {
 }
 
 // challenges reads all WWW-Authenticate headers of an answer, in their order. A
-// header may hold several challenges. The reader also accepts what registries send
-// against the RFC: unquoted values that need quotes, parameters without a comma
-// between them, a quote that is never closed. The number of challenges is bounded by
-// the transport's bound on headers.
+// header may hold several challenges. It also accepts what some registries send in
+// violation of the RFC: unquoted values that need quotes, parameters without a comma
+// between them, an unclosed quote. The transport's limit on headers bounds the number of
+// challenges.
 func challenges(h http.Header) (all []challenge) {
 	for _, text := range h.Values("WWW-Authenticate") {
 		for {
@@ -60,8 +60,8 @@ func (c challenge) read(text string) (rest string) {
 	}
 }
 
-// skipToken68 skips a token68 (RFC 9110, section 11.2), which some schemes have in
-// place of parameters. Any other text is another challenge.
+// skipToken68 skips a token68 (RFC 9110, section 11.2), which some schemes use instead
+// of parameters. Any other text is another challenge.
 func skipToken68(s string) (rest string) {
 	end := strings.IndexFunc(s, func(c rune) bool { return !isTokenRune(c) && c != '/' && c != '=' })
 	if end < 0 {

@@ -11,9 +11,9 @@ import (
 )
 
 // CheckCredentials reports whether the registry accepts the credentials for the
-// repository, or lets anonymous clients push. The error is [ErrLogin] if it does not.
-// Nothing is changed: the check does not ask for the right to push, because a Quay
-// creates the repository when it is asked for that (doc/quay-api.md section 5).
+// repository, or lets anonymous clients push. Otherwise the error is [ErrLogin]. The check
+// changes nothing: it does not request push access, because a Quay creates the repository
+// on such a request (doc/quay-api.md section 5).
 func (r *Repository) CheckCredentials(ctx context.Context) error {
 	who, lookup := r.registry.credential(ctx, r.name)
 	want := scope{repository: r.name, push: who.IsZero()}
@@ -29,7 +29,8 @@ func (r *Repository) CheckCredentials(ctx context.Context) error {
 }
 
 // CheckLogin reports whether the registry accepts the credentials for the repository.
-// Without credentials nothing is sent. The error is [ErrLogin] if they are refused.
+// Without credentials it sends nothing. The error is [ErrLogin] if the registry refuses
+// them.
 func (r *Repository) CheckLogin(ctx context.Context) error {
 	who, err := r.registry.credential(ctx, r.name)
 	if err != nil || who.IsZero() {
@@ -67,7 +68,7 @@ func (r *Repository) login(ctx context.Context, want scope, who Credential) erro
 }
 
 // CheckPush reports whether uploads to the repository are possible: it opens an upload
-// session and cancels it. The error is [ErrDenied] if we may not push, [ErrLogin] if
+// session and cancels it. The error is [ErrDenied] if push access is denied, [ErrLogin] if
 // the credentials are the cause, and [ErrRedirect] if uploads lead to another host. The
 // registry may create the repository.
 func (r *Repository) CheckPush(ctx context.Context) error {

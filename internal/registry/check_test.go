@@ -46,7 +46,7 @@ func TestChecksOfCredentials(t *testing.T) {
 
 // A credential that was not sent was not refused.
 func TestLoginThatIsNotKnown(t *testing.T) {
-	for challenge, want := range map[string]string{`Digest realm="x"`: "wants digest", "": "does not say how to log in"} {
+	for challenge, want := range map[string]string{`Digest realm="x"`: "requires digest", "": "does not say how to log in"} {
 		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			if challenge != "" {
 				w.Header().Set("WWW-Authenticate", challenge)

@@ -21,18 +21,18 @@ import (
 // An authMethod answers one challenge of a 401: with a password, or with a token from a realm.
 type authMethod struct {
 	scheme  auth.Scheme
-	realm   *url.URL // of a token
+	realm   *url.URL // token server
 	service string
 	scope   string // that the registry asks for
 	basic   Credential
 
 	otherRealm, orBasic bool // what else the 401 offers
-	last                bool // the realm did not answer before, and nothing else can be met
+	last                bool // the realm did not answer before, and no other challenge is left
 }
 
-// choose returns the first challenge of a 401 that can be met and was not tried by the
-// attempt. A realm that did not answer other attempts comes last. If choose returns
-// nil, no challenge can be met, and a.unmet says why.
+// choose returns the first challenge of a 401 that quayside can answer and that the
+// attempt has not tried. Realms that did not answer other attempts come last. If choose
+// returns nil, no challenge can be answered, and a.unmet is the reason.
 func (a *attempt) choose(resp *http.Response) (*authMethod, error) {
 	ctx, r, at := resp.Request.Context(), a.registry, resp.Request.URL
 	offered := challenges(resp.Header)
@@ -68,7 +68,7 @@ func (a *attempt) choose(resp *http.Response) (*authMethod, error) {
 			if who.isPassword() {
 				return &authMethod{scheme: auth.SchemeBasic, basic: who}, nil
 			}
-			unmet = errors.New("the registry wants a user and a password, and none are stored: " + login(r.host))
+			unmet = errors.New("the registry requires a user and a password, and none are stored: " + login(r.host))
 		default:
 			if name := r.hide.Line(c.scheme); len(unknown) < maxSchemes && !slices.Contains(unknown, name) {
 				unknown = append(unknown, name)
@@ -83,7 +83,7 @@ func (a *attempt) choose(resp *http.Response) (*authMethod, error) {
 		return last, r.reachable(ctx, at, last.realm)
 	}
 	if a.unmet == nil && len(unknown) > 0 {
-		a.unmet = fmt.Errorf("the registry wants %s; quayside supports only Basic and Bearer", strings.Join(unknown, " or "))
+		a.unmet = fmt.Errorf("the registry requires %s; quayside supports only Basic and Bearer", strings.Join(unknown, " or "))
 	}
 	return nil, nil
 }
@@ -103,19 +103,19 @@ const (
 	// realmPatience is how long a realm may take to answer if the registry offers
 	// another challenge.
 	realmPatience = 15 * time.Second
-	// silentTime is how long a realm that did not answer comes last.
+	// silentTime is how long a realm that did not answer is tried last.
 	silentTime = 5 * time.Minute
 	maxSilent  = 64 // realms remembered
 )
 
-// silentRealms remembers the realms that did not answer, so that not every image
-// waits for them. Safe for concurrent use.
+// silentRealms records the realms that did not answer, so that not every image waits
+// for them. Safe for concurrent use.
 type silentRealms struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
-// key leaves the query out, which may differ from answer to answer.
+// key omits the query, which may differ from answer to answer.
 func (*silentRealms) key(realm *url.URL) string { return transport.Origin(realm) + realm.EscapedPath() }
 
 func (s *silentRealms) has(realm *url.URL) bool {

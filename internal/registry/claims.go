@@ -26,8 +26,8 @@ type claims struct {
 
 const maxToken = 64 << 10 // bytes of a token that is decoded
 
-// readClaims decodes the payload of a JWT. It returns false if the value is no JWT, or
-// has no claim of access.
+// readClaims decodes the payload of a JWT. It returns false if the value is not a JWT or
+// does not list its access.
 func readClaims(value string) (claims, bool) {
 	parts := strings.Split(value, ".")
 	if len(parts) != 3 || len(value) > maxToken {
@@ -59,12 +59,12 @@ func (c claims) allows(name, action string) bool {
 	return false
 }
 
-// expiryMargin is how long before its expiry a token is no longer sent: the time that
-// a request may take to arrive.
+// expiryMargin is the time before its expiry from which a token is no longer sent. A
+// request may take that long to arrive.
 const expiryMargin = time.Minute
 
-// deadline returns until when to use the token, or zero if unknown. It adds the
-// token's lifetime to the local time, because the local clock may be wrong.
+// deadline returns the time until which the token may be used, or zero if unknown. It adds
+// the token's lifetime to the local time, because the local clock may be wrong.
 func (c claims) deadline(now time.Time) time.Time {
 	begin := c.IssuedAt
 	if begin == 0 {

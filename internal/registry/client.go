@@ -50,9 +50,9 @@ type orasClient struct {
 	repository string
 }
 
-// Do implements remote.Client. It changes what oras would misread: an HTML page with
-// 404, a success other than 200 or 201, a refusal whose reason oras drops, an invalid
-// digest or one of another algorithm. Because oras shows the address of an answer in its
+// Do implements remote.Client. It changes answers that oras would misread: an HTML page
+// with 404, a success other than 200 or 201, a refusal whose reason oras drops, and a
+// digest that is invalid or of another algorithm. Because oras shows the address of an answer in its
 // errors, Do removes the query of an address on another origin, which may be signed.
 func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	want := scope{repository: c.repository}
@@ -90,8 +90,8 @@ func (c orasClient) Do(req *http.Request) (*http.Response, error) {
 	return answer.Response, nil
 }
 
-// An orasBody is the body of an answer to oras. Its read errors are Errors, to tell them
-// from the errors of oras.
+// An orasBody is the body of an answer to oras. Its read errors have the type Error, which
+// distinguishes them from the errors of oras.
 type orasBody struct {
 	io.ReadCloser
 	registry *Registry
@@ -105,7 +105,7 @@ func (b orasBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// isOf reports whether a digest is that of a request's body.
+// isOf reports whether a request's body has a digest.
 func isOf(d digest.Digest, req *http.Request) bool {
 	if req.GetBody == nil {
 		return false

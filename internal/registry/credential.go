@@ -15,8 +15,8 @@ import (
 // The secret of the user "<token>" is an identity token, as in docker's files and
 // helpers. The zero value is no credential. A Credential does not print.
 type Credential struct {
-	pair    redact.Secret // user:secret, as Basic authentication has them
-	ownHost bool          // only for the registry's own host
+	pair    redact.Secret // user:secret, as in Basic authentication
+	ownHost bool          // see OwnHost
 }
 
 // identityUser marks an identity token.
@@ -31,8 +31,8 @@ func NewCredential(user, secret string) Credential {
 }
 
 // OwnHost returns the credential limited to the registry's own host. It is not sent to
-// a token server on another host. Credentials of docker login are sent there, as by
-// every client. The token of an API is not, because a Quay is its own token server.
+// a token server on another host. Every client sends the credentials of docker login to
+// such a server. An API token needs none, because a Quay is its own token server.
 func (c Credential) OwnHost() Credential {
 	c.ownHost = true
 	return c
@@ -41,7 +41,7 @@ func (c Credential) OwnHost() Credential {
 // IsZero reports whether there is no credential.
 func (c Credential) IsZero() bool { return c.pair.IsZero() }
 
-// parts returns user and secret, for the one place that sends them.
+// parts returns the user and the secret. Only the code that sends them calls it.
 func (c Credential) parts() (user, secret string) {
 	user, secret, _ = strings.Cut(c.pair.Reveal(), ":")
 	return user, secret

@@ -20,8 +20,8 @@ import (
 var (
 	// ErrNotFound: the tag, manifest, blob or repository does not exist.
 	ErrNotFound = errors.New("registry: not found")
-	// ErrDenied: 401 or 403. A Quay answers so for repositories that are private and
-	// for those that do not exist (doc/quay-api.md section 5).
+	// ErrDenied: 401 or 403. A Quay sends the same answer for repositories that are
+	// private and for repositories that do not exist (doc/quay-api.md section 5).
 	ErrDenied = errors.New("registry: access denied")
 	// ErrLogin: credentials are missing or refused, whatever was requested. Such an
 	// error is also an ErrDenied.
@@ -40,11 +40,11 @@ type Error struct {
 	Status  int    // HTTP status of the answer; 0 if there was none, or it was a success
 	Code    string // the registry's error code, such as "MANIFEST_UNKNOWN", or ""
 	Message string // the registry's text, in one line, or ""
-	Hint    string // what to do, or what the error can mean, or ""
-	Err     error  // the cause if it is not the answer's status
+	Hint    string // what to do, or what the error may mean, or ""
+	Err     error  // the cause, unless the status is
 
 	kind  error           // one of the sentinels, or nil
-	named []digest.Digest // in the registry's text
+	named []digest.Digest // digests in the registry's text
 }
 
 // Error returns operation, subject, status, cause and hint, in one line.
@@ -69,7 +69,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the cause: errors.Is finds context.Canceled in it.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is the sentinel of e's kind.
@@ -145,9 +145,9 @@ func (e *Error) status(status int, page bool) {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		e.kind = ErrDenied
 	case status == http.StatusProxyAuthRequired:
-		e.Hint = "the proxy of HTTP_PROXY answered, not the registry: it wants a user and a password, as in http://USER:PASSWORD@HOST:PORT"
+		e.Hint = "the proxy of HTTP_PROXY answered, not the registry: the proxy requires a user and a password, as in http://USER:PASSWORD@HOST:PORT"
 	case status == http.StatusNotFound && page:
-		// Older Quays answer so if their backend is down (doc/quay-api.md section 3).
+		// Older Quays send a page if their backend is down (doc/quay-api.md section 3).
 		e.Hint = "an HTML page, not a registry's answer"
 	case status == http.StatusNotFound:
 		e.kind = ErrNotFound
@@ -159,7 +159,7 @@ func (e *Error) status(status int, page bool) {
 // failed returns the error for a request without a complete answer.
 func (r *Registry) failed(op, subject string, err error) error {
 	if e := new(Error); errors.As(err, &e) {
-		if e.Op != "" { // of a token
+		if e.Op != "" { // from a token request
 			return &Error{Op: op, Subject: subject, Err: e}
 		}
 		own := *e // other callers may hold the same error
@@ -170,7 +170,7 @@ func (r *Registry) failed(op, subject string, err error) error {
 }
 
 // failedInOras returns the error for a request that oras made. Errors of our transport
-// are Errors already. Any other says that oras rejected the answer.
+// have the type Error already. Any other error means that oras rejected the answer.
 func (r *Registry) failedInOras(op, subject string, err error) error {
 	ours := errors.As(err, new(*Error)) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	made := r.failed(op, subject, err)
@@ -195,7 +195,7 @@ func (r *Registry) cause(err error) error {
 			return inner
 		}
 		if r.hide.Shows(fmt.Sprintf("%v %+v", inner, inner)) {
-			return errors.New("the server's answer repeats a secret, and is not shown")
+			return errors.New("the server's answer contains a secret and is not shown")
 		}
 	}
 	return err

@@ -20,7 +20,7 @@ import (
 // Safe for concurrent use.
 type helper struct {
 	file, name string
-	broken     error         // why name is none
+	broken     error         // why the name is invalid; nil: it is valid
 	turn       chan struct{} // of capacity one: full while the program runs
 	said       map[string]answer
 }
@@ -32,23 +32,23 @@ type answer struct {
 }
 
 const (
-	// helperHolds is how long an answer is cached. Some credentials are valid for hours,
-	// others for minutes.
+	// helperHolds is how long an answer is cached. Some credentials are valid for
+	// minutes only.
 	helperHolds = time.Minute
 	// helperLinger is how long a program's children may keep its output open after the
 	// program has ended.
 	helperLinger = 2 * time.Second
-	// helperPatience is how long a program may run. It may ask its user.
+	// helperPatience is how long a program may run. It may prompt its user.
 	helperPatience = 2 * time.Minute
 	maxHelper      = 256 << 10 // bytes of the answer
 	maxComplaint   = 4 << 10   // bytes of standard error
 )
 
-// A helper's name is part of the name of a program, and must not lead to another.
+// helperForm is the form of a helper's name. The name is part of a program's name and must
+// not contain a path.
 var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// newHelper returns the helper that a member of a file names, or nil if the name is
-// empty.
+// newHelper returns the helper that a key of a file names, or nil if the name is empty.
 func newHelper(file, member string, content json.RawMessage) *helper {
 	var name string
 	if len(content) == 0 || json.Unmarshal(content, &name) == nil && name == "" {
@@ -76,7 +76,7 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 	}
 	server := host
 	if plainHost(host) == "docker.io" {
-		server = "https://index.docker.io/v1/" // as docker login has stored it
+		server = "https://index.docker.io/v1/" // the name under which docker login stores it
 	}
 	c, err := h.run(ctx, server)
 	switch {
@@ -92,8 +92,8 @@ func (h *helper) credential(ctx context.Context, host string) (Credential, error
 }
 
 // run runs the program by docker's protocol: the server on standard input, JSON on
-// standard output. The error shows what the program wrote on standard error, and never
-// its standard output, which may be a secret.
+// standard output. The error includes the program's standard error, and never its
+// standard output, which may be a secret.
 func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	program, err := exec.LookPath("docker-credential-" + h.name)
 	if err != nil {
@@ -106,7 +106,7 @@ func (h *helper) run(ctx context.Context, server string) (Credential, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = strings.NewReader(server), &out, &complaint, helperLinger
 	err = cmd.Run()
 	switch {
-	case errors.Is(err, exec.ErrWaitDelay): // the program succeeded, and its children go on
+	case errors.Is(err, exec.ErrWaitDelay): // the program succeeded, and its children still run
 		err = nil
 	case limited.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("no answer within %v", helperPatience)

@@ -41,8 +41,8 @@ func (r *Repository) Manifest(ctx context.Context, d digest.Digest) (ocispec.Des
 	return got, content, nil
 }
 
-// fetch fetches a manifest by digest or tag. The descriptor's digest is computed from
-// the content: by the algorithm that the registry names, or by SHA-256.
+// fetch fetches a manifest by digest or tag. It computes the descriptor's digest from the
+// content, with the algorithm that the registry names, or with SHA-256.
 func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (ocispec.Descriptor, []byte, error) {
 	none := ocispec.Descriptor{}
 	answer, err := r.ask(ctx, http.MethodGet, r.url("manifests", reference), manifestHeader())
@@ -65,7 +65,8 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 	}
 	d := ocispec.Descriptor{MediaType: servedType(answer.Response), Digest: digest.FromBytes(content), Size: int64(len(content))}
 	if !manifest.IsManifest(d.MediaType) {
-		// A plain web server sends no type, or a general one: the content's own counts.
+		// A plain web server sends no type or a general type. Then the content's own
+		// type counts.
 		if d.MediaType = manifest.MediaType(content); d.MediaType == "" {
 			err := fmt.Errorf("%w: Content-Type %q", manifest.ErrUnsupported, r.registry.hide.Line(answer.Header.Get("Content-Type")))
 			return none, nil, r.registry.malformed(op, subject, err)
@@ -86,8 +87,8 @@ func servedType(resp *http.Response) string {
 	return mediaType
 }
 
-// head requests a manifest by HEAD. It returns a success or an error, or nil if the
-// registry does not support HEAD: then GET decides.
+// head requests a manifest by HEAD. It returns an answer with a success status, an
+// error, or nil if the registry does not support HEAD: then the caller sends GET.
 func (r *Repository) head(ctx context.Context, op, subject, reference string) (*reply, error) {
 	if r.registry.noHead.Load() {
 		return nil, nil
@@ -100,16 +101,16 @@ func (r *Repository) head(ctx context.Context, op, subject, reference string) (*
 	switch {
 	case isSuccess(answer.Response):
 		return answer, nil
-	case saysNothing(answer.Response):
+	case mayGet(answer.Response):
 		return nil, nil
 	}
 	return nil, r.registry.refused(op, subject, answer)
 }
 
-// saysNothing reports whether GET may succeed although HEAD was refused. Some registries
-// and proxies refuse every HEAD: with 405, 400, 403 or 500, or with a 404 that is not
-// a registry's (JSON, by the distribution specification).
-func saysNothing(resp *http.Response) bool {
+// mayGet reports whether GET may succeed although HEAD was refused. Some registries and
+// proxies refuse every HEAD: with 405, 400, 403 or 500, or with a 404 that is not from a
+// registry (which would be JSON, by the distribution specification).
+func mayGet(resp *http.Response) bool {
 	switch code := resp.StatusCode; code {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
@@ -146,11 +147,11 @@ func (r *Repository) HasManifest(ctx context.Context, d digest.Digest) (bool, er
 }
 
 // PushManifest stores a manifest under its digest, or under a tag if tag is not "". All
-// that the manifest names has to exist before, except its subject. If the manifest has
+// blobs and manifests that it lists must exist before, but not its subject. If the manifest has
 // a subject and the registry has no referrers API, the index under the fallback tag is
 // updated. The request is repeated like an [Repository.Upload].
 //
-// d and content have to agree; nothing is sent if they do not. The error is
+// If content does not match d, nothing is sent. The error is
 // [ErrMalformed] if the registry answers with another digest.
 func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, content []byte, tag string) error {
 	const op = "push manifest"

@@ -18,10 +18,10 @@ import (
 const mountQuery = "mount"
 
 // Mount adds a blob of another repository of the registry to this one without sending
-// its content. It returns false if the registry does not mount the blob: then the blob
-// has to be uploaded, and no session is left open. A refusal is no error, because the
-// upload shows whether we may push. Only 429 is an error of that status: the blob has
-// to be uploaded, but later mounts may succeed.
+// its content. It returns false if the registry does not mount the blob: then the caller
+// uploads it, and no session is left open. A refusal is not an error, because the upload
+// shows whether push access is granted. The exception is 429: the caller uploads the
+// blob, but later mounts may succeed.
 func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from string) (bool, error) {
 	const op = "mount blob"
 	if err := manifest.Check(d); err != nil {
@@ -53,8 +53,8 @@ func (r *Repository) Mount(ctx context.Context, d ocispec.Descriptor, from strin
 	return true, r.sameDigest(op, subject, d.Digest, answer.Response)
 }
 
-// cancel cancels an upload session that a registry has opened. A refusal is no error,
-// because sessions expire. The error says that an upload would fail.
+// cancel cancels an upload session that a registry has opened. A refusal is not an error,
+// because sessions expire. An error means that an upload would fail.
 func (r *Repository) cancel(ctx context.Context, op, subject string, opened *reply) error {
 	to, err := r.location(op, subject, opened)
 	if err != nil {

@@ -59,7 +59,7 @@ func TestDenied(t *testing.T) {
 	for name, test := range map[string]struct{ user, secret, repository, hint string }{
 		"nobody":         {"", "", private, "private"},
 		"not theirs":     {"visitor", "visitor-password", private, "private"},
-		"no such":        {robot, robotSecret, "stackfleet/no-such", "none of that name"},
+		"no such":        {robot, robotSecret, "stackfleet/no-such", "does not exist"},
 		"wrong password": {robot, "not-the-token", private, "log in"},
 	} {
 		s := sample(t, test.user, test.secret)

@@ -163,7 +163,7 @@ func TestUploadEndsWithItsSource(t *testing.T) {
 		times = 0
 		r := s.repository(t, "mirror/"+strings.ReplaceAll(name, " ", "-"))
 		err := r.Upload(t.Context(), d, func() (io.ReadCloser, error) { times++; return open() })
-		if err == nil || !strings.Contains(err.Error(), "read what is to be uploaded") || times != 1 {
+		if err == nil || !strings.Contains(err.Error(), "read the content to upload") || times != 1 {
 			t.Errorf("%s: opened %d times, %v", name, times, err)
 		}
 		if strings.Contains(name, "be opened") && !errors.Is(err, broken) {

@@ -23,14 +23,14 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// realm parses the address of a token server, which may be relative to the request.
-// Credentials are sent there: the address may not lead from https to http, and has to
-// pass [Registry.reachable] before it is used.
+// realm parses the address of a token server, which may be relative to the request. It
+// refuses an address that leads from https to http, because credentials are sent there.
+// The caller checks the address with [Registry.reachable] before use.
 func (r *Registry) realm(at *url.URL, text string) (*url.URL, error) {
 	to, err := at.Parse(text)
 	switch {
 	case text == "" || err != nil || to.Host == "":
-		return nil, errors.New("the registry asks for a token without saying where to get one")
+		return nil, errors.New("the registry asks for a token without naming a token server")
 	case to.Scheme != "https" && to.Scheme != "http":
 		return nil, fmt.Errorf("the registry asks for a token by the unsupported scheme %q", r.hide.Line(to.Scheme))
 	case at.Scheme == "https" && to.Scheme != "https":
@@ -59,8 +59,8 @@ func (r *Registry) reachable(ctx context.Context, at, to *url.URL) error {
 	return fmt.Errorf("the registry asks for a token at %q, which is an address of this machine or its network (%s)", r.hide.Line(host), blocked)
 }
 
-// blockedPrefix returns the range of blocked addresses that a host is in. A name that
-// cannot be resolved is in no range: a proxy may know it.
+// blockedPrefix returns the range of blocked addresses that contains a host. A name that
+// cannot be resolved is in no range, because a proxy may know it.
 func blockedPrefix(ctx context.Context, host string) (netip.Prefix, bool) {
 	var addresses []netip.Addr
 	if address, err := netip.ParseAddr(host); err == nil {
@@ -83,7 +83,7 @@ var (
 	sixToIV = netip.MustParsePrefix("2002::/16")
 )
 
-// embedded returns the IPv4 address within an IPv6 address, or the address itself.
+// embedded returns the IPv4 address that an IPv6 address contains, or the address itself.
 func embedded(address netip.Addr) netip.Addr {
 	address = address.Unmap().WithZone("")
 	if !address.Is6() {
@@ -98,10 +98,10 @@ func embedded(address netip.Addr) netip.Addr {
 	return address
 }
 
-const maxTokenAnswer = 128 << 10 // bytes of an answer that has a token
+const maxTokenAnswer = 128 << 10 // bytes of a token server's answer
 
 // fetchToken requests a token for the scope and for the others of the batch. refused
-// reports that the server may accept a request for fewer repositories.
+// reports whether the server may accept a request for fewer repositories.
 func (a *attempt) fetchToken(ctx context.Context, w *authMethod) (t *token, refused bool, err error) {
 	r := a.registry
 	if w.scheme == auth.SchemeBasic {
@@ -160,9 +160,9 @@ func (r *Registry) isOwn(realm *url.URL) bool {
 	return transport.Origin(realm) == r.origin || upgraded && strings.EqualFold(own.Hostname(), realm.Hostname())
 }
 
-// scopes returns the scopes of a token request: the attempt's own, those of the others
-// of the batch, and what else the registry names. A token to pull is requested without
-// more rights than that.
+// scopes returns the scopes of a token request: the attempt's own, pull scopes of the
+// other repositories of the batch, and further scopes that the registry names. A request
+// for a pull token includes no scope with more rights.
 func (a *attempt) scopes(w *authMethod) []string {
 	scopes := a.scope.scopes()
 	for _, name := range a.others {
@@ -183,7 +183,7 @@ func (a *attempt) scopes(w *authMethod) []string {
 	return scopes
 }
 
-// opToken is what is attempted, in errors.
+// opToken is the operation in errors.
 const opToken = "get a token from"
 
 // tokenServer returns the name of the host that a token is requested from.
@@ -257,7 +257,7 @@ func (r *Registry) realmFailed(ctx context.Context, op, subject string, w *authM
 	e, ok := made.(*Error)
 	if ok && ctx.Err() == nil && e.Status == 0 && e.kind == nil && w.realm.Path == quayRealm && !r.isOwn(w.realm) {
 		e.kind = ErrRedirect
-		e.Hint = fmt.Sprintf("%s calls itself %s, and needs that name for tokens and uploads: make the name known on this machine, or correct SERVER_HOSTNAME in the registry's configuration", r.host, subject)
+		e.Hint = fmt.Sprintf("%s calls itself %s and uses that name for tokens and uploads: make the name resolve on this machine, or correct SERVER_HOSTNAME in the registry's configuration", r.host, subject)
 	}
 	return made
 }
@@ -302,13 +302,13 @@ func (r *Registry) refusedToken(op, subject string, answer *reply, who Credentia
 		e.Hint, e.kind = "the credentials are refused; log in again: "+login(r.host), ErrLogin
 	case e.kind == ErrDenied:
 		e.Hint = "the stored credentials do not grant this"
-	case e.kind == ErrNotFound: // the endpoint is missing: that says nothing of the repository
+	case e.kind == ErrNotFound: // the endpoint is missing, which says nothing about the repository
 		e.kind = nil
 	}
 	return e
 }
 
-// tooMuch reports whether a token server may accept a request for less.
+// tooMuch reports whether a token server may accept a request for fewer scopes.
 func tooMuch(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,

@@ -36,13 +36,13 @@ const (
 var digestForm = lazily(`\b(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})\b`)
 
 // readBody reads why a server refused a request. Registries and proxies send a
-// registry's error list (shape D of doc/quay-api.md section 3), the other shapes of
-// JSON there, XML of object storage, an HTML page, or text. The Content-Type is
-// ignored, because servers mislabel all of these.
+// registry's error list (shape D of doc/quay-api.md section 3), the other JSON shapes of
+// that section, XML of object storage, an HTML page, or text. The Content-Type is
+// ignored, because servers send wrong types.
 func readBody(hide *redact.Redactor, body []byte) (said reason) {
 	text := decode(body)
 	if hide.Shows(text) || hide.Shows(strings.Join(strings.Fields(text), " ")) {
-		return reason{} // the part that is shown could hold a part of the secret
+		return reason{} // a shortened text could contain a part of the secret
 	}
 	for _, found := range digestForm().FindAllString(text, maxNamed) {
 		if d := digest.Digest(found); !slices.Contains(said.digests, d) {
@@ -51,12 +51,12 @@ func readBody(hide *redact.Redactor, body []byte) (said reason) {
 	}
 	var content any
 	switch trimmed := strings.TrimSpace(text); {
-	case json.NewDecoder(strings.NewReader(trimmed)).Decode(&content) == nil: // the first value, if there are several
+	case json.NewDecoder(strings.NewReader(trimmed)).Decode(&content) == nil: // reads the first value only
 		var messages []string
 		said.code, messages = readReason(content)
 		said.code = hide.Line(said.code)
 		if said.text = hide.Line(strings.Join(messages, "; ")); said.text == "" && said.code == "" && strings.Contains(trimmed, `":"`) {
-			said.text = hide.Line(trimmed) // of an unknown form
+			said.text = hide.Line(trimmed) // JSON of an unknown form
 		}
 	case strings.HasPrefix(trimmed, "<"):
 		said.code = hide.Line(element(text, "Code"))
@@ -88,7 +88,7 @@ func decode(body []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// isBinary reports whether a character occurs in no text.
+// isBinary reports whether a character does not occur in text.
 func isBinary(c rune) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' }
 
 // latin1 decodes ISO 8859-1, whose bytes are the first code points of Unicode.
@@ -105,7 +105,7 @@ func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune
 // tags matches the tags of HTML and XML.
 var tags = lazily(`<[^>]*>`)
 
-// element returns the text of the first element of a name in HTML or XML.
+// element returns the text of the first element with this name in HTML or XML.
 func element(text, name string) string {
 	found := regexp.MustCompile(`(?is)<` + name + `(?:\s[^>]*)?>(.*?)</` + name + `\s*>`).FindStringSubmatch(text)
 	if found == nil {
@@ -166,8 +166,8 @@ func readError(v map[string]any) (code string, messages []string) {
 	return code, messages
 }
 
-// firstText returns the first of an object's members that is a text. Registries differ
-// in the case of the names, as in "Reason".
+// firstText returns the first member of an object that is a non-empty string. Names are
+// compared without case, because registries differ, as in "Reason".
 func firstText(of map[string]any, names ...string) string {
 	for _, name := range names {
 		for key, value := range of {

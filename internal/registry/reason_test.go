@@ -130,8 +130,8 @@ func TestWhyAPushIsDenied(t *testing.T) {
 	}{
 		"no credentials":       {"", "", "emptyfleet/new", true, "no credentials", "repo:create"},
 		"wrong password":       {quaytest.SamplePusher, "another-secret", "emptyfleet/new", true, "credentials are refused", "repo:create"},
-		"a stranger's robot":   {robot, robotSecret, "emptyfleet/new", false, `no organization or project "emptyfleet"`, "docker login"},
-		"no such organization": {quaytest.SamplePusher, quaytest.SamplePusherToken, "nosuchfleet/new", false, `no organization or project "nosuchfleet"`, "docker login"},
+		"a stranger's robot":   {robot, robotSecret, "emptyfleet/new", false, `organization or project "emptyfleet"`, "docker login"},
+		"no such organization": {quaytest.SamplePusher, quaytest.SamplePusherToken, "nosuchfleet/new", false, `organization or project "nosuchfleet"`, "docker login"},
 		"a token for reading":  {"$oauthtoken", quaytest.SampleToken, private, false, "may pull, but not push", "docker login"},
 		"a token that may not": {"$oauthtoken", quaytest.SampleToken, "stackfleet/new", false, "repo:create", "docker login"},
 	} {

@@ -15,9 +15,9 @@ import (
 const maxRedirects = 5
 
 // follow follows the redirects of an answer. Requests to the origin home carry the
-// credentials that send adds. Requests to another origin carry none, and neither does
-// any redirect after that. No redirect leads from https to http. A new request keeps
-// only the header fields that describe content.
+// credentials that send adds. Requests to another origin, and all redirects after it,
+// carry none. A redirect from https to http is refused. A new request keeps only the
+// header fields that describe content.
 //
 // GET and HEAD follow every redirect. Other methods follow 307 and 308, which repeat
 // the request with its body (RFC 9110, section 15.4). A Quay redirects requests for
@@ -35,7 +35,7 @@ func (r *Registry) follow(req *http.Request, answer *reply, home string, send fu
 		case !repeats(req.Method, status):
 			remedy := "use the name that it redirects to"
 			if transport.Origin(to) == home {
-				remedy = "it redirects to itself, and to repeat the request it has to do so with 307 or 308"
+				remedy = "the registry redirects to itself, and must use 307 or 308 so that the request is repeated"
 			}
 			err = fmt.Errorf("redirect to %q with %d, which does not repeat a %s: %s", r.hide.Line(to.Host), status, req.Method, remedy)
 		}
@@ -61,11 +61,11 @@ func repeats(method string, status int) bool {
 		status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
 }
 
-// again returns the request to send where a redirect leads.
+// again returns the request to send to the target of a redirect.
 func again(req *http.Request, to *url.URL) (*http.Request, error) {
 	next, err := http.NewRequestWithContext(req.Context(), req.Method, to.String(), nil)
 	if err != nil {
-		return nil, &Error{Err: errors.New("redirect to an address that is none"), kind: ErrRedirect}
+		return nil, &Error{Err: errors.New("redirect to an invalid address"), kind: ErrRedirect}
 	}
 	for _, key := range []string{"Accept", "Accept-Encoding", "Range", "Content-Type", "Content-Range"} {
 		if values := req.Header.Values(key); len(values) > 0 {
@@ -93,8 +93,8 @@ func isRedirect(resp *http.Response) bool {
 	return false
 }
 
-// next returns where a redirect leads, or an error if the request may not go there.
-// The error names the host only: the rest of a signed address is a secret.
+// next returns the target of a redirect, or an error if the target is not allowed. The
+// error names only the host, because the rest of a signed address is a secret.
 func (r *Registry) next(from *url.URL, resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	to, err := from.Parse(location)

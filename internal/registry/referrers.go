@@ -14,10 +14,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxReferrersAnswer is how many bytes of a list of referrers are read.
+// maxReferrersAnswer is how many bytes of a list of referrers are read at most.
 const maxReferrersAnswer = 4 << 20
 
-// A referrersProbe remembers whether the referrers API of a repository was tried.
+// A referrersProbe records whether the referrers API of a repository was tried.
 type referrersProbe struct {
 	mu    sync.Mutex
 	asked bool
@@ -28,9 +28,9 @@ type referrersProbe struct {
 // in its answer to the push. A Quay does not (doc/quay-api.md, "Corrections"), and oras
 // would write an index under a fallback tag, which users see among the tags.
 //
-// A registry without a usable answer counts as one without a list, unless it sends
-// OCI-Subject later. A registry in trouble (429, 5xx) is an error: a fallback tag
-// would stay.
+// Without a usable answer, the registry counts as one without the API, unless it sends
+// OCI-Subject later. A temporary failure (429, 5xx) is an error: a fallback tag written
+// because of it would stay.
 func (r *Repository) probeReferrers(ctx context.Context, content []byte) error {
 	var m struct{ Subject *ocispec.Descriptor }
 	if json.Unmarshal(content, &m) != nil || m.Subject == nil || m.Subject.Digest.Validate() != nil {
@@ -47,14 +47,14 @@ func (r *Repository) probeReferrers(ctx context.Context, content []byte) error {
 	}
 	r.probe.asked = true
 	if lists {
-		_ = r.oras.SetReferrersCapability(true) // an error says that oras has learned it from an answer
+		_ = r.oras.SetReferrersCapability(true) // an error means that oras has learned it from an answer
 	}
 	return nil
 }
 
 // listsReferrers requests the referrers of a manifest that may not exist yet. A Quay
-// answers 400 MANIFEST_INVALID then (recording registry-referrers), which a registry
-// without the API does not.
+// then answers 400 MANIFEST_INVALID (recording registry-referrers). A registry without
+// the API does not.
 func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) (bool, error) {
 	answer, err := r.ask(ctx, http.MethodGet, r.url("referrers", subject.String()), http.Header{"Accept": {ocispec.MediaTypeImageIndex}})
 	if err != nil {
@@ -62,7 +62,7 @@ func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) 
 	}
 	defer closeBody(answer.Response)
 	if code := answer.StatusCode; code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented {
-		return false, r.registry.refused("", "", answer) // a server in trouble says nothing about its API
+		return false, r.registry.refused("", "", answer) // a temporary failure says nothing about the API
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxReferrersAnswer))
 	if err != nil {

@@ -1,13 +1,13 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry speaks the registry API (the OCI distribution API, /v2/) for
+// Package registry is a client of the registry API (the OCI distribution API, /v2/) for
 // a mirror: manifests by digest, blobs from any offset, the attachments of an image,
 // pushes that are repeated, and credentials.
 //
 // It is the only importer of oras.land/oras-go/v2, whose types it does not export. oras
 // lists referrers and maintains their fallback tag (registry/remote).
-// doc/adr/0010-registry-client.md and doc/adr/0021-registries-of-the-field.md say why
+// doc/adr/0010-registry-client.md and doc/adr/0021-registries-of-the-field.md explain why
 // the rest is written here.
 //
 // It stores nothing and verifies no blob. [Options].Transport paces the requests, and
@@ -28,14 +28,14 @@
 //   - challenge.go, choose.go, realm.go: how to answer a 401, and where to request a
 //     token; credential.go, authfile.go, helper.go: with which credential;
 //   - denial.go, error.go, reason.go: why a request was refused;
-//   - resend.go: pushes are repeated;
+//   - resend.go: how pushes are repeated.
 //
 // # Invariants
 //
 //   - Anonymous first: no credential is looked up before the registry has answered 401.
 //   - A request to pull never asks for the right to push, which on a Quay would create
 //     the repository (doc/quay-api.md section 5).
-//   - No error, log line or URL has a secret: servers' texts pass through
+//   - No error, log line or URL contains a secret: servers' texts pass through
 //     internal/redact.
 //   - Every body is bounded, every name and digest is checked before it becomes part of
 //     a path, and the package starts no goroutine.
@@ -57,7 +57,7 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// Options set up a Registry. The zero value asks anonymously over HTTPS.
+// Options configure a Registry. The zero value sends anonymous requests over HTTPS.
 type Options struct {
 	// Transport sends all requests; nil is http.DefaultTransport. It paces them and
 	// repeats GET and HEAD. [NewTransport] is its base.
@@ -77,12 +77,12 @@ type Options struct {
 type Registry struct {
 	host      string // as given
 	base      string // scheme://host[:port], the beginning of every URL
-	origin    string // of base, to compare with
+	origin    string // of base, for comparison
 	userAgent string
 	creds     Credentials
 	log       *slog.Logger
 	transport http.RoundTripper // repeats pushes
-	once      http.RoundTripper // does not
+	once      http.RoundTripper // does not repeat
 	tokens    *tokens
 	batches   *batches
 	silent    silentRealms
@@ -94,7 +94,7 @@ type Registry struct {
 }
 
 // New returns a Registry. host is host or host:port; "docker.io" is served by
-// registry-1.docker.io. It sends nothing; the error is of the host's form.
+// registry-1.docker.io. It sends nothing. The error is for an invalid host.
 func New(host string, o Options) (*Registry, error) {
 	ref := oras.Reference{Registry: host}
 	if err := ref.ValidateRegistry(); err != nil || strings.ContainsAny(host, "@%") {
@@ -149,8 +149,8 @@ func (r *Registry) WillPull(repositories ...string) {
 	}
 }
 
-// Repository returns the repository of a name (namespace/name), always the same for a
-// name. It sends nothing; the error is of the name's form.
+// Repository returns the repository with a name (namespace/name), the same one on each
+// call. It sends nothing. The error is for an invalid name.
 func (r *Registry) Repository(name string) (*Repository, error) {
 	if !validRepository(name) {
 		return nil, fmt.Errorf("registry: %.100q is not the name of a repository", name)

@@ -34,7 +34,7 @@ func validRepository(name string) bool { return len(name) <= maxName && nameForm
 
 // A Repository is a repository of a registry. It is safe for concurrent use.
 //
-// Errors of its methods are of type *[Error], or the context's.
+// Its methods return errors of type *[Error], or the context's error.
 type Repository struct {
 	registry *Registry
 	name     string
@@ -49,7 +49,8 @@ func newRepository(r *Registry, name string) *Repository {
 		Reference:          oras.Reference{Registry: host[1], Repository: name},
 		PlainHTTP:          host[0] == "http:",
 		ManifestMediaTypes: manifest.Accept(),
-		// Replaced indexes of referrers are not deleted: most registries refuse that.
+		// Replaced indexes of referrers are not deleted, because most registries refuse
+		// deletion.
 		SkipReferrersGC:      true,
 		ReferrerListMaxPages: maxReferrerPages,
 		MaxMetadataBytes:     manifest.MaxSize,
@@ -62,7 +63,7 @@ func (r *Repository) Name() string { return r.name }
 // String returns host/namespace/name.
 func (r *Repository) String() string { return r.registry.host + "/" + r.name }
 
-// url returns a URL of the repository. The parts have to be valid.
+// url returns a URL of the repository. The caller has validated the parts.
 func (r *Repository) url(parts ...string) string {
 	return r.registry.base + "/v2/" + r.name + "/" + strings.Join(parts, "/")
 }
@@ -89,8 +90,8 @@ func manifestHeader() http.Header {
 // Resolve returns the descriptor of the manifest behind a tag, by a HEAD request. A Quay
 // counts that as a pull (doc/quay-api.md section 5): callers who know the digest should
 // not call Resolve. If the registry refuses HEAD, or the answer lacks the digest, the
-// size or the media type, the content is fetched. The error is [ErrNotFound] if there
-// is no such tag.
+// size or the media type, the content is fetched. The error is [ErrNotFound] if the
+// tag does not exist.
 func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descriptor, error) {
 	const op = "resolve"
 	subject := r.String() + ":" + tag

@@ -17,21 +17,20 @@ import (
 
 const (
 	// maxSends is how often a request is sent at most if the server answers. If the
-	// server is unreachable or down, the request is sent again for patience, in which
-	// a server restarts.
+	// server is unreachable or down, the request is repeated for the time patience, in
+	// which a server can restart.
 	maxSends = 5
 	patience = 2 * time.Minute
 	// Waits double from minWait to longest, unless the server names one.
 	minWait  = 500 * time.Millisecond
 	longest  = 8 * time.Second
 	maxWait  = 2 * time.Minute  // of a Retry-After
-	longWait = 30 * time.Second // is worth a warning
+	longWait = 30 * time.Second // a wait this long is logged as a warning
 )
 
-// A resender repeats pushes (POST, PATCH, PUT) that were refused (429), met a server
-// in trouble (5xx), or lost their connection, if they have no body or GetBody. A push
-// can be repeated without harm, because its digest names the content. GET and HEAD are
-// the base's to repeat.
+// A resender repeats pushes (POST, PATCH, PUT) after 429, a server error (5xx) or a lost
+// connection, if they have no body or have GetBody. Repeating a push does no harm, because
+// its digest identifies the content. The base transport repeats GET and HEAD.
 type resender struct {
 	base http.RoundTripper
 	log  *slog.Logger
@@ -40,7 +39,7 @@ type resender struct {
 // RoundTrip sends the request until the answer is final. Like any transport, it
 // returns an answer of any status without an error.
 func (s *resender) RoundTrip(req *http.Request) (*http.Response, error) {
-	var failed time.Time // first
+	var failed time.Time // of the first failure
 	for sent := 1; ; sent++ {
 		resp, err := s.base.RoundTrip(req)
 		if failed.IsZero() {
@@ -74,7 +73,7 @@ func isPush(method string) bool {
 	return method == http.MethodPost || method == http.MethodPatch || method == http.MethodPut
 }
 
-// isTemporary reports whether a request may succeed the next time.
+// isTemporary reports whether repeating a request may help.
 func isTemporary(resp *http.Response, err error) bool {
 	if err != nil {
 		var source *sourceError
@@ -87,7 +86,7 @@ func isTemporary(resp *http.Response, err error) bool {
 	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
 }
 
-// isDown reports whether a server is unreachable or says that it is down. A Quay whose
+// isDown reports whether a server is unreachable or reports an outage. A Quay whose
 // database is down answers 500 with an HTML page (doc/quay-api.md, "Corrections").
 func isDown(resp *http.Response, err error) bool {
 	if err != nil {
@@ -102,9 +101,9 @@ func isDown(resp *http.Response, err error) bool {
 	return false
 }
 
-// IsPermanent reports whether repeating a request is useless: the transport has given
-// the host up for all requests together, a proxy refuses them, or the server's
-// certificate or protocol is wrong.
+// IsPermanent reports whether repeating a request is useless: the transport has given up
+// on the host for all requests, a proxy refuses them, or the server's certificate or
+// protocol is wrong.
 func IsPermanent(err error) bool {
 	if down := interface{ HostDown() bool }(nil); errors.As(err, &down) && down.HostDown() {
 		return true
@@ -114,8 +113,9 @@ func IsPermanent(err error) bool {
 }
 
 // delay returns how long to wait before a request is sent again: the server's
-// Retry-After plus a random part, so that not all clients return at once, or a random
-// part of a doubling wait. After maxSends the doubling wait is the least.
+// Retry-After plus a random time, so that not all clients return at once. Without that
+// header it is a random part of a doubling wait. After maxSends, delay returns at least
+// the doubling wait.
 func delay(resp *http.Response, sent int) time.Duration {
 	d := min(minWait<<min(sent-1, 10), longest)
 	d = d/2 + rand.N(d/2)
@@ -134,16 +134,16 @@ func delay(resp *http.Response, sent int) time.Duration {
 }
 
 // A source is the body of an upload, of a known length. Its read errors are
-// sourceErrors: repeating the upload does not help.
+// sourceErrors, because repeating the upload does not help.
 type source struct {
 	from io.ReadCloser
 	left int64
 }
 
-// A sourceError is an error of reading what is uploaded.
+// A sourceError is an error of reading the content to upload.
 type sourceError struct{ err error }
 
-func (e *sourceError) Error() string { return "read what is to be uploaded: " + e.err.Error() }
+func (e *sourceError) Error() string { return "read the content to upload: " + e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -151,7 +151,7 @@ func (s *source) Read(p []byte) (int, error) {
 	s.left -= int64(n)
 	switch {
 	case s.left < 0:
-		return 0, &sourceError{errors.New("it is longer than announced")}
+		return 0, &sourceError{errors.New("content is longer than announced")}
 	case errors.Is(err, io.EOF) && s.left > 0:
 		return n, &sourceError{io.ErrUnexpectedEOF}
 	case err != nil && !errors.Is(err, io.EOF):

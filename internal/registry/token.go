@@ -16,9 +16,9 @@ import (
 type token struct {
 	value   string
 	scheme  auth.Scheme
-	expires time.Time // zero if unknown: then the registry answers 401
+	expires time.Time // zero: unknown; the registry answers 401 once it has expired
 	grants  []scope
-	read    bool // grants are the token's own claims, and not what was requested
+	read    bool // grants come from the token's own claims, not from the request
 	claims  claims
 
 	anonymous bool   // requested without credentials
@@ -69,7 +69,7 @@ type tokens struct {
 	locks map[any]*keyLock
 }
 
-// A keyLock is the lock of one key. It exists while somebody holds it or waits for it.
+// A keyLock is the lock of one key. It exists while a goroutine holds it or waits for it.
 type keyLock struct {
 	held  chan struct{} // of capacity one: full while the lock is held
 	users int
@@ -77,8 +77,8 @@ type keyLock struct {
 
 func newTokens() *tokens { return &tokens{of: map[scope]*token{}, locks: map[any]*keyLock{}} }
 
-// find returns a token for a scope, or nil. A token to push also pulls, and a
-// password mounts from any repository.
+// find returns a token for a scope, or nil. A push token also allows to pull, and a
+// password allows to mount from any repository.
 func (s *tokens) find(want scope) *token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,8 @@ func (s *tokens) find(want scope) *token {
 	return nil
 }
 
-// add caches a token for all that it grants, and for the scope that it was requested
-// for: the token may omit that scope, and the registry accept it.
+// add caches a token for every scope that it grants, and for the scope that was requested:
+// a registry may accept a token that omits the scope.
 func (s *tokens) add(t *token, want scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

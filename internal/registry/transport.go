@@ -10,11 +10,11 @@ import (
 	"github.com/quayside/quayside/internal/transport"
 )
 
-// NewTransport returns the base for a registry's requests, to be paced by
-// internal/pace or used as [Options.Transport] itself. roots are the authorities
-// to trust; nil is the system's.
+// NewTransport returns the base transport for a registry's requests. Wrap it in
+// internal/pace, or use it as [Options.Transport] directly. roots are the certificate
+// authorities to trust; nil means the system's.
 func NewTransport(roots *x509.CertPool) *http.Transport {
 	t := transport.New(roots)
-	t.DisableCompression = true // contents are hashed as they are stored
+	t.DisableCompression = true // the digest covers the stored bytes
 	return t
 }

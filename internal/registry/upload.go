@@ -26,12 +26,12 @@ const maxSessions = 3
 // Upload sends a blob. open returns the content from its beginning; Upload calls it for
 // each attempt and closes the content.
 //
-// An upload that is refused (429), meets a server in trouble (5xx), or loses its
-// connection is repeated a few times, with growing waits or the server's Retry-After.
-// A session that the registry has lost, or that a broken upload left half full, is
-// replaced by a new one. Any 2xx is a success. An error of open or of reading, and
-// content of another length, end the upload at once. After a refusal the session is
-// canceled if it is on the registry's own host.
+// Upload repeats an upload a few times after 429, a server error (5xx) or a lost
+// connection, with growing waits or the server's Retry-After. It opens a new session if
+// the registry has lost the session, or if a broken upload has left bytes in it. Any 2xx
+// is a success. An error of open or of reading, and content of another length, end the
+// upload at once. After a refusal, Upload cancels the session if it is on the registry's
+// own host.
 func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
 	const op = "upload blob"
 	if err := manifest.Check(d); err != nil {
@@ -82,7 +82,7 @@ func (r *Repository) Upload(ctx context.Context, d ocispec.Descriptor, open func
 const abandonTime = 5 * time.Second
 
 // abandon cancels the session of a refused upload, so that the registry does not keep
-// the content. The session has to be on the registry's own host. Errors are ignored.
+// the content. It does nothing for a session on another host, and ignores errors.
 func (r *Repository) abandon(ctx context.Context, to *url.URL) {
 	if transport.Origin(to) != r.registry.origin {
 		return
@@ -116,7 +116,7 @@ func (r *Repository) session(ctx context.Context, want scope, parameters ...stri
 
 // location returns the address of a session from the answer that opened it, and closes
 // the answer. A relative address refers to the URL of the answer. An address on another
-// host is valid, and gets no credential. The rules of redirects hold.
+// host is valid, and gets no credential. The rules for redirects apply.
 func (r *Repository) location(op, subject string, opened *reply) (*url.URL, error) {
 	defer closeBody(opened.Response)
 	if !isSuccess(opened.Response) {
@@ -133,8 +133,8 @@ func (r *Repository) location(op, subject string, opened *reply) (*url.URL, erro
 		Hint: "the registry sends such addresses if a proxy before it does not pass on the name and scheme (Host, X-Forwarded-Proto)"}
 }
 
-// isOtherName reports whether an upload went to another host that is a registry which
-// wants credentials: probably another name of this one. A Quay sends addresses with the
+// isOtherName reports whether an upload went to another host that requires credentials.
+// That host is probably another name of this registry: a Quay sends addresses with the
 // name of its configuration (doc/quay-api.md, "Uploads").
 func (r *Repository) isOtherName(to *url.URL, answer *reply) bool {
 	if transport.Origin(to) == r.registry.origin {
@@ -186,7 +186,7 @@ func isLost(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 }
 
-// sameDigest returns an error if an answer names another digest.
+// sameDigest returns an error if the registry's answer names another digest.
 func (r *Repository) sameDigest(op, subject string, d digest.Digest, resp *http.Response) error {
 	if said := contradiction(d, resp); said != "" {
 		return r.registry.malformed(op, subject, fmt.Errorf("the registry names the digest %q", said))

@@ -33,7 +33,7 @@ func (e *ProxyError) Error() string {
 		return name + ": " + e.Err.Error()
 	}
 	if e.Status == http.StatusProxyAuthRequired {
-		return name + ": 407: it wants a name and a password, as in http://USER:PASSWORD@HOST:PORT"
+		return name + ": 407: it requires a user and a password, as in http://USER:PASSWORD@HOST:PORT"
 	}
 	return fmt.Sprintf("%s refuses the connection: %s", name, e.Reason)
 }
@@ -46,7 +46,7 @@ func (e *ProxyError) IsPermanent() bool {
 	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
 }
 
-// refusedByProxy is an http.Transport's OnProxyConnectResponse.
+// refusedByProxy is the OnProxyConnectResponse function of an http.Transport.
 func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
@@ -58,8 +58,8 @@ func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *ht
 	return &ProxyError{Proxy: proxy.Host, Status: resp.StatusCode, Reason: reason}
 }
 
-// NameProxy returns an error of reaching a proxy as a [ProxyError], and any
-// other error as it is.
+// NameProxy turns an error of reaching a proxy into a [ProxyError], and returns
+// any other error unchanged.
 func NameProxy(err error) error {
 	if errors.As(err, new(*ProxyError)) {
 		return err

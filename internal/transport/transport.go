@@ -6,8 +6,8 @@
 // registry needs (Retry-After, a wait that ends with its context, a request
 // that is sent again, an error that names the proxy).
 //
-// It keeps no state and decides nothing: what to repeat, and when, is decided
-// in internal/pace and internal/registry.
+// It keeps no state and makes no decisions: internal/pace and internal/registry
+// decide what to repeat, and when.
 package transport
 
 import (
@@ -27,11 +27,12 @@ const (
 	dialTimeout = 10 * time.Second
 	tlsTimeout  = 10 * time.Second
 	// idleTimeout is a little shorter than a Quay's own (5 s: doc/quay-api.md
-	// section 6), so that the client closes first. It has to be short: net/http
+	// section 6), so that the client closes first. It must be short: net/http
 	// keeps the buffers of a closed HTTP/2 connection for as long, and a Quay
 	// closes a connection after 1,000 requests.
 	idleTimeout = 4 * time.Second
-	// headerTimeout lets a front end's own 504 through, which comes after 60 s.
+	// headerTimeout is longer than the 60 s after which a front end answers 504,
+	// so that the client receives that answer.
 	headerTimeout = 65 * time.Second
 
 	maxHeader = 256 << 10 // bytes of a response's header
@@ -43,11 +44,11 @@ const (
 	idleConns = 100
 )
 
-// New returns a transport with bounds on the time to connect and on the time
-// and size of a response's header. The body has no bound: a large blob takes
-// time, and internal/pace gives up bodies that stall. The transport uses HTTP/2
-// and the proxy of the environment, and trusts the authorities in roots; nil
-// is the system's.
+// New returns a transport that limits the time to connect, and the time and size
+// of a response's header. It does not limit the time for a body: a large blob
+// takes long, and internal/pace ends bodies that stall. The transport uses HTTP/2
+// and the proxy of the environment. roots are the certificate authorities to
+// trust; nil means the system's.
 func New(roots *x509.CertPool) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -72,15 +73,15 @@ func New(roots *x509.CertPool) *http.Transport {
 }
 
 // RetryAfter reads a Retry-After header, in seconds or as a date, and returns
-// the wait from now on. A date in the past is no wait. It returns false if there
-// is no such header or it makes no sense.
+// the wait from now on. For a date in the past it returns 0. It returns false if
+// the header is missing or invalid.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
 		return 0, false
 	}
 	if n, err := strconv.ParseUint(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		const most = 1 << 31 // some 68 years of seconds: a Duration holds them
+		const most = 1 << 31 // seconds, about 68 years, which fit into a Duration
 		return time.Duration(min(n, most)) * time.Second, true
 	}
 	at, err := http.ParseTime(v)
@@ -90,7 +91,7 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return max(at.Sub(now), 0), true
 }
 
-// Sleep waits for d, or until the context ends; then it returns the context's error.
+// Sleep waits for d. If the context ends first, it returns the context's error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -129,8 +130,8 @@ func Resend(req *http.Request) (*http.Request, error) {
 	return again, nil
 }
 
-// HostPort returns the host and port that a URL leads to, with the scheme's
-// port if the URL names none.
+// HostPort returns the host and port of a URL. The port is the scheme's default
+// if the URL names none.
 func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -140,12 +141,12 @@ func HostPort(u *url.URL) string {
 }
 
 // Origin returns the scheme, host and port of a URL. Two URLs of one origin lead
-// to the same server: a credential for the one may go to the other.
+// to the same server: a credential for one may be sent to the other.
 func Origin(u *url.URL) string { return strings.ToLower(u.Scheme) + "://" + HostPort(u) }
 
-// IsOtherProtocol reports whether an error says that the server has a
-// certificate that is not trusted, or speaks another protocol. That will be the
-// same the next time.
+// IsOtherProtocol reports whether an error means that the server's certificate
+// is not trusted, or that the server uses another protocol. Repeating the request
+// does not help.
 func IsOtherProtocol(err error) bool {
 	return errors.Is(err, http.ErrSchemeMismatch) ||
 		errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError))
