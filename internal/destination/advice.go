@@ -13,10 +13,10 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// maxAdvised is how many images of an index an error names by digest.
+// maxAdvised is how many images of an index an error names by digest at most.
 const maxAdvised = 6
 
-// ChoiceAdvice says how to choose one image of an index: by a platform that no other
+// ChoiceAdvice returns how to choose one image of an index: by a platform that no other
 // image has, or else by its digest. repository is HOST/NAMESPACE/NAME.
 func ChoiceAdvice(repository string, children []ocispec.Descriptor) string {
 	var platforms, digests []string

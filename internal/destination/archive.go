@@ -22,35 +22,35 @@ import (
 	"github.com/quayside/quayside/internal/ocitar"
 )
 
-// The kinds of archives, as the user writes them.
+// The kinds of archives, as they appear in a destination's name.
 const (
 	ociKind    = "oci-archive:"
 	dockerKind = "docker-archive:"
 )
 
-// stagingEndings make the name of the staging folder from that of the archive. Each kind
-// has a folder of its own, because one kind may not hold what the other has staged: an
+// stagingSuffixes are appended to the archive's name to name its staging folder. Each kind
+// has its own folder, because a kind may not support what the other kind has staged: an
 // index, a signature, or one image of an index under the name of the index.
-var stagingEndings = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-docker"}
+var stagingSuffixes = map[string]string{ociKind: ".quayside", dockerKind: ".quayside-docker"}
 
 // OCIArchive returns a destination that writes a tar of an OCI image layout. Images are
-// entries with their full reference, as in a layout. The same images make the same
+// entries with their full reference, as in a layout. The same images produce the same
 // bytes: entries are sorted, and have no times or owners.
 //
-// Images are added to an archive that exists. Its images stay, unless another one of the
-// same name replaces them, and its blobs are not fetched again once they were hashed. If
-// nothing changed, the file is not written. Any other file is refused, and so is an
+// If the archive exists, images are added to it. Its images stay, unless an image of the
+// same name replaces them. Its blobs are hashed and not fetched again. If nothing changed,
+// the file is not written. A file that is not such an archive is refused, and so is an
 // archive that DockerArchive wrote.
 //
 // Blobs are staged in a folder beside the file: file.quayside, or file.quayside-2 and so on
-// if somebody else has that name (see layout.Options). If file is a symbolic link, its target
+// if that name is taken (see layout.Options). If file is a symbolic link, its target
 // counts. One process at a time works on an archive. Finish writes the new archive in the
 // staging folder and renames it, so that the archive is complete at any time; the new file
-// has the mode of the old one. For a moment there are three copies of the images. Close
+// has the mode of the old one. For a moment the disk holds three copies of the images. Close
 // removes the staging folder if all images succeeded. Otherwise, and after a kill, the
 // folder stays, and the next run continues from it.
 //
-// With o.ReadOnly nothing is written.
+// With o.ReadOnly, it writes nothing.
 func OCIArchive(file string, o layout.Options) (Destination, error) {
 	return openArchive(ociKind, file, o)
 }
@@ -61,13 +61,13 @@ type archive struct {
 	Base
 	kind     string
 	name     string // as the user wrote it
-	file     string // name, or the target of the link
+	file     string // name, or the target if name is a symbolic link
 	readOnly bool
 	staging  *layout.Layout
 	old      *ocitar.Reader   // empty if there is no file yet
-	leftOut  map[string]error // names that Finish left out
-	opaque   bool             // what an entry of old needs is not known
-	finished bool             // the file has all that is staged
+	leftOut  map[string]error // images that Finish left out, by name
+	opaque   bool             // the blobs that an entry of old needs are unknown
+	finished bool             // the file contains all staged images
 	closed   bool
 
 	mu        sync.Mutex
@@ -86,12 +86,12 @@ func openArchive(kind, name string, o layout.Options) (*archive, error) {
 		return nil, fmt.Errorf("%s names no file", kind)
 	}
 	if err := a.checkFolder(); err != nil {
-		return nil, fmt.Errorf("%s: the archive cannot be made: %w", a, err)
+		return nil, fmt.Errorf("%s: cannot create the archive: %w", a, err)
 	}
 	// The lock comes first: another process may be about to replace the file.
 	o.Staging = kind
 	var err error
-	if a.staging, err = layout.Open(a.file+stagingEndings[kind], o); err != nil {
+	if a.staging, err = layout.Open(a.file+stagingSuffixes[kind], o); err != nil {
 		return nil, fmt.Errorf("%s: staging folder: %w", a, err)
 	}
 	if err := a.checkOtherKind(); err != nil {
@@ -107,7 +107,7 @@ func openArchive(kind, name string, o layout.Options) (*archive, error) {
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: cannot add images to the existing file: %w; name another file, or move this one away", a, err)
+		err = fmt.Errorf("%s: cannot add images to the existing file: %w; name another file, or move this file away", a, err)
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
@@ -125,19 +125,19 @@ func (a *archive) checkFolder() (err error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the folder %s does not exist: make it first", dir)
+		return fmt.Errorf("the folder %s does not exist: create it first", dir)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is not a folder: name another", dir)
+		return fmt.Errorf("%s is not a folder: name another one", dir)
 	}
 	return nil
 }
 
-// checkOtherKind returns an error if a process works on an archive of the other kind in
+// checkOtherKind returns an error if a process is writing an archive of the other kind to
 // the same file.
 func (a *archive) checkOtherKind() error {
-	for kind, ending := range stagingEndings {
+	for kind, ending := range stagingSuffixes {
 		if kind == a.kind || a.readOnly {
 			continue
 		}
@@ -189,8 +189,8 @@ func (a *archive) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, erro
 	return a.old.Has(d), nil
 }
 
-// NeedsBlob returns false for a blob that is staged, or in the old archive with content
-// that matches its digest.
+// NeedsBlob returns false if the blob is staged, or if the old archive has it with content
+// that matches the digest.
 func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) (bool, error) {
 	there, err := a.staging.Has(ctx, d)
 	if there || err != nil {
@@ -203,8 +203,8 @@ func (a *archive) NeedsBlob(ctx context.Context, _ Image, d ocispec.Descriptor) 
 	return err != nil, context.Cause(ctx)
 }
 
-// Held returns the blobs of the old archive, and of the images that an earlier run has
-// staged, if the disk has room for them in the new archive.
+// Held returns the blobs of the old archive. It adds the blobs of images that an earlier
+// run has staged, if the disk has room for them in the new archive.
 func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -224,8 +224,8 @@ func (a *archive) Held(ctx context.Context) (map[digest.Digest]int64, bool) {
 	return held, true
 }
 
-// fit promises room for a staged image in the new archive, or returns an error that
-// meets ErrNoRoom. An image that changes nothing in the archive needs no room.
+// fit reserves room for a staged image in the new archive, or returns an error that
+// matches ErrNoRoom. An image that changes nothing in the archive needs no room.
 func (a *archive) fit(room *Room, e layout.Entry, parts []ocispec.Descriptor) error {
 	pieces := staged(parts)
 	cost := room.Cost(pieces)
@@ -239,9 +239,10 @@ func (a *archive) fit(room *Room, e layout.Entry, parts []ocispec.Descriptor) er
 	return nil
 }
 
-// Commit enters the image into the index of the staging folder, for Finish to write.
+// Commit adds the image to the index of the staging folder, from which Finish writes the
+// archive.
 func (a *archive) Commit(ctx context.Context, s Staged) error {
-	if err := a.lacks(ctx, s); err != nil {
+	if err := a.checkBlobs(ctx, s); err != nil {
 		return err
 	}
 	if err := Layout(a.staging).Commit(ctx, s); err != nil {
@@ -250,12 +251,12 @@ func (a *archive) Commit(ctx context.Context, s Staged) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.committed[a.Name(s.Image)] = true
-	delete(a.noRoom, a.Name(s.Image)) // of the image that had the name before
+	delete(a.noRoom, a.Name(s.Image)) // recorded for an earlier image of that name
 	return nil
 }
 
-// lacks returns a *MissingError if a blob is neither staged nor in the old archive.
-func (a *archive) lacks(ctx context.Context, s Staged) error {
+// checkBlobs returns a *MissingError if a blob is neither staged nor in the old archive.
+func (a *archive) checkBlobs(ctx context.Context, s Staged) error {
 	blobs := slices.Clone(s.Blobs)
 	for _, at := range s.Referrers {
 		blobs = append(blobs, at.Blobs...)
@@ -276,8 +277,8 @@ func (a *archive) lacks(ctx context.Context, s Staged) error {
 	return nil
 }
 
-// Deferred reports whether an image is staged and the old archive does not have it with
-// all that belongs to it now.
+// Deferred reports whether an image is staged and the old archive does not have the same
+// version of it.
 func (a *archive) Deferred(i Image) bool {
 	e, staged := a.staging.Image(a.Name(i))
 	old, there := a.old.Image(a.Name(i))
@@ -287,7 +288,7 @@ func (a *archive) Deferred(i Image) bool {
 }
 
 // Close removes the staging folder if the archive has all of its content. A second Close
-// does nothing: by then the folder may be another process's.
+// does nothing, because another process may have the folder by then.
 func (a *archive) Close() error {
 	if a.closed {
 		return nil

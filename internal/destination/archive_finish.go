@@ -24,19 +24,19 @@ import (
 	"github.com/quayside/quayside/internal/ocitar"
 )
 
-// Finish writes the archive if there is anything new for it. An image that proves damaged
-// or incomplete is left out, and the others are written.
+// Finish writes the archive if anything changed. It leaves out an image that turns out to
+// be damaged or incomplete, and writes the others.
 func (a *archive) Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error) {
 	if err := a.finish(ctx); err != nil {
-		return nil, fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
+		return nil, fmt.Errorf("cannot write the archive: %w; fetched blobs are kept in %s", err, a.staging.Dir())
 	}
 	a.finished = complete && len(a.leftOut) == 0
 	return a.leftOut, nil
 }
 
-// finish writes the archive. If a blob proves damaged while it is written, the blob
-// is removed, and the archive is written again without the images that need it. Each
-// round removes a blob, or an image that the disk has no room for, so the rounds end.
+// finish writes the archive. If it finds a damaged blob while writing, it removes the blob
+// and writes the archive again without the images that need the blob. Each round removes
+// a blob or an image without room on the disk, so that the rounds end.
 func (a *archive) finish(ctx context.Context) error {
 	for {
 		c, err := a.contents(ctx)
@@ -73,7 +73,7 @@ func (a *archive) write(ctx context.Context, c ocitar.Contents) error {
 		return err
 	}
 	err = ocitar.Write(ctx, f, c, a.open)
-	if err == nil { // not every system replaces an open file
+	if err == nil { // some systems cannot replace an open file
 		err = a.old.Close()
 		a.old = new(ocitar.Reader)
 	}
@@ -86,9 +86,9 @@ func (a *archive) write(ctx context.Context, c ocitar.Contents) error {
 	return disk.SyncFolder(filepath.Dir(a.file))
 }
 
-// discard removes a damaged blob from the staging folder. If it is not staged, the
-// old archive is read as if it did not have the blob. A blob of the old archive that
-// cannot be read now may be read later: then the error is returned and the file stays.
+// discard removes a damaged blob from the staging folder. If the blob is not staged, it
+// makes the old archive ignore the blob. A blob of the old archive that cannot be read now
+// may be readable later: then discard returns the error, and the file stays.
 func (a *archive) discard(bad *ocitar.BlobError) error {
 	blob, _, err := a.staging.Blob(bad.Digest)
 	if errors.Is(err, layout.ErrMissing) {
@@ -100,17 +100,18 @@ func (a *archive) discard(bad *ocitar.BlobError) error {
 		return nil
 	}
 	if err == nil {
-		_ = blob.Close() // it is going to be removed
+		_ = blob.Close() // it is removed below
 	}
 	return StagingError(a.staging.Delete(bad.Digest))
 }
 
-// contents returns what the new archive holds: the staged images, and the images of the
-// old archive that none of these replaces.
+// contents returns the contents of the new archive: the staged images, and the images of
+// the old archive that no staged image replaces.
 //
-// A staged image is left out if it is not complete, and removed from the index of the
-// staging folder. It is left out and stays staged if the disk has no room for it. An image
-// of the old archive is kept even if it is not complete: another tool may have written it.
+// If a staged image is incomplete, contents leaves it out and removes it from the index of
+// the staging folder. If the disk has no room for it, contents leaves it out and keeps it
+// staged. An incomplete image of the old archive is kept, because another tool may have
+// written it.
 func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 	if a.docker() {
 		c.Docker = map[digest.Digest]manifest.Manifest{}
@@ -167,7 +168,7 @@ func (a *archive) contents(ctx context.Context) (c ocitar.Contents, err error) {
 			c.Invalid = append(c.Invalid, i)
 		}
 	}
-	if len(c.Invalid) > 0 || a.opaque { // what such an entry needs is not known
+	if len(c.Invalid) > 0 || a.opaque { // the blobs that such an entry needs are unknown
 		for d, size := range a.old.Sizes() {
 			if _, known := blobs[d]; !known {
 				blobs[d] = ocispec.Descriptor{Digest: d, Size: size}
@@ -192,9 +193,8 @@ func (a *archive) stagedWithRoom() []layout.Entry {
 	})
 }
 
-// markWithoutRoom reports whether the disk has no room for a tar of these blobs, and
-// notes which staged images are too much: those that do not fit beside all of the
-// old archive and the images before them.
+// markWithoutRoom reports whether the disk has no room for a tar of these blobs. It marks
+// the staged images that do not fit beside the old archive and the images before them.
 func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descriptor) (marked bool) {
 	exact := newRoom(a.staging, nil, true)
 	if _, err := exact.Fits(exact.Cost(staged(blobs))); err == nil {
@@ -211,10 +211,10 @@ func (a *archive) markWithoutRoom(ctx context.Context, blobs []ocispec.Descripto
 	return marked
 }
 
-// parts returns all that an entry of the index leads to and that is there. opaque reports
-// that what a manifest lists is not known: it is unreadable, or of an unknown type. problem
-// is the first part that is missing or unreadable. What a sparse index lists may be missing,
-// because it was left out on purpose.
+// parts returns the blobs and manifests that an entry of the index refers to and that
+// exist. opaque reports whether a manifest is unreadable or of an unknown type, so that its
+// blobs are unknown. problem names the first that is missing or unreadable. Manifests that
+// a sparse index lists may be missing, because they were left out on purpose.
 func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec.Descriptor) (parts []ocispec.Descriptor, opaque bool, problem, err error) {
 	sparse := root.Annotations[layout.AnnotationIndex] == layout.SparseIndex
 	err = graph.Walk(ctx, root, func(n *manifest.Node) error {
@@ -243,7 +243,7 @@ func (a *archive) parts(ctx context.Context, graph *manifest.Graph, root ocispec
 	return parts, opaque, problem, err
 }
 
-// parse reads a manifest, staged or in the old archive.
+// parse reads a manifest that is staged or in the old archive.
 func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Manifest, error) {
 	content, err := a.read(ctx, d)
 	if err != nil {
@@ -256,7 +256,7 @@ func (a *archive) parse(ctx context.Context, d ocispec.Descriptor) (manifest.Man
 	return m, nil
 }
 
-// read returns a manifest or a configuration, staged or of the old archive.
+// read returns a manifest or a configuration that is staged or in the old archive.
 func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	content, err := a.staging.Read(ctx, d)
 	if errors.Is(err, layout.ErrMissing) && a.old.Has(d) {
@@ -265,7 +265,7 @@ func (a *archive) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error
 	return content, StagingError(err)
 }
 
-// open opens a blob, staged or of the old archive.
+// open opens a blob that is staged or in the old archive.
 func (a *archive) open(d digest.Digest) (io.ReadCloser, error) {
 	staged, _, err := a.staging.Blob(d)
 	if errors.Is(err, layout.ErrMissing) {

@@ -5,19 +5,20 @@
 // or docker-archive), or in a registry.
 //
 // A mirror.Copier fetches blobs into the staging layout of a Destination, puts them to
-// the destination, and commits an image when all of its blobs are there. A kill at any
-// time leaves each image as it was before or as it is after, never in between. What a
-// destination has, and which referrers it got, is found out by Has.
+// the destination, and commits an image when all of its blobs are stored. Each image
+// changes atomically, also if the process is killed. Has reports what a destination has of
+// an image, and which of its referrers.
 //
 // Every destination has the same rules:
 //
 //   - An error concerns one image, unless it is a *DiskError.
-//   - Nothing is removed, truncated or renamed that quayside has not made.
+//   - Only files that quayside made are removed, truncated or renamed.
 //   - An image without a Record may lack referrers, and the next run looks for them.
-//   - Room is counted before anything is written, for a dry run and for a copy alike.
+//   - The room on the disk is computed before writing, in the same way for a dry run and
+//     for a copy.
 //
-// Its neighbours: layout and ocitar keep files, registry speaks to servers, mirror
-// decides what is copied and when.
+// Its neighbours: layout and ocitar store files, registry sends requests to servers, and
+// mirror decides what is copied and when.
 package destination
 
 import (
@@ -32,8 +33,8 @@ import (
 )
 
 // A Destination is where images go. Blobs are staged in a layout first. An
-// implementation embeds Base and adds what it has more. All methods but Finish and
-// Close are called by many goroutines at once.
+// implementation embeds Base and overrides some of its methods. Many goroutines call
+// the methods at once, except Finish and Close.
 //
 // A *DiskError ends the whole Copy. Any other error concerns one image.
 type Destination interface {
@@ -41,62 +42,63 @@ type Destination interface {
 	String() string
 	// Staging returns the layout that blobs are fetched into.
 	Staging() *layout.Layout
-	// Name returns what an image is called at the destination; "" if it has no name there.
+	// Name returns the name of an image at the destination; "" if it has none.
 	Name(i Image) string
 
-	// Has reports whether the image is there, with its root digest. It is called
-	// again, with the manifests and blobs, once these are known: of an index, only
-	// the images that were chosen must be there.
+	// Has reports whether the destination has the image with its root digest. It is
+	// called again once the manifests and blobs are known: then only the chosen images
+	// of an index must be present.
 	Has(ctx context.Context, s Staged) (Found, error)
-	// Prepare reports why an image cannot be written, before anything of it is
-	// fetched. With dryRun, nothing changes: a registry may create a repository when
-	// it is asked whether the repository can be pushed to.
+	// Prepare returns an error if an image cannot be written. It is called before
+	// anything of the image is fetched. With dryRun it changes nothing: a check of push
+	// access may make a registry create the repository.
 	Prepare(ctx context.Context, i Image, dryRun bool) error
-	// Check reports why the destination cannot hold an image, before its blobs are
-	// fetched. s.Referrers is empty. manifests are those of s by their digests.
+	// Check returns an error if the destination cannot store an image. It is called
+	// before the blobs are fetched. s.Referrers is empty. manifests has the manifests
+	// of s by digest.
 	Check(ctx context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error
 	// KeepsReferrers reports whether signatures and other referrers can be stored. If
-	// not, they are not looked for.
+	// not, nobody searches for them.
 	KeepsReferrers() bool
 
 	// NeedsBlob reports whether the destination needs a blob. It is called once for
-	// each, for the image that needed the blob first.
+	// each blob, with the first image that needs it.
 	NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error)
-	// PutBlob stores a blob that is needed and staged, for the first image that still
-	// waits for the blob.
+	// PutBlob stores a staged blob that the destination needs. i is the first image that
+	// still waits for the blob.
 	PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error
 	// Commit stores the image after its blobs. It may be called again for the same
-	// image. A *MissingError names blobs that have to be staged and put after all.
+	// image. A *MissingError lists blobs that must be staged and put after all.
 	Commit(ctx context.Context, s Staged) error
 
 	// Deferred reports whether an image that is present or committed exists only
 	// after Finish. If Finish fails or is not called, such an image failed.
 	Deferred(i Image) bool
-	// Held returns, with their sizes, the blobs and manifests that the file which
-	// Finish writes will have in any case. false: Finish writes no file.
+	// Held returns the blobs and manifests, with their sizes, that Finish will write
+	// in any case. It returns false if Finish writes no file.
 	Held(ctx context.Context) (map[digest.Digest]int64, bool)
 	// Sent returns how many bytes of blobs were uploaded, and how many the registry
 	// mounted from another repository.
 	Sent() (uploaded, mounted int64)
 
-	// Finish ends a run in which all images were tried. complete: none of them
-	// failed. It is called once, and not after a run that ended early. It returns
-	// the images that it left out because they are damaged, incomplete, or do not
-	// fit on the disk, by their names at the destination.
+	// Finish ends a run in which all images were tried. complete reports whether none
+	// of them failed. Finish is called once, and not after a run that ended early. It
+	// returns the images that it left out because they are damaged, incomplete, or do
+	// not fit on the disk, by their names at the destination.
 	Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error)
-	// Close releases what the destination holds. Unfinished work stays for another
+	// Close releases the destination's resources. Unfinished work stays for the next
 	// run. A Copier does not call Close.
 	Close() error
 }
 
-// A Base has the methods of a Destination that stores each image at once, with its
-// referrers, as soon as its blobs are staged.
+// A Base implements the optional methods of a Destination. It suits a destination that
+// stores an image and its referrers as soon as their blobs are staged.
 type Base struct{}
 
-// Prepare finds nothing wrong.
+// Prepare returns nil.
 func (Base) Prepare(context.Context, Image, bool) error { return nil }
 
-// Check finds nothing wrong.
+// Check returns nil.
 func (Base) Check(context.Context, Staged, map[digest.Digest]manifest.Manifest) error { return nil }
 
 // KeepsReferrers returns true.
@@ -123,10 +125,10 @@ func (Base) Close() error { return nil }
 // Found is what a destination has of an image.
 type Found struct {
 	Present bool
-	// MaybePartial is set if only some images of an index may be there. Has finds out
-	// when the manifests are known.
+	// MaybePartial is set if the destination may have only some images of an index. The
+	// call of Has with the manifests decides.
 	MaybePartial bool
-	// record lists the referrers that were stored with the image; nil: not known.
+	// Record lists the referrers that were stored with the image; nil: unknown.
 	Record *Record
 }
 
@@ -134,15 +136,16 @@ type Found struct {
 // blobs that the destination did not need. Its slices must not be changed.
 type Staged struct {
 	Image
-	// Root is what the image's name stands for at the destination. Its digest is not
-	// Image.Digest if the index was rewritten. Has may be called with the digest alone.
+	// Root is the manifest or index that the image's name refers to at the destination.
+	// If the index was rewritten, its digest differs from Image.Digest. Has may be called
+	// with only the digest set.
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // children before their index; Root is the last
 	Blobs     []ocispec.Descriptor // unique
 	Sparse    bool                 // indexes list manifests that are left out
 	Referrers []Referrer
-	// Present is set if the destination has the image: only what is attached to it,
-	// or the record of that, is new.
+	// Present is set if the destination has the image already. Then only its referrers or
+	// its record are new.
 	Present bool
 
 	Record *Record // to be stored with the image; nil: none
@@ -150,19 +153,19 @@ type Staged struct {
 
 // A Referrer is a signature, an attestation or an SBOM, and its content.
 type Referrer struct {
-	Tag       string // the name that cosign gives it; "" if it has a subject
+	Tag       string // cosign's tag for it; "" if it has a subject
 	Root      ocispec.Descriptor
 	Manifests []ocispec.Descriptor // as of Staged
 	Blobs     []ocispec.Descriptor // unique
 }
 
-// MissingError names blobs that a Commit turned out to need.
+// MissingError lists blobs that Commit needs and that are missing.
 type MissingError struct{ Blobs []ocispec.Descriptor }
 
-// Error names the first of them.
+// Error names the first blob.
 func (e *MissingError) Error() string {
 	if len(e.Blobs) == 0 {
-		return "destination lacks blobs"
+		return "blobs are missing at the destination"
 	}
-	return fmt.Sprintf("destination lacks %d blobs, such as %s", len(e.Blobs), e.Blobs[0].Digest)
+	return fmt.Sprintf("%d blobs are missing at the destination, such as %s", len(e.Blobs), e.Blobs[0].Digest)
 }

@@ -21,11 +21,11 @@ import (
 // It is an archive of OCIArchive with manifest.json added, as docker save has written it
 // since version 25. Docker with containerd's image store, and podman, read the layout and
 // keep the digests. Other programs read manifest.json. Layers stay compressed, and each
-// is there once. There is no file "repositories", which only docker before 1.10 needs.
+// is stored once. The file "repositories", which only docker before 1.10 needs, is omitted.
 //
-// Docker load stops at the first image that it cannot load, so the following images are
-// refused:
-//   - An index of which not exactly one image was chosen.
+// Docker load stops at the first image that it cannot load. Therefore the following
+// images are refused:
+//   - An index, unless exactly one of its images was chosen.
 //   - An artifact that is not an image, and an image with layers that registries do not
 //     distribute.
 //   - An image whose configuration docker cannot read, or whose layers are not tars that
@@ -33,9 +33,9 @@ import (
 //   - An image for another operating system than system, unless that is "".
 //   - A repository name that docker cannot read.
 //
-// Signatures and attestations are left out. An image without a tag has no name once it is
-// loaded. An image of an index is examined again in each run, because another platform
-// may be chosen by now: two manifests are requested, and no blob.
+// Signatures and attestations are left out. An image without a tag has no name after
+// loading. Each run examines an image of an index again, because the user may have chosen
+// another platform: this requests two manifests and no blob.
 func DockerArchive(file string, o layout.Options, system string) (Destination, error) {
 	a, err := openArchive(dockerKind, file, o)
 	if err != nil {
@@ -53,14 +53,14 @@ type dockerArchive struct {
 // KeepsReferrers returns false.
 func (a *dockerArchive) KeepsReferrers() bool { return false }
 
-// Check returns an error for what docker cannot load, as far as manifests show.
+// Check returns an error if the manifests show that docker cannot load the image.
 func (a *dockerArchive) Check(_ context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error {
 	_, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return manifests[d.Digest], nil })
 	return err
 }
 
-// Has looks for the image or, of an index, for the one image that was chosen. Earlier
-// versions wrote images that docker cannot load: these are not there.
+// Has looks for the image or, for an index, for its one chosen image. Earlier versions
+// wrote images that docker cannot load: they count as missing.
 func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	if len(s.Manifests) > 0 {
 		images := manifest.Images(s.Manifests)
@@ -72,7 +72,7 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	d, there := a.image(a.Name(s.Image))
 	f, err := a.archive.Has(ctx, s)
 	if !f.Present || err != nil {
-		f.MaybePartial = there && len(s.Manifests) == 0 // one image of an index has its name
+		f.MaybePartial = there && len(s.Manifests) == 0 // an index is stored as one of its images, under its name
 		return f, err
 	}
 	if _, _, err := a.loadable(ctx, d); err != nil {
@@ -84,8 +84,8 @@ func (a *dockerArchive) Has(ctx context.Context, s Staged) (Found, error) {
 	return f, nil
 }
 
-// Commit enters the image or, of an index, the one image that was chosen. First it reads
-// the whole image, as docker load does, unless the image is there already.
+// Commit adds the image or, for an index, its one chosen image. Before that it reads the
+// whole image, as docker load does, unless the archive has the image already.
 func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	image, err := a.choose(s, func(d ocispec.Descriptor) (manifest.Manifest, error) { return a.parse(ctx, d) })
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *dockerArchive) Commit(ctx context.Context, s Staged) error {
 	s.Root, s.Manifests, s.Referrers, s.Sparse = image, []ocispec.Descriptor{image}, nil, false
 	f, err := a.archive.Has(ctx, s)
 	if err == nil && !f.Present {
-		if err = a.lacks(ctx, s); err == nil {
+		if err = a.checkBlobs(ctx, s); err == nil {
 			err = a.check(ctx, image)
 		}
 	}
@@ -141,8 +141,8 @@ func unloadable(err error) error {
 }
 
 // loadable returns the manifest and the configuration of an entry, or an error if docker
-// does not load it. Another tool may have written an index: docker loads the one image of
-// it that is there.
+// cannot load it. For an index, which another tool may have written, docker loads the one
+// image that is present.
 func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifest.Manifest, c ocitar.DockerConfig, err error) {
 	if m, err = a.parse(ctx, d); err != nil {
 		return m, c, err
@@ -157,7 +157,7 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 			}
 		}
 		if len(there) != 1 {
-			return m, c, fmt.Errorf("%s is an index of which %d images are there, and docker loads one", d.Digest, len(there))
+			return m, c, fmt.Errorf("%s is an index with %d images present, and docker loads only one", d.Digest, len(there))
 		}
 		if m, err = a.parse(ctx, there[0]); err != nil {
 			return m, c, err
@@ -167,7 +167,7 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 		return m, c, unloadable(err)
 	}
 	if m.Config.Size > manifest.MaxSize {
-		return m, c, unloadable(fmt.Errorf("its configuration has %d bytes, and %d is the limit", m.Config.Size, manifest.MaxSize))
+		return m, c, unloadable(fmt.Errorf("its configuration has %d bytes; the limit is %d", m.Config.Size, manifest.MaxSize))
 	}
 	text, err := a.read(ctx, *m.Config)
 	if err != nil {
@@ -177,15 +177,15 @@ func (a *archive) loadable(ctx context.Context, d ocispec.Descriptor) (m manifes
 	return m, c, unloadable(err)
 }
 
-// check reads a whole image, as docker load does: its configuration, and each layer, which
-// is unpacked and compared with its diff_id.
+// check reads a whole image, as docker load does: its configuration and each layer. It
+// unpacks each layer and compares it with its diff_id.
 func (a *dockerArchive) check(ctx context.Context, d ocispec.Descriptor) error {
 	m, c, err := a.loadable(ctx, d)
 	if err != nil {
 		return err
 	}
 	if a.system != "" && c.OS != "" && c.OS != a.system {
-		return unloadable(fmt.Errorf("it is for %s, and docker on %s stops at it: if the archive is for %s, choose its platform with --platform", c.OS, a.system, c.OS))
+		return unloadable(fmt.Errorf("it is for %s, and docker on %s refuses it: if the archive is for %s, choose its platform with --platform", c.OS, a.system, c.OS))
 	}
 	for i, layer := range m.Layers {
 		got, err := a.diffID(ctx, layer.Digest)

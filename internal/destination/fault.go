@@ -12,8 +12,8 @@ import (
 
 // A DiskError is an error of the disk that images are copied to: of the staging layout,
 // or of a file of the destination. It ends the whole Copy, because no other image would
-// succeed. The code that writes to that disk marks the error. The type of an error is not
-// enough: an *fs.PathError, or a full disk, may come from a file of credentials.
+// succeed. The code that writes to that disk wraps the error: an *fs.PathError alone may
+// come from another file, such as a file of credentials.
 type DiskError struct{ Err error }
 
 // Error returns the text of Err.
@@ -22,7 +22,7 @@ func (e *DiskError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// StagingError marks the error of a call to the staging layout as a DiskError, unless it
+// StagingError wraps an error of the staging layout in a DiskError, unless the error
 // concerns one blob only.
 func StagingError(err error) error {
 	if err == nil || errors.Is(err, layout.ErrCorrupt) || errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {

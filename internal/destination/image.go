@@ -21,8 +21,8 @@ type Image struct {
 	Repository string
 	// Tag is "" if the image is known by its digest only.
 	Tag string
-	// Digest is the digest of the tag. If it is "", the registry is asked, which a Quay
-	// counts as a pull (doc/quay-api.md section 5).
+	// Digest is the digest of the tag. If it is "", a request to the registry resolves the
+	// tag, which a Quay counts as a pull (doc/quay-api.md section 5).
 	Digest digest.Digest
 }
 
@@ -36,7 +36,7 @@ func (i Image) Reference() string {
 }
 
 // Validate returns an error if the fields cannot be an image's name, before they become a
-// URL or an entry of an index. A report that is read may have been edited.
+// URL or an entry of an index. They may come from a report that a user has edited.
 func (i Image) Validate() error {
 	namespace, name, _ := strings.Cut(i.Repository, "/")
 	switch {

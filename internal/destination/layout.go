@@ -13,17 +13,18 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// Layout returns a destination that is an image layout: blobs are staged where they stay.
+// Layout returns a destination that is an image layout. Blobs are staged in the layout
+// itself.
 // The name of an image's entry is its full reference (Image.Reference).
 //
-// A referrer gets an entry of its own, so that it is not collected:
-// host/namespace/name:sha256-....sig for what cosign keeps in a tag, and
-// host/namespace/name@sha256:... for any other. Tools find the referrers in a layout by
+// A referrer gets its own entry, so that Collect keeps it:
+// host/namespace/name:sha256-....sig if cosign stores it under a tag, and otherwise
+// host/namespace/name@sha256:.... Tools find the referrers in a layout by
 // the subjects of the manifests that its index lists, whatever their names are. An index
-// under a fallback tag, as registries have, would have to be read, changed and written
-// for each referrer, and would not help those tools.
+// under a fallback tag, as in registries, would need a read, a change and a write for each
+// referrer, and would not help such tools.
 //
-// The layout belongs to the caller, and Close leaves it open.
+// The caller closes the layout; Close leaves it open.
 func Layout(l *layout.Layout) Destination { return layoutDestination{l: l} }
 
 type layoutDestination struct {
@@ -35,8 +36,8 @@ func (s layoutDestination) String() string          { return "oci:" + s.l.Dir() 
 func (s layoutDestination) Staging() *layout.Layout { return s.l }
 func (s layoutDestination) Name(i Image) string     { return i.Reference() }
 
-// Has looks for an entry with this digest and for all that it leads to: by size, or by
-// hash if the layout was opened with Check.
+// Has looks for an entry with this digest, and for all manifests and blobs below it. It
+// checks their sizes, or their hashes if the layout was opened with Check.
 func (s layoutDestination) Has(ctx context.Context, st Staged) (Found, error) {
 	return find(ctx, s, st)
 }
@@ -51,8 +52,7 @@ func (s layoutDestination) read(ctx context.Context, d ocispec.Descriptor) ([]by
 	return content, StagingError(err)
 }
 
-// hasBlob reports whether a blob is there. If its size is not that of the descriptor,
-// it is not.
+// hasBlob reports whether the layout has a blob with the descriptor's size.
 func (s layoutDestination) hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	there, err := s.l.Has(ctx, d)
 	if errors.Is(err, layout.ErrCorrupt) {
@@ -68,8 +68,8 @@ func (s layoutDestination) NeedsBlob(ctx context.Context, _ Image, d ocispec.Des
 }
 
 // Commit adds the image to the index, after its referrers, and with a record if all
-// referrers could be copied. A kill in between loses nothing: an image without a record
-// is examined again.
+// referrers could be copied. If the process is killed in between, nothing is lost: the
+// next run examines an image without a record again.
 func (s layoutDestination) Commit(ctx context.Context, st Staged) error {
 	for _, a := range st.Referrers {
 		i := Image{Host: st.Host, Repository: st.Repository, Tag: a.Tag, Digest: a.Root.Digest}

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// A Rename returns the repository, beneath the destination's prefix, for the images of a
-// repository of the source (namespace/name), as --map asks for. It returns "" if it has
-// no rule.
+// A Rename returns the repository, below the destination's prefix, for a repository of the
+// source (namespace/name), by the rules of --map. It returns "" if no rule matches.
 type Rename func(repository string) string
 
 // maxName is the maximal length of a repository name that registries accept, in bytes.
@@ -21,10 +20,10 @@ const maxName = 255
 // than that of a Quay.
 var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
-// checkRepository returns why registries do not accept the name of a repository.
+// checkRepository returns an error if registries do not accept a repository name.
 func checkRepository(name string) error {
 	if len(name) > maxName {
-		return fmt.Errorf("repository name %.40q... has %d characters, and registries accept %d", name, len(name), maxName)
+		return fmt.Errorf("repository name %.40q... has %d characters; the limit of registries is %d", name, len(name), maxName)
 	}
 	if !repositoryName.MatchString(name) {
 		return fmt.Errorf("%q is not a repository name: use lower-case letters and digits, separated by \".\", \"_\", \"-\" and \"/\"", name)
@@ -37,18 +36,17 @@ func ValidPrefix(prefix string) error { return checkRepository(prefix) }
 
 // ParseRename reads rules of the form FROM=TO. The first rule that matches an image
 // applies. FROM is a repository (namespace/name), or the beginning of one and a star,
-// which matches the rest, including slashes. TO is the name beneath the destination's
-// prefix. A star in TO becomes that rest:
+// which matches the rest, including slashes. TO is the name below the destination's
+// prefix. A star in TO stands for that rest:
 //
 //	kolla/nova-api=nova               one repository
 //	kolla/*=mirror/openstack-*        kolla/nova-api becomes mirror/openstack-nova-api
 //	*=all/*                           keeps the namespace: kolla/nova-api becomes all/kolla/nova-api
 //
 // A star on one side only is refused, because many images would get the same name. Two
-// rules without a star must not give two repositories the same name. Whether TO is a
-// valid name with the rest of an image's name is checked when the image comes, and fails
-// that image. Errors quote the rule. Without rules, the Rename has no rule for any
-// repository.
+// rules without a star must not map two repositories to the same name. Whether TO, with
+// the rest inserted, is a valid name is checked for each image; an invalid name fails that
+// image. Errors quote the rule. Without rules, the Rename returns "" for every repository.
 func ParseRename(rules []string) (Rename, error) {
 	parsed := make([]renameRule, 0, len(rules))
 	for _, text := range rules {
@@ -71,7 +69,7 @@ func ParseRename(rules []string) (Rename, error) {
 	}, nil
 }
 
-// shareTarget refuses two rules that give two repositories the same name.
+// shareTarget returns an error if two rules map two repositories to the same name.
 func shareTarget(rules []renameRule) error {
 	from := map[string]string{}
 	for _, r := range rules {
@@ -79,7 +77,7 @@ func shareTarget(rules []renameRule) error {
 			continue
 		}
 		if first, ok := from[r.to]; ok && first != r.from {
-			return fmt.Errorf("map rules %q and %q give two repositories the same name: change one of them",
+			return fmt.Errorf("map rules %q and %q map two repositories to the same name: change one of them",
 				first+"="+r.to, r.from+"="+r.to)
 		}
 		from[r.to] = r.from
@@ -87,7 +85,7 @@ func shareTarget(rules []renameRule) error {
 	return nil
 }
 
-// A renameRule is a rule FROM=TO. With a star, from is what stands before the star.
+// A renameRule is a rule FROM=TO. With a star, from is the text before the star.
 type renameRule struct {
 	from, to string
 	star     bool

@@ -14,28 +14,28 @@ import (
 // Annotations of the index entry of an image, in a layout and in an oci-archive. Other
 // tools ignore them.
 const (
-	// annotationReferrers lists the referrers that were copied with the image: names of
-	// tags, and digests, separated by spaces, or noReferrers. An entry without this
+	// annotationReferrers lists the referrers that were copied with the image: tags and
+	// digests, separated by spaces, or noReferrers. An entry without this
 	// annotation may lack signatures.
 	annotationReferrers = "dev.quayside.attached"
-	// annotationReferrersOf lists the manifests whose referrers were looked for, if some
-	// images of the index were left out.
+	// annotationReferrersOf lists the manifests whose referrers a run searched for, if
+	// some images of the index were left out.
 	annotationReferrersOf = "dev.quayside.attached.to"
 
 	noReferrers = "none"
 )
 
-// A Record says that a run has copied all referrers of an image. Without one, some may be
-// missing: signatures were lost in an outage or were not requested, or another tool or an
-// older version copied the image. The next run looks for them again
+// A Record states that a run has copied all referrers of an image. Without a record, some
+// may be missing: signatures failed in an outage or were not requested, or another tool or
+// an older version copied the image. The next run searches for them again
 // (doc/adr/0018-signatures-are-remembered.md).
 type Record struct {
-	Referrers []string        // names of tags, and digests of referrers
-	To        []digest.Digest // the manifests whose referrers were looked for; nil: all of the image
+	Referrers []string        // tags and digests of referrers
+	To        []digest.Digest // the manifests whose referrers a run searched for; nil: all of the image
 }
 
-// Covers reports whether the referrers of all these manifests were looked for. Without
-// manifests, nothing is known of them.
+// Covers reports whether a run searched for the referrers of all these manifests. Without
+// manifests, it returns false if the record lists manifests.
 func (r *Record) Covers(manifests []ocispec.Descriptor) bool {
 	if r.To == nil {
 		return true
@@ -90,8 +90,7 @@ func recordOf(d ocispec.Descriptor) *Record {
 	return r
 }
 
-// images returns the referrers that a record lists, by the names that they have in a
-// layout.
+// images returns the referrers that a record lists, with their names in a layout.
 func (r *Record) images(of Image) (all []Image) {
 	for _, name := range r.Referrers {
 		i := Image{Host: of.Host, Repository: of.Repository, Tag: name}

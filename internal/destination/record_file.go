@@ -22,9 +22,10 @@ import (
 // maxRecords is the maximal size of a file of records, in bytes: about 50,000 images.
 const maxRecords = 16 << 20
 
-// records are the records of the images in a registry, which has no place for them: a
-// file of the user's. An image that is not in the file is examined again, so that a file
-// that is lost or unreadable costs requests, and no signature. Safe for concurrent use.
+// records are the records of the images in a registry, which cannot store them itself.
+// They are in a file on the user's machine. An image that is not in the file is examined
+// again: if the file is lost or unreadable, this costs requests, and no signature is
+// missed. Safe for concurrent use.
 type records struct {
 	file string // "": none
 
@@ -43,13 +44,13 @@ type recordJSON struct {
 
 // recordsJSON is the whole file.
 type recordsJSON struct {
-	MadeBy string                `json:"made_by"` // madeByUs: nobody else's file is replaced
+	MadeBy string                `json:"made_by"` // madeByUs; no other file is replaced
 	Images map[string]recordJSON `json:"images"`
 }
 
 const madeByUs = "quayside"
 
-// openRecords reads the file. A file that is not a file of records counts as empty.
+// openRecords reads the file. Any other file counts as empty.
 func openRecords(file string) *records {
 	r := &records{file: file, changed: map[string]*recordJSON{}}
 	r.all, _ = r.read()
@@ -82,7 +83,7 @@ func (r *records) read() (all map[string]recordJSON, own bool) {
 	return all, disk.Alone(info)
 }
 
-// get returns the record of an image that is called name at the registry.
+// get returns the record of an image with this name at the registry.
 func (r *records) get(name string, s Staged) *Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +94,7 @@ func (r *records) get(name string, s Staged) *Record {
 	return &Record{Referrers: one.Attached, To: one.To}
 }
 
-// set stores the record of an image, or removes the one that was there.
+// set stores the record of an image, or removes it if the image has none now.
 func (r *records) set(name string, s Staged) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +108,7 @@ func (r *records) set(name string, s Staged) {
 	r.changed[name] = &one
 }
 
-// save writes what has changed, merged with what another process may have written
+// save writes the changes, merged with changes that another process may have written
 // meanwhile.
 func (r *records) save() error {
 	r.mu.Lock()
@@ -128,7 +129,7 @@ func (r *records) save() error {
 		return nil
 	}
 	text, err := json.Marshal(recordsJSON{madeByUs, all})
-	if err == nil && len(text) > maxRecords { // the others may be records of images that are gone
+	if err == nil && len(text) > maxRecords { // drop the others: their images may be gone
 		all = map[string]recordJSON{}
 		for name, one := range r.changed {
 			if one != nil {
@@ -147,7 +148,7 @@ func (r *records) save() error {
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("record which signatures %s has: %w", r.file, err)
+		return fmt.Errorf("save the record of signatures in %s: %w", r.file, err)
 	}
 	r.changed = map[string]*recordJSON{}
 	return nil

@@ -22,30 +22,29 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// Registry returns a destination that pushes to repositories of a registry, beneath a
-// prefix. Blobs are staged in a layout, which belongs to the caller, and stay there until
-// the caller removes them: a registry that mounts no blobs gets a shared layer once for
-// each repository. Close closes neither.
+// Registry returns a destination that pushes to repositories of a registry, below a
+// prefix. Blobs are staged in a layout. They stay there until the caller removes them,
+// because a registry that mounts no blobs gets a shared layer once for each repository.
+// Close closes neither the registry nor the layout.
 //
-// An image is called HOST/PREFIX/NAME:TAG. NAME is what rename returns for its
+// The name of an image is HOST/PREFIX/NAME:TAG. NAME is what rename returns for its
 // repository. Without a rule, or with a nil rename, NAME is the repository without its
-// namespace: PREFIX stands in its place. With an empty prefix, an image without a rule
+// namespace: PREFIX replaces the namespace. With an empty prefix, an image without a rule
 // has no name, and fails before anything of it is sent.
 //
 // Every blob is uploaded once, as soon as it is staged, to the repository of the image
-// that needed it first, and mounted from there into the others. HEAD requests find out
-// what a repository has. Manifests are pushed when all blobs are there, children before
-// their index, then the referrers, and the tag last: at any time a tag stands for a whole
+// that needed it first, and mounted from there into the others. HEAD requests check which
+// blobs a repository has. Manifests are pushed after all blobs, children before their
+// index, then the referrers, and the tag last, so that a tag always refers to a complete
 // image.
 //
-// If writing is denied, the error meets registry.ErrDenied and says what to do. Prepare
-// finds out before a blob is fetched.
+// If push access is denied, the error matches registry.ErrDenied and includes what to do.
+// Prepare checks the access before a blob is fetched.
 //
-// recordFile records which images have all their referrers, because a registry has no
-// place for that: these images are not examined again while they do not change. The file
-// is made, with its folder, when there is something to record, and is written by Close.
-// With "", and for an image that is not in the file, each run asks the source for
-// referrers.
+// recordFile records which images have all their referrers, because a registry cannot
+// store that. Such images are not examined again until they change. Close writes the file,
+// and creates it and its folder if needed. With "", and for an image that is not in the
+// file, each run asks the source for referrers.
 func Registry(r *registry.Registry, prefix string, staging *layout.Layout, rename Rename, recordFile string) (Destination, error) {
 	prefix = strings.Trim(prefix, "/")
 	if prefix != "" {
@@ -76,19 +75,19 @@ type registryDestination struct {
 
 	mu         sync.Mutex
 	targets    map[string]*target
-	tags       map[string]ocispec.Descriptor // what names stood for at the beginning; zero: nothing
+	tags       map[string]ocispec.Descriptor // by name, before this run; zero: the name did not exist
 	blobs      map[digest.Digest]*blobLocations
 	namespaces map[string]*namespace // by namespace
 	noMounts   bool                  // mounting is not tried any more
 	busy       int                   // number of mounts in a row that were refused with 429
 }
 
-// A namespace of a registry. Its first repository is asked alone: what that finds out
-// about credentials and redirects holds for the others.
+// A namespace of a registry. Its first repository is checked alone, because its result
+// for credentials and redirects holds for the other repositories.
 type namespace struct {
 	first  sync.Once
 	denied *registry.Error // no repository of the namespace can be pushed to
-	of     string          // the repository that found out
+	of     string          // the repository that was denied first
 }
 
 // A target is a repository that is pushed to.
@@ -158,11 +157,10 @@ func (p *registryDestination) target(i Image) (*target, error) {
 	return t, nil
 }
 
-// Has asks the registry what the tag stands for: one request. With the manifests, it
-// asks for each of them too: a registry that takes a sparse index does not distinguish
-// it from a whole one. A refusal to answer is not an error: some registries refuse for
-// a repository that a push would create (doc/quay-api.md section 3), and Prepare finds
-// out.
+// Has resolves the tag with one request. If the manifests are known, it also checks each
+// manifest: a registry that accepts a sparse index does not distinguish it from a complete
+// one. A refusal is not an error: some registries refuse requests for a repository that a
+// push would create (doc/quay-api.md section 3), and Prepare checks the access.
 func (p *registryDestination) Has(ctx context.Context, s Staged) (f Found, err error) {
 	t, err := p.target(s.Image)
 	if err != nil {
@@ -182,8 +180,7 @@ func (p *registryDestination) Has(ctx context.Context, s Staged) (f Found, err e
 	return f, nil
 }
 
-// resolve reports whether an image's name stands for its root. The registry is asked
-// once what a tag stands for.
+// resolve reports whether an image's name refers to its root. Each tag is resolved once.
 func (p *registryDestination) resolve(ctx context.Context, t *target, s Staged) (d ocispec.Descriptor, there bool, err error) {
 	if s.Tag == "" {
 		there, err = t.HasManifest(ctx, s.Root.Digest)
@@ -205,8 +202,8 @@ func (p *registryDestination) resolve(ctx context.Context, t *target, s Staged) 
 	return d, d.Digest == s.Root.Digest, nil
 }
 
-// ignoreRefusal drops the error of a question that the registry refuses to answer. The
-// push finds out whether it is accepted.
+// ignoreRefusal drops the error of a read request that the registry refuses. The push
+// shows whether the registry accepts it.
 func ignoreRefusal(err error) error {
 	if errors.Is(err, registry.ErrDenied) || isRefusal(err) && !errors.Is(err, registry.ErrRedirect) && !errors.Is(err, registry.ErrNotFound) {
 		return nil
@@ -214,13 +211,13 @@ func ignoreRefusal(err error) error {
 	return err
 }
 
-// Prepare finds out whether the image's repository can be written to, once for each, by
-// an upload that is started and cancelled. A Quay creates the repository at that
-// moment, so only the repositories of images that are going to be pushed are asked. A
-// dry run asks only whether the registry accepts the credentials.
+// Prepare checks once for each repository whether it can be pushed to: it starts an upload
+// and cancels it. On a Quay this creates the repository. Therefore Prepare checks only the
+// repositories of images that will be pushed. A dry run only checks whether the registry
+// accepts the credentials.
 //
-// The first repository of a namespace is asked alone. If the credentials are refused, or
-// uploads are redirected to another name, no other repository is asked.
+// The first repository of a namespace is checked alone. If the credentials are refused, or
+// uploads are redirected to another name, no other repository is checked.
 func (p *registryDestination) Prepare(ctx context.Context, i Image, dryRun bool) error {
 	return p.try(i, func(t *target) error {
 		if dryRun {
@@ -230,8 +227,8 @@ func (p *registryDestination) Prepare(ctx context.Context, i Image, dryRun bool)
 	})
 }
 
-// try finds out once whether an image's repository refuses what ask does. Any other
-// error may be gone by the time of the Commit, which reports it.
+// try calls ask once for each repository, and returns an error if the repository refuses.
+// It ignores other errors: they may be gone by the time of the Commit, which reports them.
 func (p *registryDestination) try(i Image, ask func(*target) error) error {
 	t, err := p.target(i)
 	if err != nil {
@@ -299,8 +296,8 @@ func isRefusal(err error) bool {
 // failed adds the repository to the error of a push.
 func (p *registryDestination) failed(t *target, err error) error { return &pushError{t.String(), err} }
 
-// A pushError is the error of a push to a repository. Some errors of package registry
-// name the repository already: then it is not repeated.
+// A pushError is the error of a push to a repository. If the error of package registry
+// names the repository already, the text does not repeat the name.
 type pushError struct {
 	to  string
 	err error
@@ -313,8 +310,8 @@ func (e *pushError) Error() string {
 
 func (e *pushError) Unwrap() error { return e.err }
 
-// Close writes the records. If it cannot, the copy does not fail: the next run asks the
-// source again.
+// Close writes the records. A failure does not fail the copy: the next run asks the source
+// again.
 func (p *registryDestination) Close() error {
 	_ = p.records.save()
 	return nil

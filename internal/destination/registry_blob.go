@@ -20,17 +20,16 @@ import (
 
 // blobLocations records which repositories have a blob. Safe for concurrent use.
 //
-// While no repository is known to have the blob, one caller at a time handles it, so that
-// it is uploaded once and mounted from then on. Later, one caller for each repository
-// does.
+// Until a repository has the blob, one caller at a time handles the blob, so that it is
+// uploaded once and mounted later. After that, one caller for each repository handles it.
 type blobLocations struct {
 	mu           sync.Mutex
 	repositories []string                 // that have the blob
 	absentFrom   map[string]bool          // repositories that do not have it
-	stale        map[string]bool          // repositories that claimed to have it, and then refused a manifest because it is missing
+	stale        map[string]bool          // repositories that reported the blob as present, and then refused a manifest because it is missing
 	sent         map[string]bool          // repositories that it was uploaded to
 	busy         map[string]chan struct{} // by repository; closed when its caller is done
-	first        chan struct{}            // the one of busy that brings the blob to its first repository
+	first        chan struct{}            // the entry of busy for the first repository that gets the blob
 }
 
 // blob returns the locations of a blob.
@@ -45,8 +44,8 @@ func (p *registryDestination) blob(d digest.Digest) *blobLocations {
 	return c
 }
 
-// acquire waits until the caller may bring the blob into a repository. The caller calls
-// leave in the end; leave is nil if the repository has the blob.
+// acquire waits until the caller may upload the blob to a repository or mount it. The
+// caller then calls leave; leave is nil if the repository has the blob already.
 func (c *blobLocations) acquire(ctx context.Context, repository string) (leave func(), err error) {
 	for {
 		c.mu.Lock()
@@ -95,8 +94,8 @@ func (c *blobLocations) add(repository string) {
 	}
 }
 
-// forget records that a repository does not have the blob, whatever it answers: the blob
-// is uploaded. It returns false if that was done already.
+// forget records that a repository does not have the blob, whatever it reports, so that
+// the blob is uploaded. It returns false if forget was called before.
 func (c *blobLocations) forget(repository string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,8 +122,8 @@ func (c *blobLocations) uploaded(repository string) {
 	c.sent[repository] = true
 }
 
-// otherThan returns a repository that has the blob if this one is not known to have it;
-// "" if none is known.
+// otherThan returns another repository that has the blob. It returns "" if none is known,
+// or if this repository has the blob.
 func (c *blobLocations) otherThan(repository string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,8 +133,8 @@ func (c *blobLocations) otherThan(repository string) string {
 	return c.repositories[0]
 }
 
-// NeedsBlob returns false if the image's repository has the blob, or another one from
-// which it can be mounted.
+// NeedsBlob returns false if the image's repository has the blob, or if the blob can be
+// mounted from another repository.
 func (p *registryDestination) NeedsBlob(ctx context.Context, i Image, d ocispec.Descriptor) (bool, error) {
 	t, err := p.target(i)
 	if err != nil {
@@ -149,8 +148,8 @@ func (p *registryDestination) NeedsBlob(ctx context.Context, i Image, d ocispec.
 	return !there, err
 }
 
-// hasBlob asks a repository whether it has the blob, once in a run if it does not. A
-// refusal to answer counts as no.
+// hasBlob checks whether a repository has the blob. A negative result is kept for the run.
+// A refusal counts as no.
 func (p *registryDestination) hasBlob(ctx context.Context, t *target, c *blobLocations, d ocispec.Descriptor) (bool, error) {
 	c.mu.Lock()
 	here, lacks := slices.Contains(c.repositories, t.Name()), c.absentFrom[t.Name()]
@@ -172,8 +171,8 @@ func (p *registryDestination) hasBlob(ctx context.Context, t *target, c *blobLoc
 	return false, nil
 }
 
-// putBlob brings a blob into a repository. layout.ErrMissing: the blob must be fetched
-// first.
+// putBlob mounts a blob into a repository, or uploads it. The error is layout.ErrMissing
+// if the blob must be fetched first.
 func (p *registryDestination) putBlob(ctx context.Context, t *target, d ocispec.Descriptor) error {
 	c := p.blob(d.Digest)
 	leave, err := c.acquire(ctx, t.Name())
@@ -207,7 +206,7 @@ func (p *registryDestination) putBlob(ctx context.Context, t *target, d ocispec.
 	return nil
 }
 
-// mounts reports whether mounting is worth a try.
+// mounts reports whether mounting should be tried.
 func (p *registryDestination) mounts() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,9 +243,9 @@ func (p *registryDestination) mount(ctx context.Context, t *target, d ocispec.De
 	return ok, nil
 }
 
-// PutBlob uploads the blob at once, so that uploads and fetches overlap. If writing is
-// denied, the Commit of each image in question returns the error: the same blob may be
-// accepted elsewhere.
+// PutBlob uploads the blob at once, so that uploads and fetches overlap. It ignores a
+// denial, because another repository may accept the blob. The Commit of each denied image
+// returns the error.
 func (p *registryDestination) PutBlob(ctx context.Context, i Image, d ocispec.Descriptor) error {
 	t, err := p.target(i)
 	if err != nil {

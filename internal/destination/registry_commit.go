@@ -21,10 +21,10 @@ import (
 // maxPuts is how many blobs of one image are mounted or uploaded at once.
 const maxPuts = 8
 
-// Commit brings all blobs into the image's repository and then pushes its manifests, its
-// referrers, and the tag last. A *MissingError names the blobs that no repository has
-// after all, or that the registry refuses to mount. An image that is present gets its
-// referrers only.
+// Commit mounts or uploads all blobs, and then pushes the manifests, the referrers, and
+// the tag last. A *MissingError lists the blobs that no repository has after all, or that
+// the registry refuses to mount. For an image that is present, it pushes only the
+// referrers.
 func (p *registryDestination) Commit(ctx context.Context, s Staged) error {
 	t, err := p.target(s.Image)
 	if err != nil {
@@ -102,8 +102,8 @@ func (p *registryDestination) missingReferrers(ctx context.Context, t *target, a
 	return lacking, nil
 }
 
-// putBlobs brings blobs into a repository, each once. A *MissingError names those that
-// must be fetched first.
+// putBlobs mounts or uploads blobs to a repository, each once. A *MissingError lists the
+// blobs that must be fetched first.
 func (p *registryDestination) putBlobs(ctx context.Context, t *target, blobs []ocispec.Descriptor) error {
 	seen := map[digest.Digest]bool{}
 	blobs = slices.DeleteFunc(blobs, func(d ocispec.Descriptor) bool {
@@ -138,10 +138,10 @@ func (p *registryDestination) putBlobs(ctx context.Context, t *target, blobs []o
 	return nil
 }
 
-// pushManifest pushes a staged manifest, by digest or under a tag. If the registry says
-// that it lacks a blob that it claimed to have, the blob is uploaded and the manifest
-// pushed again, once for each blob. If one of them must be fetched for that, all blobs
-// count as missing, so that one more round is enough.
+// pushManifest pushes a staged manifest, by digest or under a tag. If the registry lacks a
+// blob that it reported as present, pushManifest uploads the blob and pushes the manifest
+// again, once for each blob. If a blob must be fetched first, all blobs count as missing,
+// so that one more round is enough.
 func (p *registryDestination) pushManifest(ctx context.Context, t *target, d ocispec.Descriptor, tag string, all []ocispec.Descriptor) error {
 	content, err := p.staging.Read(ctx, d)
 	if err != nil {
@@ -167,8 +167,8 @@ func (p *registryDestination) pushManifest(ctx context.Context, t *target, d oci
 	}
 }
 
-// lostBlobs returns the blobs of a manifest that a registry lacks after all, by the error
-// of a push. Blobs that were uploaded in this run are not among them.
+// lostBlobs returns the blobs of a manifest that a registry lacks after all, according to
+// the error of a push. It omits blobs that were uploaded in this run.
 func (p *registryDestination) lostBlobs(t *target, d ocispec.Descriptor, content []byte, refused error) []ocispec.Descriptor {
 	answer, ok := errors.AsType[*registry.Error](refused)
 	if !ok {
@@ -184,8 +184,8 @@ func (p *registryDestination) lostBlobs(t *target, d ocispec.Descriptor, content
 	}))
 }
 
-// forget records that a repository lacks blobs. It returns those that have to be uploaded
-// because they were not uploaded yet.
+// forget records that a repository lacks blobs. It returns the blobs that were not
+// uploaded yet.
 func (p *registryDestination) forget(t *target, blobs []ocispec.Descriptor) []ocispec.Descriptor {
 	return slices.DeleteFunc(slices.Clone(blobs), func(b ocispec.Descriptor) bool { return !p.blob(b.Digest).forget(t.Name()) })
 }

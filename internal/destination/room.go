@@ -14,26 +14,26 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// ErrNoRoom is met by the error of an image that the disk has no room for.
+// ErrNoRoom is the error for an image that does not fit on the disk (use errors.Is).
 var ErrNoRoom = errors.New("no room on the disk")
 
 // tarOverhead is the size of the header and the padding of a file in a tar, in bytes.
 const tarOverhead = 1024
 
 // A Room counts the bytes that images take on the staging disk, for a Plan and for a
-// Copy alike. Images are admitted one after another, each whole: what still has to be
-// fetched of an image must fit into what the images before it leave free. An archive
-// takes its bytes twice: in the staging folder, and in the new tar, which holds the
-// content of the old archive too. Not safe for concurrent use.
+// Copy alike. Images are admitted one after another: the missing bytes of an image must
+// fit into the space that the images before it leave free. An archive needs its bytes
+// twice: in the staging folder, and in the new tar, which also contains the old archive.
+// Not safe for concurrent use.
 type Room struct {
 	staging *layout.Layout
 	tar     bool
 	held    map[digest.Digest]int64 // content of the new tar in any case
-	base    int64                   // bytes of that
+	base    int64                   // bytes of held in the tar
 
-	reserved int64                 // admitted, and not written yet
-	promised int64                 // admitted, for the new tar
-	refs     map[digest.Digest]int // number of images that promise a piece
+	reserved int64                 // bytes admitted and not written yet
+	promised int64                 // bytes admitted for the new tar
+	refs     map[digest.Digest]int // number of admitted images that have a piece
 }
 
 // A Piece is a blob or a manifest, and how many bytes of it still have to be written
@@ -57,7 +57,7 @@ func newRoom(staging *layout.Layout, held map[digest.Digest]int64, tar bool) *Ro
 	return r
 }
 
-// Cost returns how many more bytes an image of these pieces takes.
+// Cost returns how many more bytes an image with these pieces needs.
 func (r *Room) Cost(pieces []Piece) (bytes int64) {
 	for _, p := range pieces {
 		bytes += p.Remaining
@@ -74,12 +74,12 @@ func (r *Room) isNew(d digest.Digest) bool {
 	return r.tar && !held
 }
 
-// Fits returns an error that meets ErrNoRoom if so many more bytes do not fit. later
-// reports whether they may fit once what is reserved has been written or has failed.
+// Fits returns an error that matches ErrNoRoom if cost more bytes do not fit. later
+// reports whether they may fit once the reserved bytes have been written or have failed.
 func (r *Room) Fits(cost int64) (later bool, err error) {
 	free, err := r.staging.Free()
 	if err != nil {
-		return false, nil // unknown: whoever writes finds out
+		return false, nil // free space is unknown: the write reports a full disk
 	}
 	left := free - r.base - r.promised
 	if cost <= left-r.reserved {
@@ -90,7 +90,7 @@ func (r *Room) Fits(cost int64) (later bool, err error) {
 	return r.reserved > 0 && cost <= free-r.base, err
 }
 
-// amounts returns two sizes for people, to the byte if they look the same otherwise.
+// amounts formats two sizes in MB, or in bytes if both would look the same in MB.
 func amounts(x, y int64) (string, string) {
 	format, unit := "%.1f MB", 1e6
 	if max(x, y) < 1e6 {
@@ -103,11 +103,11 @@ func amounts(x, y int64) (string, string) {
 	return a, b
 }
 
-// Reserve counts bytes that are going to be written to the staging folder. A negative
-// number takes a reservation back.
+// Reserve adds bytes that will be written to the staging folder. A negative number
+// cancels a reservation.
 func (r *Room) Reserve(bytes int64) { r.reserved += bytes }
 
-// Promise counts pieces that are going to be in the tar.
+// Promise adds pieces that will be in the tar.
 func (r *Room) Promise(pieces []Piece) {
 	for _, p := range pieces {
 		if !r.isNew(p.Digest) {
@@ -119,7 +119,7 @@ func (r *Room) Promise(pieces []Piece) {
 	}
 }
 
-// Withdraw takes a promise back.
+// Withdraw reverses Promise.
 func (r *Room) Withdraw(pieces []Piece) {
 	for _, p := range pieces {
 		if !r.isNew(p.Digest) {

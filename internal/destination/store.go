@@ -14,19 +14,19 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// A store holds images on the disk: a layout, or an archive with its staging folder.
+// A store has images on the disk: a layout, or an archive with its staging folder.
 type store interface {
-	// image returns the entry of the index that has a name.
+	// image returns the entry of the index with this name.
 	image(name string) (ocispec.Descriptor, bool)
-	// hasBlob reports whether a blob of this digest and size is there.
+	// hasBlob reports whether the store has a blob of this digest and size.
 	hasBlob(ctx context.Context, d ocispec.Descriptor) (bool, error)
 	// read returns a manifest, checked against its descriptor.
 	read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 }
 
 // find looks for an image in a store. If the manifests and blobs of the image are known,
-// these must be there. Otherwise all that its entry lists must be there, which is not so
-// for a sparse index.
+// they must all be present. Otherwise everything below its entry must be present, which a
+// sparse index never meets.
 func find(ctx context.Context, s store, st Staged) (f Found, err error) {
 	d, there := s.image(st.Reference())
 	if !there || d.Digest != st.Root.Digest {
@@ -47,7 +47,7 @@ func find(ctx context.Context, s store, st Staged) (f Found, err error) {
 	return f, err
 }
 
-// storedRecord returns the record of an entry, if all that the record lists is there.
+// storedRecord returns the record of an entry if all listed referrers are present.
 func storedRecord(ctx context.Context, s store, i Image, d ocispec.Descriptor) (*Record, error) {
 	r := recordOf(d)
 	if r == nil {
@@ -83,7 +83,7 @@ func complete(ctx context.Context, s store, root ocispec.Descriptor) (bool, erro
 		case IsFatal(n.Err), errors.Is(n.Err, layout.ErrUnreadable), n.Err != nil && ctx.Err() != nil:
 			return n.Err
 		case n.Err != nil, n.Role != manifest.Blob && (n.Size != n.Read || !manifest.IsManifest(n.MediaType)):
-			return errIncomplete // the source is asked again, and reports what is wrong
+			return errIncomplete // the source is asked again, and that request reports the error
 		case n.Role != manifest.Blob || n.External:
 			return nil
 		}
