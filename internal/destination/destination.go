@@ -165,7 +165,7 @@ type MissingError struct{ Blobs []ocispec.Descriptor }
 // Error names the first blob.
 func (e *MissingError) Error() string {
 	if len(e.Blobs) == 0 {
-		return "blobs are missing at the destination"
+		return "destination lacks blobs"
 	}
-	return fmt.Sprintf("%d blobs are missing at the destination, such as %s", len(e.Blobs), e.Blobs[0].Digest)
+	return fmt.Sprintf("destination lacks %d blobs, such as %s", len(e.Blobs), e.Blobs[0].Digest)
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package disk creates, opens and replaces files without touching anything else.
-// A new file gets a name that no file has. A pipe or a device is never opened. A
-// symbolic link is followed and stays. Modes follow the umask.
+// A new file gets an unused name. Pipes and devices are never opened. Symbolic links
+// are followed and kept. Modes follow the umask.
 package disk
 
 import (
@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// ErrNotRegular is the error for a folder, a pipe, a device or a link to one of
-// them in place of a regular file.
+// ErrNotRegular is the error for anything but a regular file, such as a folder, a
+// pipe, a device, or a link to one of these.
 var ErrNotRegular = errors.New("not a regular file")
 
 // The modes of new folders and files, before the system applies the umask.
@@ -57,7 +57,7 @@ func Open(name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() { // replaced since
+	if err == nil && !info.Mode().IsRegular() { // replaced in the meantime
 		err = notRegular(name, info)
 	}
 	if err != nil {
@@ -70,7 +70,7 @@ func notRegular(name string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is %s: %w", name, Kind(info), ErrNotRegular)
 }
 
-// Kind returns what a file is, as words for a message.
+// Kind returns the kind of a file, for messages.
 func Kind(info fs.FileInfo) string {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -99,7 +99,7 @@ func Follow(name string) (string, error) {
 	for range maxLinks {
 		info, err := os.Lstat(name)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			return name, nil // whoever opens the file reports the error
+			return name, nil // opening the file reports the error
 		}
 		target, err := os.Readlink(name)
 		if err != nil {
@@ -117,11 +117,10 @@ func Follow(name string) (string, error) {
 	return "", fmt.Errorf("%s: too many symbolic links", name)
 }
 
-// Fresh returns begin with a random part appended: a name that no file has.
+// Fresh returns begin with a random part appended: an unused name.
 func Fresh(begin string) string { return begin + strings.ToLower(rand.Text()) }
 
-// Replace writes a file whole and gives it its name atomically, so that the file has
-// either its old or its new content. A failed Replace leaves no temporary file.
+// Replace writes a file atomically: the file has either its old or its new content. A failed Replace leaves no temporary file.
 func Replace(name string, write func(io.Writer) error) error {
 	temp := filepath.Join(filepath.Dir(name), Fresh(filepath.Base(name)+"."))
 	file, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, FileMode)

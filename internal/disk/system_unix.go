@@ -25,8 +25,8 @@ func names(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// SyncFolder syncs the names in a folder to disk. It is no error if that is impossible:
-// the folder may not be readable, and some network file systems answer EINVAL.
+// SyncFolder syncs the names in a folder to disk. It ignores an unreadable folder, and
+// EINVAL, which some network file systems return.
 func SyncFolder(dir string) error {
 	file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|NoWait, 0)
 	if errors.Is(err, fs.ErrPermission) {

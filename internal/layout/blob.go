@@ -22,17 +22,17 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Has reports whether the blob is there and whole: judged by its size, or by its hash with
-// Options.Check, each blob once a process. Has removes a damaged blob, unless the layout is
-// read only. If a file fits its digest and has another size than the descriptor says, the
-// descriptor is wrong: the file stays and the error is ErrCorrupt.
+// Has reports whether the layout has the complete blob. It compares the size, or with
+// Options.Check the hash, once for each blob and process. Has removes a damaged blob,
+// unless the layout is read only. If a file matches its digest but not the descriptor's
+// size, the descriptor is wrong: the file stays and the error is ErrCorrupt.
 func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 	if err := errors.Join(manifest.Check(d), l.usable(ctx)); err != nil {
 		return false, l.failed("look for a blob", err)
 	}
 	info, err := disk.Stat(l.blob(d.Digest))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrNotRegular) {
-		return false, nil // install moves anything but a file away
+		return false, nil // install moves such an obstacle aside
 	} else if err != nil {
 		return false, l.failed("look for a blob", err)
 	}
@@ -40,7 +40,7 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 		return true, nil
 	}
 	if info.Size() != d.Size && info.Size() > maxDoubtful {
-		return false, nil // whatever fits the digest and the size replaces the file
+		return false, nil // content that matches the descriptor replaces the file
 	}
 	err = l.checked(ctx, checkKey{d.Digest, info.Size()})
 	if errors.Is(err, ErrMissing) || errors.Is(err, ErrCorrupt) {
@@ -49,14 +49,14 @@ func (l *Layout) Has(ctx context.Context, d ocispec.Descriptor) (bool, error) {
 		return false, l.failed("check "+d.Digest.String(), err)
 	}
 	if info.Size() != d.Size {
-		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: the descriptor says %d bytes, and the file of %d bytes fits the digest",
+		return false, l.failed("look for "+d.Digest.String(), fmt.Errorf("%w: the descriptor says %d bytes, and the file of %d bytes matches the digest",
 			ErrCorrupt, d.Size, info.Size()))
 	}
 	return true, nil
 }
 
 // Blob opens a blob for reading and returns its size in bytes, without hashing the content.
-// The error for a blob that is not there is ErrMissing. The caller closes the blob.
+// The error for a missing blob is ErrMissing. The caller closes the blob.
 func (l *Layout) Blob(d digest.Digest) (io.ReadSeekCloser, int64, error) {
 	if err := errors.Join(d.Validate(), l.usable(context.Background())); err != nil {
 		return nil, 0, l.failed("open a blob", err)
@@ -78,9 +78,9 @@ func (f folder) open(d digest.Digest) (*os.File, int64, error) {
 }
 
 // unreadable classifies the error of opening or reading a blob. A file that is not
-// regular is not a blob: ErrMissing. If the system finds the file and still cannot
-// read it, only this blob is affected: ErrUnreadable. Other errors are returned
-// unchanged: they affect the folder.
+// regular is not a blob: ErrMissing. If the file exists and cannot be read, only this
+// blob is affected: ErrUnreadable. Other errors affect the folder and are returned
+// unchanged.
 func (f folder) unreadable(d digest.Digest, err error) error {
 	switch {
 	case err == nil:
@@ -113,8 +113,8 @@ func (l *Layout) Read(ctx context.Context, d ocispec.Descriptor) ([]byte, error)
 	return content, nil
 }
 
-// read reads a small blob that fits its digest. The limit applies before reading, whatever
-// size the manifest says.
+// read reads a small blob and checks its digest. The limit on its size applies before
+// reading.
 func (f folder) read(d digest.Digest) ([]byte, error) {
 	content, err := readFile(f.blob(d), manifest.MaxSize)
 	if errors.Is(err, errTooLarge) {
@@ -129,8 +129,8 @@ func (f folder) read(d digest.Digest) ([]byte, error) {
 	return content, nil
 }
 
-// graph returns what the manifests of the layout list. Only content that fits its
-// digest is followed.
+// graph returns the graph of the layout's manifests. It follows only content that matches
+// its digest.
 func (f folder) graph() *manifest.Graph {
 	return manifest.NewGraph(func(_ context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
 		content, err := f.read(d.Digest)
@@ -139,8 +139,8 @@ func (f folder) graph() *manifest.Graph {
 }
 
 // Put stores a small blob and returns when its content is on disk. The error is ErrCorrupt
-// if the content does not fit the descriptor. Put replaces a damaged blob. Many goroutines
-// may put the same blob.
+// if the content does not match the descriptor. Put replaces a damaged blob. Many
+// goroutines may put the same blob.
 func (l *Layout) Put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
 		return l.failed("store a blob", err)
@@ -172,15 +172,15 @@ func (l *Layout) putFile(d ocispec.Descriptor, content []byte) error {
 	return nil
 }
 
-// same reports whether a blob is there with this content.
+// same reports whether the layout has a blob with this content.
 func (f folder) same(d digest.Digest, content []byte) bool {
 	there, err := readFile(f.blob(d), int64(len(content)))
 	return err == nil && bytes.Equal(there, content)
 }
 
-// install gives a file that was hashed and synced its final name. The name itself is synced
-// later, together with others, before an index can name the blob. After Close no file gets
-// a name: another process may hold the lock.
+// install gives a file that was hashed and synced its final name. writeIndex syncs the
+// name later, together with others, before an index can name the blob. install fails after
+// Close, because another process may hold the lock.
 func (l *Layout) install(temp string, d ocispec.Descriptor) error {
 	l.removal.Lock()
 	defer l.removal.Unlock()
@@ -201,8 +201,8 @@ func (l *Layout) install(temp string, d ocispec.Descriptor) error {
 	return nil
 }
 
-// rename gives a file its name and records that the folder is to be synced, under one lock:
-// as soon as the blob is visible, another goroutine may tag an image that needs it.
+// rename gives a file its name and marks the folder as unsynced. It does both under one
+// lock, because another goroutine may tag an image with the blob as soon as it is visible.
 func (l *Layout) rename(temp, final string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,8 +213,8 @@ func (l *Layout) rename(temp, final string) error {
 	return nil
 }
 
-// moveObstacle moves anything that is not a regular file out of a blob's place. The caller
-// holds l.removal.
+// moveObstacle moves anything but a regular file out of a blob's place. The caller holds
+// l.removal.
 func (l *Layout) moveObstacle(d digest.Digest) error {
 	info, err := os.Lstat(l.blob(d))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() {
@@ -226,13 +226,13 @@ func (l *Layout) moveObstacle(d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	l.log.Info("moved away: not a file, in the place of a blob", slog.String("layout", string(l.folder)),
+	l.log.Info("moved aside: not a regular file, in the place of a blob", slog.String("layout", string(l.folder)),
 		slog.String("digest", d.String()), slog.String("what", disk.Kind(info)), slog.String("to", to))
 	l.moved(d, to)
 	return nil
 }
 
-// Delete removes a blob, whether an image needs it or not. A missing blob is no error.
+// Delete removes a blob, whether an image needs it or not. A missing blob is not an error.
 func (l *Layout) Delete(d digest.Digest) error {
 	if err := errors.Join(d.Validate(), l.writable(context.Background())); err != nil {
 		return l.failed("delete a blob", err)

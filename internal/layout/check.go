@@ -16,23 +16,23 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// check is the result of hashing a blob once in this process. err may be read when
-// done is closed.
+// check is the result of hashing a blob once in this process. err may be read after done
+// is closed.
 type check struct {
 	done chan struct{}
 	err  error
 }
 
-// checkKey is a blob as a file of some size. A file that has got another size since is
-// checked anew.
+// checkKey is a blob and the size of its file. If the size changes, the file is checked
+// again.
 type checkKey struct {
 	digest digest.Digest
 	size   int64
 }
 
-// checked hashes a file once. Other callers wait for the result; one of them starts over
-// if the first was cancelled. A file that does not fit its digest is removed, and the
-// error is ErrCorrupt. An error is not remembered.
+// checked hashes a file once. Other callers wait for the result. If the first caller is
+// cancelled, another starts over. A file that does not match its digest is removed, and
+// the error is ErrCorrupt. Errors are not cached.
 func (l *Layout) checked(ctx context.Context, key checkKey) error {
 	for {
 		l.mu.Lock()
@@ -45,7 +45,7 @@ func (l *Layout) checked(ctx context.Context, key checkKey) error {
 		if !begun {
 			if c.err = l.repair(ctx, key); c.err != nil {
 				l.mu.Lock()
-				if l.checks[key] == c { // else Put or Commit has replaced it
+				if l.checks[key] == c { // Put or Commit has not replaced it
 					delete(l.checks, key)
 				}
 				l.mu.Unlock()
@@ -73,9 +73,9 @@ func (l *Layout) markChecked(d digest.Digest, size int64) {
 	l.checks[checkKey{d, size}] = c
 }
 
-// repair hashes a file and removes it if it is damaged: ErrCorrupt. A read-only layout
-// keeps it. Hashing takes long and blocks no Commit; a blob that was replaced meanwhile
-// is left alone.
+// repair hashes a file. If the file is damaged, it removes the file, unless the layout is
+// read only, and returns ErrCorrupt. Hashing takes long and does not block Commit. A blob
+// that was replaced in the meantime stays.
 func (l *Layout) repair(ctx context.Context, key checkKey) error {
 	d := key.digest
 	file, _, err := l.open(d)
@@ -100,7 +100,7 @@ func (l *Layout) repair(ctx context.Context, key checkKey) error {
 	case !os.SameFile(now, damaged):
 		return ErrMissing
 	}
-	if named, err := os.Lstat(l.blob(d)); err == nil && !named.Mode().IsRegular() { // a link to it
+	if named, err := os.Lstat(l.blob(d)); err == nil && !named.Mode().IsRegular() { // a symbolic link to the file
 		return errors.Join(ErrCorrupt, l.moveObstacle(d))
 	}
 	if err := os.Remove(l.blob(d)); err != nil {
@@ -112,7 +112,7 @@ func (l *Layout) repair(ctx context.Context, key checkKey) error {
 	return ErrCorrupt
 }
 
-// verifyContent hashes the rest of r and returns ErrCorrupt if it does not fit the digest.
+// verifyContent hashes the rest of r and returns ErrCorrupt if it does not match the digest.
 // It calls count, if not nil, with the length of each piece.
 func verifyContent(ctx context.Context, r io.Reader, d digest.Digest, buffer []byte, count func(int)) error {
 	h := d.Algorithm().Hash()

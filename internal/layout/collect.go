@@ -22,25 +22,25 @@ import (
 
 // Collected is what Collect removed, or would remove.
 type Collected struct {
-	Blobs    []digest.Digest // that no image points to, in order
-	Partials int             // partial and temporary files of broken runs
-	Bytes    int64           // of both
+	Blobs    []digest.Digest // blobs that no image needs, in order
+	Partials int             // partial and temporary files of earlier runs
+	Bytes    int64           // size of the blobs and files
 	Kept     int             // blobs that stay
 }
 
 // Collect removes the blobs that no image of the layout needs, and the partial and
-// temporary files of earlier runs, also those that a copy could resume. It needs the layout
-// for itself: ErrLocked.
+// temporary files of earlier runs, including files that a copy could resume. The error is
+// ErrLocked if another process uses the layout.
 //
-// With dry it removes nothing and works on a read-only folder. ErrLocked then means that a
-// process is writing: its blobs would look unneeded until it tags its images.
+// With dry, Collect removes nothing and works on a read-only folder. Then the error is
+// ErrLocked only if a process is writing: its blobs look unneeded until it tags its images.
 //
 // Collect touches no other files: only blobs, recognized by their names, and files in the
 // folder .quayside. It refuses to remove anything if a manifest is damaged or missing,
 // because the image may need any blob. Missing manifests are accepted if an index is marked
-// as sparse (AnnotationIndex), or if another tool entered the index: nothing distinguishes
-// purpose from loss there. For intact content of an unknown type, Collect keeps every blob
-// whose digest the content mentions.
+// as sparse (AnnotationIndex), or if another tool added the index: then Collect cannot know
+// whether they are missing on purpose. For intact content of an unknown type, Collect keeps
+// every blob whose digest the content mentions.
 func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	f, err := openExisting(dir)
 	if err != nil {
@@ -101,8 +101,8 @@ func Collect(ctx context.Context, dir string, dry bool) (Collected, error) {
 	return c, f.failed("collect", err)
 }
 
-// needed returns the digests of everything that the index leads to, whether it is there or
-// not.
+// needed returns the digests of all manifests and blobs below the index, including missing
+// ones.
 func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	x, err := f.readIndex()
 	if err != nil {
@@ -117,7 +117,7 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 				why = f.mentions(ctx, e.Descriptor.Digest, needed)
 			}
 			if why != nil {
-				return nil, fmt.Errorf("nothing was removed: what %s needs is not known, because entry %d of %s is invalid: %w; copy the image again, or remove the entry",
+				return nil, fmt.Errorf("nothing was removed: the blobs of %s are unknown, because entry %d of %s is invalid: %w; copy the image again, or remove the entry",
 					e.label(), e.place, ocispec.ImageIndexFile, why)
 			}
 			continue
@@ -131,7 +131,7 @@ func (f folder) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 			if !missing && !errors.Is(n.Err, ErrCorrupt) && f.mentions(ctx, n.Digest, needed) == nil {
 				return nil
 			}
-			return fmt.Errorf("nothing was removed: what %s needs is not known, because its manifest %s cannot be used: %w; run verify --repair and copy the image again",
+			return fmt.Errorf("nothing was removed: the blobs of %s are unknown, because its manifest %s cannot be used: %w; run verify --repair and copy the image again",
 				e.label(), n.Digest, n.Err)
 		}, nil)
 		if err != nil {
@@ -146,9 +146,9 @@ var digestText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}`)
 })
 
-// mentions adds to needed every digest in the text of a blob that fits its digest and
-// is not a known manifest, and every digest in the small blobs that those digests name.
-// Such content cannot need any other blob.
+// mentions handles a blob that matches its digest and is not a known manifest. It adds to
+// needed every digest in the blob's text, and every digest in the small blobs that those
+// digests name. Such content cannot need any other blob.
 func (f folder) mentions(ctx context.Context, from digest.Digest, needed map[digest.Digest]bool) error {
 	needed[from] = true
 	seen := map[digest.Digest]bool{from: true}
@@ -188,7 +188,7 @@ func (f folder) openBlobs() (blobFolders, error) {
 			continue
 		} else if err != nil {
 			blobs.close()
-			return nil, fmt.Errorf("%w; if blobs is a symbolic link, images of another layout may need what is there", err)
+			return nil, fmt.Errorf("%w; if blobs is a symbolic link, images of another layout may need the blobs in its target", err)
 		}
 		blobs[a] = dir
 	}

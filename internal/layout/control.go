@@ -22,18 +22,18 @@ const (
 	controlName = ".quayside"
 	lockFile    = "lock"
 	markFile    = "mark.json"
-	aside       = "aside-" // prefix of folders for what moveAside moves
+	aside       = "aside-" // prefix of the folders that moveAside moves files into
 	temporary   = "new-"   // prefix of files to be renamed
 
 	maxMark    = 4 << 10 // bytes of a mark
-	maxFolders = 9       // names to try if somebody else has the first
+	maxFolders = 9       // names to try if the first is taken
 )
 
 // errForeign is the error for a folder that quayside did not make.
 var errForeign = errors.New("not made by quayside")
 
-// errBlank is the error for a folder that is missing, or that a run made and was killed
-// before marking it: it has no content.
+// errBlank is the error for a folder that is missing or has no content. A run that was
+// killed before it marked its folder leaves such a folder.
 var errBlank = errors.New("not marked yet")
 
 // A mark records that quayside made a folder. Anything without a mark is left alone,
@@ -43,17 +43,17 @@ type mark struct {
 	// Staging is the kind of a staging folder, such as "oci-archive:". It is empty in a
 	// user's layout, where only the folder .quayside is quayside's own.
 	Staging string `json:"staging,omitempty"`
-	// Folder is the name of the staging folder, without its path. A copy of the folder with
-	// another name is not quayside's own: it would be removed at the end.
+	// Folder is the name of the staging folder, without its path. A copy of the folder under
+	// another name does not count as quayside's own, because quayside would remove it.
 	Folder string `json:"folder,omitempty"`
 	Made   bool   `json:"made,omitempty"` // quayside made the layout's folder too
-	// Work is the name of the folder of partial and temporary files. It is random: no other
-	// program writes there by chance.
+	// Work is the name of the folder of partial and temporary files. It is random, so that
+	// no other program writes there by chance.
 	Work string `json:"work"`
 }
 
 // control is the folder .quayside of a layout. It has the lock, the mark, and files without
-// a final name. If somebody else has that name, it is .quayside-2, and so on.
+// a final name. If that name is taken, it is .quayside-2, and so on.
 type control struct {
 	dir string
 	mark
@@ -61,8 +61,8 @@ type control struct {
 
 func (o control) marked() bool { return o.Work != "" }
 
-// stages reports whether the layout is a staging folder of that kind, with the name
-// that it was marked with. Some file systems ignore case.
+// stages reports whether the layout is a staging folder of this kind and has the name in
+// its mark. The comparison ignores case, as some file systems do.
 func (o control) stages(staging string) bool {
 	return o.Staging == staging && strings.EqualFold(o.Folder, o.folderName())
 }
@@ -101,8 +101,8 @@ func (f folder) findControl() (control, error) {
 	return free, nil
 }
 
-// leftByKill reports whether a folder holds nothing but an unmarked .quayside: a run made
-// the folder and was killed.
+// leftByKill reports whether a folder has only an unmarked .quayside, which a killed run
+// leaves.
 func (f folder) leftByKill() bool {
 	entries, err := os.ReadDir(string(f))
 	if err != nil || len(entries) != 1 || entries[0].Name() != controlName || !entries[0].IsDir() {
@@ -112,8 +112,8 @@ func (f folder) leftByKill() bool {
 	return errors.Is(err, errBlank)
 }
 
-// readMark reads the mark of a folder. The error is errBlank or errForeign. A lock or a
-// mark that is not a regular file, or has a second name, makes the folder foreign.
+// readMark reads the mark of a folder. The error is errBlank or errForeign. The folder is
+// foreign if its lock or mark is not a regular file or has a second name (a hard link).
 func readMark(dir string) (mark, error) {
 	info, err := os.Lstat(dir)
 	switch {
@@ -165,7 +165,7 @@ func readMark(dir string) (mark, error) {
 	return m, nil
 }
 
-// notLetter reports a rune that no name of a work folder has.
+// notLetter reports whether a rune cannot be in the name of a work folder.
 func notLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // claim marks the folder, which is blank and locked.
@@ -205,8 +205,8 @@ func (o control) makeWork() (*os.Root, error) {
 	return o.openWork()
 }
 
-// openWork opens the folder of partial and temporary files, or returns nil if there is
-// none.
+// openWork opens the folder of partial and temporary files, or returns nil if the folder
+// does not exist.
 func (o control) openWork() (*os.Root, error) {
 	if !o.marked() {
 		return nil, nil
@@ -223,8 +223,8 @@ func (o control) openWork() (*os.Root, error) {
 	return os.OpenRoot(o.at(o.Work))
 }
 
-// workFiles calls do for each partial and temporary file; work may be nil. Anything else
-// there belongs to somebody else.
+// workFiles calls do for each partial and temporary file; work may be nil. It ignores
+// other files, which quayside did not make.
 func workFiles(work *os.Root, do func(fs.FileInfo) error) error {
 	if work == nil {
 		return nil
@@ -248,13 +248,13 @@ func workFiles(work *os.Root, do func(fs.FileInfo) error) error {
 	return nil
 }
 
-// newFile makes a temporary file, to be renamed.
+// newFile makes a temporary file. The caller renames it.
 func (l *Layout) newFile() (*os.File, error) {
 	return l.work.OpenFile(disk.Fresh(temporary), os.O_RDWR|os.O_CREATE|os.O_EXCL, disk.FileMode)
 }
 
-// Temporary makes a file that the caller renames to a place beside the layout's folder. The
-// next Open removes a file that is left. It is for staging folders.
+// Temporary makes a file in a staging folder. The caller renames it to a place beside the
+// folder. The next Open removes a file that was not renamed.
 func (l *Layout) Temporary() (*os.File, error) {
 	if err := l.writable(context.Background()); err != nil {
 		return nil, l.failed("make a file", err)
@@ -263,8 +263,8 @@ func (l *Layout) Temporary() (*os.File, error) {
 	return file, l.failed("make a file", err)
 }
 
-// moveAside moves something out of a blob's place and returns its new name. It may be
-// somebody's, and no command removes it.
+// moveAside moves a file or folder out of a blob's place and returns its new name. No
+// command removes it, because it may belong to a user.
 func (o *control) moveAside(name string, as string) (string, error) {
 	if !o.marked() {
 		if err := o.claim("", false); err != nil {
@@ -282,7 +282,7 @@ func (o *control) moveAside(name string, as string) (string, error) {
 	return to, nil
 }
 
-// StagingFolder returns the folder that Open takes as a staging folder for a name: the
+// StagingFolder returns the folder that Open uses for a staging folder named dir: the
 // first of dir, dir-2 and so on that is marked for this kind, missing, or empty.
 func StagingFolder(dir, staging string) (string, error) {
 	for n := range maxFolders {
@@ -317,7 +317,7 @@ func isStaging(dir, staging string) (bool, error) {
 		return o.stages(staging), nil
 	}
 	entries, err := os.ReadDir(dir)
-	for _, e := range entries { // an unmarked .quayside is left by a kill
+	for _, e := range entries { // a killed run leaves an unmarked .quayside
 		if e.Name() != filepath.Base(o.dir) {
 			return false, err
 		}

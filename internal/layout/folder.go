@@ -32,8 +32,8 @@ const (
 	maxControl = 64 << 10  // bytes of an oci-layout file
 )
 
-// folderAt returns the folder of that name. It follows a symbolic link, also to a folder
-// that does not exist yet.
+// folderAt returns the folder with a name. It follows a symbolic link, even if the target
+// does not exist yet.
 func folderAt(dir string) (folder, error) {
 	dir, err := disk.Follow(filepath.Clean(dir))
 	return folder(dir), err
@@ -43,17 +43,16 @@ func folderAt(dir string) (folder, error) {
 type state int
 
 const (
-	emptyFolder state = iota // or with .quayside alone
-	halfMade                 // with oci-layout alone: a run was killed
-	complete                 // with oci-layout and index.json
+	emptyFolder state = iota // empty, or has only .quayside
+	halfMade                 // has only oci-layout: a run was killed
+	complete                 // has oci-layout and index.json
 )
 
 func (f folder) path(elements ...string) string {
 	return filepath.Join(append([]string{string(f)}, elements...)...)
 }
 
-// blob returns the path of a blob. The caller has validated the digest: nothing else from a
-// manifest becomes a path.
+// blob returns the path of a blob. The caller has validated the digest.
 func (f folder) blob(d digest.Digest) string {
 	return f.path(ocispec.ImageBlobsDir, string(d.Algorithm()), d.Encoded())
 }
@@ -61,7 +60,7 @@ func (f folder) blob(d digest.Digest) string {
 // partialName returns the name of a blob's partial file.
 func partialName(d digest.Digest) string { return string(d.Algorithm()) + "-" + d.Encoded() }
 
-// isPartial reports whether partialName returns such a name.
+// isPartial reports whether a name has the form that partialName returns.
 func isPartial(name string) bool {
 	algorithm, hex, ok := strings.Cut(name, "-")
 	return ok && digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex).Validate() == nil

@@ -18,19 +18,19 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// What an entry of the index carries.
+// Annotations of an entry of the index, and limits.
 const (
-	// AnnotationIndex is an annotation on an entry: the kind of index that it leads to.
+	// AnnotationIndex is the annotation for the kind of index that an entry refers to.
 	AnnotationIndex = "dev.quayside.index"
-	// SparseIndex is a value of AnnotationIndex: some images that the index lists were left
-	// out on purpose.
+	// SparseIndex is the value of AnnotationIndex for an index of which some images were
+	// left out on purpose.
 	SparseIndex = "sparse"
 
-	// annotationKept lists the manifests of a sparse index that were there when Tag was
-	// called. If one of them is missing later, the image is damaged.
+	// annotationKept lists the manifests of a sparse index that were present when Tag was
+	// called. If such a manifest is missing later, the image is damaged.
 	annotationKept = "dev.quayside.index.kept"
 
-	maxIndex = 16 << 20 // bytes of index.json: some 40,000 images
+	maxIndex = 16 << 20 // bytes of index.json: about 40,000 images
 )
 
 // An Entry is an image of the layout's index.
@@ -39,7 +39,8 @@ type Entry struct {
 	Descriptor ocispec.Descriptor
 }
 
-// index is the content of index.json. It is immutable: with returns a changed copy.
+// index is the content of index.json. It is immutable; its method with returns a changed
+// copy.
 type index struct {
 	fields  map[string]json.RawMessage // all fields but the entries
 	foreign []entry                    // entries of other tools, in their order
@@ -106,7 +107,7 @@ func parseIndex(content []byte) (index, error) {
 		}
 	}
 	slices.SortStableFunc(x.images, byName)
-	// Of several entries with one name the last one counts. The others are kept unchanged.
+	// The last entry with a name counts. Earlier entries with that name are kept unchanged.
 	for i := 0; i+1 < len(x.images); {
 		if x.images[i].Name == x.images[i+1].Name {
 			x.foreign = append(x.foreign, x.images[i])
@@ -152,7 +153,7 @@ func rank(field string) int {
 // entries returns all entries in the order in which they are written.
 func (x index) entries() []entry { return slices.Concat(x.foreign, x.images) }
 
-// find returns the place of a name among the images, or where it would be inserted.
+// find returns the position of a name among the images, or the position to insert it.
 func (x index) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(x.images, name, func(e entry, name string) int { return cmp.Compare(e.Name, name) })
 }
@@ -181,7 +182,7 @@ func (x index) with(changes []change) (index, bool) {
 	return next, changed
 }
 
-// newEntry returns an entry with the names that other tools look for.
+// newEntry returns an entry with the annotations that other tools read names from.
 func newEntry(e Entry) (entry, error) {
 	annotations := maps.Clone(e.Descriptor.Annotations)
 	if annotations == nil {
@@ -194,12 +195,12 @@ func newEntry(e Entry) (entry, error) {
 	return entry{Entry: e, raw: raw}, err
 }
 
-// own reports whether this package made the entry.
+// ours reports whether this package made the entry.
 func (e entry) ours() bool {
 	return isReference(e.Name) && e.Descriptor.Annotations[manifest.AnnotationContainerdName] == e.Name
 }
 
-// label names an entry in messages: its name, else its digest, else its place.
+// label returns the name of an entry for messages: its name, its digest, or its position.
 func (e entry) label() string {
 	return cmp.Or(e.Name, e.Descriptor.Digest.String(), fmt.Sprintf("entry %d of %s", e.place, ocispec.ImageIndexFile))
 }

@@ -22,22 +22,22 @@ import (
 	"github.com/quayside/quayside/internal/disk"
 )
 
-// The errors of this package. A full disk or a quota that is used up is
+// The errors of this package. The error for a full disk or a used-up quota is
 // syscall.ENOSPC on every system.
 var (
 	ErrLocked    = errors.New("layout is in use")                  // by another process, or by another Layout of this one
 	ErrNotLayout = errors.New("not an OCI image layout directory") // and not empty
-	ErrMissing   = errors.New("blob is not there")
+	ErrMissing   = errors.New("blob is missing")
 	ErrCorrupt   = errors.New("content does not match its descriptor") // digest or size
 	ErrBusy      = errors.New("blob is being written")                 // by another goroutine of this Layout
-	// ErrUnreadable is the error of one blob that is there and cannot be read, for
-	// lack of permission or because of a bad sector. Other blobs are not affected.
+	// ErrUnreadable is the error for one blob that exists and cannot be read, because of
+	// its permissions or a bad sector. Other blobs are not affected.
 	ErrUnreadable = errors.New("blob cannot be read")
 )
 
 var (
 	errClosed   = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
-	errReadOnly = errors.New("the layout is open as read only")
+	errReadOnly = errors.New("the layout is open for reading only")
 )
 
 // Options configure a Layout. The zero value works.
@@ -50,12 +50,12 @@ type Options struct {
 	Logger  *slog.Logger // nil is silent
 	// Removed is called for each damaged blob that Has removes, by many goroutines. Optional.
 	Removed func(digest.Digest)
-	// Moved is called when something other than a file was moved out of a blob's place. Optional.
+	// Moved is called when anything but a regular file was moved out of a blob's place. Optional.
 	Moved func(d digest.Digest, to string)
 }
 
 // A Layout is an open image layout. It is safe for concurrent use. One process at a time
-// has a layout open for writing; the lock ends with the process, however it ends.
+// has a layout open for writing. The lock ends with the process, also after a kill.
 type Layout struct {
 	folder
 	check    bool
@@ -65,7 +65,7 @@ type Layout struct {
 	moved    func(digest.Digest, string)
 	made     []string       // the folders that Open made, the deepest first
 	control  control        // the folder .quayside
-	work     *os.Root       // partial and temporary files; nil: there are none
+	work     *os.Root       // partial and temporary files; nil: not made yet
 	lock     *os.File       // nil: read only
 	writer   sync.WaitGroup // the goroutine that writes the index, while it runs
 	removal  sync.Mutex     // held while a blob gets or loses its name
@@ -75,7 +75,7 @@ type Layout struct {
 	busy     map[digest.Digest]bool // blobs with an open Partial
 	checks   map[checkKey]*check    // blobs hashed by this process
 	unsynced map[string]bool        // folders with new names
-	index    index                  // as it is on disk
+	index    index                  // same as on disk
 	changes  []change               // of the index, waiting to be written
 	writing  bool                   // writer runs
 }
@@ -85,13 +85,14 @@ type Layout struct {
 // ErrNotLayout. An unreadable index.json or oci-layout is an error and stays unchanged. If
 // Open fails, it removes the folders that it made.
 //
-// With Options.Staging the folder is marked when it is made. A folder of that name without
-// such a mark belongs to somebody else: Open leaves it alone and tries dir-2, dir-3 and so
-// on. Dir returns the folder that it opened.
+// With Options.Staging, Open marks the folder when it makes it. If a folder of that name
+// has no such mark, it is not quayside's: Open leaves it alone and tries dir-2, dir-3 and
+// so on. Dir returns the folder that was opened.
 //
-// With Options.ReadOnly Open makes nothing and takes no lock. A missing folder is an empty
-// layout. It works beside a process that writes, and has that process's images as far as
-// they are tagged. InUse reports such a process. Methods that write return an error.
+// With Options.ReadOnly, Open makes nothing and takes no lock. A missing folder counts as
+// an empty layout. Open works while another process writes, and the Layout has the images
+// that the process had tagged by then. InUse reports such a process. Methods that write
+// return an error.
 func Open(dir string, o Options) (*Layout, error) {
 	l := &Layout{
 		check:    o.Check,
@@ -124,7 +125,7 @@ func Open(dir string, o Options) (*Layout, error) {
 	if err != nil {
 		return nil, folder(dir).failed("open", err)
 	}
-	if _, err := l.state(); err != nil { // before writing into a folder of somebody else
+	if _, err := l.state(); err != nil { // before writing into a folder that is not quayside's
 		return nil, l.failed("open", err)
 	}
 	if l.readOnly {
@@ -137,12 +138,12 @@ func Open(dir string, o Options) (*Layout, error) {
 		removeEmpty(l.made)
 		return nil, l.failed("make", err)
 	}
-	if l.Made() { // at once: leftByKill recognizes it after a kill
+	if l.Made() { // at once, so that leftByKill recognizes the folder after a kill
 		_ = os.Mkdir(l.path(controlName), disk.FolderMode)
 	}
 	begun := l.Made() || l.leftByKill()
 	if l.control, l.lock, err = l.acquire(); err != nil {
-		if l.Made() { // a folder that another process locked is not empty and stays
+		if l.Made() { // if another process locked the folder, the folder is not empty and stays
 			removeEmpty(append([]string{l.path(controlName)}, l.made...))
 		}
 		return nil, err
@@ -175,8 +176,7 @@ func (l *Layout) openReadOnly() (err error) {
 	return err
 }
 
-// missingFolders lists those of a folder and its parents that do not exist, the deepest
-// first.
+// missingFolders lists the folder and its parents that do not exist, the deepest first.
 func missingFolders(dir string) (all []string) {
 	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
@@ -226,7 +226,7 @@ func (l *Layout) prepare(staging string, made bool) error {
 	if l.work, err = l.control.makeWork(); err != nil {
 		return err
 	}
-	err = workFiles(l.work, func(info fs.FileInfo) error { // left by a kill
+	err = workFiles(l.work, func(info fs.FileInfo) error { // files of a killed run
 		if isPartial(info.Name()) {
 			return nil
 		}
@@ -246,8 +246,8 @@ func (l *Layout) prepare(staging string, made bool) error {
 }
 
 // markAllUnsynced marks every folder to be synced before the first write of the index. A
-// killed run may have left names that are not on disk yet, and Has counts those blobs as
-// there.
+// killed run may have left names that are not on disk yet, and Has reports their blobs as
+// present.
 func (l *Layout) markAllUnsynced() {
 	l.markUnsynced(filepath.Dir(string(l.folder)))
 	l.markUnsynced(string(l.folder))
@@ -259,8 +259,8 @@ func (l *Layout) markAllUnsynced() {
 	}
 }
 
-// create makes the files of a layout. oci-layout comes first: it identifies the folder if a
-// kill follows.
+// create makes the files of a layout. It makes oci-layout first, which identifies the
+// folder if the process is killed.
 func (l *Layout) create() error {
 	version, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
 	if err != nil {
@@ -276,7 +276,7 @@ func (l *Layout) create() error {
 }
 
 // Close writes the changes that Tag and Untag are waiting for, and unlocks the layout. The
-// caller closes Partials before. A second Close does nothing.
+// caller closes its Partials first. A second Close does nothing.
 func (l *Layout) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -312,7 +312,7 @@ func (l *Layout) Free() (int64, error) {
 		dir = filepath.Dir(absent[len(absent)-1])
 	}
 	free, err := freeBytes(dir)
-	return free, l.failed("ask for free space", err)
+	return free, l.failed("measure free space", err)
 }
 
 // writable returns an error if the layout is read only, closed, or ctx has ended.

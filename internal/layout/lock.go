@@ -31,10 +31,10 @@ func (f folder) acquire() (control, *os.File, error) {
 }
 
 // maxRaces is how often acquire starts over because another process marked or removed
-// .quayside between the look at it and its lock.
+// .quayside before the lock was taken.
 const maxRaces = 20
 
-// tryAcquire is one attempt of acquire. It returns no file if another process came between.
+// tryAcquire is one attempt of acquire. It returns no file if another process interfered.
 func (f folder) tryAcquire() (control, *os.File, error) {
 	o, err := f.findControl()
 	if err != nil {
@@ -62,7 +62,7 @@ func (f folder) tryAcquire() (control, *os.File, error) {
 	} else if err != nil {
 		return o, nil, errors.Join(f.failed("lock", err), file.Close())
 	}
-	// The process that had the lock before may have marked or removed the folder.
+	// The previous holder of the lock may have marked or removed the folder.
 	now, err := f.findControl()
 	if err != nil || now.dir != o.dir || !isNamed(file, o.at(lockFile)) {
 		return o, nil, errors.Join(err, release(file))
@@ -98,7 +98,7 @@ func isNamed(file *os.File, name string) bool {
 }
 
 // writePID writes the process number into the lock file of a marked folder, for the message
-// of ErrLocked. It is no error if the disk is full.
+// of ErrLocked. It ignores a full disk.
 func (o control) writePID(file *os.File) {
 	if !o.marked() {
 		return
@@ -108,7 +108,7 @@ func (o control) writePID(file *os.File) {
 	}
 }
 
-// share takes the lock for reading, which excludes those who write. It writes nothing. The
+// share takes the lock for reading, which excludes writers. It writes nothing. The
 // file is nil if no lock can be taken: the layout has no lock file yet, this user may not
 // read it, or the file system has no locks. The error is ErrLocked.
 func (f folder) share() (control, *os.File, error) {
@@ -131,8 +131,8 @@ func (f folder) share() (control, *os.File, error) {
 	return o, file, nil
 }
 
-// InUse returns ErrLocked, with the process, if a process writes to the layout in a folder.
-// It returns nil for a missing folder.
+// InUse returns ErrLocked, with the name of the process, if a process is writing to the
+// layout in a folder. It returns nil for a missing folder.
 func InUse(dir string) error {
 	f, err := folderAt(dir)
 	if err != nil {
@@ -142,8 +142,8 @@ func InUse(dir string) error {
 	return errors.Join(err, release(lock))
 }
 
-// release unlocks a layout; file may be nil. Closing the file is not enough: a process that
-// is being started at this moment has a copy of the descriptor until it runs.
+// release unlocks a layout; file may be nil. Closing the file is not enough: a child
+// process that is just starting has a copy of the descriptor until its exec.
 func release(file *os.File) error {
 	if file == nil {
 		return nil
@@ -155,8 +155,8 @@ func (f folder) inUse(by string) error {
 	return fmt.Errorf("%w: %s, by %s: run again when that process has ended", ErrLocked, f, by)
 }
 
-// lockHolder names the process that holds a lock. If the lock can be shared, that process
-// only reads.
+// lockHolder returns the name of the process that holds a lock. If the lock can be shared,
+// that process only reads.
 func lockHolder(file *os.File) string {
 	if tryShare(file) == nil {
 		_ = unlock(file)
@@ -165,7 +165,7 @@ func lockHolder(file *os.File) string {
 	return lockWriter(file)
 }
 
-// lockWriter names the process that holds a lock for writing, as far as the file says.
+// lockWriter returns the name of the process that holds a lock for writing, from the file.
 func lockWriter(file *os.File) string {
 	b := make([]byte, 20)
 	n, _ := file.ReadAt(b, 0)

@@ -28,7 +28,7 @@ type Partial struct {
 	file *os.File // nil after Close and Commit
 	hash hash.Hash
 	size int64
-	told int64 // bytes that writeEarly has covered
+	told int64 // bytes that were passed to writeEarly
 }
 
 // early is the number of new bytes after which the system is asked to start writing them to
@@ -36,7 +36,7 @@ type Partial struct {
 const early = 512 << 10
 
 // Partial opens the partial file of a blob, with the content that an earlier attempt or run
-// left. It hashes that content; ctx can end this. The error is ErrBusy if another goroutine
+// left. It hashes that content until ctx ends. The error is ErrBusy if another goroutine
 // has the blob open. The caller closes the Partial.
 func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, error) {
 	if err := errors.Join(manifest.Check(d), l.writable(ctx)); err != nil {
@@ -57,7 +57,7 @@ func (l *Layout) Partial(ctx context.Context, d ocispec.Descriptor) (*Partial, e
 }
 
 // PartialSize returns the size in bytes of a blob's partial file, open or not. The content
-// may not fit.
+// may be damaged.
 func (l *Layout) PartialSize(d ocispec.Descriptor) int64 {
 	if manifest.Check(d) != nil {
 		return 0
@@ -72,8 +72,8 @@ func (l *Layout) PartialSize(d ocispec.Descriptor) int64 {
 	return info.Size()
 }
 
-// openPartial opens or makes the partial file of a blob. If something else has the name,
-// the file gets another name and no later run resumes it.
+// openPartial opens or makes the partial file of a blob. If the name is taken by anything
+// else, the file gets another name and no later run resumes it.
 func (l *Layout) openPartial(name string) (*os.File, error) {
 	info, err := l.work.Lstat(name)
 	switch {
@@ -159,9 +159,9 @@ func (p *Partial) empty() error {
 }
 
 // Commit checks size and digest, syncs the file, and gives the blob its final name. After
-// ErrCorrupt the Partial is open and empty. After a failed sync too, because the content on
-// disk is unknown. Other errors close the Partial. Commit waits for the disk, so the caller
-// should let others use the network meanwhile.
+// ErrCorrupt the Partial is open and empty. The same holds after a failed sync, because the
+// content on disk is unknown. Other errors close the Partial. Commit waits for the disk, so
+// the caller should not hold a network permit meanwhile.
 func (p *Partial) Commit() error {
 	if p.file == nil {
 		return p.failed("commit", os.ErrClosed)
@@ -175,12 +175,12 @@ func (p *Partial) Commit() error {
 		return p.failed("commit", errors.Join(err, p.empty()))
 	}
 	if err := p.file.Sync(); err != nil {
-		// The system may have dropped pages that it could not write, and a second
-		// sync would succeed.
+		// The system may have dropped pages that it could not write. Then a second
+		// sync would succeed without them.
 		return p.failed("commit", errors.Join(err, p.empty()))
 	}
 	file := p.file
-	p.file = nil // Windows renames only what is closed
+	p.file = nil // Windows cannot rename an open file
 	err := file.Close()
 	if err == nil {
 		err = p.l.install(file.Name(), p.want)
@@ -196,8 +196,8 @@ func (p *Partial) Close() error {
 	return p.failed("close", p.release())
 }
 
-// release closes the file, removes it if it is empty, and lets other goroutines have the
-// blob.
+// release closes the file, removes it if it is empty, and allows other goroutines to open
+// the blob.
 func (p *Partial) release() error {
 	var err error
 	if p.file != nil {

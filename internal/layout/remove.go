@@ -21,13 +21,13 @@ func algorithms() []digest.Algorithm {
 }
 
 // Remove closes the layout and removes it: a staging folder, or a layout that Open made
-// together with its parent folders. It refuses any other layout and leaves it open. Files
-// that quayside did not make stay, with their folders. The blobs of a layout that is not a
-// staging folder stay too.
+// together with its parent folders. It refuses any other layout and leaves that open.
+// Files that quayside did not make stay, with their folders. If the layout is not a staging
+// folder, its blobs stay too.
 //
-// A kill leaves a valid layout with less content, because the index is emptied first. The
-// caller closes Partials before. Remove fails after Close: another process may have the
-// folder by then.
+// If the process is killed, a valid layout with less content is left, because Remove
+// empties the index first. The caller closes its Partials before. Remove fails after Close,
+// because another process may use the folder by then.
 func (l *Layout) Remove() error {
 	if err := l.writable(context.Background()); err != nil {
 		return l.failed("remove", err)
@@ -42,8 +42,8 @@ func (l *Layout) Remove() error {
 	l.mu.Unlock()
 	lock := l.control.at(lockFile)
 	if gone {
-		// The lock file loses its name while it is locked: a process that has opened it
-		// notices (isNamed). Windows does not remove an open file.
+		// Remove the lock file while it is locked: a process that has opened it
+		// notices (isNamed). Windows cannot remove an open file.
 		_ = l.lock.Truncate(0)
 		err = errors.Join(err, removeFile(l.control.at(markFile)))
 		_ = os.Remove(lock)
@@ -57,8 +57,8 @@ func (l *Layout) Remove() error {
 	return l.failed("remove", err)
 }
 
-// removeContent removes everything but the lock and the mark. gone reports whether nothing
-// else is left.
+// removeContent removes everything but the lock and the mark. gone reports whether only
+// these are left.
 func (l *Layout) removeContent() (gone bool, err error) {
 	if l.control.Staging != "" && l.work != nil {
 		if err := l.replace(ocispec.ImageIndexFile, newIndex().encode()); err != nil {
@@ -81,7 +81,7 @@ func (l *Layout) removeContent() (gone bool, err error) {
 		_ = removeFolder(l.path(ocispec.ImageBlobsDir, string(a))) // if it is empty
 	}
 	if err := removeFolder(l.path(ocispec.ImageBlobsDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, nil // other files are there: it stays a layout
+		return false, nil // other files exist: the folder stays a layout
 	}
 	if err := errors.Join(removeFile(l.path(ocispec.ImageIndexFile)), removeFile(l.path(ocispec.ImageLayoutFile)), l.closeWork()); err != nil {
 		return false, err
@@ -105,7 +105,7 @@ func (l *Layout) removeFolders() {
 	removeEmpty(append([]string{l.control.dir}, dirs...))
 }
 
-// removeFile removes a regular file, if there is one.
+// removeFile removes a regular file if it exists.
 func removeFile(name string) error {
 	info, err := os.Lstat(name)
 	if err == nil && info.Mode().IsRegular() {
@@ -117,7 +117,7 @@ func removeFile(name string) error {
 	return err
 }
 
-// Empty reports whether the layout has no blob and no part of one.
+// Empty reports whether the layout has no blob and no partial file.
 func (l *Layout) Empty() bool {
 	empty := true
 	known := []string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, lockFile, markFile}

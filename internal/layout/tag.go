@@ -19,11 +19,11 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// change is a name that gets another image, or none.
+// change assigns an image to a name, or removes the name.
 type change struct {
 	name  string
 	entry *entry     // nil removes the name
-	done  chan error // buffered: write never waits
+	done  chan error // buffered, so that write never waits
 }
 
 // Images returns the entries on disk that have full references as names, sorted by name.
@@ -37,7 +37,7 @@ func (l *Layout) Images() []Entry {
 	return entries
 }
 
-// Image returns the entry of a name, if it is on disk.
+// Image returns the entry with a name. It returns false if none is on disk.
 func (l *Layout) Image(name string) (Entry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,9 +55,9 @@ func (e entry) clone() Entry {
 }
 
 // Tag gives an image a name, which is a full reference. The caller has stored the manifest
-// and everything it lists; the error is ErrMissing if the manifest is not there. An image
+// and everything it lists; the error is ErrMissing if the manifest is missing. An image
 // that had the name before loses it and keeps its blobs. Tag returns when the entry is on
-// disk, after everything that it leads to. Concurrent calls share one write. Annotations of
+// disk, after all blobs and manifests below it. Concurrent calls share one write. Annotations of
 // the descriptor are kept: see AnnotationIndex. If ctx ends first, the entry may still be
 // written.
 func (l *Layout) Tag(ctx context.Context, e Entry) error {
@@ -83,7 +83,7 @@ func (l *Layout) Tag(ctx context.Context, e Entry) error {
 	return l.failed("tag "+e.Name, err)
 }
 
-// kept lists the manifests of a sparse index that are there.
+// kept lists the manifests of a sparse index that are present.
 func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, error) {
 	var kept []string
 	err := l.graph().Walk(ctx, from, func(n *manifest.Node) error {
@@ -96,7 +96,7 @@ func (l *Layout) kept(ctx context.Context, from ocispec.Descriptor) (string, err
 	return strings.Join(kept, " "), err
 }
 
-// Untag removes a name. The blobs stay; Collect removes them. A missing name is no error.
+// Untag removes a name. The blobs stay; Collect removes them. A missing name is not an error.
 func (l *Layout) Untag(ctx context.Context, name string) error {
 	if err := errors.Join(checkName(name), l.writable(ctx)); err != nil {
 		return l.failed("untag", err)
@@ -104,7 +104,7 @@ func (l *Layout) Untag(ctx context.Context, name string) error {
 	return l.failed("untag "+name, l.change(ctx, change{name: name}))
 }
 
-// checkName refuses a name that other tools do not accept as a reference.
+// checkName returns an error for a name that other tools do not accept as a reference.
 func checkName(name string) error {
 	if !isReference(name) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return fmt.Errorf("%.200q is not a full reference such as host/namespace/name:tag", name)
@@ -155,8 +155,8 @@ func (l *Layout) write() {
 	}
 }
 
-// writeIndex applies changes to the index on disk. It syncs the folders of new blobs first:
-// callers have committed the blobs of their images before.
+// writeIndex applies changes to the index on disk. It syncs the folders of new blobs
+// first, because callers have committed the blobs of their images before.
 func (l *Layout) writeIndex(current index, batch []change) error {
 	if err := l.syncFolders(); err != nil {
 		return err

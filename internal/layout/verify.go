@@ -32,21 +32,21 @@ type VerifyOptions struct {
 
 // VerifyReport is the result of Verify.
 type VerifyReport struct {
-	Images  int             // entries of the index, other tools' too
-	Blobs   int             // unique, with manifests; what is missing counts
-	Bytes   int64           // hashed
-	Damaged []Damage        // by image, in the order of the names
+	Images  int             // entries of the index, including other tools'
+	Blobs   int             // unique blobs and manifests, including missing ones
+	Bytes   int64           // hashed bytes
+	Damaged []Damage        // sorted by image
 	Removed []digest.Digest // with Repair
 	Moved   []Moved         // with Repair
 	Elapsed time.Duration
 }
 
-// Moved is something that Repair moved out of a blob's place: not a file, or a file too
-// large to be hashed. It may belong to somebody.
+// Moved is what Repair moved out of a blob's place: anything but a regular file, or a file
+// too large to be hashed. It may belong to a user.
 type Moved struct {
 	Digest digest.Digest
 	What   string // "a folder", "a pipe"
-	To     string // its name now
+	To     string // its new name
 }
 
 // Damage is a part of an image that is missing or damaged, or an invalid entry.
@@ -57,16 +57,16 @@ type Damage struct {
 	What   string // "missing", "size is 10, not 20", "content does not match its digest", "unreadable: ..."
 }
 
-// Verify hashes everything that the images of a layout lead to, each blob once, on all
-// processors. Damage is in the report. The error concerns the layout as a whole:
-// ErrNotLayout, an unreadable index, ErrLocked with Repair.
+// Verify hashes all blobs and manifests of a layout's images, each once, on all processors.
+// The report lists the damage. The error concerns the layout as a whole: ErrNotLayout, an
+// unreadable index, or ErrLocked with Repair.
 //
-// Without Repair it writes nothing and takes no lock. It works on a read-only folder and
-// beside a copy, whose images it sees as far as they are tagged. Images that were left out
+// Without Repair, Verify writes nothing and takes no lock. It works on a read-only folder
+// and during a copy, whose images it checks once they are tagged. Images that were left out
 // of an index on purpose (AnnotationIndex) are not damage.
 //
-// Repair removes only files that do not fit their digests, and moves anything but a file
-// away. If a manifest contradicts a blob that fits its digest, no repair helps.
+// Repair removes only files that do not match their digests, and moves anything but a
+// regular file aside. It cannot repair a manifest that contradicts an intact blob.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (VerifyReport, error) {
 	begin := time.Now()
 	f, err := openExisting(dir)
@@ -103,7 +103,7 @@ type verification struct {
 	folder
 	graph    *manifest.Graph
 	files    map[digest.Digest]*file
-	repairs  bool // see find
+	repairs  bool // VerifyOptions.Repair; see find
 	todo     []*file
 	total    int64
 	progress func(done, total int64)
@@ -115,9 +115,9 @@ type verification struct {
 // file is one blob, for all images that need it.
 type file struct {
 	digest digest.Digest
-	size   int64  // as it is on disk
-	odd    string // what it is, if it is not a regular file: "a pipe"
-	hashed bool   // it is in todo
+	size   int64  // on disk
+	odd    string // its kind if it is not a regular file, such as "a pipe"
+	hashed bool   // in todo
 	err    error  // ErrMissing, ErrCorrupt or why it cannot be read
 }
 
@@ -166,12 +166,12 @@ func (v *verification) run(ctx context.Context, entries []entry) error {
 }
 
 // maxDoubtful is the size in bytes up to which a file is hashed although its size
-// contradicts its descriptor. If such a file fits its digest, the descriptor is wrong and
-// the file stays. A larger one, such as a sparse file of a terabyte, would take hours.
+// contradicts its descriptor. If such a file matches its digest, the descriptor is wrong
+// and the file stays. A larger file, such as a sparse file of a terabyte, would take hours.
 const maxDoubtful = 1 << 30
 
-// find looks for a blob, once. It is to be hashed if its size is the one of a
-// descriptor; Repair also needs to know about other sizes, up to maxDoubtful.
+// find looks for a blob once. It adds the blob to todo if its size matches a descriptor.
+// With Repair it also adds a blob of another size, up to maxDoubtful.
 func (v *verification) find(e entry, at manifest.Link) {
 	f := v.files[at.Digest]
 	if f == nil {
@@ -216,7 +216,7 @@ func (v *verification) hash(ctx context.Context, f *file, buffer []byte) {
 	f.err = verifyContent(ctx, content, f.digest, buffer, v.count)
 }
 
-// count adds to the bytes that were hashed.
+// count adds n to the hashed bytes.
 func (v *verification) count(n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -226,9 +226,9 @@ func (v *verification) count(n int) {
 	}
 }
 
-// damage lists by image what is wrong. Entries with the same target are walked once.
+// damage lists the damage by image. Entries with the same target are walked once.
 func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, error) {
-	type target struct { // entries with the same target share what is wrong
+	type target struct { // entries with the same target share their damage
 		digest       digest.Digest
 		mediaType    string
 		size         int64
@@ -265,7 +265,7 @@ func (v *verification) damage(ctx context.Context, entries []entry) ([]Damage, e
 	return all, nil
 }
 
-// what describes what is wrong with a part of an image, or returns "".
+// what returns the damage of a blob or manifest of an image, or "".
 func (v *verification) what(e entry, n *manifest.Node) string {
 	f := v.files[n.Digest]
 	switch {
@@ -287,8 +287,8 @@ func (v *verification) what(e entry, n *manifest.Node) string {
 	return ""
 }
 
-// repair removes files that do not fit their digests. What is not a regular file, and
-// a file too large to be hashed for its descriptor, is moved away instead.
+// repair removes files that do not match their digests. It moves aside anything but a
+// regular file, and files too large to be hashed for their descriptors.
 func (v *verification) repair(ours *control, report *VerifyReport) error {
 	for _, f := range v.files {
 		damaged := errors.Is(f.err, ErrCorrupt)

@@ -13,54 +13,54 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// A Role is what a descriptor is to whatever lists it. It decides whether the
-// content is read as a manifest: a layer is a blob, whatever its media type.
+// A Role is the role of a descriptor in the manifest that lists it. It decides whether
+// the content is read as a manifest: a layer is a blob, whatever its media type.
 type Role int
 
 // The roles.
 const (
 	Root  Role = iota // where a walk starts
 	Child             // listed by an index
-	Blob              // a configuration or a layer: it lists nothing
+	Blob              // a configuration or a layer, which lists nothing
 )
 
-// A Link is a descriptor, as it is listed, and its role.
+// A Link is a descriptor, as the manifest lists it, and its role.
 type Link struct {
 	ocispec.Descriptor
 	Role Role
-	// External reports a layer that registries do not distribute.
+	// External is set for a layer that registries do not distribute.
 	External bool
 }
 
 // A Node is a link that a walk has reached.
 type Node struct {
 	Link
-	Depth    int      // how many indexes lead to it
-	Manifest Manifest // zero for a blob; not to be used if Err is set
-	Read     int64    // the size of the manifest, in bytes. Size is what it is listed with, and may be wrong
+	Depth    int      // number of indexes above it
+	Manifest Manifest // zero for a blob; undefined if Err is set
+	Read     int64    // actual size of the manifest, in bytes. The listed Size may be wrong
 	Content  []byte   // of the manifest; nil for a blob, and if the graph had read it before
 	Err      error    // why the manifest cannot be read: an error of the Source or of Parse
-	Next     []Link   // what the manifest lists, in order. The walk follows these: enter may remove some
+	Next     []Link   // links of the manifest, in order. enter may remove links that the walk should not follow
 }
 
 // A Source returns the content of a manifest, and its descriptor with the media
 // type and the size that apply. It checks the content against the digest.
 type Source func(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, []byte, error)
 
-// A Graph follows what manifests list. It reads each manifest once, however many
-// walks reach it. Not safe for concurrent use.
+// A Graph walks from manifests to the manifests and blobs that they list. It reads each
+// manifest once, however many walks reach it. Not safe for concurrent use.
 type Graph struct {
 	source Source
 	read   map[readKey]parsed
 }
 
-// A readKey is what decides how content is parsed.
+// A readKey identifies content and the way to parse it.
 type readKey struct {
 	digest    digest.Digest
 	mediaType string
 }
 
-// A nodeKey tells nodes apart. One digest may be listed as several types, with
+// A nodeKey identifies a node. One digest may be listed as several types, with
 // several sizes, and both as a manifest and as a blob.
 type nodeKey struct {
 	digest    digest.Digest
@@ -69,23 +69,23 @@ type nodeKey struct {
 	role      Role
 }
 
-// parsed is what reading a manifest returned.
+// parsed is the result of reading a manifest.
 type parsed struct {
 	ocispec.Descriptor
-	listed   int64 // the size that the Source was asked for
+	listed   int64 // the size that was passed to the Source
 	manifest Manifest
 	err      error
 }
 
-// NewGraph returns a graph of the manifests that source has.
+// NewGraph returns a graph that reads manifests from source.
 func NewGraph(source Source) *Graph { return &Graph{source, map[readKey]parsed{}} }
 
-// Walk calls enter for root and for all that is below it, each once, and each
-// manifest before what it lists. It calls leave, unless that is nil, after all that
-// the node lists. An error of either ends the walk, and so does the context.
+// Walk calls enter once for root and for each node below it, a manifest before the nodes
+// that it lists. If leave is not nil, Walk calls leave for a node after all nodes below
+// it. An error of enter or leave ends the walk, and so does the context.
 //
-// No content makes a walk endless: digests rule out cycles, and a node is entered
-// once. The depth of a graph does not matter for the stack of the goroutine.
+// Every walk ends: digests rule out cycles, and each node is entered once. The walk does
+// not recurse, so that a deep graph cannot exhaust the stack.
 func (g *Graph) Walk(ctx context.Context, root ocispec.Descriptor, enter, leave func(*Node) error) error {
 	type step struct {
 		*Node
@@ -163,13 +163,13 @@ func (g *Graph) parse(ctx context.Context, listed ocispec.Descriptor) (parsed, [
 	return p, content
 }
 
-// unknownManifest reports whether content of a media type lists blobs in a way that
-// this package does not know, as Docker's schema 1 does.
+// unknownManifest reports whether content of a media type lists blobs in a form that
+// this package cannot parse, such as Docker's schema 1.
 func unknownManifest(mediaType string) bool {
 	return strings.Contains(mediaType, "manifest") && !IsManifest(mediaType)
 }
 
-// links returns what a manifest lists, in order.
+// links returns the links of a manifest, in order.
 func (m Manifest) links() []Link {
 	var links []Link
 	if m.Config != nil {

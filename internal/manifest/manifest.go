@@ -1,13 +1,12 @@
 // Copyright The quayside Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest parses image manifests and indexes, of OCI and of Docker, and
-// follows what they list.
+// Package manifest parses image manifests and indexes, of OCI and of Docker, and walks
+// the manifests and blobs that they list.
 //
-// Parse checks a manifest before anyone uses it: its digests can be names of files,
-// its sizes are not negative, and it has no more entries than an image can need. A
-// Graph walks from a manifest to all that it lists (graph.go); layouts, archives and
-// copies all use it.
+// Parse checks a manifest before use: its digests are safe as names of files, its sizes
+// are not negative, and the number of its entries is limited. A Graph (graph.go) walks
+// from a manifest to everything below it; layouts, archives and copies all use it.
 //
 // The package fetches nothing and stores nothing. It imports no other package of
 // quayside.
@@ -42,11 +41,11 @@ const (
 )
 
 // AnnotationContainerdName is the annotation of an index entry in which containerd, docker
-// and podman keep an image's name. OCI's is ocispec.AnnotationRefName.
+// and podman store an image's name. OCI's is ocispec.AnnotationRefName.
 const AnnotationContainerdName = "io.containerd.image.name"
 
-// ErrUnsupported is met by the error for a media type that is not a manifest, and for
-// Docker's schema 1, whose content does not match its digest.
+// ErrUnsupported is the error for a media type that is not a manifest, and for Docker's
+// schema 1, whose content does not match its digest (use errors.Is).
 var ErrUnsupported = errors.New("unsupported manifest")
 
 // Accept returns the media types to request from a registry. If the type of an image
@@ -59,35 +58,35 @@ func Accept() []string {
 // A Manifest is a parsed image manifest or index.
 type Manifest struct {
 	MediaType    string
-	ArtifactType string               // of an artifact that is not an image; since OCI 1.1
+	ArtifactType string               // set for an artifact that is not an image; since OCI 1.1
 	Config       *ocispec.Descriptor  // nil for an index
 	Layers       []ocispec.Descriptor // in order; a layer may be listed twice
 	Children     []ocispec.Descriptor // of an index
-	Subject      *ocispec.Descriptor  // the manifest that this one refers to; may be nil
+	Subject      *ocispec.Descriptor  // the manifest that a referrer refers to; may be nil
 	Annotations  map[string]string
 }
 
 // IsIndex reports whether m is an index of manifests, not an image.
 func (m Manifest) IsIndex() bool { return IsIndex(m.MediaType) }
 
-// IsIndex reports whether a media type is that of an index, OCI's or Docker's.
+// IsIndex reports whether a media type is OCI's or Docker's type of an index.
 func IsIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == DockerIndex
 }
 
-// IsManifest reports whether a media type is that of an image manifest or an index.
+// IsManifest reports whether a media type is a type of image manifests or indexes.
 func IsManifest(mediaType string) bool {
 	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest
 }
 
-// IsImageConfig reports whether a media type may be that of an image's configuration.
-// Old tools wrote application/octet-stream, and not for images only.
+// IsImageConfig reports whether a media type may be a type of image configurations. Old
+// tools used application/octet-stream, also for content that is not an image.
 func IsImageConfig(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageConfig || mediaType == dockerConfig || mediaType == OctetStream
 }
 
-// MediaType returns the media type of a manifest that was received without one: the
-// type that the content names, or that its form implies. It returns "" if the content
+// MediaType returns the media type of a manifest that was received without a type: the
+// type that the content names or that its form implies. It returns "" if the content
 // is not a manifest. The caller checks the digest.
 func MediaType(content []byte) string {
 	var wire struct {
@@ -142,7 +141,7 @@ func Distributable(mediaType string) bool {
 	return mediaType != dockerForeign && !strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.")
 }
 
-// JSONError rewrites an error of encoding/json so that it names no type of Go.
+// JSONError rewrites an error of encoding/json without the names of Go types.
 func JSONError(err error) error {
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
@@ -166,7 +165,7 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: media type %q", ErrUnsupported, mediaType)
 	}
 	if len(content) > MaxSize {
-		return Manifest{}, fmt.Errorf("manifest of %d bytes, and %d is the limit", len(content), MaxSize)
+		return Manifest{}, fmt.Errorf("manifest has %d bytes; the limit is %d", len(content), MaxSize)
 	}
 	var wire struct {
 		SchemaVersion int                  `json:"schemaVersion"`
@@ -185,7 +184,7 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: schema version %d", ErrUnsupported, wire.SchemaVersion)
 	}
 	if wire.MediaType != "" && wire.MediaType != mediaType {
-		return Manifest{}, fmt.Errorf("manifest calls itself %q and was served as %q", wire.MediaType, mediaType)
+		return Manifest{}, fmt.Errorf("manifest names the media type %q but was served as %q", wire.MediaType, mediaType)
 	}
 	m := Manifest{MediaType: mediaType, ArtifactType: wire.ArtifactType, Subject: wire.Subject, Annotations: wire.Annotations}
 	if m.IsIndex() {
@@ -205,10 +204,10 @@ func Parse(mediaType string, content []byte) (Manifest, error) {
 	return m, m.check()
 }
 
-// check returns an error if a descriptor must not be followed.
+// check returns an error if the manifest has too many entries or an invalid descriptor.
 func (m Manifest) check() error {
 	if n := max(len(m.Layers), len(m.Children)); n > maxEntries {
-		return fmt.Errorf("manifest has %d entries, and %d is the limit", n, maxEntries)
+		return fmt.Errorf("manifest has %d entries; the limit is %d", n, maxEntries)
 	}
 	all := slices.Concat(m.Layers, m.Children)
 	if m.Config != nil {
@@ -228,9 +227,9 @@ func (m Manifest) check() error {
 // maxDigest bounds the text of an invalid digest, in bytes.
 const maxDigest = 200
 
-// ParseEntry reads an entry of an index.json. If the entry is not a valid descriptor, the
-// error is why, and the descriptor has only the digest and the annotations, as far as they
-// can be read: messages name the entry by them.
+// ParseEntry reads an entry of an index.json. If the entry is not a valid descriptor, it
+// returns an error, and a descriptor with the digest and the annotations as far as they can
+// be read, for use in messages.
 func ParseEntry(raw json.RawMessage) (ocispec.Descriptor, error) {
 	var d ocispec.Descriptor
 	err := json.Unmarshal(raw, &d)

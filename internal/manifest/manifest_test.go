@@ -50,7 +50,7 @@ func TestParseRefuses(t *testing.T) {
 		"other schema":    {image, `{"schemaVersion":1}`, "schema version 1"},
 		"no JSON":         {image, `<html>`, "parsed"},
 		"no config":       {image, `{"schemaVersion":2,"layers":[]}`, "no configuration"},
-		"another type":    {image, `{"schemaVersion":2,"mediaType":"` + index + `"}`, "calls itself"},
+		"another type":    {image, `{"schemaVersion":2,"mediaType":"` + index + `"}`, "but was served as"},
 		"both at once":    {image, `{"schemaVersion":2,"config":` + descriptor(one, "1") + `,"manifests":[]}`, "must not list"},
 		"index of layers": {index, `{"schemaVersion":2,"layers":[]}`, "must not have"},
 		"path as digest":  {image, `{"schemaVersion":2,"config":` + descriptor("../../../etc/passwd", "1") + `}`, "etc/passwd"},

@@ -9,8 +9,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// AttestationOf is the annotation by which build tools name, in the entry of an
-// attestation in an index, the image that the attestation is of.
+// AttestationOf is the annotation with the digest of the attested image. Build tools set
+// it on the entry of an attestation in an index.
 const AttestationOf = "vnd.docker.reference.digest"
 
 // PlatformString returns os/architecture[/variant].
@@ -21,9 +21,9 @@ func PlatformString(p ocispec.Platform) string {
 	return p.OS + "/" + p.Architecture + "/" + p.Variant
 }
 
-// MatchPlatform reports whether a platform is the one that is wanted. Without a
-// variant, any variant is. With one, a platform without a variant counts as the
-// architecture's default variant.
+// MatchPlatform reports whether the platform have matches want. If want has no variant,
+// any variant matches. Otherwise a platform without a variant counts as the architecture's
+// default variant.
 func MatchPlatform(want, have ocispec.Platform) bool {
 	return want.OS == have.OS && want.Architecture == have.Architecture &&
 		(want.Variant == "" || variant(want) == variant(have))
@@ -37,14 +37,14 @@ func variant(p ocispec.Platform) string {
 	return map[string]string{"arm64": "v8", "arm": "v7", "amd64": "v1"}[p.Architecture]
 }
 
-// Runs reports whether an entry of an index is an image that runs on a platform. Build
+// Runs reports whether an index entry with this platform is an image that can run. Build
 // tools list attestations with the platform unknown/unknown.
 func Runs(p *ocispec.Platform) bool {
 	return p != nil && p.OS != "" && p.OS != "unknown"
 }
 
-// Images returns the entries of an index that are images, each once: no indexes, and
-// no attestations.
+// Images returns the entries of an index that are images, each once. It omits indexes
+// and attestations.
 func Images(children []ocispec.Descriptor) []ocispec.Descriptor {
 	var images []ocispec.Descriptor
 	for _, d := range children {

@@ -57,9 +57,9 @@ var layerTypes = []string{
 	"application/vnd.docker.image.rootfs.diff.tar.zstd",
 }
 
-// CheckManifest returns why docker load does not load an image, as far as its
-// manifest shows: artifacts that are not images, layers that registries do not
-// distribute, and layers of a media type that docker does not unpack.
+// CheckManifest returns an error if the manifest shows that docker load cannot load the
+// image: because it is an artifact and not an image, or because it has layers that
+// registries do not distribute or of a media type that docker cannot unpack.
 func CheckManifest(m manifest.Manifest) error {
 	if m.IsIndex() {
 		return errors.New("it is an index and not an image")
@@ -82,7 +82,7 @@ func CheckManifest(m manifest.Manifest) error {
 	return nil
 }
 
-// A DockerConfig is what docker load compares of an image's configuration.
+// A DockerConfig has the fields of an image's configuration that docker load checks.
 type DockerConfig struct {
 	OS      string          // may be ""
 	DiffIDs []digest.Digest // of the unpacked layers, in order
@@ -150,7 +150,7 @@ func ParseDockerConfig(content []byte, layers int) (DockerConfig, error) {
 		}
 	}
 	if full > layers {
-		return DockerConfig{}, fmt.Errorf("its configuration has a history of %d layers, and there are %d", full, layers)
+		return DockerConfig{}, fmt.Errorf("the history in its configuration has %d layers, but the image has %d", full, layers)
 	}
 	if c.OS != "" && c.OS != "linux" && c.OS != "windows" {
 		return DockerConfig{}, fmt.Errorf("it is for the operating system %.100q", c.OS)

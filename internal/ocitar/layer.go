@@ -23,9 +23,9 @@ import (
 // maxZstdWindow bounds the memory for unpacking a zstd layer, in bytes.
 const maxZstdWindow = 256 << 20
 
-// DiffID reads a layer to its end and returns the digest of the tar in it. A layer
-// that docker load cannot unpack is an error. layout.ErrUnreadable is an error of r;
-// if the context ends, the error is its cause.
+// DiffID reads a layer to its end and returns the digest of the tar in it. It returns an
+// error if docker load cannot unpack the layer, and layout.ErrUnreadable if reading r
+// fails. If the context ends, the error is the context's cause.
 func DiffID(ctx context.Context, r io.Reader) (digest.Digest, error) {
 	from := &source{ctx: ctx, r: r}
 	d, err := diffID(bufio.NewReaderSize(from, 64<<10))
@@ -61,8 +61,8 @@ func diffID(layer *bufio.Reader) (digest.Digest, error) {
 	return digest.NewDigest(digest.SHA256, h), nil
 }
 
-// decompress returns the content of a layer. The first bytes decide how the layer is
-// compressed, as in docker, and not its media type.
+// decompress returns the decompressed content of a layer. As in docker, the first bytes
+// determine the compression, not the media type.
 func decompress(r *bufio.Reader) (content io.Reader, done func(), err error) {
 	done = func() {}
 	begin, err := r.Peek(6)

@@ -5,13 +5,13 @@
 // the manifest.json that docker load needs. It also checks whether docker loads an
 // image.
 //
-// A Reader reads each blob where it lies in the file: nothing is unpacked, and no
-// name in the tar becomes a path. Write writes a whole archive in one pass. The same
-// contents make the same bytes, whenever and wherever they are written.
+// A Reader reads each blob at its offset in the file: it unpacks nothing, and no name in
+// the tar becomes a path. Write writes a whole archive in one pass. The same contents
+// produce the same bytes on every machine and at any time.
 //
-// An archive is hostile until read: the number of entries and the size of what is
-// kept in memory are bounded, and content is compared with its digest before use. The
-// package does not know where images come from or go to: that is package mirror.
+// An archive may be hostile. Therefore the number of entries and the memory are bounded,
+// and content is compared with its digest before use. Package mirror decides where images
+// come from and go to.
 package ocitar
 
 import (
@@ -42,12 +42,11 @@ const (
 	dockerFile = "manifest.json"
 )
 
-// A Reader is an archive that is open for reading. The zero value is an archive with
-// nothing in it. Safe for concurrent use, except Forget and Close.
+// A Reader is an archive that is open for reading. The zero value is an empty archive. Safe for concurrent use, except Forget and Close.
 type Reader struct {
 	file   io.Closer
 	at     io.ReaderAt
-	files  map[string]section // but for blobs
+	files  map[string]section // all files but blobs
 	blobs  map[digest.Digest]section
 	index  []ocispec.Descriptor
 	images map[string]ocispec.Descriptor // entries of index that have a name
@@ -55,11 +54,12 @@ type Reader struct {
 	invalid []Invalid
 }
 
-// A section is where the content of a file lies in the tar, in bytes.
+// A section is the position of a file's content in the tar, in bytes.
 type section struct{ offset, size int64 }
 
-// Open opens the archive in a file. The error is fs.ErrNotExist if there is none. A
-// file that is not an OCI layout in a tar is an error. The caller closes.
+// Open opens the archive in a file. The error is fs.ErrNotExist if the file does not
+// exist. A file that is not an OCI layout in a tar is an error. The caller closes the
+// Reader.
 func Open(name string) (*Reader, error) {
 	f, info, err := disk.Open(name)
 	if err != nil {
@@ -73,13 +73,13 @@ func Open(name string) (*Reader, error) {
 	return r, nil
 }
 
-// NewReader reads the headers and the index of an archive of size bytes. It is an
-// error if a name leads out of the archive, if a file of the layout is there twice or
-// is not a regular file, or if the tar is cut short.
+// NewReader reads the headers and the index of an archive of size bytes. It returns an
+// error if a name leads out of the archive, if a file of the layout occurs twice or is
+// not a regular file, or if the tar is truncated.
 func NewReader(at io.ReaderAt, size int64) (*Reader, error) {
 	r := &Reader{at: at, files: map[string]section{}, blobs: map[digest.Digest]section{}, images: map[string]ocispec.Descriptor{}}
 	whole := io.NewSectionReader(at, 0, size)
-	tr := tar.NewReader(whole) // seeks over contents
+	tr := tar.NewReader(whole) // skips contents by seeking
 	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if err == io.EOF {
@@ -110,10 +110,10 @@ func (r *Reader) add(h *tar.Header, at section, size int64) error {
 	name := path.Clean(h.Name)
 	d, isBlob := blobDigest(name)
 	if !isBlob && name != ocispec.ImageLayoutFile && name != ocispec.ImageIndexFile && name != dockerFile {
-		return nil // not of the layout
+		return nil // not a file of the layout
 	}
 	if h.Typeflag != tar.TypeReg || isSparse(h) {
-		return fmt.Errorf("entry %.100q is a link, a sparse file or a special file: a regular file is needed", h.Name)
+		return fmt.Errorf("entry %.100q is a link, a sparse file or a special file, not a regular file", h.Name)
 	}
 	if at.size > size-at.offset {
 		return fmt.Errorf("the tar ends within %.100q", h.Name)
@@ -132,8 +132,8 @@ func (r *Reader) add(h *tar.Header, at section, size int64) error {
 	return nil
 }
 
-// isSparse reports whether a regular file is stored without its holes: its bytes do not
-// lie in the tar as they are.
+// isSparse reports whether a regular file is stored without its holes, so that its bytes
+// in the tar are not its content.
 func isSparse(h *tar.Header) bool {
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {
@@ -179,7 +179,7 @@ func (r *Reader) readJSON(name string, limit int64, v any) error {
 		return fmt.Errorf("the tar has no %s: it is not an OCI image layout", name)
 	}
 	if at.size > limit {
-		return fmt.Errorf("%s has %d bytes, and %d is the limit", name, at.size, limit)
+		return fmt.Errorf("%s has %d bytes; the limit is %d", name, at.size, limit)
 	}
 	content, err := io.ReadAll(io.NewSectionReader(r.at, at.offset, at.size))
 	if err != nil {
@@ -199,20 +199,20 @@ func (r *Reader) Close() error {
 	return r.file.Close()
 }
 
-// An Invalid is an entry of index.json that is not a valid descriptor. It affects itself
-// alone: a new archive has it unchanged.
+// An Invalid is an entry of index.json that is not a valid descriptor. It affects no other
+// entry. A new archive contains it unchanged.
 type Invalid struct {
-	Name string // "" if it has none
+	Name string // "" if the entry has no name
 	Raw  json.RawMessage
 }
 
 // Invalid returns the invalid entries of index.json.
 func (r *Reader) Invalid() []Invalid { return r.invalid }
 
-// Index returns the valid entries of index.json. They are not to be changed.
+// Index returns the valid entries of index.json. The caller must not change them.
 func (r *Reader) Index() []ocispec.Descriptor { return r.index }
 
-// Image returns the entry of a name; the last one if there are several.
+// Image returns the entry with a name, the last one if several have the name.
 func (r *Reader) Image(name string) (ocispec.Descriptor, bool) {
 	d, ok := r.images[name]
 	return d, ok
@@ -233,15 +233,15 @@ func (r *Reader) Sizes() map[digest.Digest]int64 {
 	return sizes
 }
 
-// Has reports whether a blob of this digest and size is there. Its content is not
-// looked at: see Verify.
+// Has reports whether the archive has a blob of this digest and size. It does not check
+// the content: see Verify.
 func (r *Reader) Has(d ocispec.Descriptor) bool {
 	at, ok := r.blobs[d.Digest]
 	return ok && at.size == d.Size
 }
 
-// Blob opens a blob and returns its size in bytes. The content is not verified.
-// layout.ErrMissing.
+// Blob opens a blob and returns its size in bytes. The content is not verified. The error
+// is layout.ErrMissing.
 func (r *Reader) Blob(d digest.Digest) (io.ReadSeeker, int64, error) {
 	at, ok := r.blobs[d]
 	if !ok {
@@ -251,8 +251,8 @@ func (r *Reader) Blob(d digest.Digest) (io.ReadSeeker, int64, error) {
 }
 
 // Read returns the whole content of a small blob (a manifest, a configuration), of
-// manifest.MaxSize bytes at most, checked against the descriptor. layout.ErrMissing,
-// layout.ErrCorrupt.
+// manifest.MaxSize bytes at most, checked against the descriptor. The error is
+// layout.ErrMissing or layout.ErrCorrupt.
 func (r *Reader) Read(d ocispec.Descriptor) ([]byte, error) {
 	blob, size, err := r.Blob(d.Digest)
 	switch {
@@ -261,7 +261,7 @@ func (r *Reader) Read(d ocispec.Descriptor) ([]byte, error) {
 	case size != d.Size:
 		return nil, fmt.Errorf("%w: %s has %d bytes, not %d", layout.ErrCorrupt, d.Digest, size, d.Size)
 	case size > manifest.MaxSize:
-		return nil, fmt.Errorf("%w: %s has %d bytes, and %d is the limit", layout.ErrCorrupt, d.Digest, size, manifest.MaxSize)
+		return nil, fmt.Errorf("%w: %s has %d bytes; the limit is %d", layout.ErrCorrupt, d.Digest, size, manifest.MaxSize)
 	}
 	content, err := io.ReadAll(blob)
 	if err != nil {
@@ -273,7 +273,7 @@ func (r *Reader) Read(d ocispec.Descriptor) ([]byte, error) {
 	return content, nil
 }
 
-// Verify hashes a blob. layout.ErrMissing, layout.ErrCorrupt.
+// Verify hashes a blob. The error is layout.ErrMissing or layout.ErrCorrupt.
 func (r *Reader) Verify(ctx context.Context, d digest.Digest) error {
 	blob, _, err := r.Blob(d)
 	if err != nil {
@@ -289,10 +289,10 @@ func (r *Reader) Verify(ctx context.Context, d digest.Digest) error {
 	return nil
 }
 
-// Forget drops a blob: from now on the archive does not have it.
+// Forget makes the Reader ignore a blob: later calls report it as missing.
 func (r *Reader) Forget(d digest.Digest) { delete(r.blobs, d) }
 
-// Name returns the name of an index entry, or "" if it has none.
+// Name returns the name of an index entry, or "".
 func Name(d ocispec.Descriptor) string {
 	if name := d.Annotations[manifest.AnnotationContainerdName]; name != "" {
 		return name
@@ -312,8 +312,8 @@ func blobName(d digest.Digest) string {
 	return path.Join(ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
 }
 
-// A source reads until its context ends. It remembers the error of the reader beneath
-// it, which a reader or a writer above it may hide.
+// A source reads until its context ends. It records the error of the underlying reader,
+// which its users may hide.
 type source struct {
 	ctx context.Context
 	r   io.Reader

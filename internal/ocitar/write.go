@@ -23,13 +23,13 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// Contents is what an archive holds, in the order in which it is written.
+// Contents are the contents of an archive, in the order of writing.
 type Contents struct {
 	Index   []ocispec.Descriptor // entries of index.json
-	Invalid []Invalid            // entries of an old archive to be kept as they are
+	Invalid []Invalid            // invalid entries of an old archive, to be kept unchanged
 	Blobs   []ocispec.Descriptor // unique
-	// Docker holds the manifest of each image that docker load is to load, by the
-	// digest of the image's entry in Index. Nil: no manifest.json is written.
+	// Docker has the manifest of each image for docker load, by the digest of the
+	// image's entry in Index. If it is nil, no manifest.json is written.
 	Docker map[digest.Digest]manifest.Manifest
 }
 
@@ -45,7 +45,7 @@ func (e *BlobError) Error() string { return fmt.Sprintf("blob %s: %v", e.Digest,
 // Unwrap returns the cause.
 func (e *BlobError) Unwrap() error { return e.Err }
 
-// Holds reports whether the archive has the index and all blobs of c.
+// Holds reports whether the archive has the same index as c and all of its blobs.
 func (r *Reader) Holds(c Contents) (bool, error) {
 	before, err := encodeIndex(r.index, r.invalid)
 	if err != nil {
@@ -57,8 +57,8 @@ func (r *Reader) Holds(c Contents) (bool, error) {
 }
 
 // Write writes an archive. open returns the content of a blob, which is verified
-// while it is written. What is at fault with one blob is a *BlobError; any other
-// error is of w or of the context. The archive is useless after an error.
+// while it is written. The error is a *BlobError if a blob is at fault, and otherwise an
+// error of w or of the context. After an error the archive is incomplete.
 func Write(ctx context.Context, w io.Writer, c Contents, open func(digest.Digest) (io.ReadCloser, error)) error {
 	index, err := encodeIndex(c.Index, c.Invalid)
 	if err != nil {
@@ -76,8 +76,8 @@ func Write(ctx context.Context, w io.Writer, c Contents, open func(digest.Digest
 	if err != nil {
 		return err
 	}
-	// Some programs create a missing folder without permission to enter it, so
-	// folders have entries of their own.
+	// Folders have entries, because some programs create a folder without an entry
+	// without permission to enter it.
 	folders := []string{ocispec.ImageBlobsDir}
 	for _, d := range c.Blobs {
 		if dir := path.Dir(blobName(d.Digest)); !slices.Contains(folders, dir) {
@@ -124,7 +124,7 @@ func writeFile(tw *tar.Writer, name string, content []byte) error {
 	return err
 }
 
-// writeBlob copies a blob, and hashes it once more.
+// writeBlob copies a blob and verifies its digest.
 func writeBlob(ctx context.Context, tw *tar.Writer, d ocispec.Descriptor, open func(digest.Digest) (io.ReadCloser, error)) error {
 	blob, err := open(d.Digest)
 	if errors.Is(err, layout.ErrMissing) || errors.Is(err, layout.ErrUnreadable) {
