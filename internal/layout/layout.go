@@ -37,7 +37,7 @@ var (
 
 var (
 	errClosed   = fmt.Errorf("the layout is closed: %w", os.ErrClosed)
-	errReadOnly = errors.New("the layout is open for reading only")
+	errReadOnly = errors.New("the layout was opened read only")
 )
 
 // Options configure a Layout. The zero value works.
