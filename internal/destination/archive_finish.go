@@ -28,7 +28,7 @@ import (
 // be damaged or incomplete, and writes the others.
 func (a *archive) Finish(ctx context.Context, complete bool) (leftOut map[string]error, err error) {
 	if err := a.finish(ctx); err != nil {
-		return nil, fmt.Errorf("cannot write the archive: %w; fetched blobs are kept in %s", err, a.staging.Dir())
+		return nil, fmt.Errorf("the archive cannot be written: %w; what was fetched is kept in %s", err, a.staging.Dir())
 	}
 	a.finished = complete && len(a.leftOut) == 0
 	return a.leftOut, nil

@@ -14,13 +14,13 @@ import (
 // maxSources is how many repositories a blob may be fetched from.
 const maxSources = 16
 
-// A blob is needed by one part or more.
+// A blob is a blob of the run, and the parts that need it.
 type blob struct {
 	ocispec.Descriptor
 	state     blobState
-	needed    bool  // by the destination
-	counted   bool  // in the bytes to fetch
-	recheck   bool  // it may be staged by now
+	needed    bool  // the destination needs it
+	counted   bool  // included in the bytes to fetch
+	recheck   bool  // check again whether it is staged
 	remaining int64 // bytes still to be written
 	reserved  bool  // remaining is reserved on the disk
 	waiting   []*part
@@ -29,25 +29,25 @@ type blob struct {
 	first     *item
 
 	// Written by the goroutine that fetches it.
-	sourceIndex    int   // of the source in use
-	corrupt        int   // number of contents discarded
-	fromEarlierRun int64 // bytes of its partial file that an earlier run fetched, at most
+	sourceIndex    int   // index of the source in use
+	corrupt        int   // how often its content was wrong and discarded
+	fromEarlierRun int64 // upper bound of the bytes that an earlier run fetched
 	err            error
 }
 
 type blobState uint8
 
 const (
-	stateChecking blobState = iota // the destination is asked whether it needs the blob
-	stateWaiting                   // to be fetched once the disk has room for a part that needs it
+	stateChecking blobState = iota // until the destination reports whether it needs the blob
+	stateWaiting                   // until the disk has room for a part that needs the blob
 	stateQueued
 	stateActive // being fetched or stored
 	stateDone   // staged and stored, or not needed
 	stateLost   // no source has it, or no image needs it any more
 )
 
-// A sizeConflict is a part whose manifest gives a blob another size. One of the two sizes
-// is wrong, which shows when the blob has been fetched.
+// A sizeConflict is a part whose manifest lists a blob with another size. The fetched
+// blob shows which of the two sizes is wrong.
 type sizeConflict struct {
 	part *part
 	desc ocispec.Descriptor
@@ -55,7 +55,7 @@ type sizeConflict struct {
 }
 
 // addBlob records that a part needs a blob, and a repository that has it. For the first
-// part, it returns the blob: the caller finds out whether the blob must be fetched.
+// part it returns the blob, and the caller checks whether the blob must be fetched.
 func (l *scheduler) addBlob(p *part, d ocispec.Descriptor, from *source) (ask *blob) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -73,7 +73,7 @@ func (l *scheduler) addBlob(p *part, d ocispec.Descriptor, from *source) (ask *b
 	return nil
 }
 
-// addWaiter makes a part wait for a blob that is known.
+// addWaiter makes a part wait for a blob that was added before.
 func (l *scheduler) addWaiter(b *blob, p *part, d ocispec.Descriptor, from *source) {
 	if d.Size != b.Size {
 		switch b.state {
@@ -144,7 +144,7 @@ func (l *scheduler) checked(b *blob, need blobNeed) {
 	}
 }
 
-// startBlob begins the fetch of a blob. It returns false if no image needs the blob any
+// startBlob starts the fetch of a blob. It returns false if no image needs the blob any
 // more.
 func (l *scheduler) startBlob(b *blob) bool {
 	l.mu.Lock()
@@ -165,8 +165,8 @@ func (l *scheduler) source(b *blob) *source {
 	return b.sources[b.sourceIndex]
 }
 
-// nextSource turns to the next repository that has a blob. It returns false if there is
-// none.
+// nextSource switches to the next repository that has a blob. It returns false if all
+// were tried.
 func (l *scheduler) nextSource(b *blob) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -177,7 +177,7 @@ func (l *scheduler) nextSource(b *blob) bool {
 	return true
 }
 
-// requeue queues a blob again whose content was wrong.
+// requeue queues a blob again after its content was wrong.
 func (l *scheduler) requeue(b *blob) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -234,8 +234,8 @@ func (l *scheduler) resolve(b *blob, err error) {
 	}
 }
 
-// fetchAfterAll makes an image that was ready wait for blobs again that its destination
-// turned out to need. It returns false if these are not blobs of the image.
+// fetchAfterAll makes an image that was ready wait again, for blobs that its destination
+// turned out to need. It returns false if the run does not know one of the blobs.
 func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	l.mu.Lock()
 	defer l.unlock()
@@ -261,8 +261,8 @@ func (l *scheduler) fetchAfterAll(it *item, missing []ocispec.Descriptor) bool {
 	return true
 }
 
-// needing returns the parts of an image that have a blob, or the image itself if none
-// has: the image cannot do without it.
+// needing returns the parts of an image that have a blob. If none has it, it returns the
+// image itself, which fails without the blob.
 func (it *item) needing(d digest.Digest) []*part {
 	var parts []*part
 	for _, p := range it.parts {

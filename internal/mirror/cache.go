@@ -20,8 +20,8 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A manifestCache returns manifests and configurations: from the staging layout if they
-// are there, else from their repository. It fetches each once. Safe for concurrent use.
+// A manifestCache returns manifests and configurations from the staging layout, or else
+// from their repository. It fetches each once. Safe for concurrent use.
 type manifestCache struct {
 	staging      *layout.Layout // nil: none
 	dry          bool           // do not stage what was fetched
@@ -33,8 +33,8 @@ func newManifestCache(staging *layout.Layout, dry bool) manifestCache {
 	return manifestCache{staging, dry, new(singleflight.Group), new(atomic.Int64)}
 }
 
-// manifest returns a manifest by its digest, checked against the digest and, if want has
-// a size, against that. fetched reports whether this call fetched it.
+// manifest returns a manifest by its digest. It checks the digest, and the size if want
+// has one. fetched reports whether this call fetched the manifest.
 func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.Descriptor) (desc ocispec.Descriptor, content []byte, fetched bool, err error) {
 	type answer struct {
 		desc    ocispec.Descriptor
@@ -43,7 +43,7 @@ func (s manifestCache) manifest(ctx context.Context, from *source, want ocispec.
 	if desc, content, err = s.staged(ctx, want.Digest); content == nil && err == nil {
 		var got any
 		got, err, _ = s.flights.Do(from.name+"@"+want.Digest.String(), func() (any, error) {
-			fetched = true // by this caller, and by no other that waits for the same
+			fetched = true // by this caller, not by others that wait for the same manifest
 			desc, content, err := from.manifest(ctx, want.Digest)
 			if err != nil {
 				return nil, fmt.Errorf("manifest %s: %w", want.Digest, err)
@@ -101,7 +101,7 @@ func (s manifestCache) staged(ctx context.Context, d digest.Digest) (ocispec.Des
 	return desc, content, destination.StagingError(err)
 }
 
-// put stages a small blob, unless nothing is to be written.
+// put stages a small blob, except in a dry run.
 func (s manifestCache) put(ctx context.Context, d ocispec.Descriptor, content []byte) error {
 	if s.staging == nil || s.dry {
 		return nil

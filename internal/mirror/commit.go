@@ -56,11 +56,11 @@ func (r *copying) finishDeferred(leftOut map[string]error, err error) {
 	}
 }
 
-// maxRounds is how often a destination may find that blobs are missing.
+// maxRounds is how often a destination may report missing blobs.
 const maxRounds = 2
 
 // platformsOf reads the platform of an image without an index from its configuration, if
-// that is staged.
+// the configuration is staged.
 func (r *copying) platformsOf(it *item) []string {
 	for _, d := range it.parts[0].tree.blobs {
 		if !manifest.IsImageConfig(d.MediaType) || d.Size > maxConfig {

@@ -11,15 +11,15 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A completedBlob is a blob all of whose bytes are in its partial file. Without a partial
-// file, the blob was staged before.
+// A completedBlob is a blob whose partial file has all bytes. If the partial file is nil,
+// the blob was staged before.
 type completedBlob struct {
 	blob    *blob
 	partial *layout.Partial
 }
 
-// complete installs a blob in the staging layout, once its digest is right and it is on
-// disk, and then puts it to the destination.
+// complete checks the digest of a blob, syncs it, installs it in the staging layout, and
+// then puts it to the destination.
 func (r *copying) complete(p completedBlob) {
 	b := p.blob
 	if p.partial != nil && !r.install(b, p.partial) {
@@ -39,8 +39,8 @@ func (r *copying) complete(p completedBlob) {
 	r.scheduler.finishBlob(b, nil)
 }
 
-// install commits a partial file. Content with a wrong digest is discarded and fetched
-// once more, and then from another repository.
+// install commits a partial file. It discards content with a wrong digest. The blob is
+// then fetched again, the second time from another repository.
 func (r *copying) install(b *blob, p *layout.Partial) bool {
 	err := p.Commit()
 	if err2 := p.Close(); err == nil {

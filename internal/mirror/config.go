@@ -16,7 +16,7 @@ import (
 // maxConfig is the maximal size of a configuration, in bytes.
 const maxConfig = 8 << 20
 
-// A config is what is used of an image's configuration.
+// A config has the fields that are used of an image's configuration.
 type config struct {
 	Platform ocispec.Platform
 	Created  time.Time // zero: unknown

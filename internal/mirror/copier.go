@@ -33,14 +33,14 @@ func New(to destination.Destination, o Options) *Copier {
 
 // Copy copies images from a sequence that may still be growing. Examining, fetching and
 // committing overlap: the first blob is requested as soon as the manifests of its image
-// are known, and an image is committed as soon as its blobs are staged. A reference that
-// comes twice counts once.
+// are known, and an image is committed as soon as its blobs are staged. A repeated
+// reference counts once.
 //
-// The trouble of one image is in the Report, and the others are copied. The error
-// concerns the whole run: the context, a full disk, a staging layout that fails, or a
-// destination that cannot be finished. The Report says what was done in any case. Images
-// that were unfinished when the run ended are pending in it. If the destination cannot be
-// finished, the images that need that have failed.
+// The Report has the error of an image that fails; the other images are copied. The
+// returned error concerns the whole run: the context, a full disk, a staging layout that
+// fails, or a destination that cannot be finished. The Report is valid in any case. Images
+// that were unfinished when the run ended are pending. If the destination cannot be
+// finished, the images that depend on Finish have failed.
 //
 // Copy returns when all its goroutines have ended. It ranges over images in the calling
 // goroutine, and cannot interrupt a sequence that waits: such a sequence should end with

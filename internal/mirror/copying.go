@@ -17,14 +17,14 @@ import (
 	"github.com/quayside/quayside/internal/layout"
 )
 
-// A copying is one run of Copy: its goroutines and what they share.
+// A copying is one run of Copy: its goroutines and their shared state.
 //
 //	add -> examine -> fetch -> complete -> commit
 //	           \-> find referrers -^
 //
 // Options.Jobs goroutines examine images and find their referrers. For each host,
-// Transfers large and Transfers small blobs are fetched at once, by more goroutines than
-// that, because an answer that takes its time yields its permit. Transfers goroutines
+// Transfers large and Transfers small blobs are fetched at once. There are more goroutines
+// than permits, because a goroutine that waits long for an answer yields its permit. Transfers goroutines
 // complete blobs, which waits for the disk, and a few commit images. The scheduler
 // decides what is next.
 type copying struct {
@@ -46,11 +46,11 @@ type copying struct {
 	fetchedBytes atomic.Int64 // of blobs
 	wastedBytes  atomic.Int64 // fetched and discarded
 	retries      atomic.Int64
-	localBytes   atomic.Int64 // of the blobs to fetch, those that are staged
+	localBytes   atomic.Int64 // bytes of the blobs to fetch that are staged already
 }
 
 // commits is how many images are committed at once. A layout writes its index once for
-// all that wait.
+// all waiting images.
 const commits = 8
 
 func newCopying(outer context.Context, c *Copier) (*copying, error) {
@@ -159,8 +159,8 @@ func (r *copying) finishPending() {
 	}
 }
 
-// planned is called once, when all images were examined, and logs what is known then.
-// Free space is measured first, so that what is written meanwhile is not counted twice.
+// planned is called once, after all images were examined, and logs the missing bytes. It
+// measures free space first, so that bytes written meanwhile are not counted twice.
 func (r *copying) planned() {
 	free, err := r.staging.Free()
 	if err != nil {

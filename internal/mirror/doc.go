@@ -4,9 +4,9 @@
 // Package mirror copies images: it examines them, fetches each blob once, and commits
 // an image when all of its blobs are staged.
 //
-// A Copier takes images from a sequence that may still be growing, because discovery
-// goes on meanwhile, and copies them to a destination.Destination: a layout, an archive
-// or a registry. All of them stage what is fetched in a layout.Layout first.
+// A Copier reads images from a sequence that may still be growing, because discovery
+// continues meanwhile. It copies them to a destination.Destination: a layout, an archive
+// or a registry. Every destination stages fetched blobs in a layout.Layout first.
 //
 //	examine -> fetch -> complete -> commit
 //	    \-> find referrers -^
@@ -28,19 +28,19 @@
 //     means for a request, an image, or the run. source.go: where images come from.
 //   - plan.go: a dry run, which shares the examination. inspect.go: one image, for people.
 //
-// Its neighbours: registry speaks to servers, layout keeps files, manifest parses them,
-// destination stores images. The transport (pace) repeats requests. A body that breaks
-// off, which the transport does not see, is resumed here.
+// Its neighbours: registry sends requests to servers, layout stores files, manifest parses
+// manifests, destination stores images. The transport (pace) repeats requests. It does not
+// see a body that breaks off; this package resumes such a body.
 //
 // Guarantees:
 //
-//   - Each blob is fetched once, however many images need it, and resumed where it broke
-//     off. A blob that the destination has is not fetched.
+//   - Each blob is fetched once, however many images need it. A fetch that breaks off is
+//     resumed. A blob that the destination has is not fetched.
 //   - An unchanged image costs no request if its digest is known and the destination has
 //     a record of all its referrers.
-//   - An image is reported as copied when the destination has it. An archive has it when
-//     the archive is written.
-//   - Trouble with one image fails that image. Only the context, a disk, or a
+//   - An image is reported as copied once the destination has it. For an archive, this is
+//     after the archive is written.
+//   - An error with one image fails that image. Only the context, a disk, or a
 //     destination that cannot be finished ends the run.
 //   - What a server sends is bounded (depth and number of manifests, sizes, referrers),
 //     and used only if it matches its digest.

@@ -23,15 +23,15 @@ type Event struct {
 // An EventKind names what happened.
 type EventKind string
 
-// The kinds. An image is planned once its manifests are known. In the end it is copied,
-// already there, failed, absent, or pending because the run ended early.
+// The kinds. An image is planned once its manifests are known. Its last event is copied,
+// already there, failed, absent, or pending (the run ended early).
 const (
 	ImagePlanned EventKind = "image planned"
 	ImageCopied  EventKind = "image copied"
 	ImagePresent EventKind = "image already there"
 	ImageFailed  EventKind = "image failed"
 	ImagePending EventKind = "image pending" // Error: why the run ended
-	ImageAbsent  EventKind = "image absent"  // named by the user, and not found
+	ImageAbsent  EventKind = "image absent"  // named by the user and not found
 	BlobStarted  EventKind = "blob started"
 	BlobResumed  EventKind = "blob resumed" // Bytes: the offset
 	BlobDone     EventKind = "blob done"

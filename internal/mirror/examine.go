@@ -15,8 +15,8 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 )
 
-// An examination is what is known of an image before any of its blobs is fetched. A
-// Plan and a Copy both begin with it. For one goroutine at a time.
+// An examination is what is known about an image before any of its blobs is fetched. A
+// Plan and a Copy both start with it. For one goroutine at a time.
 type examination struct {
 	Image
 	from  *source
@@ -34,8 +34,8 @@ type examiner struct {
 	count func(d ocispec.Descriptor, fetched bool)
 }
 
-// examine finds out what an image consists of and what the destination has of it. If
-// it fails and the image is present, only the tree is unknown.
+// examine reads the tree of an image and checks what the destination has of it. If it
+// fails and the image is present, only the tree is unknown.
 func (e examiner) examine(ctx context.Context, x *examination) (err error) {
 	if x.from, x.root, err = e.sources.find(ctx, x.Image); err != nil {
 		return err
@@ -104,8 +104,8 @@ func (c *Copier) has(ctx context.Context, i Image, t tree) (destination.Found, e
 	return f, nil
 }
 
-// wantsReferrers reports whether the referrers of an image are looked for: also if the
-// image is present without a record that all of its referrers are.
+// wantsReferrers reports whether to search for the referrers of an image. This includes a
+// present image without a record of all its referrers.
 func (c *Copier) wantsReferrers(f destination.Found) bool {
 	switch {
 	case !c.to.KeepsReferrers():
@@ -142,8 +142,8 @@ func (r *copying) runTask(t task) {
 	}
 }
 
-// failExamination ends an image that could not be examined. If the image was named by
-// its digest and its registry does not have it, it is absent: no search has seen it.
+// failExamination ends an image that could not be examined. An image that was named by
+// its digest and that its registry does not have is absent, because no search found it.
 func (r *copying) failExamination(it *item, err error) {
 	if it.Tag == "" && errors.Is(err, ErrAbsent) && r.ctx.Err() == nil {
 		r.scheduler.finish(it, Absent, err)
@@ -187,8 +187,8 @@ func (r *copying) examineItem(it *item) error {
 	return nil
 }
 
-// needBlob records that a part needs a blob. The first part finds out whether the blob
-// has to be fetched.
+// needBlob records that a part needs a blob. For the first part it checks whether the blob
+// must be fetched.
 func (r *copying) needBlob(p *part, d ocispec.Descriptor, from *source) {
 	b := r.scheduler.addBlob(p, d, from)
 	if b == nil {
@@ -204,16 +204,16 @@ func (r *copying) needBlob(p *part, d ocispec.Descriptor, from *source) {
 	r.scheduler.checked(b, need)
 }
 
-// A blobNeed says what has to be done for a blob.
+// A blobNeed describes the work that a blob needs.
 type blobNeed struct {
 	needed    bool  // by the destination
 	staged    bool  // nothing has to be fetched
 	remaining int64 // bytes to be fetched
 }
 
-// blobNeed finds out whether a blob has to be fetched. An error of the destination may
-// concern one image, while others need the blob too: then PutBlob or Commit reports the
-// error.
+// blobNeed checks whether a blob must be fetched. It only logs an error of the
+// destination, which may concern one image while others need the blob too: PutBlob or
+// Commit reports such an error.
 func (c *Copier) blobNeed(ctx context.Context, i Image, d ocispec.Descriptor) (n blobNeed, err error) {
 	n.needed, err = c.to.NeedsBlob(ctx, i, d)
 	switch {

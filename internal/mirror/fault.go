@@ -18,7 +18,7 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A remedy says what to do about a request that failed.
+// A remedy is what to do after a request failed.
 type remedy uint8
 
 const (
@@ -63,9 +63,9 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-// retry calls f until it succeeds or fails permanently. It repeats what the transport
-// does not see: a body that broke off or does not match. While the host sends nothing of
-// use to anybody, the transport decides when to give up.
+// retry calls f until it succeeds or fails permanently. It repeats failures that the
+// transport does not see: a body that broke off or does not match. While the host sends
+// nothing useful for any request, the transport decides when to give up.
 func retry(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
@@ -78,20 +78,20 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
-// isShared reports whether a body broke off or stalled while its host sent nothing of
-// use to anybody.
+// isShared reports whether a body broke off or stalled while its host sent nothing useful
+// for any request.
 func isShared(err error) bool {
 	body, ok := errors.AsType[*pace.BodyError](err)
 	return ok && body.Shared
 }
 
-// isStalled reports whether an attempt ended because bytes did not come.
+// isStalled reports whether an attempt ended because no bytes arrived.
 func isStalled(err error) bool {
 	return errors.Is(err, errStalled) || errors.Is(err, pace.ErrStalled)
 }
 
-// isFinal reports whether the transport has tried everything: there was an answer, or
-// nobody to answer. A 404 that is an HTML page is not the answer of a registry.
+// isFinal reports whether another try is useless: the server answered, or the transport
+// has given up on it. A 404 with an HTML page does not count as a registry's answer.
 func isFinal(err error) bool {
 	var answer *registry.Error
 	var network *net.OpError

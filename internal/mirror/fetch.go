@@ -19,14 +19,15 @@ const (
 	heavyBuffer = 128 << 10 // of each worker
 	lightBuffer = 32 << 10  // a blob that fits into it is small
 
-	// minProgress is how many bytes an attempt must bring for the next to follow at once.
+	// minProgress is how many bytes an attempt must receive for the next attempt to follow
+	// without a pause.
 	minProgress = 64 << 10
-	// leastBytes is how many bytes an attempt that stalled must have brought to count as
+	// leastBytes is how many bytes a stalled attempt must have received to count as
 	// progress.
 	leastBytes = 16 << 10
 )
 
-// errStalled is the cause of the end of an attempt that brought no byte for too long.
+// errStalled is the cause if an attempt received no byte for too long.
 var errStalled = errors.New("no byte")
 
 // noAnswer is the error of an attempt that ended before the content began. It counts
@@ -99,8 +100,9 @@ func (r *copying) fetch(b *blob, held *permit, buf []byte) {
 	}
 }
 
-// fill requests a blob until its partial file has all of it. Attempts go on from the end
-// of the last one as long as they bring something. Then other repositories are tried.
+// fill requests a blob until its partial file is complete. Each attempt continues at the
+// end of the previous attempt, as long as attempts make progress. Then fill tries other
+// repositories.
 func (r *copying) fill(b *blob, p *layout.Partial, held *permit, buf []byte) error {
 	from := r.scheduler.source(b)
 	t := r.running.begin(b, from.name, p.Size())
@@ -121,7 +123,7 @@ func (r *copying) fill(b *blob, p *layout.Partial, held *permit, buf []byte) err
 		}
 		what := remedyFor(err)
 		if err == nil || p.Size() == b.Size && what == resume {
-			break // how it ended does not matter: the digest decides
+			break // the last error does not matter: the digest decides
 		}
 		switch noProgress++; {
 		case isStalled(err) && p.Size()-before < leastBytes:
@@ -163,22 +165,21 @@ func (r *copying) countRetry(b *blob, err error) {
 	r.emit(Event{Kind: BlobRetried, Image: b.first.reference, Digest: b.Digest, Bytes: b.Size, Error: err.Error()})
 }
 
-// reset discards what came of a blob.
+// reset discards the received bytes of a blob.
 func (r *copying) reset(b *blob, p *layout.Partial) error {
 	r.discard(b, p.Size())
 	return destination.StagingError(p.Reset())
 }
 
-// discard counts bytes of a blob that are discarded. Those of an earlier run were not
-// fetched in this one.
+// discard counts the discarded bytes of a blob, without the bytes of an earlier run.
 func (r *copying) discard(b *blob, size int64) {
 	r.wastedBytes.Add(size - b.fromEarlierRun)
 	r.localBytes.Add(-size)
 	b.fromEarlierRun = 0
 }
 
-// attempt requests a blob once, from the end of its partial file, and writes what comes.
-// It ends if nothing comes for Options.Stall.
+// attempt requests a blob once, from the end of its partial file, and appends the content.
+// It fails if nothing arrives for Options.Stall.
 func (r *copying) attempt(b *blob, p *layout.Partial, from *source, t *transfer, held *permit, buf []byte) (err error) {
 	ctx, cancel := context.WithCancelCause(r.fetchCtx)
 	defer cancel(nil)

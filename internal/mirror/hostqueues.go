@@ -8,8 +8,7 @@ import (
 )
 
 // A hostQueues holds the blobs to fetch, in two queues for each host. Each queue has its
-// own workers: those of a host that does not answer all wait for that host, and the
-// others go on. Safe for concurrent use.
+// own workers, so that a host that does not answer blocks only its own workers. Safe for concurrent use.
 type hostQueues struct {
 	startWorkers func(heavy, light *queue[*blob]) // for the queues of a host
 
@@ -42,7 +41,7 @@ func (l *hostQueues) push(host string, b *blob) {
 	}
 }
 
-// close ends all queues, now and later.
+// close closes all queues, and queues that are added later.
 func (l *hostQueues) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -37,8 +37,8 @@ type PlatformInfo struct {
 // inspections is how many configurations are read at once.
 const inspections = 4
 
-// Inspect describes an image by its manifests and configurations, which are checked
-// against their digests. No layer is fetched, and nothing is stored.
+// Inspect describes an image by its manifests and configurations, and checks their
+// digests. It fetches no layer and stores nothing.
 func Inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	info, err := inspect(ctx, r, i)
 	if err != nil {
@@ -82,7 +82,7 @@ func inspect(ctx context.Context, r *registry.Registry, i Image) (Info, error) {
 	return info, group.Wait()
 }
 
-// describe adds what the configuration says.
+// describe adds the fields of the configuration.
 func (i *PlatformInfo) describe(ctx context.Context, s manifestCache, from *source, d ocispec.Descriptor) error {
 	if !manifest.IsImageConfig(d.MediaType) {
 		return nil // of a chart, or of a signature

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxConflictNames is how many images an error names that have the same name.
+// maxConflictNames is how many images with the same name an error lists at most.
 const maxConflictNames = 3
 
 // A nameConflict is the error of images that have the same name.

@@ -19,7 +19,7 @@ const (
 	defaultStall = 30 * time.Second
 )
 
-// SignatureMode says when signatures, attestations and SBOMs are looked for.
+// SignatureMode is when to search for signatures, attestations and SBOMs.
 type SignatureMode string
 
 // The modes. Looking costs a few requests for each manifest of an image.
@@ -48,7 +48,7 @@ type Options struct {
 	Transfers int
 	// Jobs is how many images are examined at once; 0 is DefaultJobs.
 	Jobs int
-	// Stall is how long a blob may bring no byte before it is requested again; 0 is
+	// Stall is how long no byte of a blob may arrive before it is requested again; 0 is
 	// 30 s. The transport limits the wait for the header of an answer.
 	Stall time.Duration
 
@@ -81,7 +81,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// check refuses options that contradict each other.
+// check returns an error for invalid or contradictory options.
 func (o Options) check() error {
 	switch o.Platforms.Index {
 	case SparseIndex, RewrittenIndex:

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// yieldAfter is how long an answer may take before another blob is requested
-	// meanwhile: the server may have asked us to come back later.
+	// yieldAfter is how long to wait for an answer before another blob is requested: the
+	// server may have asked for a later retry.
 	yieldAfter = 300 * time.Millisecond
 	// workersPerPermit is how many workers share a permit.
 	workersPerPermit = 4
 )
 
-// A permit allows a goroutine to fetch a blob. There are as many permits as blobs may be
-// fetched at once. For one goroutine.
+// A permit allows a goroutine to fetch a blob. The number of permits limits how many blobs
+// are fetched at once. For one goroutine.
 type permit struct {
 	of   chan struct{}
 	held bool

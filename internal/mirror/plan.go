@@ -22,7 +22,7 @@ import (
 type Plan struct {
 	Images  []PlannedImage // sorted by reference
 	Blobs   int            // unique layers and configurations
-	Bytes   int64          // of these, and of unique manifests
+	Bytes   int64          // size of these blobs and of the unique manifests
 	Present int64          // of Bytes: at the destination or staged, including partial blobs
 	Missing int64          // of Bytes: to fetch
 	Shared  int64          // what the images would take one by one, less Bytes
@@ -61,7 +61,7 @@ type planning struct {
 	blobs     map[digest.Digest]func() (int64, error)
 }
 
-// Plan finds out what a copy would do, and writes nothing. It fetches manifests and, if
+// Plan determines what a copy would do, and writes nothing. It fetches manifests and, if
 // platforms were chosen, the configurations of images that are not an index. The sequence
 // of images may still be growing.
 //
@@ -119,7 +119,7 @@ func (p *planning) add(ctx context.Context, i Image) error {
 	return planned.Err
 }
 
-// look examines an image, and finds out what of it is missing.
+// look examines an image and adds up its missing bytes.
 func (p *planning) look(ctx context.Context, i *PlannedImage) error {
 	fetched := map[digest.Digest]bool{}
 	e := examiner{Copier: p.Copier, cache: p.cache, dryRun: true, count: func(d ocispec.Descriptor, overWire bool) { fetched[d.Digest] = overWire }}
@@ -163,7 +163,7 @@ func (p *planning) manifest(d ocispec.Descriptor, fetched bool) (missing int64) 
 	return missing
 }
 
-// blob returns how many bytes of a blob are missing. It finds out once for each blob.
+// blob returns how many bytes of a blob are missing. It checks each blob once.
 func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	p.mu.Lock()
 	ask, known := p.blobs[d.Digest]
@@ -175,7 +175,7 @@ func (p *planning) blob(ctx context.Context, i *PlannedImage, d ocispec.Descript
 	return ask()
 }
 
-// missing finds out how many bytes of a blob have to be fetched.
+// missing returns how many bytes of a blob must be fetched.
 func (p *planning) missing(ctx context.Context, i *PlannedImage, d ocispec.Descriptor) (int64, error) {
 	if i.Present {
 		return 0, nil
@@ -197,8 +197,8 @@ func (p *planning) markNameConflicts() {
 	}
 }
 
-// done returns the finished plan. Images that fail, or that have no room beside the
-// images before them, do not count in its sums.
+// done returns the finished plan. Its sums omit images that fail, and images that do not
+// fit on the disk beside the images before them.
 func (p *planning) done() Plan {
 	p.markNameConflicts()
 	slices.SortFunc(p.plan.Images, func(a, b PlannedImage) int { return cmp.Compare(a.Reference(), b.Reference()) })

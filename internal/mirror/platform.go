@@ -24,15 +24,15 @@ type Platforms struct {
 	// destination that holds one image; zero: all are copied. An image without an index
 	// is copied whatever its platform.
 	DefaultPlatform ocispec.Platform
-	// Index decides what becomes of an index of which images are left out. It must be
-	// set if Only is.
+	// Index is how to copy an index if some of its images are left out. It must be set
+	// if Only is.
 	Index IndexMode
 }
 
-// An IndexMode decides what becomes of an index of which images are left out.
+// An IndexMode is how to copy an index if some of its images are left out.
 type IndexMode string
 
-// Either mode has a price: a sparse index lists images that are missing at the
+// Either mode has a drawback: a sparse index lists images that are missing at the
 // destination, and the signatures of an index do not match once it is rewritten.
 const (
 	SparseIndex    IndexMode = "sparse"  // copied unchanged

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// A queue returns values in an order, and values that are equal in that order first in,
-// first out. push never waits; pop does. Safe for concurrent use.
+// A queue is a priority queue. Values of equal priority are first in, first out. push
+// never waits; pop does. Safe for concurrent use.
 type queue[T any] struct {
 	before func(a, b T) bool
 
@@ -61,7 +61,7 @@ func (q *queue[T]) pop() (v T, ok bool) {
 	return v, true
 }
 
-// rest removes and returns what is left.
+// rest removes and returns the remaining values.
 func (q *queue[T]) rest() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()

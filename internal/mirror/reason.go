@@ -13,7 +13,7 @@ import (
 	"github.com/quayside/quayside/internal/registry"
 )
 
-// A Reason is a code that says why an image is not at its destination. Codes do not
+// A Reason is a code for why an image is not at its destination. Codes do not
 // change; the text beside them may.
 type Reason string
 
@@ -69,7 +69,7 @@ func reasonOf(err error) Reason {
 	return Other
 }
 
-// isUnreachable reports whether an error is that of a host without an answer.
+// isUnreachable reports whether an error means that a host did not answer.
 func isUnreachable(err error) bool {
 	answer, ok := errors.AsType[*registry.Error](err)
 	return registry.IsPermanent(err) || ok && (answer.Status == 0 || answer.Status >= 500)

@@ -21,14 +21,14 @@ const (
 )
 
 // findReferrers finds the signatures, attestations and SBOMs of an image: of its root,
-// and of each image of an index, because both are signed. Trouble with them does not fail
-// the image.
+// and of each image of an index, because both may be signed. An error with referrers does
+// not fail the image.
 //
-// A rewritten index is not what was signed. Its own referrers are counted as found and
-// left behind. Those of its images are copied.
+// The signatures of an index do not match once the index is rewritten. They are counted as
+// found and not copied. The referrers of its images are copied.
 //
-// An image of which some are missing is committed without a record, so that the next run
-// looks again.
+// If some referrers are missing, the image is committed without a record, so that the next
+// run searches again.
 func (r *copying) findReferrers(it *item) {
 	seen := map[string]bool{}
 	if it.rewritten() {
@@ -102,7 +102,7 @@ func (r *copying) findReferrersOf(it *item, d digest.Digest, seen map[string]boo
 	}
 }
 
-// note adds something that people should know about an image.
+// note adds a note for the user about an image.
 func (it *item) note(format string, a ...any) {
 	it.notes = append(it.notes, fmt.Sprintf(format, a...))
 }
@@ -119,9 +119,9 @@ func (it *item) staged() destination.Staged {
 	return s
 }
 
-// newRecord returns the record to commit an image with: a new one if all referrers were
-// found and copied, none if some are missing, and the old one if nobody has looked for
-// them.
+// newRecord returns the record to commit an image with: a new record if all referrers were
+// found and copied, nil if some are missing, and the old record if this run did not search
+// for them.
 func (it *item) newRecord() *destination.Record {
 	if !it.searched {
 		return it.found.Record

@@ -26,8 +26,8 @@ type Report struct {
 	Images   []ImageReport   // sorted by reference
 	Unknown  []UnknownReport // for the caller to fill in
 
-	// Token is what the servers of the sources made of the caller's token, and TokenHost
-	// the host of the token if it was not sent to all of them. The caller fills them in.
+	// Token is the state of the caller's token at the source servers. TokenHost is the
+	// token's host if it was not sent to all of them. The caller sets both.
 	Token, TokenHost string
 
 	// Numbers of images by status.
@@ -89,10 +89,10 @@ const (
 
 func statuses() []Status { return []Status{Copied, Present, Failed, Pending, Absent} }
 
-// isMissing reports whether an image of this status is not at the destination.
+// isMissing reports whether an image with this status is not at the destination.
 func (s Status) isMissing() bool { return s != Copied && s != Present }
 
-// An UnknownReport names an image of which a search could not find out whether it exists.
+// An UnknownReport names an image whose existence a search could not determine.
 type UnknownReport struct {
 	Reference string
 	Reason    string // a code

@@ -13,9 +13,9 @@ import (
 	"github.com/quayside/quayside/internal/destination"
 )
 
-// admit accepts a part if the disk has room for it, and has its blobs fetched. A part
-// that must wait for others holds its image back; a part that can never fit fails. A part
-// that is present needs no room.
+// admit accepts a part if the disk has room for it, and queues its blobs. If the part must
+// wait for room, its image waits too. A part that can never fit fails. A part that is
+// present needs no room.
 func (l *scheduler) admit(p *part, there bool) {
 	l.mu.Lock()
 	defer l.unlock()
@@ -66,7 +66,7 @@ func (l *scheduler) tryAdmit(p *part) bool {
 	return true
 }
 
-// accept has the blobs of a part fetched.
+// accept queues the blobs of a part.
 func (l *scheduler) accept(p *part) {
 	p.admitted = true
 	p.promised, _ = p.pieces()
@@ -78,8 +78,8 @@ func (l *scheduler) accept(p *part) {
 	}
 }
 
-// withdraw takes back what was promised to a part that cannot be copied, and ends the
-// blobs that only this part needed.
+// withdraw releases the room of a part that cannot be copied, and ends the blobs that only
+// this part needed.
 func (l *scheduler) withdraw(p *part, why error) {
 	l.dirty = true
 	l.room.Withdraw(p.promised)
@@ -123,7 +123,7 @@ func (l *scheduler) reserve(b *blob) {
 	}
 }
 
-// unreserve takes the reservation back: what was written is no longer free space.
+// unreserve cancels the reservation of a blob: its written bytes are no longer free space.
 func (l *scheduler) unreserve(b *blob) {
 	if b.reserved {
 		b.reserved = false
@@ -132,15 +132,15 @@ func (l *scheduler) unreserve(b *blob) {
 	l.dirty = true
 }
 
-// minFree is so little free space that nothing useful fits into it, in bytes.
+// minFree is the free space, in bytes, below which the disk counts as full.
 const minFree = 1 << 20
 
 // isDiskFull reports whether an error says that the disk, or the user's share of it, is
 // full.
 func isDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
-// failForSpace ends a blob that did not fit on the disk although the sums said so,
-// because something else writes to the disk. The images that need the blob fail. A disk
+// failForSpace ends a blob that did not fit on the disk although room was reserved,
+// because another program writes to the disk. The images that need the blob fail. A disk
 // without any room ends the run.
 func (r *copying) failForSpace(b *blob, why error) {
 	if r.ctx.Err() != nil {

@@ -16,8 +16,7 @@ import (
 )
 
 // A scheduler records which blobs a run needs, once each, and which images wait for each
-// blob. It is the only place where the goroutines of a run meet. Its methods wait for
-// nothing but its lock.
+// blob. The goroutines of a run share state only here. Its methods wait only for its lock.
 type scheduler struct {
 	fetches   hostQueues // blobs to fetch
 	completed *queue[completedBlob]
@@ -99,7 +98,7 @@ type item struct {
 	fetched    int64
 }
 
-// A part is an image or one of its referrers: what is copied whole or not at all.
+// A part is an image or one of its referrers. It is copied completely or not at all.
 type part struct {
 	item *item
 	tag  string // of a referrer that cosign keeps in a tag
@@ -210,8 +209,8 @@ func (l *scheduler) failPart(p *part, err error) {
 	}
 }
 
-// release takes off one of the things that an item waits for. When nothing is left, the
-// image is ready to be committed.
+// release decrements the number of events that an image waits for. At zero, the image is
+// ready to be committed.
 func (l *scheduler) release(it *item) {
 	it.waits--
 	if it.waits == 0 && !it.ended {
@@ -291,7 +290,7 @@ func (l *scheduler) finishDeferred(err error, ended bool, leftOut map[string]err
 	return others
 }
 
-// fail turns an image that was done into one that failed.
+// fail changes the status of a finished image to Failed.
 func (l *scheduler) fail(it *item, why error) {
 	it.status, it.err = Failed, why
 	l.done--

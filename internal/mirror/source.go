@@ -73,8 +73,8 @@ func (s *sources) of(i Image) (*source, error) {
 	return from, nil
 }
 
-// find returns the repository and the digest of an image. If the digest is not known, the
-// registry is asked for it.
+// find returns the repository and the digest of an image. It resolves the tag if the
+// digest is unknown.
 func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Digest, err error) {
 	if err := i.Validate(); err != nil {
 		return nil, "", err
@@ -88,7 +88,7 @@ func (s *sources) find(ctx context.Context, i Image) (from *source, d digest.Dig
 	return from, d, nil
 }
 
-// resolve asks for the digest of a tag.
+// resolve returns the digest of a tag.
 func (s *source) resolve(ctx context.Context, tag string) (d digest.Digest, err error) {
 	err = retry(ctx, func() error {
 		desc, err := s.Resolve(ctx, tag)
@@ -107,7 +107,8 @@ func (s *source) manifest(ctx context.Context, d digest.Digest) (desc ocispec.De
 	return desc, content, err
 }
 
-// referrers lists the referrers of a manifest. More than maxReferrers are an error.
+// referrers lists the referrers of a manifest. It returns an error if there are more
+// than maxReferrers.
 func (s *source) referrers(ctx context.Context, d digest.Digest) (list []registry.Attachment, err error) {
 	err = retry(ctx, func() error {
 		list, err = s.Attachments(ctx, d)

@@ -24,7 +24,7 @@ const (
 	maxImage     = 1 << 50 // bytes of all blobs of one image
 )
 
-// A tree is what an image, or an attachment, consists of.
+// A tree has the manifests and blobs of an image or an attachment.
 type tree struct {
 	root      ocispec.Descriptor   // at the destination
 	manifests []ocispec.Descriptor // children before their index; the root is the last
@@ -58,14 +58,14 @@ type walker struct {
 	blobs   map[digest.Digest]bool               // in the tree
 }
 
-// ErrAbsent is met by the error for an image that its registry does not have.
+// ErrAbsent is the error for an image that its registry does not have (use errors.Is).
 var ErrAbsent = errors.New("no such image")
 
-// ErrNotChosen is met by the error for an image that has none of the chosen
-// platforms.
+// ErrNotChosen is the error for an image that has none of the chosen platforms (use
+// errors.Is).
 var ErrNotChosen = errors.New("not available for the chosen platforms")
 
-// walk reads the tree below a digest. If it fails, the tree is what was read so far.
+// walk reads the tree below a digest. After an error it returns the part read so far.
 func (w *walker) walk(ctx context.Context, root digest.Digest) (tree, error) {
 	w.entered, w.kept = map[digest.Digest]*manifest.Node{}, map[digest.Digest]ocispec.Descriptor{}
 	w.sizes, w.blobs = map[digest.Digest]int64{}, map[digest.Digest]bool{}
@@ -148,8 +148,8 @@ func (w *walker) enterIndex(n *manifest.Node) error {
 	return nil
 }
 
-// addBlobs adds the blobs of an image to the tree, after a look at all of their
-// sizes. The walk does not have to follow them.
+// addBlobs checks the sizes of an image's blobs and adds the blobs to the tree. The walk
+// does not follow them.
 func (w *walker) addBlobs(n *manifest.Node) error {
 	for _, l := range n.Next {
 		if err := w.checkSize(l.Descriptor); err != nil {
@@ -162,10 +162,10 @@ func (w *walker) addBlobs(n *manifest.Node) error {
 			continue
 		}
 		if d.Size > maxBlob {
-			return fmt.Errorf("blob %s is said to have %d bytes, and %d is the limit", d.Digest, d.Size, int64(maxBlob))
+			return fmt.Errorf("blob %s is listed with %d bytes; the limit is %d", d.Digest, d.Size, int64(maxBlob))
 		}
 		if d.Size > maxImage-w.tree.size {
-			return fmt.Errorf("image is said to have more than %d bytes, which is the limit", int64(maxImage))
+			return fmt.Errorf("image exceeds the limit of %d bytes", int64(maxImage))
 		}
 		w.blobs[d.Digest] = true
 		w.tree.blobs = append(w.tree.blobs, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
@@ -174,7 +174,7 @@ func (w *walker) addBlobs(n *manifest.Node) error {
 	return nil
 }
 
-// leave adds a manifest to the tree, after all that it lists.
+// leave adds a manifest to the tree, after the manifests and blobs that it lists.
 func (w *walker) leave(ctx context.Context, n *manifest.Node) error {
 	if w.entered[n.Digest] != n {
 		return nil
@@ -195,8 +195,8 @@ func (w *walker) leave(ctx context.Context, n *manifest.Node) error {
 	return nil
 }
 
-// chosenIndex returns the descriptor of an index at the destination, which is
-// another one if the index is rewritten.
+// chosenIndex returns the descriptor of an index at the destination. The descriptor
+// changes if the index is rewritten.
 func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node) (ocispec.Descriptor, error) {
 	all := n.Manifest.Children
 	children := make([]*ocispec.Descriptor, len(all)) // nil: left out
@@ -220,10 +220,10 @@ func (w *walker) chosenIndex(ctx context.Context, n *manifest.Node) (ocispec.Des
 	return n.Descriptor, nil
 }
 
-// checkSize returns an error for a digest that has two sizes: one of them is wrong.
+// checkSize returns an error for a digest that is listed with two sizes.
 func (w *walker) checkSize(d ocispec.Descriptor) error {
 	if before, known := w.sizes[d.Digest]; known && before != d.Size {
-		return fmt.Errorf("%s is said to have %d bytes and %d bytes", d.Digest, before, d.Size)
+		return fmt.Errorf("%s is listed with %d bytes and with %d bytes", d.Digest, before, d.Size)
 	}
 	w.sizes[d.Digest] = d.Size
 	return nil
