@@ -90,7 +90,7 @@ func (r *Room) Fits(cost int64) (later bool, err error) {
 	return r.reserved > 0 && cost <= free-r.base, err
 }
 
-// amounts formats two sizes in MB, or in bytes if both would look the same in MB.
+// amounts formats two sizes in MB or kB, or in bytes if both would look the same.
 func amounts(x, y int64) (string, string) {
 	format, unit := "%.1f MB", 1e6
 	if max(x, y) < 1e6 {
