@@ -215,7 +215,7 @@ func (a *app) damaged(d dest) func(digest.Digest) {
 
 // inTheWay warns that something other than a file was in the place of a blob and was moved.
 func (a *app) inTheWay(blob digest.Digest, to string) {
-	a.console.Warn("blob %s was not a file: what was there was moved to %s", blob, to)
+	a.console.Warn("blob %s was not a file: it was moved to %s", blob, to)
 }
 
 // openRegistry opens a registry and the folder where blobs for it are staged.
@@ -318,7 +318,7 @@ func (o *opened) close(t *console.Console, whole bool) error {
 		err = errors.Join(err, o.layout.Close())
 	}
 	if _, gone := os.Stat(staging); !whole && o.transport != ociFolder && gone == nil {
-		t.Note("what was fetched is kept in %s for the next run", staging)
+		t.Note("fetched blobs are kept in %s for the next run", staging)
 	}
 	return err
 }

@@ -36,7 +36,7 @@ func parseLabels(texts []string) ([]label, error) {
 		}
 		value, err := regexp.Compile("(?s)^" + strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(glob)) + "$")
 		if err != nil {
-			return nil, usagef("--label is %q, which is no text", text)
+			return nil, usagef("--label is %q, which is not valid text", text)
 		}
 		labels = append(labels, label{key, value})
 	}

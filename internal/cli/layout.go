@@ -15,9 +15,9 @@ import (
 func (a *app) layoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "layout",
-		Short:      "Look after an image layout",
+		Short:      "Maintain an image layout",
 		SuggestFor: []string{"gc"},
-		Long:       `layout has commands that look after the folder of oci:DIR.`,
+		Long:       `layout has commands that maintain the folder of oci:DIR.`,
 		Example:    "  quayside layout gc kolla --dry-run",
 		Args:       a.subcommand,
 		RunE:       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -50,7 +50,7 @@ func (a *app) outcomeOf(ctx context.Context, namespace string, s discover.Summar
 	case s.Denied:
 		o.err, o.code = fmt.Errorf("%s: the server refused every repository", s.Pattern), exitAuth
 	case s.ByName && s.Unknowns[discover.NoAnswer] > 0 && s.Present+s.Absent == 0:
-		o.err, o.code = fmt.Errorf("%s: the server %s gives no answer", s.Pattern, server.Name()), exitFailed
+		o.err, o.code = fmt.Errorf("%s: the server %s does not answer", s.Pattern, server.Name()), exitFailed
 	case s.Unknown > 0, s.TokenIgnored:
 		o.code = exitPart
 	}

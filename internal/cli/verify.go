@@ -116,6 +116,6 @@ func (a *app) verify(ctx context.Context, arg string, repair, allowEmpty bool, o
 	if repair {
 		hint = "copy the images again to fetch what is missing"
 	}
-	a.console.Note("%s is not whole; %s", dir, hint)
+	a.console.Note("%s is incomplete or damaged; %s", dir, hint)
 	return &status{code: exitPart}
 }

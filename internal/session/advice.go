@@ -80,7 +80,7 @@ func advise(err error) error {
 // Unreached returns the error of a destination that does not answer.
 func Unreached(destination, host string, err error) error {
 	what := cmp.Or(whatToDo(err, fmt.Sprintf("it answers in plain HTTP: name %s in the config file with plain_http: true", host)), checkHost)
-	return fmt.Errorf("destination %q gives no answer, and nothing was copied: %w; %s", destination, err, what)
+	return fmt.Errorf("destination %q does not answer, and nothing was copied: %w; %s", destination, err, what)
 }
 
 // connectionAdvice returns what the user can do about an error of a registry's connection,

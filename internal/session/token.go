@@ -75,7 +75,7 @@ func (s *Session) CheckTokens(servers ...*Server) error {
 	for _, server := range servers {
 		if host := server.Host; server.endpoint.tokenHost != "" && !warned[host] {
 			warned[host] = true
-			s.Console.Warn("the token of %s is for %s, and %s is asked without a token: private images there are not seen; "+
+			s.Console.Warn("the token of %s is for %s, and %s is asked without a token: private images there are not found; "+
 				"--server %s sends the token to %s, and the config file can name a token for each server", source, home, host, host, host)
 		}
 	}
