@@ -176,7 +176,7 @@ func (a *app) checkFlags(cmd *cobra.Command, d session.Defaults) error {
 	case a.flags.Connections < 1 || a.flags.Connections > quay.MaxConnections:
 		return usagef("--connections is %d, and must be from 1 to %d", a.flags.Connections, quay.MaxConnections)
 	case !(a.flags.Rate >= 0) || math.IsInf(a.flags.Rate, 0):
-		return usagef("--rate is %v, and must not be negative", a.flags.Rate)
+		return usagef("--rate is %v, and must be a number from 0", a.flags.Rate)
 	case a.flags.Burst < 0:
 		return usagef("--burst is %d, and must not be negative", a.flags.Burst)
 	case a.flags.timeout < 0:
