@@ -58,7 +58,7 @@ type Destination interface {
 	// of s by digest.
 	Check(ctx context.Context, s Staged, manifests map[digest.Digest]manifest.Manifest) error
 	// KeepsReferrers reports whether signatures and other referrers can be stored. If
-	// not, nobody searches for them.
+	// not, no run searches for them.
 	KeepsReferrers() bool
 
 	// NeedsBlob reports whether the destination needs a blob. It is called once for

@@ -90,7 +90,7 @@ func Kind(info fs.FileInfo) string {
 }
 
 // Alone reports whether info describes a regular file with a single name. A file with a
-// second name (a hard link) may belong to somebody else.
+// second name (a hard link) may belong to another program.
 func Alone(info fs.FileInfo) bool { return info.Mode().IsRegular() && names(info) <= 1 }
 
 // Follow returns the name that a chain of symbolic links ends with, even if no file
