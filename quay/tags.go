@@ -28,7 +28,7 @@ type TagQuery struct {
 
 const (
 	opTags   = "list tags"
-	pageSize = 100 // the most a server gives (doc/quay-api.md section 2)
+	pageSize = 100 // the largest page of a server (doc/quay-api.md section 2)
 
 	// maxRows ends an endless tag list.
 	maxRows = 1_000_000

@@ -26,7 +26,7 @@ func (a *app) refuseOverlaps(to dest, f copyFlags) error {
 	}
 	outs := []named{{"--report", f.report}, {"--events", f.events}}
 	for n, out := range outs {
-		if n > 0 { // a report may replace that of an earlier run
+		if n > 0 { // a report may replace the report of an earlier run
 			taken = append(taken, named{"--failed-from", f.failedFrom})
 		}
 		if n > 0 && !session.Inherited(out.name) {

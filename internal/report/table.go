@@ -117,7 +117,7 @@ func breakLines(text string, width int) (lines []string) {
 	return append(lines, line)
 }
 
-// Cut makes a text at most so many characters long; the last of them are an
+// Cut shortens a text to a number of characters; the last of them are an
 // ellipsis if some were cut.
 func Cut(text string, width int, ellipsis string) string {
 	if utf8.RuneCountInString(text) <= width {

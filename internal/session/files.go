@@ -104,7 +104,7 @@ func OpenSink(ctx context.Context, name string, flag int) (*Sink, error) {
 	return &Sink{file, release}, nil
 }
 
-// inherited reports whether a name is that of a file this process was given open.
+// inherited reports whether a name stands for a file descriptor that the process inherited.
 func Inherited(name string) bool {
 	return strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/dev/std") || strings.HasPrefix(name, "/proc/")
 }

@@ -48,7 +48,7 @@ type Quirks struct {
 	StorageLapsed       bool // object storage refuses every signed URL as expired
 
 	// Load.
-	Capacity    float64       // serve so many requests a second one after another; the rest queue, and get 504 after 60 s
+	Capacity    float64       // requests a second, served one after another; the others queue, and get 504 after 60 s
 	LimitsAfter *LimitsAfter  // other limits some time after the first request
 	RetryAfter  time.Duration // in whole seconds: refusals have the header Retry-After
 	Empty429    bool          // refusals have no body and the header X-Envoy-Ratelimited, as a proxy's
@@ -61,7 +61,7 @@ type Quirks struct {
 
 // A When selects the answers that a quirk is played on. The zero value selects all.
 type When struct {
-	Every int    // one in so many; 0 is 1
+	Every int    // every n-th request; 0 is 1
 	Path  string // a glob that the path matches: * is any text without a slash, ** any text; "" is every path
 }
 
@@ -73,7 +73,7 @@ type First struct {
 
 // An Outage makes the first answers fail.
 type Outage struct {
-	Requests int           // so many answers
+	Requests int           // number of answers
 	Lasts    time.Duration // if not 0: all answers for so long after the first request
 	Status   int           // 400 to 599; 0 is 503
 	Path     string        // a glob as in When; "" is every path but those of object storage

@@ -26,9 +26,9 @@ type ReleaseOptions struct {
 	Groups int   // number of groups; default 6
 	Own    int64 // size of each image's own layer; default 2.81 MB
 
-	Signed    int // one in so many images, from the first on, has a signature of cosign: a tag named after its digest; 0 is none
-	Referrers int // one in so many has a referrer: an SBOM whose subject it is; 0 is none
-	Index     int // one in so many is an index of an image for amd64, like the others, and one for arm64; 0 is none
+	Signed    int // every n-th image, beginning with the first, has a cosign signature: a tag named after its digest; 0 is none
+	Referrers int // every n-th image has a referrer: an SBOM whose subject is the image; 0 is none
+	Index     int // every n-th image is an index of two images, for amd64 and for arm64; 0 is none
 
 	// Arm64 is the size of the larger layer of an image for arm64; default 64 KiB. The
 	// smaller layer has 16 KiB, and all images for arm64 share it.

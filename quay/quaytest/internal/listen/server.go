@@ -91,7 +91,7 @@ func startOn(l net.Listener, host string, f *front.Front, secure bool) (*Server,
 	return s, nil
 }
 
-// secure gives the server a certificate, and the client trust in it.
+// secure sets the certificate of the server, and makes the client trust it.
 func (s *Server) secure(host string, transport *http.Transport) error {
 	a, err := newAuthority(host)
 	if err != nil {
