@@ -215,7 +215,13 @@ func (v *sample) until(t time.Time) int {
 func (e *estimate) firstRefusal(now time.Time) {
 	n := e.until(e.first)
 	e.filled = float64(n)
-	e.asExpected = e.phase == published && e.filled >= e.burst && n <= int(e.burst)+2*e.round+1
+	begin := e.mark
+	if n > 0 {
+		begin = e.admitted[0]
+	}
+	// The published rate lets requests through meanwhile: the more, the longer answers take.
+	meanwhile := e.template.rate * e.first.Sub(begin).Seconds()
+	e.asExpected = e.phase == published && e.filled >= e.burst && e.filled <= e.burst+float64(2*e.round+1)+meanwhile
 	e.resize(min(e.filled, e.size))
 	e.lo, e.hi = 0, math.Inf(1)
 	rate := e.rate
