@@ -56,6 +56,7 @@ var arrows = map[string][]string{
 		"golang.org/x/sync", "golang.org/x/sys",
 	},
 	"internal/disktest":     {},
+	"internal/memnet":       {},
 	"internal/registrytest": {"cuelabs.dev/go/oci/ociregistry"},
 	"internal/registry": {
 		"internal/manifest", "internal/redact", "internal/transport", "oras.land/oras-go/v2", "github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec",

@@ -15,62 +15,10 @@ import (
 	"time"
 
 	"github.com/quayside/quayside/discover"
+	"github.com/quayside/quayside/internal/memnet"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
 )
-
-// A cable is a server's connections in memory, so that waits cost no time in a
-// synctest bubble. dial fails with an error of its own while there is one.
-type cable struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-
-	mu    sync.Mutex
-	away  error
-	conns []net.Conn
-}
-
-func (c *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	c.mu.Lock()
-	away := c.away
-	c.mu.Unlock()
-	if away != nil {
-		return nil, away
-	}
-	here, there := net.Pipe()
-	select {
-	case c.accepted <- there:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conns = append(c.conns, there)
-	return here, nil
-}
-
-// cut breaks all connections, and lets dial fail.
-func (c *cable) cut(away error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.away = away
-	for _, conn := range c.conns {
-		_ = conn.Close()
-	}
-	c.conns = nil
-}
-
-func (c *cable) Accept() (net.Conn, error) {
-	select {
-	case conn := <-c.accepted:
-		return conn, nil
-	case <-c.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (c *cable) Close() error   { close(c.closed); return nil }
-func (c *cable) Addr() net.Addr { return &net.UnixAddr{Name: "cable", Net: "unix"} }
 
 // TestOutagesLeaveNothingUnknown: a server goes away in mid discovery, with and
 // without a token. All is known in the end, soon after it is back.
@@ -101,7 +49,7 @@ func TestOutagesLeaveNothingUnknown(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer h.Close()
-					line := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+					line := memnet.Listen()
 					asked := 0
 					var mu sync.Mutex
 					server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,14 +58,14 @@ func TestOutagesLeaveNothingUnknown(t *testing.T) {
 						last := asked == 100 && c.away != nil
 						mu.Unlock()
 						if last {
-							line.cut(c.away)
-							time.AfterFunc(c.lasts, func() { line.cut(nil) })
+							line.Cut(c.away)
+							time.AfterFunc(c.lasts, func() { line.Cut(nil) })
 						}
 						h.ServeHTTP(w, r)
 					})}
 					go func() { _ = server.Serve(line) }()
-					base := &http.Transport{DialContext: line.dial, MaxIdleConnsPerHost: 10}
-					defer func() { base.CloseIdleConnections(); line.cut(nil); _ = server.Close() }()
+					base := &http.Transport{DialContext: line.Dial, MaxIdleConnsPerHost: 10}
+					defer func() { base.CloseIdleConnections(); line.Cut(nil); _ = server.Close() }()
 					client, err := quay.New(quay.WithServer("http://quay.test"), quay.WithToken(token), quay.WithTransport(base))
 					if err != nil {
 						t.Fatal(err)

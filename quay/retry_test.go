@@ -9,13 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/quayside/quayside/internal/memnet"
 	"github.com/quayside/quayside/quay"
 	"github.com/quayside/quayside/quay/quaytest"
 )
@@ -24,10 +24,10 @@ import (
 // a synctest bubble, and returns a client of it with the usual retries.
 func piped(t *testing.T, h http.Handler, opts ...quay.Option) *quay.Client {
 	t.Helper()
-	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	l := memnet.Listen()
 	s := &http.Server{Handler: h}
 	go s.Serve(l)
-	tr := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 10}
+	tr := &http.Transport{DialContext: l.Dial, MaxIdleConnsPerHost: 10}
 	t.Cleanup(func() { tr.CloseIdleConnections(); s.Close() })
 	opts = append([]quay.Option{quay.WithServer("http://quay.test"), quay.WithTransport(tr)}, opts...)
 	c, err := quay.New(opts...)
@@ -36,32 +36,6 @@ func piped(t *testing.T, h http.Handler, opts ...quay.Option) *quay.Client {
 	}
 	return c
 }
-
-type pipeListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case l.conns <- there:
-		return here, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-func (l *pipeListener) Close() error   { close(l.done); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 // handler is an embedded Quay without a port.
 func handler(t *testing.T, opts ...quaytest.Option) *quaytest.Handler {

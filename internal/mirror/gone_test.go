@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,67 +19,15 @@ import (
 
 	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/memnet"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
 	"github.com/quayside/quayside/quay/quaytest"
 )
 
-// A cable connects to a server in memory, so that waits take no time in a synctest
-// bubble. It can be cut.
-type cable struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-
-	mu    sync.Mutex
-	state string // "", "refused" or "silent"
-	conns []net.Conn
-}
-
-func (w *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	w.mu.Lock() // until the connection is among those that cut closes
-	state := w.state
-	if state == "refused" {
-		w.mu.Unlock()
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
-	here, there := net.Pipe()
-	w.conns = append(w.conns, there)
-	w.mu.Unlock()
-	if state == "silent" { // the system takes what is sent, and nobody answers
-		go func() { _, _ = io.Copy(io.Discard, there) }()
-		return here, nil
-	}
-	select {
-	case w.accepted <- there:
-		return here, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// cut takes the server away. Requests that are under way break off.
-func (w *cable) cut(state string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state = state
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.conns = nil
-}
-
-func (w *cable) Accept() (net.Conn, error) {
-	select {
-	case c := <-w.accepted:
-		return c, nil
-	case <-w.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (w *cable) Close() error   { close(w.closed); return nil }
-func (w *cable) Addr() net.Addr { return &net.UnixAddr{Name: "cable", Net: "unix"} }
+// errRefused is the error of a dial to a server that does not run.
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // trickling answers as a handler does, and sends bodies at a byte a second.
 type trickling struct {
@@ -131,15 +78,19 @@ func sourceThatDies(t *testing.T, end string, n int) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	w := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+	w := memnet.Listen()
 	var blobs atomic.Int64
 	var died atomic.Pointer[time.Time]
 	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/blobs/") && blobs.Add(1) == int64(n) { // some half of them
 			now := time.Now()
 			died.Store(&now)
-			if end == "refused" || end == "silent" {
-				w.cut(end)
+			switch end {
+			case "refused":
+				w.Cut(errRefused)
+				panic(http.ErrAbortHandler)
+			case "silent":
+				w.Silence()
 				panic(http.ErrAbortHandler)
 			}
 		}
@@ -155,11 +106,11 @@ func sourceThatDies(t *testing.T, end string, n int) {
 		h.ServeHTTP(rw, r)
 	})}
 	go func() { _ = server.Serve(w) }()
-	base := &http.Transport{DialContext: w.dial, ResponseHeaderTimeout: 65 * time.Second}
+	base := &http.Transport{DialContext: w.Dial, ResponseHeaderTimeout: 65 * time.Second}
 	rt := pace.New(pace.Options{Base: base, Retries: 25})
 	defer func() {
 		base.CloseIdleConnections()
-		w.cut("refused")
+		w.Cut(errRefused)
 		_ = server.Close()
 	}()
 	l, err := layout.Open(t.TempDir(), layout.Options{})
@@ -233,14 +184,14 @@ func destinationThatDies(t *testing.T, end string, n int) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	start := func(handler http.Handler) (*cable, http.RoundTripper, func()) {
-		c := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+	start := func(handler http.Handler) (*memnet.Listener, http.RoundTripper, func()) {
+		c := memnet.Listen()
 		server := &http.Server{Handler: handler}
 		go func() { _ = server.Serve(c) }()
-		base := &http.Transport{DialContext: c.dial, ResponseHeaderTimeout: 65 * time.Second}
+		base := &http.Transport{DialContext: c.Dial, ResponseHeaderTimeout: 65 * time.Second}
 		return c, pace.New(pace.Options{Base: base, Retries: 25}), func() {
 			base.CloseIdleConnections()
-			c.cut("refused")
+			c.Cut(errRefused)
 			_ = server.Close()
 		}
 	}
@@ -248,18 +199,21 @@ func destinationThatDies(t *testing.T, end string, n int) {
 	defer stop()
 	var puts atomic.Int64
 	var died atomic.Pointer[time.Time]
-	var to *cable
+	var to *memnet.Listener
 	to, pushing, stop2 := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && puts.Add(1) == int64(n) {
 			now := time.Now()
 			died.Store(&now)
 			switch end {
-			case "refused", "silent":
-				to.cut(end)
+			case "refused":
+				to.Cut(errRefused)
+				panic(http.ErrAbortHandler)
+			case "silent":
+				to.Silence()
 				panic(http.ErrAbortHandler)
 			case "refused for 20 s":
-				to.cut("refused")
-				time.AfterFunc(20*time.Second, func() { to.cut("") })
+				to.Cut(errRefused)
+				time.AfterFunc(20*time.Second, func() { to.Cut(nil) })
 				panic(http.ErrAbortHandler)
 			}
 		}

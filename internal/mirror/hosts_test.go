@@ -5,7 +5,6 @@ package mirror_test
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/quayside/quayside/internal/destination"
 	"github.com/quayside/quayside/internal/layout"
+	"github.com/quayside/quayside/internal/memnet"
 	"github.com/quayside/quayside/internal/mirror"
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
@@ -34,7 +34,7 @@ func TestAHostThatDiesHoldsUpNoOther(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer h.Close()
-			c := &cable{accepted: make(chan net.Conn), closed: make(chan struct{})}
+			c := memnet.Listen()
 			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if host == "dead.test" && strings.Contains(r.URL.Path, "/blobs/") {
 					panic(http.ErrAbortHandler)
@@ -42,11 +42,11 @@ func TestAHostThatDiesHoldsUpNoOther(t *testing.T) {
 				h.ServeHTTP(w, r)
 			})}
 			go func() { _ = server.Serve(c) }()
-			base := &http.Transport{DialContext: c.dial}
+			base := &http.Transport{DialContext: c.Dial}
 			carriers[host] = pace.New(pace.Options{Base: base, Retries: 25})
 			defer func() {
 				base.CloseIdleConnections()
-				c.cut("refused")
+				c.Cut(errRefused)
 				_ = server.Close()
 			}()
 			s := &site{t: t, data: data, host: host}

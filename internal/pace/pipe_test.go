@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/quayside/quayside/internal/memnet"
 )
 
 // A pipeServer is net/http's own server, spoken to over connections in memory:
@@ -22,8 +24,7 @@ type pipeServer struct {
 	latency time.Duration
 	life    int // requests on a connection until its end
 
-	conns    chan net.Conn
-	done     chan struct{}
+	*memnet.Listener
 	mu       sync.Mutex
 	accepted int
 	requests int
@@ -40,7 +41,7 @@ type connState struct {
 }
 
 func (s *pipeServer) start() *http.Server {
-	s.conns, s.done = make(chan net.Conn), make(chan struct{})
+	s.Listener = memnet.Listen()
 	p := new(http.Protocols)
 	p.SetHTTP1(s.http1)
 	p.SetUnencryptedHTTP2(!s.http1)
@@ -55,26 +56,11 @@ func (s *pipeServer) start() *http.Server {
 }
 
 func (s *pipeServer) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
+	c, err := s.Listener.Accept()
+	if err == nil {
 		s.accepted++
-		return c, nil
-	case <-s.done:
-		return nil, net.ErrClosed
 	}
-}
-
-func (s *pipeServer) Close() error   { close(s.done); return nil }
-func (s *pipeServer) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (s *pipeServer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case s.conns <- there:
-		return here, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return c, err
 }
 
 func (s *pipeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +110,7 @@ func TestOverPipes(t *testing.T) {
 				s := c.server
 				s.latency = 20 * millisecond
 				server := s.start()
-				base := &http.Transport{DialContext: s.dial, Protocols: new(http.Protocols)}
+				base := &http.Transport{DialContext: s.Dial, Protocols: new(http.Protocols)}
 				base.Protocols.SetHTTP1(s.http1)
 				base.Protocols.SetUnencryptedHTTP2(!s.http1)
 				rt := New(Options{Base: base, Retries: 10, Connections: c.connections, Timeout: time.Minute})

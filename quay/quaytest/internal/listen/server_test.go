@@ -13,34 +13,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quayside/quayside/internal/memnet"
 	"github.com/quayside/quayside/quay/quaytest/internal/front"
 )
 
-// A pipeListener accepts connections that never leave the process, so that a
-// server can run on a bubble's clock.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
+// A pipeListener has an address that a server's URL can be made of.
+type pipeListener struct{ *memnet.Listener }
 
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443} }
-
-func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	l.conns <- server
-	return client, nil
-}
+func (pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8443} }
 
 // A piped is a server in a bubble.
 type piped struct {
@@ -55,12 +35,12 @@ func startPiped(t *testing.T, host string, secure bool, c front.Config) *piped {
 	c.Now = time.Now
 	ctx, cancel := context.WithCancel(context.Background())
 	f := front.New(ctx, c, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "an answer") }))
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := pipeListener{memnet.Listen()}
 	s, err := startOn(l, host, f, secure)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Client().Transport.(*http.Transport).DialContext = l.dial
+	s.Client().Transport.(*http.Transport).DialContext = l.Dial
 	return &piped{s, f, func() { s.Close(cancel) }}
 }
 
