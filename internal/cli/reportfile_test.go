@@ -86,6 +86,24 @@ func names(t *testing.T, dir string) (all []string) {
 	return all
 }
 
+// copyFailedFrom runs copy --failed-from with the report of an earlier run.
+func copyFailedFrom(t *testing.T, s *quaytest.Server, earlier mirror.Report) (code exitCode, stdout, stderr string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "report.json")
+	text, err := json.Marshal(earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	code = exitCode(Main(context.Background(), []string{"copy", "--failed-from", file, "oci:" + filepath.Join(dir, "x"), "-o", "json", "--config", os.DevNull,
+		"--server", s.URL()}, strings.NewReader(""), &out, &errs, noEnvironment))
+	return code, out.String(), errs.String()
+}
+
 // The name of an unknown repository is literal in --failed-from, whatever characters a
 // server listed. Otherwise the next run would copy what nobody asked for.
 func TestFailedFromReadsRepositoriesLiterally(t *testing.T) {
@@ -98,22 +116,11 @@ func TestFailedFromReadsRepositoriesLiterally(t *testing.T) {
 	for _, repository := range []string{"nova-*", "**", "nova-ap?", "{nova,heat}-api", "[n]ova-api", "!x", "nova-api,heat-api", " nova-api", "nova%2Dapi",
 		"nova-*?since=30d", "nova-api:*", "nova-api@x", ""} {
 		for _, reason := range []string{"malformed_answer", "no_answer"} {
-			dir := t.TempDir()
-			file := filepath.Join(dir, "report.json")
-			earlier, err := json.Marshal(mirror.Report{Destination: "oci:x", Unknown: []mirror.UnknownReport{
+			code, stdout, stderr := copyFailedFrom(t, s, mirror.Report{Destination: "oci:x", Unknown: []mirror.UnknownReport{
 				{Reference: host + "/stackfleet/" + repository + ":2025.1", Reason: reason, Error: "odd"},
 			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, earlier, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var stdout, stderr strings.Builder
-			code := Main(context.Background(), []string{"copy", "--failed-from", file, "oci:" + filepath.Join(dir, "x"), "-o", "json", "--config", os.DevNull,
-				"--server", s.URL()}, strings.NewReader(""), &stdout, &stderr, func(string) (string, bool) { return "", false })
-			if exitCode(code) != exitPart || strings.Contains(stdout.String(), `"copied": 1`) || !strings.Contains(stderr.String(), "unknown: "+host+"/stackfleet/") {
-				t.Errorf("%q, %s: exit code %d\n%s%s", repository, reason, code, &stdout, &stderr)
+			if code != exitPart || strings.Contains(stdout, `"copied": 1`) || !strings.Contains(stderr, "unknown: "+host+"/stackfleet/") {
+				t.Errorf("%q, %s: exit code %d\n%s%s", repository, reason, code, stdout, stderr)
 			}
 		}
 	}
@@ -128,24 +135,13 @@ func TestFailedFromNamesInvalidImages(t *testing.T) {
 	}
 	defer s.Close()
 	for _, reference := range []string{"../../x:1", "x", "odd\nquayside: all is well"} {
-		dir := t.TempDir()
-		file := filepath.Join(dir, "report.json")
-		earlier, err := json.Marshal(mirror.Report{Destination: "oci:x", Images: []mirror.ImageReport{
+		code, stdout, stderr := copyFailedFrom(t, s, mirror.Report{Destination: "oci:x", Images: []mirror.ImageReport{
 			{Reference: reference, Status: mirror.Failed},
 			{Reference: strings.TrimPrefix(s.URL(), "http://") + "/stackfleet/nova-api:2025.1", Status: mirror.Failed},
 		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, earlier, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var stdout, stderr strings.Builder
-		code := Main(context.Background(), []string{"copy", "--failed-from", file, "oci:" + filepath.Join(dir, "x"), "-o", "json", "--config", os.DevNull,
-			"--server", s.URL()}, strings.NewReader(""), &stdout, &stderr, func(string) (string, bool) { return "", false })
-		if exitCode(code) != exitPart || !strings.Contains(stdout.String(), `"copied": 1`) || !strings.Contains(stderr.String(), "unknown: ") ||
-			strings.Contains(stderr.String(), "\nquayside: all") {
-			t.Errorf("%q: exit code %d\n%s%s", reference, code, &stdout, &stderr)
+		if code != exitPart || !strings.Contains(stdout, `"copied": 1`) || !strings.Contains(stderr, "unknown: ") ||
+			strings.Contains(stderr, "\nquayside: all") {
+			t.Errorf("%q: exit code %d\n%s%s", reference, code, stdout, stderr)
 		}
 	}
 }

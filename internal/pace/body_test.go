@@ -35,6 +35,18 @@ func (b failingBody) Read(p []byte) (int, error) {
 
 func (failingBody) Close() error { return nil }
 
+// fetchBlob sends a request and reads the body of its answer.
+func fetchBlob(ctx context.Context, rt http.RoundTripper, method string) error {
+	req, _ := http.NewRequestWithContext(ctx, method, "https://registry.example"+blob, nil)
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err
+}
+
 // TestBodiesThatDoNotCome: a host goes on to answer, and its bodies do not come. All
 // requests together wait for it for two minutes, HEAD requests prolong nothing, and
 // the error names the host and the last cause.
@@ -63,16 +75,7 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 					return resp, nil
 				})
 				rt := New(Options{Base: base, Retries: 25})
-				get := func(method string) error {
-					req, _ := http.NewRequestWithContext(t.Context(), method, "https://registry.example"+blob, nil)
-					resp, err := rt.RoundTrip(req)
-					if err != nil {
-						return err
-					}
-					defer resp.Body.Close()
-					_, err = io.Copy(io.Discard, resp.Body)
-					return err
-				}
+				get := func(method string) error { return fetchBlob(t.Context(), rt, method) }
 				together(8, func(int) {
 					if err := get(http.MethodGet); err != nil {
 						t.Error(err)
@@ -135,16 +138,7 @@ func TestBodiesThatStallAfterAPause(t *testing.T) {
 					return resp, nil
 				})
 				rt := New(Options{Base: base, Retries: 25})
-				get := func(method string) error {
-					req, _ := http.NewRequestWithContext(t.Context(), method, "https://registry.example"+blob, nil)
-					resp, err := rt.RoundTrip(req)
-					if err != nil {
-						return err
-					}
-					defer resp.Body.Close()
-					_, err = io.Copy(io.Discard, resp.Body)
-					return err
-				}
+				get := func(method string) error { return fetchBlob(t.Context(), rt, method) }
 				first := http.MethodHead
 				if pause > 0 {
 					first = http.MethodGet
