@@ -71,7 +71,7 @@ var arrows = map[string][]string{
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 	},
 	"internal/mirror": {
-		"internal/destination", "internal/manifest", "internal/layout", "internal/registry", "internal/pace", "ref",
+		"internal/destination", "internal/manifest", "internal/layout", "internal/registry", "internal/pace", "internal/transport", "ref",
 		"github.com/opencontainers/go-digest", "github.com/opencontainers/image-spec", "golang.org/x/sync",
 	},
 	"discover":       {"quay", "ref", "github.com/opencontainers/go-digest"},

@@ -16,6 +16,7 @@ import (
 	"github.com/quayside/quayside/internal/manifest"
 	"github.com/quayside/quayside/internal/pace"
 	"github.com/quayside/quayside/internal/registry"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // A remedy is what to do after a request failed.
@@ -53,14 +54,10 @@ const (
 // to about 3 s. It ends with the context.
 func pause(ctx context.Context, n int) error {
 	d := min(minPause<<min(max(n-1, 0), 10), maxPause)
-	timer := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if transport.Sleep(ctx, d/2+rand.N(d/2+1)) != nil {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // retry calls f until it succeeds or fails permanently. It repeats failures that the

@@ -5,9 +5,10 @@ package pace
 
 import (
 	"hash/maphash"
-	"mime"
 	"net/http"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // One request can fail again and again while its host is well. A Quay answers 500
@@ -174,9 +175,5 @@ func isPage500(resp *http.Response) bool { return isPage(resp, http.StatusIntern
 
 // isPage reports whether an answer has a status and an HTML page.
 func isPage(resp *http.Response, status int) bool {
-	if resp.StatusCode != status {
-		return false
-	}
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return mediaType == "text/html"
+	return resp.StatusCode == status && transport.MediaType(resp.Header) == "text/html"
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // The kinds of errors, for errors.Is.
@@ -203,7 +205,7 @@ func (r *Registry) cause(err error) error {
 
 // isPage reports whether an answer is an HTML page.
 func isPage(resp *http.Response) bool {
-	return servedType(resp) == "text/html"
+	return transport.MediaType(resp.Header) == "text/html"
 }
 
 // closeBody closes a body. It reads the last few bytes first, so that the connection

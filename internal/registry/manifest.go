@@ -11,13 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // Manifest fetches a manifest or an index by its digest, of up to [manifest.MaxSize]
@@ -63,7 +63,7 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 	case len(content) > manifest.MaxSize:
 		return none, nil, r.registry.malformed(op, subject, fmt.Errorf("more than %d bytes", manifest.MaxSize))
 	}
-	d := ocispec.Descriptor{MediaType: servedType(answer.Response), Digest: digest.FromBytes(content), Size: int64(len(content))}
+	d := ocispec.Descriptor{MediaType: transport.MediaType(answer.Header), Digest: digest.FromBytes(content), Size: int64(len(content))}
 	if !manifest.IsManifest(d.MediaType) {
 		// A plain web server sends no type or a general type. Then the content's own
 		// type counts.
@@ -79,12 +79,6 @@ func (r *Repository) fetch(ctx context.Context, op, subject, reference string) (
 		d.Digest = said
 	}
 	return d, content, nil
-}
-
-// servedType returns the media type of an answer, or "".
-func servedType(resp *http.Response) string {
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return mediaType
 }
 
 // head requests a manifest by HEAD. It returns an answer with a success status, an
@@ -115,7 +109,7 @@ func mayGet(resp *http.Response) bool {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
 	case http.StatusNotFound:
-		said := servedType(resp)
+		said := transport.MediaType(resp.Header)
 		return said != "application/json" && said != "text/html" && resp.Header.Get("Docker-Distribution-Api-Version") == ""
 	case http.StatusNotImplemented, http.StatusInternalServerError:
 		return true

@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // maxReferrersAnswer is how many bytes of a list of referrers are read at most.
@@ -70,7 +72,7 @@ func (r *Repository) listsReferrers(ctx context.Context, subject digest.Digest) 
 	}
 	switch answer.StatusCode {
 	case http.StatusOK:
-		return servedType(answer.Response) == ocispec.MediaTypeImageIndex, nil
+		return transport.MediaType(answer.Header) == ocispec.MediaTypeImageIndex, nil
 	case http.StatusBadRequest:
 		var wire struct{ Errors []struct{ Code string } }
 		return json.Unmarshal(body, &wire) == nil && len(wire.Errors) > 0 && wire.Errors[0].Code == "MANIFEST_INVALID", nil

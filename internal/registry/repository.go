@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/quayside/quayside/internal/manifest"
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // The forms of names in a path. A Quay accepts more names of repositories than oras,
@@ -103,7 +104,7 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (ocispec.Descripto
 		return ocispec.Descriptor{}, err
 	}
 	if answer != nil {
-		said, mediaType := namedDigest(answer.Response), servedType(answer.Response)
+		said, mediaType := namedDigest(answer.Response), transport.MediaType(answer.Header)
 		if said != "" && answer.ContentLength >= 0 && manifest.IsManifest(mediaType) {
 			return ocispec.Descriptor{MediaType: mediaType, Digest: said, Size: answer.ContentLength}, nil
 		}

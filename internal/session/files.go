@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/quayside/quayside/internal/transport"
 )
 
 // A file that a flag or the config file names may be a pipe, such as the <(...) of a shell, a
@@ -51,7 +53,7 @@ func ReadFile(ctx context.Context, name string, most int64) ([]byte, os.FileInfo
 	// A FIFO that no process has opened for writing yet reads as empty. A pipe that a shell
 	// made (/dev/fd/63) has had its writer.
 	if fifo := info.Mode()&os.ModeNamedPipe != 0 && !Inherited(name); fifo {
-		for began := time.Now(); err == nil && len(text) == 0 && time.Since(began) < partnerTime && pause(ctx); {
+		for began := time.Now(); err == nil && len(text) == 0 && time.Since(began) < partnerTime && transport.Sleep(ctx, partnerPoll) == nil; {
 			text, err = io.ReadAll(io.LimitReader(file, most+1))
 		}
 		if err == nil && len(text) == 0 {
@@ -91,7 +93,7 @@ func OpenSink(ctx context.Context, name string, flag int) (*Sink, error) {
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK|flag, 0o666)
 	for began := time.Now(); errors.Is(err, syscall.ENXIO); { // a FIFO without a reader
-		if ctx.Err() != nil || time.Since(began) > partnerTime || !pause(ctx) {
+		if ctx.Err() != nil || time.Since(began) > partnerTime || transport.Sleep(ctx, partnerPoll) != nil {
 			return nil, fmt.Errorf("nobody reads %s: %w", name, err)
 		}
 		file, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK|flag, 0o666)
@@ -126,16 +128,4 @@ func redirected(name string) *os.File {
 		return nil
 	}
 	return file
-}
-
-// pause waits a moment. It reports false if ctx ends before.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(partnerPoll)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -89,6 +90,13 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return max(at.Sub(now), 0), true
+}
+
+// MediaType returns the media type that a header declares, in lower case and without
+// its parameters, or "" if there is none.
+func MediaType(h http.Header) string {
+	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return mediaType
 }
 
 // Sleep waits for d. If the context ends first, it returns the context's error.
